@@ -6,5 +6,7 @@ mod connections;
 mod early;
 mod end;
 mod exchanges;
+mod idle;
+mod readers;
 mod resources;
 mod running;

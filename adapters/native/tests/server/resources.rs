@@ -3,29 +3,29 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::Request;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::running::{Running, TIMEOUT, connect_from, head, plain_upstream, rest, send, until, upstream};
 
 /// The calls that an upstream is answering, now and at most at once.
 #[derive(Clone, Default)]
-struct Calls {
+pub(crate) struct Calls {
     now: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
     total: Arc<AtomicUsize>,
 }
 
 impl Calls {
-    fn now(&self) -> usize {
+    pub(crate) fn now(&self) -> usize {
         self.now.load(Ordering::SeqCst)
     }
 
-    async fn until(&self, count: usize) {
+    pub(crate) async fn until(&self, count: usize) {
         let waiting = async {
             while self.now() != count {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -38,7 +38,7 @@ impl Calls {
 
 /// An upstream that sends these bytes to whoever asks for `/held`, and then nothing until its client leaves; other
 /// requests it answers with `ok`.
-async fn holding(beginning: &'static [u8]) -> (String, Calls) {
+pub(crate) async fn holding(beginning: &'static [u8]) -> (String, Calls) {
     let calls = Calls::default();
     let counted = calls.clone();
     let url = upstream(move |mut stream| {
@@ -64,11 +64,11 @@ async fn holding(beginning: &'static [u8]) -> (String, Calls) {
     (url, calls)
 }
 
-fn one_isolate(settings: &mut tollgate_native::Settings) {
+pub(crate) fn one_isolate(settings: &mut tollgate_native::Settings) {
     settings.isolates = NonZeroUsize::new(1);
 }
 
-const ENDLESS: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n";
+pub(crate) const ENDLESS: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n";
 
 #[tokio::test]
 async fn streams_that_are_opened_and_reset_leave_no_calls_behind() {
@@ -93,44 +93,6 @@ async fn streams_that_are_opened_and_reset_leave_no_calls_behind() {
     assert!(server.get("/api/x").await.starts_with("HTTP/1.1 200"));
     let lines = server.log.wait_for(10).await;
     assert!(lines.iter().any(|line| line.contains("client-gone")), "{:?}", lines.first());
-}
-
-#[tokio::test]
-async fn a_client_that_never_opens_its_window_holds_no_upstream_past_the_timeout() {
-    let server = Running::with(one_isolate).await;
-    let (url, calls) = holding(&[ENDLESS, &[b'x'; 1000]].concat().leak()[..]).await;
-    server.publish(&url, json!({"timeout_ms": 1_000}));
-    let (mut sender, mut bodies) = (without_window(&server).await, Vec::new());
-    for _ in 0..5 {
-        let request = Request::get("http://h/api/held").body(()).unwrap();
-        let (response, _) = sender.send_request(request, true).unwrap();
-        bodies.push(response.await.unwrap().into_body());
-    }
-    let begun = Instant::now();
-    assert_eq!(calls.now(), 5);
-    calls.until(0).await;
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    // The streams are reset, and each exchange is recorded.
-    for body in &mut bodies {
-        assert!(tokio::time::timeout(TIMEOUT, body.data()).await.unwrap().unwrap().is_err());
-    }
-    let lines = server.log.wait_for(5).await;
-    assert!(lines.iter().all(|line| line.contains("\"aborted_by\":\"client\"")), "{lines:?}");
-}
-
-#[tokio::test]
-async fn a_client_that_does_not_read_holds_no_upstream_past_the_timeout() {
-    let server = Running::with(one_isolate).await;
-    let flood = [ENDLESS, &vec![b'x'; 30_000_000]].concat().leak();
-    let (url, calls) = holding(flood).await;
-    server.publish(&url, json!({"timeout_ms": 1_000}));
-    let mut stream = server.connect().await;
-    stream.write_all(b"GET /api/held HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
-    calls.until(1).await;
-    let begun = Instant::now();
-    calls.until(0).await;
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    server.log.wait_for(1).await;
 }
 
 #[tokio::test]
@@ -246,48 +208,12 @@ async fn a_client_that_takes_no_refusals_of_an_overloaded_server_gets_a_bounded_
     }
 }
 
-#[tokio::test]
-async fn what_an_http2_client_has_not_taken_is_not_recorded_as_delivered() {
-    let server = Running::with(one_isolate).await;
-    server.publish(&plain_upstream().await, json!({}));
-    let cases =
-        [("/api/x", 0, true), ("/none", 0, true), ("/api/x", 1, true), ("/api/x", 0, false), ("/api/x", 1, false)];
-    for (number, (path, window, resets)) in cases.into_iter().enumerate() {
-        let mut sender = with_window(&server, window).await;
-        let request = Request::get(format!("http://h{path}")).body(()).unwrap();
-        let (response, mut stream) = sender.send_request(request, true).unwrap();
-        let mut body = response.await.unwrap().into_body();
-        if window > 0 {
-            assert_eq!(body.data().await.unwrap().unwrap(), "o");
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        assert_eq!(server.log.all().len(), number, "{path} {window}");
-        if resets {
-            stream.send_reset(h2::Reason::CANCEL);
-        }
-        // Without a reset, the connection is closed.
-        drop((sender, body, stream));
-        let lines = server.log.wait_for(number + 1).await;
-        let record: serde_json::Value = serde_json::from_str(&lines[number]).unwrap();
-        assert_eq!((&record["aborted_by"], &record["content_bytes"]), (&json!("client"), &json!(window)), "{record}");
-    }
-    let mut sender = with_window(&server, 1).await;
-    let (response, _) = sender.send_request(Request::get("http://h/api/x").body(()).unwrap(), true).unwrap();
-    let mut body = response.await.unwrap().into_body();
-    while let Some(data) = body.data().await {
-        body.flow_control().release_capacity(data.unwrap().len()).unwrap();
-    }
-    let lines = server.log.wait_for(cases.len() + 1).await;
-    let record: serde_json::Value = serde_json::from_str(&lines[cases.len()]).unwrap();
-    assert_eq!((record.get("aborted_by"), &record["content_bytes"]), (None, &json!(2)), "{record}");
-}
-
 /// An HTTP/2 connection of a client that takes no content.
-async fn without_window(server: &Running) -> h2::client::SendRequest<bytes::Bytes> {
+pub(crate) async fn without_window(server: &Running) -> h2::client::SendRequest<bytes::Bytes> {
     with_window(server, 0).await
 }
 
-async fn with_window(server: &Running, bytes: u32) -> h2::client::SendRequest<bytes::Bytes> {
+pub(crate) async fn with_window(server: &Running, bytes: u32) -> h2::client::SendRequest<bytes::Bytes> {
     let builder = &mut h2::client::Builder::new();
     let handshake = builder.initial_window_size(bytes).handshake::<_, bytes::Bytes>(server.connect().await);
     let (sender, connection) = handshake.await.unwrap();
@@ -324,33 +250,6 @@ async fn the_number_of_isolates_does_not_divide_the_bounds() {
 }
 
 #[tokio::test]
-async fn a_new_connection_closes_the_one_that_is_idle_longest_in_any_isolate() {
-    let server = Running::with(|settings| {
-        settings.isolates = NonZeroUsize::new(8);
-        settings.connections_per_client_max = 6;
-    })
-    .await;
-    server.publish(&plain_upstream().await, json!({}));
-    let mut open = Vec::new();
-    for _ in 0..6 {
-        let mut stream = server.connect().await;
-        ask(&mut stream).await;
-        open.push(stream);
-    }
-    for stream in &mut open {
-        ask(stream).await;
-    }
-    let mut newer = Vec::new();
-    for at in 0..3 {
-        let mut stream = server.connect().await;
-        ask(&mut stream).await;
-        newer.push(stream);
-        assert!(is_closed(&mut open[at]).await, "{at}");
-        ask(&mut open[5]).await;
-    }
-}
-
-#[tokio::test]
 async fn the_exchanges_of_clients_of_a_trusted_proxy_are_not_those_of_the_proxy() {
     let server = Running::with(|settings| {
         one_isolate(settings);
@@ -370,198 +269,6 @@ async fn the_exchanges_of_clients_of_a_trusted_proxy_are_not_those_of_the_proxy(
     calls.until(1).await;
     assert!(server.send(request("/api/x", "192.0.2.1")).await.starts_with("HTTP/1.1 429"));
     assert!(server.send(request("/api/x", "192.0.2.2")).await.starts_with("HTTP/1.1 200"));
-}
-
-#[tokio::test]
-async fn a_client_that_reads_slowly_is_served_and_one_that_reads_nothing_is_not() {
-    let server = Running::with(|settings| {
-        one_isolate(settings);
-        settings.unread_timeout = Duration::from_millis(400);
-    })
-    .await;
-    let flood = [ENDLESS, &vec![b'x'; 30_000_000]].concat().leak();
-    let (url, calls) = holding(flood).await;
-    server.publish(&url, json!({"timeout_ms": null}));
-    let mut slow = asking_with_little_room(&server, "/api/held").await;
-    calls.until(1).await;
-    let mut block = [0; 1024];
-    for _ in 0..40 {
-        slow.read_exact(&mut block).await.expect("it is served");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(calls.now(), 1);
-    let begun = Instant::now();
-    calls.until(0).await;
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    let lines = server.log.wait_for(1).await;
-    assert!(lines[0].contains("\"aborted_by\":\"client\""), "{lines:?}");
-}
-
-#[tokio::test]
-async fn an_http2_client_that_reads_slowly_is_served_and_one_that_reads_nothing_is_not() {
-    let server = Running::with(|settings| {
-        one_isolate(settings);
-        settings.unread_timeout = Duration::from_millis(400);
-    })
-    .await;
-    // One piece of content, which takes much longer than the timeout.
-    let flood = [ENDLESS, &vec![b'x'; 100_000]].concat().leak();
-    let (url, calls) = holding(flood).await;
-    server.publish(&url, json!({"timeout_ms": null}));
-    let builder = &mut h2::client::Builder::new();
-    let handshake = builder.initial_window_size(500).handshake::<_, bytes::Bytes>(server.connect().await);
-    let (sender, connection) = handshake.await.unwrap();
-    tokio::spawn(connection);
-    let mut sender = sender.ready().await.unwrap();
-    let (response, _) = sender.send_request(Request::get("http://h/api/held").body(()).unwrap(), true).unwrap();
-    let mut body = response.await.unwrap().into_body();
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(2) {
-        let data = body.data().await.unwrap().expect("it is served");
-        body.flow_control().release_capacity(data.len()).unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(calls.now(), 1);
-    let begun = Instant::now();
-    calls.until(0).await;
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    let lines = server.log.wait_for(1).await;
-    assert!(lines[0].contains("\"aborted_by\":\"client\""), "{lines:?}");
-}
-
-/// A request from a client whose system takes few bytes that it does not read.
-async fn asking_with_little_room(server: &Running, path: &str) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let mut stream = socket.connect(server.address).await.unwrap();
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n").as_bytes()).await.unwrap();
-    stream
-}
-
-/// An upstream that sends so many bytes to everyone.
-async fn sending(bytes: usize) -> String {
-    let response =
-        [format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n").as_bytes(), &vec![b'x'; bytes]].concat();
-    upstream(move |mut stream| {
-        let response = response.clone();
-        async move {
-            while head(&mut stream).await.is_some() {
-                let _ = stream.write_all(&response).await;
-            }
-        }
-    })
-    .await
-}
-
-/// The parts of a record that say how the delivery ended.
-fn delivered(line: &str) -> (serde_json::Value, u64) {
-    let record: serde_json::Value = serde_json::from_str(line).unwrap();
-    (record["aborted_by"].clone(), record["content_bytes"].as_u64().unwrap())
-}
-
-#[tokio::test]
-async fn the_last_piece_of_a_response_is_delivered_when_the_client_takes_it() {
-    const LENGTH: u64 = 5_000_000;
-    let server = Running::with(|settings| {
-        one_isolate(settings);
-        settings.unread_timeout = Duration::from_millis(600);
-    })
-    .await;
-    // All of it has left the upstream, and the sockets do not hold it.
-    server.publish(&sending(LENGTH as usize).await, json!({"timeout_ms": null}));
-    let mut slow = asking_with_little_room(&server, "/api/x").await;
-    until(&mut slow, "\r\n\r\n").await;
-    let mut block = vec![0; 1000];
-    for _ in 0..20 {
-        slow.read_exact(&mut block).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(server.log.all().is_empty(), "it is still being delivered");
-    }
-    let mut rest = vec![0; LENGTH as usize - 20 * 1000];
-    slow.read_exact(&mut rest).await.unwrap();
-    assert_eq!(delivered(&server.log.wait_for(1).await[0]), (json!(null), LENGTH));
-    // It takes no more than its system has room for.
-    let _silent = asking_with_little_room(&server, "/api/x").await;
-    let (by, bytes) = delivered(&server.log.wait_for(2).await[1]);
-    assert!(by == "client" && bytes < LENGTH, "{by} {bytes}");
-    // It is known as soon as the connection ends, too.
-    drop(asking_with_little_room(&server, "/api/x").await);
-    let (by, bytes) = delivered(&server.log.wait_for(3).await[2]);
-    assert!(by == "client" && bytes < LENGTH, "{by} {bytes}");
-}
-
-#[tokio::test]
-async fn a_client_that_still_reads_a_response_is_not_idle() {
-    // All of the content, the socket's buffer, an HTTP/2 client's window.
-    for (length, window) in [(5_000_000, None), (30_000, None), (30_000, Some(1_000))] {
-        let server = Running::with(|settings| {
-            one_isolate(settings);
-            settings.connections_max = 2;
-            settings.idle_timeout = Duration::from_millis(300);
-        })
-        .await;
-        server.publish(&sending(length).await, json!({"timeout_ms": null}));
-        let mut slow = asking_with_little_room(&server, "/api/x").await;
-        let mut sender = None;
-        if let Some(window) = window {
-            drop(slow);
-            let mut stream = with_window(&server, window).await;
-            let request = Request::get("http://h/api/x").body(()).unwrap();
-            let mut body = stream.send_request(request, true).unwrap().0.await.unwrap().into_body();
-            assert_eq!(body.data().await.unwrap().unwrap().len(), 1_000);
-            sender = Some((stream, body));
-            slow = server.connect().await;
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let mut others = Vec::new();
-        for _ in 0..3 {
-            let mut other = server.connect().await;
-            other.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
-            let mut content = vec![0; length];
-            until(&mut other, "\r\n\r\n").await;
-            other.read_exact(&mut content).await.unwrap();
-            others.push(other);
-            tokio::time::sleep(Duration::from_millis(600)).await;
-        }
-        let (mut read, mut block) = (0, vec![0; 64 * 1024]);
-        match sender {
-            None => {
-                until(&mut slow, "\r\n\r\n").await;
-                while read < length {
-                    read += slow.read(&mut block).await.unwrap();
-                }
-            }
-            Some((_stream, mut body)) => {
-                read = 1_000;
-                body.flow_control().release_capacity(read).unwrap();
-                while let Some(data) = body.data().await {
-                    let data = data.unwrap().len();
-                    read += data;
-                    body.flow_control().release_capacity(data).unwrap();
-                }
-            }
-        }
-        assert_eq!(read, length, "{window:?}");
-    }
-}
-
-#[tokio::test]
-async fn an_http2_client_that_takes_nothing_of_a_last_piece_is_recorded_and_asked_to_leave() {
-    let server = Running::with(|settings| {
-        one_isolate(settings);
-        settings.unread_timeout = Duration::from_millis(400);
-    })
-    .await;
-    server.publish(&sending(2_000).await, json!({"timeout_ms": null}));
-    let builder = &mut h2::client::Builder::new();
-    let handshake = builder.initial_window_size(1_000).handshake::<_, bytes::Bytes>(server.connect().await);
-    let (sender, connection) = handshake.await.unwrap();
-    let ended = tokio::spawn(connection);
-    let request = Request::get("http://h/api/x").body(()).unwrap();
-    let (response, _) = sender.ready().await.unwrap().send_request(request, true).unwrap();
-    let _response = response.await.unwrap();
-    assert_eq!(delivered(&server.log.wait_for(1).await[0]), (json!("client"), 1_000));
-    tokio::time::timeout(TIMEOUT, ended).await.expect("the connection is closed").unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -588,74 +295,6 @@ async fn a_client_that_stops_sending_is_told_so_and_its_upstream_is_not_blamed()
     assert_eq!(errors, [true, true, false], "{lines:?}");
 }
 
-async fn is_closed(stream: &mut TcpStream) -> bool {
-    tokio::time::timeout(Duration::from_millis(300), stream.read(&mut [0])).await.is_ok()
-}
-
-async fn ask(stream: &mut TcpStream) {
-    stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
-    assert!(until(stream, "\r\n\r\nok").await.starts_with("HTTP/1.1 200"));
-}
-
-#[tokio::test]
-async fn idle_connections_are_closed_for_new_ones() {
-    let server = Running::with(|settings| {
-        one_isolate(settings);
-        settings.connections_max = 3;
-    })
-    .await;
-    server.publish(&plain_upstream().await, json!({}));
-    let mut beginning = server.connect().await;
-    beginning.write_all(b"GET /api/x HTTP/1.1\r\nhost:").await.unwrap();
-    let (mut idle, mut kept) = (server.connect().await, server.connect().await);
-    ask(&mut idle).await;
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    ask(&mut kept).await;
-    // Until the system says that the client has taken its response.
-    tokio::time::sleep(Duration::from_millis(600)).await;
-    let mut new = server.connect().await;
-    ask(&mut new).await;
-    assert!(is_closed(&mut idle).await, "it was idle longest");
-    ask(&mut kept).await;
-    beginning.write_all(b" h\r\n\r\n").await.unwrap();
-    assert!(until(&mut beginning, "\r\n\r\nok").await.starts_with("HTTP/1.1 200"));
-}
-
-#[tokio::test]
-async fn one_client_cannot_take_the_connections_of_others() {
-    let server = Running::with(|settings| {
-        one_isolate(settings);
-        settings.connections_max = 100;
-        settings.connections_per_client_max = 5;
-    })
-    .await;
-    let (url, calls) = holding(b"").await;
-    server.publish(&url, json!({}));
-    let mut other = connect_from(&server, 2).await;
-    ask(&mut other).await;
-    // Heads that never end: the oldest make room for the newest.
-    let mut slow = Vec::new();
-    for _ in 0..8 {
-        let mut stream = server.connect().await;
-        stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\nx-slow: ").await.unwrap();
-        tokio::time::sleep(Duration::from_millis(60)).await;
-        slow.push(stream);
-    }
-    assert!(is_closed(&mut slow[0]).await && !is_closed(&mut slow[7]).await);
-    // Requests in progress are never closed for others: the next connection is refused.
-    let mut busy = Vec::new();
-    for count in 1..=5 {
-        let mut stream = server.connect().await;
-        stream.write_all(b"GET /api/held HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
-        calls.until(count).await;
-        busy.push(stream);
-    }
-    assert!(is_closed(&mut server.connect().await).await);
-    assert!(!is_closed(&mut busy[0]).await);
-    ask(&mut other).await;
-    ask(&mut connect_from(&server, 3).await).await;
-}
-
 #[tokio::test]
 async fn a_client_that_leaves_ends_its_call() {
     let server = Running::start().await;
@@ -670,76 +309,7 @@ async fn a_client_that_leaves_ends_its_call() {
     assert!(lines[0].contains("client-gone") && lines[0].contains("499"), "{lines:?}");
 }
 
-#[tokio::test]
-async fn the_beginning_of_a_head_that_came_with_other_bytes_has_the_heads_time() {
-    let server = Running::with(|settings| {
-        one_isolate(settings);
-        settings.head_timeout = Duration::from_millis(1_500);
-    })
-    .await;
-    server.publish(&sending(2).await, json!({}));
-    let get = "GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n";
-    let post = "POST /api/x HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\n\r\nabc";
-    let chunked = "POST /api/x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
-    // Some clients send an empty line after content, which begins nothing.
-    let mut ended = server.connect().await;
-    ended.write_all(format!("{post}\r\n").as_bytes()).await.unwrap();
-    until(&mut ended, "\r\n\r\nxx").await;
-    for (request, is_complete) in [(get, false), (post, false), (chunked, false), (get, true)] {
-        let mut stream = server.connect().await;
-        let begun = Instant::now();
-        stream.write_all(format!("{request}GET /api/x HTTP/1.1\r\nhost:").as_bytes()).await.unwrap();
-        until(&mut stream, "\r\n\r\nxx").await;
-        if is_complete {
-            tokio::time::sleep(Duration::from_millis(1_300)).await;
-            stream.write_all(b" h\r\n\r\n").await.unwrap();
-            until(&mut stream, "\r\n\r\nxx").await;
-        } else {
-            assert_eq!(rest(&mut stream).await, "");
-            assert!(begun.elapsed() < Duration::from_secs(3), "{request}: {:?}", begun.elapsed());
-        }
-    }
-    ended.write_all(get.as_bytes()).await.unwrap();
-    until(&mut ended, "\r\n\r\nxx").await;
-}
-
-#[tokio::test]
-async fn an_idle_connection_is_served_whatever_comes_next() {
-    let server = Running::with(one_isolate).await;
-    server.publish(&plain_upstream().await, json!({}));
-    let mut open = Vec::new();
-    for _ in 0..5 {
-        let mut stream = server.connect().await;
-        ask(&mut stream).await;
-        open.push(stream);
-    }
-    let [whole, parts, repeated, ended, stopped] = &mut open[..] else { unreachable!("there are five") };
-    for _ in 0..2 {
-        tokio::time::sleep(Duration::from_millis(1_700)).await;
-        ask(whole).await;
-        for part in ["GET /api/x", " HTTP/1.1\r\nhost: h", "\r\n\r\n"] {
-            parts.write_all(part.as_bytes()).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        assert!(until(parts, "\r\n\r\nok").await.starts_with("HTTP/1.1 200"));
-        repeated.write_all("GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n".repeat(3).as_bytes()).await.unwrap();
-        for _ in 0..3 {
-            assert!(until(repeated, "\r\n\r\nok").await.starts_with("HTTP/1.1 200"));
-        }
-    }
-    ended.shutdown().await.unwrap();
-    assert_eq!(rest(ended).await, "");
-    let (stop, _) = server.stop();
-    assert_eq!(rest(stopped).await, "");
-    tokio::time::timeout(TIMEOUT, stop).await.unwrap().unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn a_connection_with_a_slow_head_is_closed_in_time_though_others_come() {
-    let server = Running::with(|settings| settings.head_timeout = Duration::from_millis(300)).await;
-    let mut slow = server.connect().await;
-    slow.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-    let begun = Instant::now();
-    assert!(rest(&mut slow).await.is_empty());
-    assert!(begun.elapsed() < Duration::from_secs(3));
+pub(crate) async fn ask(stream: &mut TcpStream) {
+    stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+    assert!(until(stream, "\r\n\r\nok").await.starts_with("HTTP/1.1 200"));
 }

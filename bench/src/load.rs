@@ -25,6 +25,14 @@ pub(crate) struct Load {
     pub(crate) over: Over,
 }
 
+impl Load {
+    /// Requests for this path with these fields, over HTTP/1.1, to the address as host.
+    pub(crate) fn new(address: SocketAddr, process: u32, path: &str, fields: &[(&str, &str)]) -> Self {
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { address, process, hosts: vec![], path: path.to_owned(), fields, over: Over::default() }
+    }
+}
+
 /// What requests are sent over.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Over {

@@ -21,7 +21,7 @@ pub(crate) fn measure() -> Result<Vec<Row>, String> {
     let upstream = upstream()?;
     let (plain, _nginx) = split(peers::nginx(&folder.path().join("nginx"), upstream, "")?);
     let tollgate = Gateway::start(&Side::own(), &folder.path().join("own"), upstream)?;
-    let sized = |bytes: usize| (tollgate.load(&size(bytes), vec![]), plain(&size(bytes)));
+    let sized = |bytes: usize| (tollgate.load(&size(bytes), &[]), plain(&size(bytes)));
     let mut rows = Vec::new();
     let mut add = |what: &str, (own, other): (Load, Load)| {
         rows.push(compare_briefly(&format!("native: {what}"), &own, &other)?);
@@ -35,7 +35,7 @@ pub(crate) fn measure() -> Result<Vec<Row>, String> {
     add("forward, 1 MiB, against the same", sized(1024 * 1024))?;
     let (http2, _nginx) = split(peers::nginx(&folder.path().join("nginx2"), upstream, "http2")?);
     let over_http2 = |load: Load| Load { over: Over::Http2, ..load };
-    let both = (over_http2(tollgate.load(&size(1024), vec![])), over_http2(http2(&size(1024))));
+    let both = (over_http2(tollgate.load(&size(1024), &[])), over_http2(http2(&size(1024))));
     add("forward, HTTP/2, 1 KiB, against nginx with HTTP/2", both)?;
     if let Some(envoy) = peers::envoy(folder.path(), upstream)? {
         let (envoy, _envoy) = split(envoy);
@@ -87,22 +87,15 @@ impl Gateway {
     }
 
     fn forward(&self) -> Load {
-        self.load("/public", vec![])
+        self.load("/public", &[])
     }
 
     fn keyed(&self) -> Load {
-        self.load("/keyed", vec![("x-api-key".to_owned(), project::key())])
+        self.load("/keyed", &[("x-api-key", &project::key())])
     }
 
-    fn load(&self, path: &str, fields: Vec<(String, String)>) -> Load {
-        Load {
-            address: self.address,
-            process: self.program.0.id(),
-            hosts: vec![],
-            path: path.to_owned(),
-            fields,
-            over: Over::Http1,
-        }
+    fn load(&self, path: &str, fields: &[(&str, &str)]) -> Load {
+        Load::new(self.address, self.program.0.id(), path, fields)
     }
 }
 
@@ -114,14 +107,7 @@ fn size(bytes: usize) -> String {
 /// Loads on a program, and the program, which runs while it is held.
 fn split((address, program): Peer) -> (impl Fn(&str) -> Load, Program) {
     let process = program.0.id();
-    let load = move |path: &str| Load {
-        address,
-        process,
-        hosts: vec![],
-        path: path.to_owned(),
-        fields: vec![],
-        over: Over::Http1,
-    };
+    let load = move |path: &str| Load::new(address, process, path, &[]);
     (load, program)
 }
 
@@ -145,7 +131,7 @@ fn with_tls(folder: &Path, upstream: SocketAddr) -> Result<Row, String> {
     let (nginx, _nginx) = split(peers::nginx(&folder.join("nginx-tls"), upstream, &listen)?);
     let options = ["--tls-cert", &shown_certificate, "--tls-key", &shown_key];
     let tollgate = Gateway::start_with(&Side::own(), &folder.join("own-tls"), upstream, &options, |_| Ok(()))?;
-    let own = Load { over: over.clone(), ..tollgate.load(&size(1024), vec![]) };
+    let own = Load { over: over.clone(), ..tollgate.load(&size(1024), &[]) };
     let other = Load { over, ..nginx(&size(1024)) };
     compare_briefly("native: forward, TLS, 1 KiB, against nginx with TLS", &own, &other)
 }
@@ -202,7 +188,7 @@ pub(crate) fn many_hosts() -> Result<Vec<Row>, String> {
         let (address, program) = start_tollgate(&Side::own(), &folder.path().join(name), &files, &[], |_| Ok(()))?;
         let process = program.0.id();
         Ok::<_, String>((
-            Load { address, process, hosts, path: format!("/r{}/7", ROUTES - 1), fields: vec![], over: Over::Http1 },
+            Load { hosts, ..Load::new(address, process, &format!("/r{}/7", ROUTES - 1), &[]) },
             program,
         ))
     };

@@ -14,7 +14,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::compare::{Row, compare};
-use crate::load::{Load, Over, in_turn};
+use crate::load::{Load, in_turn};
 use crate::project;
 use crate::server::{Program, next_json, upstream};
 use crate::side::{self, Side};
@@ -116,15 +116,7 @@ impl Host {
     }
 
     fn load(&self, path: &str, fields: &[(&str, &str)]) -> Load {
-        let fields = fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        Load {
-            address: self.address,
-            process: self.program.0.id(),
-            hosts: vec![],
-            path: path.to_owned(),
-            fields,
-            over: Over::Http1,
-        }
+        Load::new(self.address, self.program.0.id(), path, fields)
     }
 
     /// What one request costs in an instance that has served one, and what the first one costs.

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::compare::{Row, compare};
 use crate::cpu::cpu_time;
-use crate::load::{Load, Over, first_byte};
+use crate::load::{Load, first_byte};
 use crate::project;
 use crate::server::{Program, next_json, upstream};
 use crate::side::{self, Side};
@@ -161,14 +161,6 @@ impl Worker {
     }
 
     fn load(&self, path: &str, fields: &[(&str, &str)]) -> Load {
-        let fields = fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        Load {
-            address: self.address,
-            process: self.program.0.id(),
-            hosts: vec![],
-            path: path.to_owned(),
-            fields,
-            over: Over::Http1,
-        }
+        Load::new(self.address, self.program.0.id(), path, fields)
     }
 }

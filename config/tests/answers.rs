@@ -3,9 +3,12 @@
 //!
 //! Which operation describes a request is decided here without the compiler, and which route answers it by the router.
 
+mod secured;
+
 use std::collections::{BTreeMap, HashSet};
 
 use proptest::prelude::*;
+use secured::document;
 use tollgate_analysis::{compile_files, proofs::Analysis};
 use tollgate_config::{Compiled, CompiledRoute, Witness};
 
@@ -205,16 +208,7 @@ apis:
         of(false),
         of(true),
     );
-    let document = format!(
-        "openapi: 3.1.0
-components:
-  securitySchemes:
-    k: {{type: apiKey, in: header, name: X-API-Key}}
-    o: {{type: oauth2, flows: {{}}}}
-paths:
-{paths}"
-    );
-    let files = [("tollgate.yaml", project), ("s.yaml", document)];
+    let files = [("tollgate.yaml", project), ("s.yaml", document(&paths))];
     compile_files(&files.map(|(name, text)| (name.to_owned(), text)).into()).ok()
 }
 

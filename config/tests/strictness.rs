@@ -1,5 +1,8 @@
 //! An operation of a specification never answers requests of another one that requires more.
 
+mod secured;
+
+use secured::document;
 use tollgate_analysis::compile_files;
 use tollgate_config::Compiled;
 
@@ -15,19 +18,6 @@ apis: {{pets: {{upstream: pets, spec: s.yaml, {api}}}, x: {{upstream: pets, base
     );
     let files = [("tollgate.yaml", project), ("s.yaml", document(paths))];
     compile_files(&files.map(|(name, text)| (name.to_owned(), text)).into()).expect("the project compiles")
-}
-
-fn document(paths: &str) -> String {
-    format!(
-        "openapi: 3.1.0
-components:
-  securitySchemes:
-    k: {{type: apiKey, in: header, name: X-API-Key}}
-    o: {{type: oauth2, flows: {{}}}}
-paths:
-{paths}
-"
-    )
 }
 
 /// The ids of the operations that are routed.

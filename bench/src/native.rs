@@ -187,10 +187,7 @@ pub(crate) fn many_hosts() -> Result<Vec<Row>, String> {
         files.extend(hosts.iter().enumerate().map(api));
         let (address, program) = start_tollgate(&Side::own(), &folder.path().join(name), &files, &[], |_| Ok(()))?;
         let process = program.0.id();
-        Ok::<_, String>((
-            Load { hosts, ..Load::new(address, process, &format!("/r{}/7", ROUTES - 1), &[]) },
-            program,
-        ))
+        Ok::<_, String>((Load { hosts, ..Load::new(address, process, &format!("/r{}/7", ROUTES - 1), &[]) }, program))
     };
     let ((many, _many), (one, _one)) = (load("many", HOSTS)?, load("one", 1)?);
     let what = "hosts: warm requests, 100 routes on each of 1,000 hosts, against 1 host";

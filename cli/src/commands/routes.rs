@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
-use http::Method;
 use serde_json::{Value, json};
 use tollgate_config::{CompiledRoute, Whole};
 use tollgate_core::route::{HostName, Predicate, Subject, Test};
@@ -108,10 +107,7 @@ impl Filter {
             let name = HostName::from_authority(wanted);
             hosts.iter().any(|host| host.to_string() == wanted || name.as_ref().is_ok_and(|name| host.matches(name)))
         };
-        let method = |wanted: &str| {
-            Method::from_bytes(wanted.to_ascii_uppercase().as_bytes())
-                .is_ok_and(|method| settings.methods.takes(&method))
-        };
+        let method = |wanted: &str| settings.methods.takes(&wanted.to_ascii_uppercase());
         let policy = |wanted: &str| settings.policies(&whole.policies).any(|policy| policy.name == wanted);
         let upstream = |wanted: &str| whole.upstreams.get(settings.upstream).is_some_and(|u| u.name == wanted);
         any(&self.api, &|wanted| settings.api == wanted)

@@ -176,7 +176,7 @@ impl<'a, 'w> Compared<'a, 'w> {
         if !operation.is_whole() {
             budget.spend(shared.len().saturating_mul(PATTERN_WORK))?;
         }
-        let methods = operation.methods.iter().filter(|method| accepts(settings, method));
+        let methods = operation.methods.iter().filter(|method| settings.methods.takes(*method));
         for method in methods {
             let described: Vec<&&Guarded> = narrower.iter().filter(|other| other.methods.contains(method)).collect();
             let whole = described.iter().filter(|other| other.is_whole());
@@ -259,11 +259,6 @@ fn is_as_strict(route: &RouteSettings, other: &RouteSettings) -> bool {
         || (!route.authn.is_empty()
             && route.authn.iter().all(has_all)
             && other.scopes.iter().all(|scope| route.scopes.contains(scope)))
-}
-
-/// Whether a route can be for this method; one for `GET` is for `HEAD`, too.
-fn accepts(route: &RouteSettings, method: &str) -> bool {
-    route.methods.is_empty() || route.methods.iter().any(|own| own == method || (method == "HEAD" && own == "GET"))
 }
 
 /// The more specific of two host patterns that match the same hosts.

@@ -250,14 +250,13 @@ impl Site {
 /// Whether a route accepts requests with this method and has precedence over another route on the same host.
 fn goes_before(route: &CompiledRoute, other: &CompiledRoute, method: &str) -> bool {
     let (a, b) = (&route.settings, &other.settings);
-    let names = |methods: &Methods| methods.as_strs().any(|m| m == method || (method == "HEAD" && m == "GET"));
-    if !a.methods.is_empty() && !names(&a.methods) {
+    if !a.methods.takes(method) {
         return false;
     }
     match path_order(a.path.segments(), b.path.segments()) {
         Some(Ordering::Less) => true,
         Some(Ordering::Greater) | None => false,
-        Some(Ordering::Equal) => match (names(&a.methods), names(&b.methods)) {
+        Some(Ordering::Equal) => match (a.methods.names(method), b.methods.names(method)) {
             (true, false) => true,
             (false, true) => false,
             (_, _) => Predicate::precedence(&a.when) < Predicate::precedence(&b.when),

@@ -13,7 +13,7 @@ use crate::cache::CacheSettings;
 use crate::client::ProxySettings;
 use crate::codec;
 use crate::field_name::is_field_name;
-use crate::forward::UpstreamSettings;
+use crate::forward::{ClientFields, UpstreamSettings};
 use crate::kinds::{AuthnPolicy, GuardPolicy, LimitPolicy, Place, Policies, PolicyView};
 use crate::limit::LimitBy;
 use crate::route::{Entry, HostPattern, Methods, PathTemplate, Predicate};
@@ -42,6 +42,10 @@ pub struct GatewaySettings {
     #[serde(default)]
     #[n(5)]
     pub plans: Option<Vec<String>>,
+    /// The fields that tell upstreams who the client is.
+    #[serde(default)]
+    #[cbor(n(6), skip_if = "codec::is_default")]
+    pub client_fields: ClientFields,
 }
 
 impl codec::Section for GatewaySettings {}

@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use http::Method;
 use tollgate_core::authn::ApiKeySettings;
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
-use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::forward::{ClientFields, UpstreamSettings};
 use tollgate_core::kinds::{Named, Place, Policy};
 use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
 use tollgate_core::route::{Entry, HostName, Router};
@@ -97,6 +97,7 @@ fn gateway() -> GatewaySettings {
         telemetry: TelemetrySettings { log: true, otlp: None },
         internal_hosts: vec![],
         plans: None,
+        client_fields: ClientFields::default(),
     }
 }
 

@@ -81,6 +81,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
         telemetry,
         internal_hosts: internal_hosts.clone(),
         plans: Some(plans::names(project)),
+        client_fields: gateway.client_fields,
     });
     Lowered { gateway, whole, internal_hosts, stated, guarded }
 }

@@ -5,6 +5,7 @@ use std::num::NonZeroU8;
 
 use tollgate_core::bounds::{PROXIES_MAX, PROXY_NETWORKS_MAX};
 use tollgate_core::client::ProxyField;
+use tollgate_core::forward::ClientFields;
 
 use super::api::{Api, HOSTS_MAX};
 use super::level::Level;
@@ -40,6 +41,7 @@ pub(crate) struct Gateway {
     pub(crate) connect_timeout_ms: Option<Spanned<u64>>,
     pub(crate) trusted_proxies: Option<Spanned<Proxies>>,
     pub(crate) proxy_field: Option<ProxyField>,
+    pub(crate) client_fields: ClientFields,
     pub(crate) targets: Spanned<BTreeSet<Target>>,
     pub(crate) level: Level,
 }
@@ -118,6 +120,7 @@ impl Gateway {
         let connect_timeout_ms = fields.optional("connect-timeout", report, decode::placed_time_limit);
         let trusted_proxies = fields.optional("trusted-proxies", report, proxies);
         let proxy_field = fields.optional("proxy-field", report, proxy_field);
+        let client_fields = fields.optional("client-fields", report, client_fields).unwrap_or_default();
         fields.check_rules(report);
         let targets = fields.optional("target", report, targets);
         let targets = targets.unwrap_or_else(|| Spanned::new(BTreeSet::new(), node.span));
@@ -130,6 +133,7 @@ impl Gateway {
             connect_timeout_ms,
             trusted_proxies,
             proxy_field,
+            client_fields,
             targets,
             level,
         })
@@ -154,6 +158,12 @@ fn proxies(node: &Node, report: &mut Report) -> Option<Spanned<Proxies>> {
 
 fn proxy_field(node: &Node, report: &mut Report) -> Option<ProxyField> {
     let words = [ProxyField::XForwardedFor, ProxyField::Forwarded].map(|field| (field.as_str(), field));
+    decode::word(node, &words, report)
+}
+
+fn client_fields(node: &Node, report: &mut Report) -> Option<ClientFields> {
+    let words =
+        [ClientFields::XForwarded, ClientFields::Forwarded, ClientFields::Both].map(|fields| (fields.as_str(), fields));
     decode::word(node, &words, report)
 }
 

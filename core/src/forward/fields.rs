@@ -7,7 +7,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, FORWARDED, TE, TRANSFER_ENCODING,
 use http::{HeaderMap, HeaderName, HeaderValue, Version, response};
 
 use super::forwarded::{
-    ForwardedFor, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, forwarded, forwarded_for, scheme,
+    ClientFields, ForwardedFor, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, forwarded, forwarded_for, scheme,
 };
 use super::framing::frame_response;
 use super::names::{Meaning, as_read, is_for_all_recipients, is_hop_by_hop, meaning};
@@ -38,7 +38,9 @@ pub fn request_edits(
     fate: impl Fn(&HeaderName, &str) -> Fate,
 ) -> Option<Ambiguity> {
     let mut ambiguity = None;
+    let mut seen = Seen::default();
     for name in received.keys() {
+        seen.note(name);
         let read = as_read(name.as_str());
         let is_plain = matches!(read, Cow::Borrowed(_));
         let meaning = meaning(&read, is_plain);
@@ -50,32 +52,71 @@ pub fn request_edits(
             ambiguity = ambiguity.or(Some(Ambiguity::Spelling));
         }
     }
-    if received.contains_key(TRANSFER_ENCODING) {
+    if seen.coding {
         edits.remove(CONTENT_LENGTH);
     }
-    remove_nominated(edits, received, |name| fate(name, &as_read(name.as_str())) == Fate::Kept);
-    if accepts_trailers(received) {
+    if seen.connection {
+        remove_nominated(edits, received, |name| fate(name, &as_read(name.as_str())) == Fate::Kept);
+    }
+    if seen.te && accepts_trailers(received) {
         edits.set(TE, HeaderValue::from_static("trailers"));
     }
-    edits.set_some(FORWARDED, texts.value(|text| forwarded(text, client)));
-    edits.set_some(X_FORWARDED_FOR, texts.value(|text| forwarded_for(text, client)));
-    if !client.client_host.is_empty() {
-        edits.set_some(X_FORWARDED_HOST, texts.of(client.client_host));
-    }
-    edits.set(X_FORWARDED_PROTO, HeaderValue::from_static(scheme(client.client_https)));
-    append_via(edits, received, client.version);
+    tell_client(edits, texts, client);
+    append_via(edits, received, &seen, client.version);
     ambiguity
+}
+
+/// Tells the upstream who the client is, in the fields that the configuration selects.
+fn tell_client(edits: &mut Edits, texts: &mut Texts, client: &ForwardedFor<'_>) {
+    if client.fields != ClientFields::XForwarded {
+        edits.set_some(FORWARDED, texts.value(|text| forwarded(text, client)));
+    }
+    if client.fields != ClientFields::Forwarded {
+        edits.set_some(X_FORWARDED_FOR, texts.value(|text| forwarded_for(text, client)));
+        if !client.client_host.is_empty() {
+            edits.set_some(X_FORWARDED_HOST, texts.of(client.client_host));
+        }
+        edits.set(X_FORWARDED_PROTO, HeaderValue::from_static(scheme(client.client_https)));
+    }
+}
+
+/// The fields of a message that need more than their name: a look-up of each costs more than to notice them on the way.
+#[derive(Debug, Default)]
+struct Seen {
+    coding: bool,
+    connection: bool,
+    length: bool,
+    te: bool,
+    via: bool,
+}
+
+impl Seen {
+    fn note(&mut self, name: &HeaderName) {
+        self.coding |= *name == TRANSFER_ENCODING;
+        self.connection |= *name == CONNECTION;
+        self.length |= *name == CONTENT_LENGTH;
+        self.te |= *name == TE;
+        self.via |= *name == VIA;
+    }
 }
 
 /// The edits of a response's fields for the client.
 pub fn response_edits(edits: &mut Edits, response: &response::Parts) {
     let received = &response.headers;
-    for name in received.keys().filter(|name| is_hop_by_hop(name.as_str())) {
-        edits.remove(name.clone());
+    let mut seen = Seen::default();
+    for name in received.keys() {
+        seen.note(name);
+        if is_hop_by_hop(name.as_str()) {
+            edits.remove(name.clone());
+        }
     }
-    remove_nominated(edits, received, |_| false);
-    frame_response(edits, response.status, received);
-    append_via(edits, received, response.version);
+    if seen.connection {
+        remove_nominated(edits, received, |_| false);
+    }
+    if seen.length {
+        frame_response(edits, response.status, received);
+    }
+    append_via(edits, received, &seen, response.version);
 }
 
 /// Whether a field is part of a stored response: hop-by-hop fields are not, nor is the announcement of trailers, which
@@ -109,7 +150,7 @@ fn remove_nominated(edits: &mut Edits, fields: &HeaderMap, kept: impl Fn(&Header
 }
 
 /// Adds this gateway to `Via`, under the name [`PSEUDONYM`].
-fn append_via(edits: &mut Edits, received: &HeaderMap, version: Version) {
+fn append_via(edits: &mut Edits, received: &HeaderMap, seen: &Seen, version: Version) {
     let element = match version {
         Version::HTTP_09 => "0.9 tollgate",
         Version::HTTP_10 => "1.0 tollgate",
@@ -117,7 +158,7 @@ fn append_via(edits: &mut Edits, received: &HeaderMap, version: Version) {
         Version::HTTP_3 => "3 tollgate",
         _ => "1.1 tollgate",
     };
-    if received.contains_key(VIA) && edits.over(received).contains(VIA) {
+    if seen.via && edits.over(received).contains(VIA) {
         append_list(edits, received, VIA, element.to_owned());
     } else {
         edits.set(VIA, HeaderValue::from_static(element));
@@ -150,6 +191,7 @@ mod tests {
 
     fn client(earlier: &[Option<IpAddr>]) -> ForwardedFor<'_> {
         ForwardedFor {
+            fields: ClientFields::Both,
             peer: Some("192.0.2.1".parse().unwrap()),
             host: "api.example.com:8443",
             https: true,

@@ -5,12 +5,45 @@ use std::net::IpAddr;
 
 use http::header::FORWARDED;
 use http::{HeaderName, Version};
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 use crate::text::decimal;
+
+/// The fields that tell upstreams who the client is, and which URL it used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "kebab-case")]
+#[cbor(index_only)]
+pub enum ClientFields {
+    /// `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto`, which more servers and frameworks read.
+    #[default]
+    #[n(0)]
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    #[n(1)]
+    Forwarded,
+    /// All of them.
+    #[n(2)]
+    Both,
+}
+
+impl ClientFields {
+    /// The word in configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::XForwarded => "x-forwarded",
+            Self::Forwarded => "forwarded",
+            Self::Both => "both",
+        }
+    }
+}
 
 /// The information about the client, and the connection from it, that the upstream gets.
 #[derive(Clone, Copy, Debug)]
 pub struct ForwardedFor<'a> {
+    /// The fields in which it is told.
+    pub fields: ClientFields,
     /// The address of the connection's peer, if known.
     pub peer: Option<IpAddr>,
     /// The host that the peer asked for, with its port; empty if it named none.

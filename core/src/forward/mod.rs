@@ -19,7 +19,7 @@ pub use edits::{Edit, Edits, Fields};
 pub(crate) use error::CLIENT_GONE;
 pub use error::UpstreamError;
 pub use fields::{Ambiguity, PSEUDONYM, is_end_to_end, request_edits, response_edits};
-pub use forwarded::{ForwardedFor, URL_FIELDS};
+pub use forwarded::{ClientFields, ForwardedFor, URL_FIELDS};
 pub use framing::{Framing, FramingError, check_response, is_trimmed};
 pub use names::{UNREAD_IN_REQUESTS, UNREAD_IN_RESPONSES};
 pub use outbound::{Outbound, Resource};

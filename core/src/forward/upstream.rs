@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use bytes::Bytes;
 use http::Uri;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use minicbor::{Decode, Encode};
@@ -88,7 +89,7 @@ impl UpstreamUrl {
         let mut parts = Parts::default();
         parts.scheme = Some(if self.https { Scheme::HTTPS } else { Scheme::HTTP });
         parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(PathAndQuery::from_maybe_shared(target)?);
+        parts.path_and_query = Some(PathAndQuery::from_maybe_shared(Bytes::from(target))?);
         Ok(Uri::from_parts(parts)?)
     }
 

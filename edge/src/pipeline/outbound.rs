@@ -65,6 +65,7 @@ fn edits(exchange: &Exchange, journal: &mut Journal) -> (Edits, Option<Ambiguity
     let received = &exchange.received;
     let origin = &received.origin;
     let client = ForwardedFor {
+        fields: exchange.site.gateway.client_fields,
         peer: received.client.address,
         host: received.authority(),
         https: received.client.https,

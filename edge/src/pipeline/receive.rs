@@ -1,7 +1,7 @@
 //! receive: the request is parsed once, strictly; ambiguous or too large requests are refused.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, COOKIE, HOST, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, RETRY_AFTER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use tollgate_core::bounds::{FIELD_BYTES_MAX, FIELD_LINES_MAX, TARGET_BYTES_MAX};
 use tollgate_core::client::Origin;
@@ -45,11 +45,17 @@ pub(super) fn admit<H: Host>(
 
 fn parse(parts: http::request::Parts, client: Client) -> Result<Received, Problem> {
     let http::request::Parts { method, uri, version, headers: mut fields, .. } = parts;
-    join_cookies(&mut fields);
-    check_size(&uri, &fields)?;
-    check_values(&fields)?;
+    let mut seen = Seen::of(&fields);
+    if seen.cookies > 1 {
+        join_cookies(&mut fields);
+        seen = Seen::of(&fields);
+    }
+    check_size(&uri, &fields, seen.bytes)?;
+    check_values(&seen)?;
     check_method(&method)?;
-    check_framing(&mut fields)?;
+    if seen.is_framed {
+        check_framing(&mut fields)?;
+    }
     let is_for_https = is_for_https(&uri)?;
     let (host, authority) = authority(&uri, &fields, version, client.https)?;
     let path = path(&method, &uri)?;
@@ -58,7 +64,33 @@ fn parse(parts: http::request::Parts, client: Client) -> Result<Received, Proble
     Ok(Received { method, version, host, authority, path, query, fields, client, origin, is_for_https })
 }
 
-fn check_size(uri: &Uri, fields: &HeaderMap) -> Result<(), Problem> {
+/// What one pass over the fields shows: a look-up by name costs more than this for all of them.
+#[derive(Default)]
+struct Seen {
+    /// Bytes of names and values.
+    bytes: usize,
+    /// Lines of `Cookie`.
+    cookies: usize,
+    /// Whether a value has blanks around it.
+    has_blanks: bool,
+    /// Whether a field describes where the content ends.
+    is_framed: bool,
+}
+
+impl Seen {
+    fn of(fields: &HeaderMap) -> Self {
+        let mut seen = Self::default();
+        for (name, value) in fields {
+            seen.bytes += name.as_str().len() + value.len();
+            seen.cookies += usize::from(*name == COOKIE);
+            seen.has_blanks |= !is_trimmed(value);
+            seen.is_framed |= *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING;
+        }
+        seen
+    }
+}
+
+fn check_size(uri: &Uri, fields: &HeaderMap, field_bytes: usize) -> Result<(), Problem> {
     let target_bytes = uri.path().len() + uri.query().map_or(0, |q| q.len() + 1);
     if target_bytes > TARGET_BYTES_MAX {
         return Err(Problem::new(
@@ -67,7 +99,6 @@ fn check_size(uri: &Uri, fields: &HeaderMap) -> Result<(), Problem> {
             Reason::TargetTooLong { bytes: target_bytes },
         ));
     }
-    let field_bytes: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if field_bytes > FIELD_BYTES_MAX || fields.len() > FIELD_LINES_MAX {
         return Err(Problem::new(
             ProblemKind::FieldsTooLarge,
@@ -80,8 +111,8 @@ fn check_size(uri: &Uri, fields: &HeaderMap) -> Result<(), Problem> {
 
 /// A value has no blanks around it (RFC 9113, section 8.2.1): servers remove them, and would read another value than the
 /// gateway. HTTP/1.1 has them removed when it is parsed, HTTP/2 does not allow them.
-fn check_values(fields: &HeaderMap) -> Result<(), Problem> {
-    if fields.values().all(is_trimmed) {
+fn check_values(seen: &Seen) -> Result<(), Problem> {
+    if !seen.has_blanks {
         return Ok(());
     }
     let detail = "The value of a field begins or ends with a blank.";
@@ -111,13 +142,13 @@ fn is_for_https(uri: &Uri) -> Result<bool, Problem> {
     }
 }
 
-/// One line with all cookies: HTTP/2 allows a line for each (RFC 9113, section 8.2.3), and a server that gets several
-/// lines over HTTP/1.1 may read only the first.
+/// One line with all cookies of several: HTTP/2 allows a line for each (RFC 9113, section 8.2.3), and a server that gets
+/// several lines over HTTP/1.1 may read only the first.
 fn join_cookies(fields: &mut HeaderMap) {
     let mut lines = fields.get_all(COOKIE).iter();
-    let (Some(first), Some(second)) = (lines.next(), lines.next()) else { return };
+    let Some(first) = lines.next() else { return };
     let mut joined = first.as_bytes().to_vec();
-    for line in std::iter::once(second).chain(lines) {
+    for line in lines {
         joined.extend_from_slice(b"; ");
         joined.extend_from_slice(line.as_bytes());
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use tollgate_core::authn::{ApiKey, ApiKeySettings, Credential};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
-use tollgate_core::forward::{UpstreamError, UpstreamSettings};
+use tollgate_core::forward::{ClientFields, UpstreamError, UpstreamSettings};
 use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::kinds::{AuthnPolicy, GuardPolicy, LimitPolicy, Named, Place, Policy};
 use tollgate_core::limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
@@ -255,5 +255,6 @@ pub(crate) fn gateway() -> GatewaySettings {
         telemetry: TelemetrySettings { log: true, otlp: None },
         internal_hosts: vec!["ops.internal".parse().unwrap(), "*.svc.internal".parse().unwrap()],
         plans: None,
+        client_fields: ClientFields::default(),
     }
 }

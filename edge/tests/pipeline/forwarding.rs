@@ -1,14 +1,14 @@
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
-use tollgate_core::forward::UpstreamError;
+use tollgate_core::forward::{ClientFields, UpstreamError};
 use tollgate_core::route::{Predicate, Subject, Test};
 use tollgate_core::secret::SecretText;
-use tollgate_core::settings::RouteSettings;
+use tollgate_core::settings::{GatewaySettings, RouteSettings};
 use tollgate_edge::memory::Content;
 
-use crate::bench::{Bench, answer, key, ok, on_any_host, request, route, site};
+use crate::bench::{Bench, answer, gateway, key, ok, on_any_host, request, route, site};
 
 #[test]
-fn the_upstream_gets_the_request_with_its_own_host_and_ours_in_forwarded() {
+fn the_upstream_gets_the_request_with_its_own_host_and_is_told_of_ours() {
     let routes = vec![RouteSettings { strip_segments: 1, ..route("/v1/{*rest}", &["POST"]) }];
     let bench = Bench::new(routes, ok(&[("server", "pets"), ("keep-alive", "1")], "hello"));
     let sent =
@@ -18,12 +18,31 @@ fn the_upstream_gets_the_request_with_its_own_host_and_ours_in_forwarded() {
     assert_eq!(received.uri(), "http://pets.internal:8080/base/a~b/?q=1");
     let field = |name: &str| received.headers().get(name).map_or("", |v| v.to_str().unwrap());
     assert_eq!(field("host"), "pets.internal:8080");
-    assert_eq!(field("forwarded"), "for=192.0.2.7;host=\"api.example.com\";proto=https");
+    assert_eq!((field("forwarded"), field("x-forwarded-host")), ("", "api.example.com"));
     assert_eq!((field("x-forwarded-for"), field("x-forwarded-proto")), ("192.0.2.7", "https"));
     assert_eq!((field("via"), field("te"), field("x-hop"), field("x-end")), ("1.1 tollgate", "", "", "1"));
     assert_eq!(field("x-request-id"), answer.field("x-request-id"));
     assert_eq!(&received.body().bytes()[..], b"ping");
     assert_eq!((answer.field("via"), answer.field("server"), answer.field("keep-alive")), ("1.1 tollgate", "pets", ""));
+}
+
+#[test]
+fn the_configuration_selects_the_fields_that_tell_upstreams_of_clients() {
+    let names = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+    let ours = ["for=192.0.2.7;host=\"api.example.com\";proto=https", "192.0.2.7", "api.example.com", "https"];
+    for (client_fields, told) in
+        [(ClientFields::XForwarded, 1..4), (ClientFields::Forwarded, 0..1), (ClientFields::Both, 0..4)]
+    {
+        let bench = Bench::new(vec![route("/a", &["GET"])], ok(&[], ""));
+        bench.publish_with(&GatewaySettings { client_fields, ..gateway() }, vec![route("/a", &["GET"])]);
+        // What the client says of itself never passes, also in a field that is not written.
+        bench.send(request("GET", "/a", &names.map(|name| (name, "for=9.9.9.9")), ""));
+        let received = bench.host.upstream.take_received().remove(0);
+        let found = names.map(|name| received.headers().get(name).map(|value| value.to_str().unwrap()));
+        for (at, (found, ours)) in found.into_iter().zip(ours).enumerate() {
+            assert_eq!(found, told.contains(&at).then_some(ours), "{client_fields:?}: {}", names[at]);
+        }
+    }
 }
 
 #[test]

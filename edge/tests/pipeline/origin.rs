@@ -4,6 +4,7 @@ use std::num::NonZeroU8;
 use std::rc::Rc;
 
 use tollgate_core::client::{ProxyField, ProxySettings, TrustedProxies};
+use tollgate_core::forward::ClientFields;
 use tollgate_core::operator::Role;
 use tollgate_core::settings::{GatewaySettings, RouteSettings};
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
@@ -23,7 +24,7 @@ fn bench(field: ProxyField) -> Bench {
     let telemetry = TelemetrySettings { log: true, otlp: Some(otlp) };
     let guarded = RouteSettings { guard: vec![OFFICE], guard_limit: vec![BY_ADDRESS], ..route("/office", &["GET"]) };
     let limited = RouteSettings { limit: vec![BY_ADDRESS], ..route("/limited", &["GET"]) };
-    let settings = GatewaySettings { proxies, telemetry, ..gateway() };
+    let settings = GatewaySettings { proxies, telemetry, client_fields: ClientFields::Both, ..gateway() };
     bench.publish_with(&settings, vec![guarded, limited, route("/open", &["GET"])]);
     bench
 }

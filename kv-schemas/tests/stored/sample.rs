@@ -7,7 +7,7 @@ use http::Method;
 use tollgate_core::authn::ApiKeySettings;
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::client::{ProxyField, ProxySettings, TrustedProxies};
-use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::forward::{ClientFields, UpstreamSettings};
 use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::kinds::{Named, Place, Policies, Policy};
 use tollgate_core::limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
@@ -31,6 +31,7 @@ pub(crate) fn gateway() -> GatewaySettings {
         telemetry: TelemetrySettings { log: true, otlp: Some(otlp) },
         internal_hosts: vec!["ops.internal".parse().unwrap()],
         plans: Some(vec!["free".into(), "gold".into()]),
+        client_fields: ClientFields::default(),
     }
 }
 

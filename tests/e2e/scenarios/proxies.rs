@@ -123,7 +123,8 @@ async fn an_address_that_cannot_be_read_is_no_address(world: Rc<World>) -> Outco
 }
 
 async fn the_upstream_gets_the_hops_that_are_believed(world: Rc<World>) -> Outcome {
-    world.publish(Project::new(&world).gateway(HERE).route("{path: \"/{*rest}\"}")).await?;
+    let project = Project::new(&world).gateway(HERE).gateway("client-fields: both");
+    world.publish(project.route("{path: \"/{*rest}\"}")).await?;
     let request = Request::get("/a")
         .field("X-Forwarded-For", "9.9.9.9, 203.0.113.7, 127.0.0.5")
         .field("X-Forwarded-Proto", "https")

@@ -348,6 +348,11 @@ pub(super) fn gateway(from: &Compiled, to: &Compiled) -> Vec<Change> {
         };
         all.push(if is_within { change } else { change.loosening() });
     }
+    if old.client_fields != new.client_fields {
+        let reason = "upstreams are told of clients in other fields";
+        let [from, to] = [old, new].map(|settings| settings.client_fields.as_str().to_owned());
+        all.push(say("client-fields", from, to, Effect::Review, reason));
+    }
     if old.internal_hosts != new.internal_hosts {
         let shown = |hosts: &[tollgate_core::route::HostPattern]| {
             hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")

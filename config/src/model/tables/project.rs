@@ -322,6 +322,12 @@ pub(crate) static GATEWAY: Object = Object {
         )
         .default("\"x-forwarded-for\""),
         Key::optional(
+            "client-fields",
+            "The fields that tell upstreams who the client is, and which URL it used. A client's own are never forwarded.",
+            Shape::Word(CLIENT_FIELDS),
+        )
+        .default("\"x-forwarded\""),
+        Key::optional(
             "target",
             "The target platforms. A configuration with which a request can exceed their limits is refused.",
             Shape::AnyOf(&[Shape::Word(TARGETS), Shape::List(&TARGET_LIST)]),
@@ -339,6 +345,12 @@ static PROXY_NETWORKS: List = List::some_texts(Shape::Ruled(&NETWORK), PROXY_NET
 const PROXY_FIELDS: &[(&str, &str)] = &[
     ("x-forwarded-for", "`X-Forwarded-For`, with `X-Forwarded-Host` and `X-Forwarded-Proto`"),
     ("forwarded", "`Forwarded` (RFC 7239)"),
+];
+
+const CLIENT_FIELDS: &[(&str, &str)] = &[
+    ("x-forwarded", "`X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto`"),
+    ("forwarded", "`Forwarded` (RFC 7239)"),
+    ("both", "all four"),
 ];
 
 const TARGETS: &[(&str, &str)] = &[

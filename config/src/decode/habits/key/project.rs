@@ -103,7 +103,7 @@ pub(super) const PROJECT_HABITS: &[Habit] = &[
         &["proxyprotocol", "useproxyprotocol", "acceptproxyprotocol"],
         "remove it: the PROXY protocol is not read; let the proxy set `X-Forwarded-For`, and write `trusted-proxies` in `gateway`",
     ),
-    habit(PROJECT, &["trustedproxies", "proxyfield"], "write it under `gateway:`"),
+    habit(PROJECT, &["trustedproxies", "proxyfield", "clientfields"], "write it under `gateway:`"),
     habit(GATEWAY, &["proxyconnecttimeout", "connecttimeoutms"], "write `connect-timeout: 5s`"),
     habit(
         GATEWAY,

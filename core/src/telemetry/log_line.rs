@@ -1,6 +1,6 @@
 //! The structured log lines: of an exchange, and of other events.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use super::ExchangeRecord;
 use crate::cache::CacheOutcome;
@@ -9,7 +9,7 @@ use crate::json::{Members, members, object, quoted, string, thousandths};
 use crate::time::{SECOND_BYTES, Timestamp};
 
 /// The log lines of a gateway's exchanges; what is the same in all of them is written once.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ExchangeLines {
     /// The members between the time and the request's id, of an exchange that did not fail.
     info: Box<str>,
@@ -17,6 +17,8 @@ pub struct ExchangeLines {
     error: Box<str>,
     /// The last second that was written, and its text.
     second: Cell<(u64, [u8; SECOND_BYTES])>,
+    /// The memory of the last line, for the next one.
+    buffer: RefCell<String>,
 }
 
 impl ExchangeLines {
@@ -24,16 +26,31 @@ impl ExchangeLines {
     #[must_use]
     pub fn of(gateway: &str) -> Self {
         let written = |level| members(|line| common(line, level, "exchange", gateway));
-        Self { info: written("info"), error: written("error"), second: Cell::new((0, *EPOCH)) }
+        Self {
+            info: written("info"),
+            error: written("error"),
+            second: Cell::new((0, *EPOCH)),
+            buffer: RefCell::default(),
+        }
     }
 
-    /// One JSON object in one line, without a line break. It contains no key, no query, no client address and no content.
+    /// Calls `use_line` with one JSON object in one line, without a line break. It contains no key, no query, no client
+    /// address and no content.
     ///
     /// `decisions` is the hash of the events: equal for equal decisions, on every host.
-    #[must_use]
-    pub fn line(&self, record: &ExchangeRecord) -> String {
-        let mut out = String::with_capacity(LINE_BYTES_USUAL);
-        object(&mut out, |line| {
+    pub fn with_line(&self, record: &ExchangeRecord, use_line: impl FnOnce(&str)) {
+        let mut line = self.buffer.take();
+        line.clear();
+        line.reserve(LINE_BYTES_USUAL);
+        self.write(record, &mut line);
+        use_line(&line);
+        if line.capacity() <= LINE_BYTES_KEPT {
+            self.buffer.replace(line);
+        }
+    }
+
+    fn write(&self, record: &ExchangeRecord, out: &mut String) {
+        object(out, |line| {
             line.value("time", |out| quoted(out, |out| self.write_time(record.started, out)));
             line.written(if record.status >= 500 { &self.error } else { &self.info });
             ids(line, record);
@@ -50,7 +67,6 @@ impl ExchangeLines {
             outcome(line, record);
             line.hex("decisions", &record.events.hash().to_be_bytes());
         });
-        out
     }
 
     /// Writes an instant; many exchanges begin in one second.
@@ -145,3 +161,6 @@ const EPOCH: &[u8; SECOND_BYTES] = b"1970-01-01T00:00:00";
 
 /// Capacity: a line with a caller and a call.
 const LINE_BYTES_USUAL: usize = 640;
+
+/// Bytes of memory that are kept for the next line; lines with many calls are longer.
+const LINE_BYTES_KEPT: usize = 4096;

@@ -77,7 +77,7 @@ async fn emit<H: Host>(isolate: &Isolate, host: &H, record: &ExchangeRecord) {
     let gateway = isolate.config.gateway();
     let settings = gateway.as_ref().map(|gateway| &gateway.telemetry);
     if settings.is_none_or(|settings| settings.log) {
-        sink.log(&isolate.lines.line(record));
+        isolate.lines.with_line(record, |line| sink.log(line));
     }
     if let Some(otlp) = settings.and_then(|settings| settings.otlp.as_ref()).filter(|_| isolate.exports) {
         rare(export(isolate, host, otlp, record)).await;

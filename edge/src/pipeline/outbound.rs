@@ -103,4 +103,4 @@ fn fate(exchange: &Exchange, name: &HeaderName, read: &str) -> Fate {
 }
 
 /// Capacity: the edits of a typical request, including those of an attempt.
-const EDITS_USUAL: usize = 20;
+const EDITS_USUAL: usize = 12;

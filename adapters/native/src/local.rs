@@ -150,9 +150,13 @@ impl Tracker {
         Tracking(Rc::clone(&self.0))
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.0.count.get()
+    }
+
     /// Returns when the count is below `most`.
     pub(crate) async fn below(&self, most: usize) {
-        while self.0.count.get() >= most {
+        while self.count() >= most {
             self.0.changed.notified().await;
         }
     }

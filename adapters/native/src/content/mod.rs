@@ -24,7 +24,7 @@ pub(crate) use copy::CopyBudget;
 use copy::CopySink;
 pub use received::BrokenOff;
 use received::Received;
-pub(crate) use request::{Left, RequestFault, RequestState};
+pub(crate) use request::{Left, RequestFault, RequestState, Waiting};
 use source::Source;
 pub(crate) use source::{Copies, Deadline, UpstreamContent};
 

@@ -25,8 +25,8 @@ struct State {
     is_received: Cell<bool>,
     /// Whether trailers were.
     has_trailers: Cell<bool>,
-    /// Nobody waits for the response any more.
-    left: Signal,
+    /// Nobody waits for the response any more; the work of the request is polled then.
+    left: Cell<bool>,
     /// Whether that is because the gateway ended the connection.
     was_cut_off: Cell<bool>,
     /// Its place among all requests of the server.
@@ -99,13 +99,7 @@ impl RequestState {
     /// Why nobody waits for its response, if nobody does.
     pub(crate) fn has_left(&self) -> Option<Left> {
         let by = if self.0.was_cut_off.get() { Left::ByGateway } else { Left::ByClient };
-        self.0.left.is_given().then_some(by)
-    }
-
-    /// Returns when nobody waits for its response any more.
-    pub(crate) async fn left(&self) -> Left {
-        self.0.left.given().await;
-        self.has_left().unwrap_or(Left::ByClient)
+        self.0.left.get().then_some(by)
     }
 
     /// The state of a request that has this place in the server.
@@ -158,7 +152,7 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(request) = &self.request {
             request.0.was_cut_off.set(self.cut_off.is_given());
-            request.0.left.give();
+            request.0.left.set(true);
         }
     }
 }

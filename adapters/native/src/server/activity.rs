@@ -11,6 +11,7 @@ use super::connections::Standing;
 use super::receiving::{Framing, Receiving};
 use super::socket::{OverTcp, unacknowledged};
 use super::sweep::Placed;
+use super::work::Work;
 use crate::local::{Signal, Tracker};
 use crate::places::ExchangePlaces;
 
@@ -34,6 +35,8 @@ pub(super) struct Activity {
     pub(super) overloaded: ExchangePlaces,
     /// Exchanges whose work has not ended, also if the client has reset their streams.
     pub(super) exchanges: Tracker,
+    /// The work of an exchange after its response, until the task that sends the response takes it: immediately.
+    pub(super) rest: RefCell<Option<Work>>,
     /// Whether the connection must end with a reset: its last response broke off, and nothing else would tell the client.
     pub(super) resets: Cell<bool>,
     /// Given before the gateway ends all connections.
@@ -99,6 +102,7 @@ impl Activity {
             standing,
             overloaded,
             exchanges: Tracker::default(),
+            rest: RefCell::default(),
             resets: Cell::new(false),
             cut_off: Rc::clone(cut_off),
             retires: Cell::new(false),

@@ -1,4 +1,4 @@
-//! One exchange: from hyper's request to the pipeline and back, in its own task.
+//! One exchange: from hyper's request to the pipeline and back.
 
 use std::rc::Rc;
 
@@ -13,14 +13,12 @@ use super::answer::Answer;
 use super::delivering::Delivering;
 use super::isolate::Serving;
 use super::receiving::Framing;
-use crate::content::{NativeContent, RequestState};
-use crate::local::apart;
-use crate::places::ExchangePlace;
+use super::work::{Job, Work};
+use crate::content::{NativeContent, RequestState, Waiting};
 
 /// Answers the request; an error resets its stream, or closes the connection over HTTP/1.1.
 ///
-/// The pipeline runs to completion in its own task: if the client disconnects, the exchange is still recorded and
-/// refunds are made, and a panic affects this exchange only. A request whose client is gone before its turn is dropped.
+/// A panic affects this exchange only. A request whose client is gone before its turn is dropped.
 pub(super) fn answer(
     serving: &Rc<Serving>,
     activity: &Rc<Activity>,
@@ -35,15 +33,24 @@ pub(super) fn answer(
     if is_http2 {
         serving.streams.announce(&delivering);
     }
+    // The work of an exchange may outlast its stream, so streams alone do not bound it.
+    let turn = match activity.exchanges.count() < EXCHANGES_PER_CONNECTION_MAX {
+        _ if !is_request => Turn::Never,
+        true => Turn::Now(begin(serving, activity, client, request)),
+        false => Turn::Later(Box::new(request)),
+    };
     let (serving, activity) = (Rc::clone(serving), Rc::clone(activity));
     async move {
-        if !is_request {
-            return Err(h2::Reason::PROTOCOL_ERROR.into());
-        }
-        // The work of an exchange may outlast its stream, so streams alone do not bound it.
-        activity.exchanges.below(EXCHANGES_PER_CONNECTION_MAX).await;
-        let served = match serving.exchange_places.take() {
-            Some(place) => serve(&serving, &activity, client, request, place).await,
+        let begun = match turn {
+            Turn::Never => return Err(h2::Reason::PROTOCOL_ERROR.into()),
+            Turn::Now(begun) => begun,
+            Turn::Later(request) => {
+                activity.exchanges.below(EXCHANGES_PER_CONNECTION_MAX).await;
+                begin(&serving, &activity, client, *request)
+            }
+        };
+        let served = match begun {
+            Some(begun) => begun.response(&activity).await,
             None => None,
         };
         delivering.answered();
@@ -58,6 +65,46 @@ pub(super) fn answer(
         delivering.begin(response.body().deadline());
         Ok(response.map(|content| Answer { content, delivering, ends_by_close, has_failed: false }))
     }
+}
+
+/// When a request is handled.
+enum Turn {
+    /// At once; `None` if the server handles too many.
+    Now(Option<Begun>),
+    /// When fewer of its connection are handled.
+    Later(Box<Request<Incoming>>),
+    /// It may not be a request.
+    Never,
+}
+
+/// Work that has begun, and a client that waits for its response.
+struct Begun {
+    /// Dropped before the work, which goes on without the client then.
+    waiting: Waiting,
+    work: Work,
+}
+
+impl Begun {
+    async fn response(mut self, activity: &Activity) -> Option<Response<NativeContent>> {
+        let response = self.work.response().await;
+        self.waiting.answered();
+        activity.rest.replace(Some(self.work));
+        response
+    }
+}
+
+/// Begins to handle the request; `None` if the server handles too many.
+fn begin(serving: &Rc<Serving>, activity: &Activity, client: Client, request: Request<Incoming>) -> Option<Begun> {
+    let state = RequestState::at(serving.exchange_places.take()?);
+    activity.receiving.of(&state);
+    let waiting = state.waiting(&serving.cut_off);
+    let version = request.version();
+    let of_request = state.clone();
+    let request = request.map(|incoming| NativeContent::from_client(incoming, version, state));
+    let tracking = [serving.exchanges.track(), activity.exchanges.track()];
+    let job = Job { serving: Rc::clone(serving), request, client, state: of_request, tracking };
+    let work = Work::begin(&serving.workers, job);
+    Some(Begun { waiting, work })
 }
 
 /// What the framing of a response depends on.
@@ -92,50 +139,6 @@ impl Hop {
             }
             _ => false,
         }
-    }
-}
-
-/// The response; `None` if there is no place for its delivery.
-async fn serve(
-    serving: &Rc<Serving>,
-    activity: &Activity,
-    client: Client,
-    request: Request<Incoming>,
-    place: ExchangePlace,
-) -> Option<Response<NativeContent>> {
-    let tracking = (serving.exchanges.track(), activity.exchanges.track());
-    let state = RequestState::at(place);
-    activity.receiving.of(&state);
-    let waiting = state.waiting(&serving.cut_off);
-    let version = request.version();
-    let of_request = state.clone();
-    let request = request.map(|incoming| NativeContent::from_client(incoming, version, state));
-    let serving = Rc::clone(serving);
-    let answered = apart(|giver| async move {
-        let served = tollgate_edge::serve(&serving.isolate, &serving.host, request, client).await;
-        let mut response = Some(served.reply.into_response());
-        if !of_request.responded(&serving.refusal_places) {
-            // Without work that waits for the delivery: the record says that the client did not get this response.
-            cut_off(response.take());
-        }
-        // The client may have disconnected; then the response is dropped, and its delivery is recorded as aborted.
-        if let Err(unsent) = giver.give(response)
-            && serving.cut_off.is_given()
-        {
-            cut_off(unsent);
-        }
-        let _ = served.after.await;
-        of_request.ended();
-        drop(tracking);
-    });
-    let response = answered.await.unwrap_or_else(|| Some(tollgate_edge::failed()));
-    waiting.answered();
-    response
-}
-
-fn cut_off(response: Option<Response<NativeContent>>) {
-    if let Some(mut response) = response {
-        response.body_mut().cut_off();
     }
 }
 

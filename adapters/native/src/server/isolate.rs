@@ -21,6 +21,7 @@ use super::connections::{Connections, Standing};
 use super::conversation::{Http, Streams};
 use super::state::StateParts;
 use super::sweep::Sweep;
+use super::work::Workers;
 use super::{Listener, Listeners};
 use crate::clock::SystemClock;
 use crate::host::NativeHost;
@@ -44,6 +45,7 @@ pub(super) struct Serving {
     pub(super) host: NativeHost,
     pub(super) http: Http,
     pub(super) streams: Streams,
+    pub(super) workers: Rc<Workers>,
     timeouts: Timeouts,
     /// Those of all isolates.
     connections: Arc<Connections>,
@@ -69,12 +71,14 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
     let drain = Rc::<Signal>::default();
     let streams = Streams::default();
     let (isolate, host) = parts.state.open(&drain);
+    let cut_off = Rc::<Signal>::default();
     let serving = Rc::new(Serving {
         gateway: settings.gateway.clone(),
         isolate: Rc::new(isolate),
         host,
         http: Http::new(streams.clone()),
         streams,
+        workers: Rc::new(Workers::new(&cut_off)),
         timeouts: Timeouts {
             head: settings.head_timeout,
             idle: settings.idle_timeout,
@@ -87,7 +91,7 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
         exchange_places: parts.exchange_places,
         refusal_places: parts.refusal_places,
         drain,
-        cut_off: Rc::default(),
+        cut_off,
         complaints: RefCell::default(),
     });
     let housekeeping = tokio::task::spawn_local(run_periodic_tasks(Rc::clone(&serving), settings.freshness));
@@ -199,6 +203,7 @@ async fn run_periodic_tasks(serving: Rc<Serving>, freshness: Freshness) {
         if tick % IDLE_TICKS == 0 {
             serving.host.upstream().drop_idle();
             serving.host.fetch().drop_idle();
+            serving.workers.drop_unused();
         }
         let version = serving.host.records().version();
         if freshness == Freshness::Cached && (version != seen || tick % REFRESH_TICKS == 0) {

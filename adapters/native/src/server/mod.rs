@@ -18,6 +18,7 @@ mod state;
 mod stream;
 mod sweep;
 mod tls;
+mod work;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};

@@ -8,7 +8,7 @@ mod stream;
 mod tls;
 
 use std::cell::RefCell;
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -107,15 +107,10 @@ impl NativeUpstream {
         call: &UpstreamCall,
     ) -> Result<Response<NativeContent>, UpstreamError> {
         let client = request.body().request().cloned();
-        if let Some(left) = client.as_ref().and_then(RequestState::has_left) {
+        let has_left = || client.as_ref().and_then(RequestState::has_left);
+        if let Some(left) = has_left() {
             return Err(unwanted(left));
         }
-        let mut left = pin!(async {
-            match &client {
-                Some(client) => client.left().await,
-                None => pending().await,
-            }
-        });
         let connect_timeout = Duration::from_millis(call.connect_timeout_ms);
         let mut deadline = call.timeout_ms.map(|ms| Box::pin(tokio::time::sleep(Duration::from_millis(ms))));
         let trial = RefCell::default();
@@ -131,7 +126,7 @@ impl NativeUpstream {
                 trial.borrow().as_ref().inspect(|trial| trial.timed_out());
                 return Poll::Ready(Err(UpstreamError::HttpResponseTimeout));
             }
-            left.as_mut().poll(cx).map(|left| Err(unwanted(left)))
+            has_left().map_or(Poll::Pending, |left| Poll::Ready(Err(unwanted(left))))
         });
         let answer = match answer.await {
             Ok((response, lease)) => {

@@ -118,7 +118,8 @@ fn the_request_of_a_client_that_is_gone_is_not_sent_and_its_call_ends() {
             drop(state.waiting(&Rc::default()));
         };
         let call = UpstreamCall { timeout_ms: None, ..CALL };
-        let (ended, ()) = futures_util::future::join(upstream.exchange(request, &call), leaving).await;
+        // The work of a request is polled when its client has left.
+        let ((), ended) = futures_util::future::join(leaving, upstream.exchange(request, &call)).await;
         assert_eq!(ended.map(drop), Err(UpstreamError::ClientGone));
         // Nothing listens there: it was not even tried.
         let mut request = get("http://127.0.0.1:1/");

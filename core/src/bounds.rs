@@ -100,10 +100,12 @@ pub const PARTS_REMEMBERED_BYTES: usize = 4 * 1024 * 1024;
 /// Hosts whose list of parts is cached; clients may request any name below a wildcard.
 pub const HOSTS_REMEMBERED_MAX: usize = 4_096;
 
-/// Bytes of one bundle part: about 40,000 routes, which an instance loads in a tenth of a second.
-pub const PART_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of one bundle part: about 200,000 routes, of which an instance decodes those that it needs. Workers KV allows 25
+/// MiB for a value, and a Worker has it twice while it is read, of 128 MB.
+pub const PART_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Memory for one decoded part, whatever its bytes claim: half of an isolate's memory (128 MB).
+/// Memory for the decoded head of a part, and for one page of its routes, whatever their bytes claim: half of an isolate's
+/// memory (128 MB).
 pub const PART_DECODED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Entries of one list of a route or upstream (methods, scopes, limits): more than the compiler allows on three levels.

@@ -158,6 +158,32 @@ impl RouteSettings {
         !(self.guard.is_empty() && self.guard_limit.is_empty())
     }
 
+    /// Checks what the types cannot express, beside these upstreams and policies.
+    #[must_use]
+    pub fn is_coherent(&self, upstreams: &[UpstreamSettings], policies: &Policies) -> bool {
+        self.guard.len() <= ROUTE_LIST_MAX
+            && self.guard.iter().all(|place| policies.has(*place))
+            && self.guard_limit.len() <= ROUTE_LIST_MAX
+            && self
+                .guard_limit
+                .iter()
+                .all(|place| policies.get(*place).is_some_and(|limit| limit.policy.by() == LimitBy::Address))
+            && self.authn.iter().map(Vec::len).sum::<usize>() <= ROUTE_LIST_MAX
+            && self.authn.iter().all(|all| !all.is_empty() && all.iter().all(|place| policies.has(*place)))
+            && self.limit.len() <= ROUTE_LIST_MAX
+            && self.limit.iter().all(|place| policies.has(*place))
+            // Each request would be charged to the same counter twice.
+            && !self.limit.iter().any(|place| self.guard_limit.contains(place))
+            && self.upstream < upstreams.len()
+            && (self.scopes.is_empty() || !self.authn.is_empty())
+            && self.scopes.len() <= ROUTE_LIST_MAX
+            && self.methods.len() <= ROUTE_LIST_MAX
+            && self.when.len() <= ROUTE_LIST_MAX
+            && self.when.is_sorted_by(|a, b| a.of < b.of)
+            && self.strip_segments <= PATH_SEGMENTS_MAX
+            && self.cache.as_ref().is_none_or(is_coherent_cache)
+    }
+
     /// The policies that may authenticate a caller, in order, of all alternatives.
     pub fn authenticators(&self) -> impl Iterator<Item = Place<AuthnPolicy>> {
         self.authn.iter().flatten().copied()
@@ -171,34 +197,15 @@ impl SiteSettings {
     /// Everything that a compiler writes passes; this check is for damaged or forged parts.
     #[must_use]
     pub fn is_coherent(&self) -> bool {
-        self.upstreams.iter().all(is_coherent_upstream)
-            && self.policies.is_coherent()
-            && self.routes.iter().all(|route| self.holds(route))
+        are_coherent(&self.upstreams, &self.policies)
+            && self.routes.iter().all(|route| route.is_coherent(&self.upstreams, &self.policies))
     }
+}
 
-    fn holds(&self, route: &RouteSettings) -> bool {
-        route.guard.len() <= ROUTE_LIST_MAX
-            && route.guard.iter().all(|place| self.policies.has(*place))
-            && route.guard_limit.len() <= ROUTE_LIST_MAX
-            && route
-                .guard_limit
-                .iter()
-                .all(|place| self.policies.get(*place).is_some_and(|limit| limit.policy.by() == LimitBy::Address))
-            && route.authn.iter().map(Vec::len).sum::<usize>() <= ROUTE_LIST_MAX
-            && route.authn.iter().all(|all| !all.is_empty() && all.iter().all(|place| self.policies.has(*place)))
-            && route.limit.len() <= ROUTE_LIST_MAX
-            && route.limit.iter().all(|place| self.policies.has(*place))
-            // Each request would be charged to the same counter twice.
-            && !route.limit.iter().any(|place| route.guard_limit.contains(place))
-            && route.upstream < self.upstreams.len()
-            && (route.scopes.is_empty() || !route.authn.is_empty())
-            && route.scopes.len() <= ROUTE_LIST_MAX
-            && route.methods.len() <= ROUTE_LIST_MAX
-            && route.when.len() <= ROUTE_LIST_MAX
-            && route.when.is_sorted_by(|a, b| a.of < b.of)
-            && route.strip_segments <= PATH_SEGMENTS_MAX
-            && route.cache.as_ref().is_none_or(is_coherent_cache)
-    }
+/// The same check of upstreams and policies alone.
+#[must_use]
+pub fn are_coherent(upstreams: &[UpstreamSettings], policies: &Policies) -> bool {
+    upstreams.iter().all(is_coherent_upstream) && policies.is_coherent()
 }
 
 fn is_coherent_upstream(upstream: &UpstreamSettings) -> bool {

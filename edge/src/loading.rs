@@ -2,10 +2,12 @@
 
 use std::rc::Rc;
 
-use tollgate_core::route::{HostName, HostPattern};
-use tollgate_kv_schemas::{Id, Manifest, Pointer, RecordError, SiteSettings, decode, decode_part, decode_part_unnamed};
+use http::{HeaderMap, Method};
+use tollgate_core::bounds::PARTS_REMEMBERED_BYTES;
+use tollgate_core::route::{CanonicalPath, HostName, HostPattern, RequestHead};
+use tollgate_kv_schemas::{Id, Manifest, Part, Pointer, RecordError, decode};
 
-use crate::site::Site;
+use crate::site::{Found, Site};
 
 /// The records that a new isolate reads for its first request.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +30,8 @@ impl BundleRecords<'_> {
         pointer.newest.is_known()?;
         let manifest = Manifest::decode(self.manifest.to_vec(), &pointer.newest.bundle)?;
         let Some(id) = first_part(&manifest, host)? else { return Ok(LoadedPart(None)) };
-        let settings = decode_part(self.part, &id)?;
-        Ok(LoadedPart::of(manifest, settings, id))
+        let part = Part::decode(self.part.to_vec(), &id)?;
+        Ok(LoadedPart::of(manifest, part, id))
     }
 
     /// The same without checking digests, which would reject generated records before they are decoded.
@@ -41,24 +43,37 @@ impl BundleRecords<'_> {
         pointer.newest.is_known()?;
         let manifest = Manifest::decode_unnamed(self.manifest.to_vec())?;
         let id = first_part(&manifest, host)?.unwrap_or_else(|| Id::of(self.part));
-        let settings = decode_part_unnamed(self.part)?;
-        Ok(LoadedPart::of(manifest, settings, id))
+        let part = Part::decode_unnamed(self.part.to_vec())?;
+        Ok(LoadedPart::of(manifest, part, id))
     }
 }
 
 /// A compiled part.
 #[derive(Debug)]
-pub struct LoadedPart(Option<Site>);
+pub struct LoadedPart(Option<Rc<Site>>);
 
 impl LoadedPart {
-    fn of(manifest: Manifest, settings: SiteSettings, id: Id) -> Self {
-        Self(Some(Site::compile(Rc::new(manifest.gateway), settings, id, 0)))
+    fn of(manifest: Manifest, part: Part, id: Id) -> Self {
+        Self(Some(Rc::new(Site::compile(Rc::new(manifest.gateway), part, id, PARTS_REMEMBERED_BYTES))))
     }
 
-    /// The number of routes; 0 if the bundle has no part for the host.
-    #[must_use]
-    pub fn routes(&self) -> usize {
-        self.0.as_ref().map_or(0, |site| site.settings.routes.len())
+    /// Decodes the routes that a path needs; returns whether one of them matches a GET.
+    ///
+    /// # Errors
+    /// If they cannot be used.
+    pub fn open(&self, path: &CanonicalPath) -> Result<bool, RecordError> {
+        let Some(site) = &self.0 else { return Ok(false) };
+        site.open(path)?;
+        let request = RequestHead { method: &Method::GET, path, query: None, fields: &HeaderMap::new() };
+        Ok(matches!(Site::find(std::slice::from_ref(site), &request), Found::Route(_)))
+    }
+
+    /// Decodes all routes; returns their number, 0 if the bundle has no part for the host.
+    ///
+    /// # Errors
+    /// If some cannot be used.
+    pub fn open_all(&self) -> Result<usize, RecordError> {
+        self.0.as_ref().map_or(Ok(0), |site| site.open_all())
     }
 }
 

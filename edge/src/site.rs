@@ -1,30 +1,33 @@
 //! One compiled part of a bundle.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{HeaderValue, Method};
 use tollgate_core::authn::KeyParameters;
-use tollgate_core::cache::{CacheKey, CacheSettings, Taken, resource_key};
+use tollgate_core::cache::{CacheKey, Taken, resource_key};
 use tollgate_core::event::{RouteLabel, UpstreamLabel};
 use tollgate_core::forward::{FieldRules, Resource, UNREAD_IN_REQUESTS};
 use tollgate_core::kinds::{CredentialPlace, SlotPolicy};
-use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, Router, Subject};
-use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
-use tollgate_kv_schemas::Id;
+use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, RouteIndex, Router, Subject};
+use tollgate_core::settings::{GatewaySettings, RouteSettings};
+use tollgate_kv_schemas::{Id, Part, RecordError, Routes};
 
 /// One host part, compiled.
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) gateway: Rc<GatewaySettings>,
-    pub(crate) settings: SiteSettings,
-    pub(crate) router: Router,
-    /// The labels of routes in telemetry, created when a route is first selected: most isolates use few of them.
-    labels: Box<[OnceCell<Arc<RouteLabel>>]>,
+    pub(crate) part: Part,
+    /// The pages that were needed so far.
+    pages: Box<[RefCell<Option<Rc<Page>>>]>,
+    /// What was charged for the pages in memory, and the maximum.
+    cost: Cell<usize>,
+    cost_max: usize,
     /// The labels of upstreams, shared by the records of calls.
     upstream_labels: Box<[Arc<UpstreamLabel>]>,
     /// The values of `Host` for upstreams.
@@ -35,54 +38,116 @@ pub(crate) struct Site {
     pub(crate) fields: Arc<FieldRules>,
     /// Whether its configuration names fields that an adapter may leave out.
     pub(crate) names_left_out: bool,
-    /// Whether it has a cached route.
-    pub(crate) caches: bool,
-    /// The fields that select other routes with the path of a cached route, by the index of that route.
-    siblings: HashMap<usize, Vec<String>>,
     /// The id of its stored form.
     pub(crate) id: Id,
-    /// Bytes of its stored form, as a measure of its memory.
-    size: usize,
+}
+
+/// A page of a part's routes, compiled.
+#[derive(Debug)]
+pub(crate) struct Page {
+    routes: Vec<RouteSettings>,
+    router: Router,
+    /// The labels of routes in telemetry, created when a route is first selected: most isolates use few of them.
+    labels: Box<[OnceCell<Arc<RouteLabel>>]>,
+    /// The fields that select other routes with the path of a cached route, by the index of that route.
+    siblings: HashMap<RouteIndex, Vec<String>>,
+    cost: usize,
+}
+
+/// The result of a search.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Route(Selected),
+    /// The path has routes, but not for this method; the allowed methods, sorted.
+    OtherMethods(Vec<Method>),
+    Nothing,
+}
+
+/// The route that a search found.
+#[derive(Clone, Debug)]
+pub(crate) struct Selected {
+    /// The index of its part among those of the host.
+    pub(crate) place: usize,
+    page: Rc<Page>,
+    index: RouteIndex,
 }
 
 /// The parts for a host, the one of its most specific pattern first; never empty.
 pub(crate) type Sites = Rc<[Rc<Site>]>;
 
 impl Site {
-    pub(crate) fn compile(gateway: Rc<GatewaySettings>, settings: SiteSettings, id: Id, size: usize) -> Self {
-        let router = Router::new(settings.routes.iter().map(Entry::from));
-        let labels = settings.routes.iter().map(|_| OnceCell::new()).collect();
-        let upstreams = || settings.upstreams.iter();
+    /// Compiles a part. Its routes are decoded and compiled when a path needs their page; those in memory are within
+    /// `room` bytes of stored form, or of one page.
+    pub(crate) fn compile(gateway: Rc<GatewaySettings>, part: Part, id: Id, room: usize) -> Self {
+        let upstreams = || part.upstreams.iter();
         let upstream_labels =
             upstreams().map(|upstream| Arc::new(UpstreamLabel::new(&upstream.name, &upstream.url))).collect();
         let upstream_hosts = upstreams().map(|upstream| HeaderValue::from_str(upstream.url.authority()).ok()).collect();
-        let keys = key_parameters(&settings);
-        let fields = Arc::new(field_rules(&settings));
-        let siblings = siblings(&settings);
+        let keys = key_parameters(&part);
+        let fields = Arc::new(field_rules(&part));
         let names_left_out = fields.names_any(&UNREAD_IN_REQUESTS);
-        let caches = settings.routes.iter().any(|route| route.cache.is_some());
+        let pages = (0..part.page_count()).map(|_| RefCell::default()).collect();
         Self {
             gateway,
-            settings,
-            router,
-            labels,
+            pages,
+            cost: Cell::new(0),
+            cost_max: room.saturating_mul(COST_OF_STORED_BYTE),
             upstream_labels,
             upstream_hosts,
             keys,
             fields,
-            siblings,
             names_left_out,
-            caches,
             id,
-            size,
+            part,
         }
     }
 
-    /// The telemetry label of the route at an index; the router returns only indexes that exist.
-    pub(crate) fn label(&self, index: usize) -> Arc<RouteLabel> {
-        let route = &self.settings.routes[index];
-        let label = || Arc::new(RouteLabel::new(&route.id, &route.api, route.path.label()));
-        Arc::clone(self.labels[index].get_or_init(label))
+    /// Whether all pages are in memory that may have routes for a path.
+    pub(crate) fn is_open(&self, path: &CanonicalPath) -> bool {
+        let is_open = |page: usize| self.pages[page].borrow().is_some();
+        let check = &mut |page| if is_open(page) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+        self.part.visit(path, check).is_continue()
+    }
+
+    /// Decodes the pages that may have routes for a path, so that every search for it succeeds.
+    ///
+    /// # Errors
+    /// If one cannot be used.
+    pub(crate) fn open(&self, path: &CanonicalPath) -> Result<(), RecordError> {
+        let opened = self.part.visit(path, &mut |page| match self.page(page) {
+            Ok(_) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        });
+        opened.break_value().map_or(Ok(()), Err)
+    }
+
+    /// Decodes each page once.
+    ///
+    /// # Errors
+    /// If one cannot be used.
+    pub(crate) fn open_all(&self) -> Result<usize, RecordError> {
+        (0..self.pages.len()).try_fold(0, |routes, page| Ok(routes + self.page(page)?.routes.len()))
+    }
+
+    fn page(&self, page: usize) -> Result<Rc<Page>, RecordError> {
+        let place = &self.pages[page];
+        if let Some(page) = &*place.borrow() {
+            return Ok(Rc::clone(page));
+        }
+        let page = Rc::new(Page::compile(self.part.routes(page)?));
+        self.make_room(page.cost);
+        place.replace(Some(Rc::clone(&page)));
+        Ok(page)
+    }
+
+    /// Drops all pages if there is no room for another one: they can be decoded again.
+    fn make_room(&self, cost: usize) {
+        let before = self.cost.get();
+        let fits = before.saturating_add(cost) <= self.cost_max;
+        if !fits {
+            self.pages.iter().for_each(|page| drop(page.take()));
+        }
+        self.cost.set(if fits { before + cost } else { cost });
     }
 
     /// The label of the upstream at an index; coherent settings contain only indexes that exist.
@@ -90,22 +155,31 @@ impl Site {
         Arc::clone(&self.upstream_labels[index])
     }
 
-    /// What decides the selection of a route of this part besides the URL; the index exists.
-    pub(crate) fn taken(&self, index: usize, inside: bool) -> Taken<'_> {
-        let siblings = self.siblings.get(&index).map_or(&[][..], Vec::as_slice);
-        Taken { when: &self.settings.routes[index].when, siblings, inside }
+    /// The most specific route of a request among the parts for its host, whose pages are open.
+    pub(crate) fn find(sites: &[Rc<Self>], request: &RequestHead<'_>) -> Found {
+        let mut found = Matched::Nothing;
+        for (place, site) in sites.iter().enumerate() {
+            let selected = site.visit(request.path, |page| {
+                let before = std::mem::replace(&mut found, Matched::Nothing);
+                found = before.or(page.router.find(request));
+                match found {
+                    Matched::Route(index) => ControlFlow::Break(Selected { place, page, index }),
+                    Matched::OtherMethods(_) | Matched::Nothing => ControlFlow::Continue(()),
+                }
+            });
+            if let ControlFlow::Break(selected) = selected {
+                return Found::Route(selected);
+            }
+        }
+        match found {
+            Matched::OtherMethods(methods) => Found::OtherMethods(methods),
+            Matched::Route(_) | Matched::Nothing => Found::Nothing,
+        }
     }
 
-    /// The cached routes that a GET for this URL can have, with any fields.
-    pub(crate) fn cached<'s>(
-        sites: &'s [Rc<Self>],
-        path: &'s CanonicalPath,
-    ) -> impl Iterator<Item = (&'s RouteSettings, &'s CacheSettings)> {
-        let routes = move |site: &'s Rc<Self>| {
-            let all = site.router.find_all(path, &Method::GET);
-            all.into_iter().filter_map(|index| site.settings.routes.get(index))
-        };
-        sites.iter().flat_map(routes).filter_map(|route| route.cache.as_ref().map(|cache| (route, cache)))
+    /// Visits the pages of a path. A page that was verified when the path's pages were opened can be decoded again.
+    fn visit<B>(&self, path: &CanonicalPath, mut visit: impl FnMut(Rc<Page>) -> ControlFlow<B>) -> ControlFlow<B> {
+        self.part.visit(path, &mut |page| self.page(page).map_or(ControlFlow::Continue(()), &mut visit))
     }
 
     /// A query as it is forwarded: without API keys. An empty one is not the same as none (RFC 3986, section 6.2.3), unless only
@@ -128,39 +202,73 @@ impl Site {
         path: &CanonicalPath,
         query: Option<&str>,
     ) -> Vec<CacheKey> {
-        let resource = |cache| resource_key(cache, Resource { host: name.as_str(), path: path.as_str(), query });
         let mut resources = Vec::new();
-        for resource in Self::cached(sites, path).map(|(_, cache)| resource(cache)) {
-            // Few routes match one path.
-            if !resources.contains(&resource) {
-                resources.push(resource);
-            }
+        for site in sites {
+            let _ = site.visit(path, |page| {
+                let (routes, is_complete) = page.router.gather(path, &Method::GET);
+                for cache in routes.into_iter().filter_map(|index| page.routes[index].cache.as_ref()) {
+                    let resource = resource_key(cache, Resource { host: name.as_str(), path: path.as_str(), query });
+                    // Few routes match one path.
+                    if !resources.contains(&resource) {
+                        resources.push(resource);
+                    }
+                }
+                if is_complete { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
         }
         resources
     }
+}
 
-    /// The most specific route of a request among the parts for its host, and the part that contains it.
-    pub(crate) fn find(sites: &[Rc<Self>], request: &RequestHead<'_>) -> (usize, Matched) {
-        Router::find_in(sites.iter().map(|site| &site.router), request)
+impl Page {
+    fn compile(Routes { settings: routes, cost }: Routes) -> Self {
+        let router = Router::new(routes.iter().map(Entry::from));
+        let labels = routes.iter().map(|_| OnceCell::new()).collect();
+        let siblings = siblings(&routes);
+        Self { routes, router, labels, siblings, cost }
+    }
+}
+
+impl Selected {
+    pub(crate) fn route(&self) -> &RouteSettings {
+        &self.page.routes[self.index]
+    }
+
+    /// The route's label in telemetry.
+    pub(crate) fn label(&self) -> Arc<RouteLabel> {
+        let route = self.route();
+        let label = || Arc::new(RouteLabel::new(&route.id, &route.api, route.path.label()));
+        Arc::clone(self.page.labels[self.index].get_or_init(label))
+    }
+
+    /// What decides the selection of the route besides the URL.
+    pub(crate) fn taken(&self, inside: bool) -> Taken<'_> {
+        let siblings = self.page.siblings.get(&self.index).map_or(&[][..], Vec::as_slice);
+        Taken { when: &self.route().when, siblings, inside }
+    }
+
+    /// Whether both are one route.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.page, &other.page) && self.index == other.index
     }
 }
 
 /// The places in which a policy reads credentials, with its index.
-fn credential_places(settings: &SiteSettings) -> impl Iterator<Item = (usize, CredentialPlace<'_>)> {
-    let authenticators = settings.policies.authn.iter().enumerate();
+fn credential_places(part: &Part) -> impl Iterator<Item = (usize, CredentialPlace<'_>)> {
+    let authenticators = part.policies.authn.iter().enumerate();
     authenticators.filter_map(|(at, named)| Some((at, named.policy.as_kind().uses().credential?)))
 }
 
-fn key_parameters(settings: &SiteSettings) -> KeyParameters {
+fn key_parameters(part: &Part) -> KeyParameters {
     let mut parameters = KeyParameters::default();
-    credential_places(settings).filter_map(|(_, place)| place.query).for_each(|name| parameters.add(name));
+    credential_places(part).filter_map(|(_, place)| place.query).for_each(|name| parameters.add(name));
     parameters
 }
 
 /// The fields of the predicates of all routes with the path of a cached route; only where there are some.
-fn siblings(settings: &SiteSettings) -> HashMap<usize, Vec<String>> {
+fn siblings(routes: &[RouteSettings]) -> HashMap<RouteIndex, Vec<String>> {
     let mut by_path: HashMap<String, Vec<String>> = HashMap::new();
-    for route in &settings.routes {
+    for route in routes {
         for predicate in &route.when {
             match &predicate.of {
                 Subject::Header(name) => by_path.entry(route.path.shape()).or_default().push(name.clone()),
@@ -171,24 +279,19 @@ fn siblings(settings: &SiteSettings) -> HashMap<usize, Vec<String>> {
     if by_path.is_empty() {
         return HashMap::new();
     }
-    let cached = settings.routes.iter().enumerate().filter(|(_, route)| route.cache.is_some());
+    let cached = routes.iter().enumerate().filter(|(_, route)| route.cache.is_some());
     cached.filter_map(|(index, route)| Some((index, by_path.get(&route.path.shape())?.clone()))).collect()
 }
 
-fn field_rules(settings: &SiteSettings) -> FieldRules {
+fn field_rules(part: &Part) -> FieldRules {
     let mut rules = FieldRules::default();
-    for (policy, place) in credential_places(settings) {
+    for (policy, place) in credential_places(part) {
         rules.add_credential(place.field, place.scheme, policy);
     }
-    for (at, upstream) in settings.upstreams.iter().enumerate() {
+    for (at, upstream) in part.upstreams.iter().enumerate() {
         upstream.fields.iter().for_each(|(name, _)| rules.add_set(name, at));
     }
-    for predicate in settings.routes.iter().flat_map(|route| &route.when) {
-        match &predicate.of {
-            Subject::Header(name) => rules.add_selecting(name),
-            Subject::Query(_) => {}
-        }
-    }
+    part.selecting.iter().for_each(|name| rules.add_selecting(name));
     rules
 }
 
@@ -213,9 +316,14 @@ impl<K: Hash + Eq> Remembered<K> {
         self.sites.get(key)
     }
 
+    /// Drops the parts with an id.
+    pub(crate) fn remove(&mut self, id: &Id) {
+        self.sites.retain(|_, site| site.id != *id);
+        self.size = self.sites.values().map(|site| size(site)).sum();
+    }
+
     /// Adds a part within `room` bytes; a larger one is kept alone. Returns whether others were dropped for it.
     pub(crate) fn insert(&mut self, key: K, site: &Rc<Site>, room: usize) -> bool {
-        let size = |site: &Site| site.size + SITE_SIZE;
         if let Some(before) = self.sites.remove(&key) {
             self.size -= size(&before);
         }
@@ -230,5 +338,12 @@ impl<K: Hash + Eq> Remembered<K> {
     }
 }
 
+fn size(site: &Site) -> usize {
+    site.part.bytes() + SITE_SIZE
+}
+
 /// The size of a part without routes, as bytes of stored form.
 const SITE_SIZE: usize = 256;
+
+/// What is charged for a byte of routes in stored form, generously.
+const COST_OF_STORED_BYTE: usize = 32;

@@ -25,11 +25,10 @@ impl Bundle {
     pub fn new(gateway: &GatewaySettings, sites: &BTreeMap<HostPattern, SiteSettings>) -> Self {
         let (mut records, mut parts, mut needs) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
         for (pattern, site) in sites {
-            let (bytes, of_part) = part::write(site);
-            let id = Id::of(&bytes);
-            parts.insert(pattern.clone(), id);
-            needs.extend(of_part);
-            records.entry(id).or_insert(bytes);
+            let part = part::write(site);
+            parts.insert(pattern.clone(), part.id);
+            needs.extend(part.needs);
+            records.entry(part.id).or_insert(part.record);
         }
         let manifest = Manifest::write(gateway, &parts);
         needs.extend(manifest.needs);

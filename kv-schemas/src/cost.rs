@@ -27,6 +27,11 @@ impl Budget {
         Self(bytes)
     }
 
+    /// What was not charged yet.
+    pub(crate) fn left(&self) -> usize {
+        self.0
+    }
+
     /// Charges the first item of these bytes with everything in it; returns its length.
     pub(crate) fn spend_item(&mut self, bytes: &[u8]) -> Result<usize, Refused> {
         let mut walk = Walk { bytes, at: 0, left: self.0 };

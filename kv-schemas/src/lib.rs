@@ -1,7 +1,7 @@
 //! The records that Tollgate stores: their keys, their versioned encoding, and how other versions are read.
 //!
 //! A bundle is a [`Pointer`] to a [`Manifest`] that lists the parts ([`SiteSettings`]) of the host patterns. Manifest
-//! and parts are named by the SHA-256 of their content, so that equal configuration has equal names everywhere and
+//! and parts are named by the SHA-256 of their content or of its head, which has digests of the rest, so that equal configuration has equal names everywhere and
 //! damage is detected. They are tables of sections, each with a kind and a version, and with numbered members in CBOR.
 //! The pointer, credentials and purges are JSON documents `{"kind": …, "v": …, "data": …}`; their schemas are in
 //! `schemas/`.
@@ -41,6 +41,7 @@ mod policies;
 mod publication;
 mod record;
 mod records;
+mod route_pages;
 mod schemas;
 mod sections;
 mod show;
@@ -51,7 +52,7 @@ pub use id::Id;
 pub use joined::joined;
 pub use manifest::Manifest;
 pub use need::{Need, NeedError};
-pub use part::{decode_part, decode_part_unnamed, encode_part};
+pub use part::{Part, Routes, decode_part, decode_part_unnamed, encode_part};
 pub use publication::{Publication, PublishError};
 pub use record::{Record, RecordError, decode, encode};
 pub use records::{GENERATION_MAX, Generation, KeyIndex, Pointer, credential_records};

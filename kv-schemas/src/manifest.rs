@@ -20,7 +20,7 @@ use tollgate_core::route::HostPattern;
 use tollgate_core::settings::GatewaySettings;
 
 use crate::cost::Budget;
-use crate::envelope::{self, ENVELOPE_BYTES, MANIFEST};
+use crate::envelope::{self, MANIFEST};
 use crate::sections::{self, Sections};
 use crate::{Id, Need, RecordError, grammars};
 
@@ -74,11 +74,8 @@ impl Manifest {
         grammars::mark_manifest(gateway, parts.keys(), &mut sections);
         let needs = sections.needs().collect();
         let head = sections.write(Vec::new());
-        let mut record = Vec::with_capacity(HEAD_AT + head.len() + pages.len());
-        record.extend(envelope::envelope(&MANIFEST));
-        // A head never has 4 GiB: its pages would have a hundred times that.
-        record.extend(u32::try_from(head.len()).unwrap_or(u32::MAX).to_le_bytes());
-        record.extend(head);
+        let mut record: Vec<u8> = envelope::envelope(&MANIFEST, MANIFEST.version).into();
+        envelope::push_head(&head, &mut record);
         let id = Id::of(&record);
         record.extend(pages);
         Written { id, record, needs }
@@ -105,14 +102,11 @@ impl Manifest {
         if record.len() > MANIFEST_BYTES_MAX {
             return Err(damaged(format!("longer than {MANIFEST_BYTES_MAX} bytes")));
         }
-        let data = envelope::open(&record, &MANIFEST)?;
-        let truncated = || damaged("truncated");
-        let (length, rest) = data.split_first_chunk().ok_or_else(truncated)?;
-        let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-        let (head, _) = rest.split_at_checked(length).ok_or_else(truncated)?;
-        verify(&record[..HEAD_AT + length], id)?;
-        let (gateway, heads) = read_head(head)?;
-        record.drain(..HEAD_AT + length);
+        envelope::open(&record, &MANIFEST)?;
+        let place = envelope::head(&record, &MANIFEST)?;
+        verify(&record[..place.end], id)?;
+        let (gateway, heads) = read_head(&record[place.clone()])?;
+        record.drain(..place.end);
         Self::of(gateway, heads, record, id.is_some())
     }
 
@@ -275,9 +269,6 @@ pub(crate) const KINDS: &[(&str, (u16, u16))] =
 
 const GATEWAY: &str = "gateway";
 const PAGES: &str = "pages";
-
-/// Where the head begins.
-const HEAD_AT: usize = ENVELOPE_BYTES + 4;
 
 /// Patterns on a page: 10,000 patterns have a head and pages of about 6 KB each.
 const PAGE_ENTRIES: usize = 128;

@@ -19,6 +19,8 @@ pub(crate) struct Section<'b> {
     pub(crate) kind: &'b str,
     pub(crate) version: u16,
     pub(crate) body: &'b [u8],
+    /// Where the body begins, behind the start of the table.
+    pub(crate) start: usize,
 }
 
 /// Sections while encoding.
@@ -67,7 +69,7 @@ pub(crate) fn read<'b>(
     let mut sections = Vec::with_capacity(table.len());
     for (kind, version, length) in table {
         let (body, after) = rest.split_at_checked(length).ok_or_else(truncated)?;
-        sections.push(Section { kind, version, body });
+        sections.push(Section { kind, version, body, start: bytes.len() - rest.len() });
         rest = after;
     }
     if rest.is_empty() { Ok(sections) } else { Err(RecordError::damaged(record, "extra bytes after its sections")) }

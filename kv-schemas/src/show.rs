@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::envelope::{self, MANIFEST, PART, VERSION};
+use crate::envelope::{self, MANIFEST, PART};
 use crate::{Manifest, RecordError, decode_part_unnamed};
 
 /// The content of a record of a bundle, of any kind and name: `{"kind": …, "v": …, "data": …}`.
@@ -17,12 +17,12 @@ pub fn readable(record: &[u8]) -> Result<Value, RecordError> {
     if !envelope::is_binary(record) {
         return serde_json::from_slice(record).map_err(|_| RecordError::damaged("stored", "not a record"));
     }
-    let (kind, data) = if record.get(2) == Some(&MANIFEST.letter) {
+    let (kind, v, data) = if record.get(2) == Some(&MANIFEST.letter) {
         let manifest = Manifest::decode_unnamed(record.to_vec())?;
         let hosts: BTreeMap<_, _> = manifest.parts()?.into_iter().collect();
-        (MANIFEST.name, json!({"gateway": manifest.gateway, "hosts": hosts}))
+        (MANIFEST.name, MANIFEST.version, json!({"gateway": manifest.gateway, "hosts": hosts}))
     } else {
-        (PART.name, json!(decode_part_unnamed(record)?))
+        (PART.name, envelope::open(record, &PART)?, json!(decode_part_unnamed(record)?))
     };
-    Ok(json!({"kind": kind, "v": VERSION, "data": data}))
+    Ok(json!({"kind": kind, "v": v, "data": data}))
 }

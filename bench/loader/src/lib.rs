@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use http::Method;
+use http::{HeaderMap, Method};
 use tollgate_core::authn::ApiKeySettings;
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::{ClientFields, UpstreamSettings};
 use tollgate_core::kinds::{Named, Place, Policy};
 use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
-use tollgate_core::route::{Entry, HostName, Router};
+use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, RouteIndex, Router};
 use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
 use tollgate_core::telemetry::TelemetrySettings;
 use tollgate_edge::BundleRecords;
@@ -21,6 +21,9 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 /// The requested host.
 const HOST: &str = "t0.example.com";
+
+/// The requested path; the route at position 0 has it.
+const PATH: &str = "/api/v1/users/7/users/7";
 
 /// The stored records of a gateway with this many hosts and routes on each; with `json`, the part is JSON.
 #[wasm_bindgen]
@@ -44,30 +47,36 @@ fn largest<'r>(records: &'r [(String, Vec<u8>)], kind: &str) -> &'r [u8] {
     of_kind.map(|(_, value)| value.as_slice()).max_by_key(|value| value.len()).unwrap_or_default()
 }
 
-/// Loads packed records, including the router, and never frees them; returns the number of routes.
+/// Loads packed records up to the router that finds the route of a path, and never frees them; returns whether it is found.
 ///
 /// An isolate keeps what it has loaded, so the time to free it is not measured.
 #[wasm_bindgen]
 #[must_use]
-pub fn load(packed: &[u8]) -> usize {
+pub fn load(packed: &[u8]) -> bool {
     let records = unpacked(packed);
     match records[..] {
         [part, manifest, pointer] => {
             let bundle = BundleRecords { pointer, manifest, part };
             let loaded = HostName::from_authority(HOST).ok().and_then(|host| bundle.load(&host).ok());
-            loaded.map_or(0, |part| kept(part).routes())
+            let path = CanonicalPath::parse(PATH.as_bytes()).ok();
+            loaded.zip(path).is_some_and(|(part, path)| kept(part).open(&path) == Ok(true))
         }
-        [json] => load_json(json).unwrap_or_default(),
-        _ => 0,
+        [json] => load_json(json).is_some(),
+        _ => false,
     }
 }
 
 /// Loads a part in JSON, for comparison.
-fn load_json(json: &[u8]) -> Option<usize> {
+fn load_json(json: &[u8]) -> Option<RouteIndex> {
     let _ = Id::of(json);
     let site: SiteSettings = serde_json::from_slice(json).ok().filter(SiteSettings::is_coherent)?;
     let router = Router::new(site.routes.iter().map(Entry::from));
-    Some(kept((site, router)).0.routes.len())
+    let (path, fields) = (CanonicalPath::parse(PATH.as_bytes()).ok()?, HeaderMap::new());
+    match kept((site, router)).1.find(&RequestHead { method: &Method::GET, path: &path, query: None, fields: &fields })
+    {
+        Matched::Route(index) => Some(index),
+        Matched::OtherMethods(_) | Matched::Nothing => None,
+    }
 }
 
 fn kept<T>(loaded: T) -> &'static T {
@@ -180,9 +189,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_packed_is_loaded_whole() {
-        assert_eq!(load(&pack(1, 100, false)), 100);
-        assert_eq!(load(&pack(1, 100, true)), 100);
-        assert_eq!(load(&pack(300, 10, false)), 10);
+    fn a_route_is_found_in_what_is_packed() {
+        for (hosts, routes, json) in [(1, 1, false), (1, 100, false), (1, 100, true), (300, 10, false)] {
+            assert!(load(&pack(hosts, routes, json)), "{hosts} {routes} {json}");
+        }
+        assert!(!load(&pack(1, 0, false)));
     }
 }

@@ -3,6 +3,7 @@
 
 mod host;
 mod methods;
+mod pages;
 mod parameter;
 mod path;
 mod predicate;
@@ -11,6 +12,7 @@ mod template;
 
 pub use host::{HostError, HostName, HostPattern, host_and_port};
 pub use methods::Methods;
+pub use pages::PageIndex;
 pub use parameter::ParameterType;
 pub use path::{CanonicalPath, PathError, PathSegments};
 pub use predicate::{Predicate, PredicatePrecedence, Subject, Test};

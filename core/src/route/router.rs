@@ -124,23 +124,43 @@ impl Router {
     ///
     /// They are those of the host patterns that match a request's host, the most specific pattern first.
     pub fn find_in<'r>(routers: impl IntoIterator<Item = &'r Self>, request: &RequestHead<'_>) -> (usize, Matched) {
-        let mut allowed: Vec<Method> = Vec::new();
+        let mut found = Matched::Nothing;
         for (place, router) in routers.into_iter().enumerate() {
-            match router.find(request) {
-                found @ Matched::Route(_) => return (place, found),
-                Matched::OtherMethods(methods) => methods.into_iter().for_each(|method| insert(&mut allowed, method)),
-                Matched::Nothing => {}
+            found = found.or(router.find(request));
+            if let Matched::Route(_) = found {
+                return (place, found);
             }
         }
-        (0, if allowed.is_empty() { Matched::Nothing } else { Matched::OtherMethods(allowed) })
+        (0, found)
     }
 
     /// Every route that matches a request with this path and method for some query and fields, the most specific first.
     #[must_use]
     pub fn find_all(&self, path: &CanonicalPath, method: &Method) -> Vec<RouteIndex> {
+        self.gather(path, method).0
+    }
+
+    /// The same, and whether one of them matches every such request, so that no router behind this one is asked.
+    #[must_use]
+    pub fn gather(&self, path: &CanonicalPath, method: &Method) -> (Vec<RouteIndex>, bool) {
         let mut found = Vec::new();
-        self.root.gather(path.segments(), method, &mut found);
-        found
+        let is_complete = self.root.gather(path.segments(), method, &mut found);
+        (found, is_complete)
+    }
+}
+
+impl Matched {
+    /// The result of a search that continues in a router behind the one of this result.
+    #[must_use]
+    pub fn or(self, next: Self) -> Self {
+        match (self, next) {
+            (Self::Route(index), _) | (_, Self::Route(index)) => Self::Route(index),
+            (found, Self::Nothing) | (Self::Nothing, found) => found,
+            (Self::OtherMethods(mut allowed), Self::OtherMethods(methods)) => {
+                methods.into_iter().for_each(|method| insert(&mut allowed, method));
+                Self::OtherMethods(allowed)
+            }
+        }
     }
 }
 

@@ -102,6 +102,13 @@ impl Loaded {
         site
     }
 
+    /// Forgets a part with a page that cannot be used.
+    pub(super) fn refuse(&self, id: Id, failure: Failure) {
+        self.parts.borrow_mut().remove(&id);
+        self.forget_hosts_if(true);
+        drop(self.keep(id, Err(failure), 0));
+    }
+
     /// Takes some of the parts that could not be read, to retry them.
     pub(super) fn take_unusable(&self, count: usize) -> Vec<Id> {
         let mut unusable = self.unusable.borrow_mut();

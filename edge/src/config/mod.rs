@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use futures_util::future::{join, join_all};
 use tollgate_core::cache::{CacheKey, Purges};
-use tollgate_core::route::HostName;
+use tollgate_core::route::{CanonicalPath, HostName};
 use tollgate_core::settings::GatewaySettings;
 use tollgate_core::telemetry::event_line;
 use tollgate_core::time::Timestamp;
@@ -57,6 +57,14 @@ enum Standby {
     Loaded(Rc<Loaded>),
     /// It cannot be read; retried when the pointer has been read again.
     Failed,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy)]
+struct Asked<'r> {
+    name: &'r HostName,
+    path: &'r CanonicalPath,
+    inside: bool,
 }
 
 /// Why there is no configuration for a request.
@@ -134,22 +142,33 @@ impl Config {
         self.retry(host).await;
     }
 
-    /// The parts for a host, loading what is missing.
+    /// The parts for a host, with the pages of a path, loading what is missing.
     ///
     /// If a part cannot be loaded and no older generation has it, the request fails: a wider pattern's routes must not
     /// replace it, because the part may restrict access.
     ///
     /// For an external caller, internal patterns do not exist. A host whose most specific pattern is internal is
     /// unknown, even if a wider pattern would match it.
-    pub(crate) async fn sites<H: Host>(&self, host: &H, name: &HostName, inside: bool) -> Result<Sites, NoSite> {
-        if let Some(sites) = self.active.borrow().as_ref().and_then(|active| active.known(name, inside)) {
+    pub(crate) async fn sites<H: Host>(
+        &self,
+        host: &H,
+        name: &HostName,
+        path: &CanonicalPath,
+        inside: bool,
+    ) -> Result<Sites, NoSite> {
+        let known = self.active.borrow().as_ref().and_then(|active| active.known(name, inside));
+        if let Some(sites) = known.filter(|sites| sites.iter().all(|site| site.is_open(path))) {
             return Ok(sites);
         }
-        rare(self.read_sites(host, name, inside)).await
+        rare(self.read_sites(host, Asked { name, path, inside })).await
     }
 
-    /// The parts for a host that was not asked for before.
-    async fn read_sites<H: Host>(&self, host: &H, name: &HostName, inside: bool) -> Result<Sites, NoSite> {
+    fn reader<'r, H>(&'r self, host: &'r H) -> Reader<'r, H> {
+        Reader { host, gateway: &self.gateway, room: self.room }
+    }
+
+    /// The parts for a host or a path that was not asked for before.
+    async fn read_sites<H: Host>(&self, host: &H, asked: Asked<'_>) -> Result<Sites, NoSite> {
         if !self.is_loaded()
             && let Err(failure) = self.load(host).await
         {
@@ -159,16 +178,16 @@ impl Config {
             }
         }
         let Some(active) = self.active.borrow().clone() else { return Err(NoSite::Unpublished) };
-        let failure = match self.sites_of(host, &active, name, inside).await {
+        let failure = match self.sites_of(host, &active, asked).await {
             Ok(sites) if sites.is_empty() => return Err(NoSite::UnknownHost),
             Ok(sites) => {
-                active.remember(name, inside, &sites);
+                active.remember(asked.name, asked.inside, &sites);
                 return Ok(sites);
             }
             Err(failure) => failure,
         };
         let reason = self.explain(host, &failure);
-        match self.sites_before(host, &active, name, inside).await {
+        match self.sites_before(host, &active, asked).await {
             Some(sites) => Ok(sites),
             None => {
                 active.forget_outage();
@@ -178,20 +197,21 @@ impl Config {
     }
 
     /// The parts for a host from an older generation, or those that its patterns were last served from.
-    async fn sites_before<H: Host>(&self, host: &H, active: &Loaded, name: &HostName, inside: bool) -> Option<Sites> {
+    async fn sites_before<H: Host>(&self, host: &H, active: &Loaded, asked: Asked<'_>) -> Option<Sites> {
         if let Some(standby) = self.standby(host, active).await
-            && let Ok(sites) = self.sites_of(host, &standby, name, inside).await
+            && let Ok(sites) = self.sites_of(host, &standby, asked).await
             && !sites.is_empty()
         {
             return Some(sites);
         }
-        let parts = active.parts_for(name, inside).ok()?;
+        let parts = active.parts_for(asked.name, asked.inside).ok()?;
         let last_good = self.last_good.borrow();
-        parts.iter().map(|(pattern, _)| last_good.get(pattern).map(Rc::clone)).collect()
+        let usable = |pattern: &String| last_good.get(pattern).filter(|site| site.open(asked.path).is_ok());
+        parts.iter().map(|(pattern, _)| usable(pattern).map(Rc::clone)).collect()
     }
 
     async fn load<H: Host>(&self, host: &H) -> Result<(), Failure> {
-        let reader = Reader { host, gateway: &self.gateway };
+        let reader = self.reader(host);
         let (pointer, purges) =
             join(reader.read(&keys::active(&self.gateway)), reader.read(&keys::purges(&self.gateway))).await;
         self.accept_purges(host, purges);
@@ -289,17 +309,23 @@ impl Config {
         }
         let previous = self.pointer.borrow().as_ref().and_then(|pointer| pointer.previous.clone());
         let previous = previous.filter(|previous| previous.generation < active.generation.get())?;
-        let loaded = Reader { host, gateway: &self.gateway }.generation(&previous).await;
+        let loaded = self.reader(host).generation(&previous).await;
         let standby = loaded.map(Rc::new).map_err(|failure| drop(self.explain(host, &failure))).ok();
         self.standby.replace(standby.clone().map_or(Standby::Failed, Standby::Loaded));
         standby
     }
 
     /// All parts of a generation for a host; empty if it does not have the host.
-    async fn sites_of<H: Host>(&self, host: &H, of: &Loaded, name: &HostName, inside: bool) -> Result<Sites, Failure> {
-        let parts = of.parts_for(name, inside).map_err(Failure::Unusable)?;
+    async fn sites_of<H: Host>(&self, host: &H, of: &Loaded, asked: Asked<'_>) -> Result<Sites, Failure> {
+        let parts = of.parts_for(asked.name, asked.inside).map_err(Failure::Unusable)?;
         let found = parts.iter().map(|(pattern, id)| self.site(host, of, pattern, *id));
         let sites: Sites = join_all(found).await.into_iter().collect::<Result<_, _>>()?;
+        for site in sites.iter() {
+            if let Err(error) = site.open(asked.path) {
+                of.refuse(site.id, error.clone().into());
+                return Err(error.into());
+            }
+        }
         let mut last_good = self.last_good.borrow_mut();
         for (site, (pattern, _)) in sites.iter().zip(&parts) {
             let made_room = last_good.insert(pattern.clone(), site, self.room);
@@ -317,7 +343,7 @@ impl Config {
         let known = self.last_good.borrow().get(pattern).filter(same).map(Rc::clone);
         let site = match known {
             Some(site) => Ok(site),
-            None => Reader { host, gateway: &self.gateway }.site(&of.gateway, id).await.map(Rc::new),
+            None => self.reader(host).site(&of.gateway, id).await.map(Rc::new),
         };
         of.keep(id, site, self.room)
     }
@@ -331,8 +357,8 @@ impl Config {
         };
         for loaded in active.into_iter().chain(standby) {
             let again = loaded.take_unusable(RETRIED_MAX).into_iter().map(|id| {
-                let (reader, gateway) = (Reader { host, gateway: &self.gateway }, &loaded.gateway);
-                async move { (id, reader.site(gateway, id).await.map(Rc::new)) }
+                let (reader, gateway) = (self.reader(host), &loaded.gateway);
+                async move { (id, reader.site(gateway, id).await.and_then(opened).map(Rc::new)) }
             });
             for (id, site) in join_all(again).await {
                 // The next request that needs it reports what is wrong with it.
@@ -375,6 +401,12 @@ impl Config {
         });
         host.telemetry_sink().log(&line);
     }
+}
+
+/// A part that could not be used before: it is used again if all its pages can be.
+fn opened(site: Site) -> Result<Site, Failure> {
+    site.open_all()?;
+    Ok(site)
 }
 
 /// Parts retried concurrently: as many connections as a Worker has for one request.

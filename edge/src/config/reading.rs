@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use thiserror::Error;
 use tollgate_core::settings::GatewaySettings;
-use tollgate_kv_schemas::{Generation, Id, Manifest, RecordError, decode_part, keys};
+use tollgate_kv_schemas::{Generation, Id, Manifest, Part, RecordError, keys};
 
 use super::loaded::Loaded;
 use crate::ports::{Host, Records, Unavailable};
@@ -39,6 +39,8 @@ pub(super) enum Failure {
 pub(super) struct Reader<'r, H> {
     pub(super) host: &'r H,
     pub(super) gateway: &'r str,
+    /// Maximum bytes of routes in memory of a part, in stored form.
+    pub(super) room: usize,
 }
 
 impl<H: Host> Reader<'_, H> {
@@ -52,8 +54,7 @@ impl<H: Host> Reader<'_, H> {
     /// Loads and compiles a part.
     pub(super) async fn site(&self, gateway: &Rc<GatewaySettings>, id: Id) -> Result<Site, Failure> {
         let record = self.read_named(&keys::part(self.gateway, &id), "part").await?;
-        let settings = decode_part(&record, &id)?;
-        Ok(Site::compile(Rc::clone(gateway), settings, id, record.len()))
+        Ok(Site::compile(Rc::clone(gateway), Part::decode(record, &id)?, id, self.room))
     }
 
     pub(super) async fn read(&self, key: &str) -> Result<Vec<u8>, Failure> {

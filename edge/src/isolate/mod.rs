@@ -151,7 +151,7 @@ impl Isolate {
         path: &CanonicalPath,
         query: Option<&str>,
     ) -> Vec<CacheKey> {
-        let sites = self.config.sites(host, name, true).await.unwrap_or_default();
+        let sites = self.config.sites(host, name, path, true).await.unwrap_or_default();
         let query = Site::without_keys(&sites, query);
         Site::resources(&sites, name, path, query.as_deref())
     }

@@ -12,7 +12,7 @@ use tollgate_core::forward::{Reply, Texts, UpstreamSettings};
 use tollgate_core::kinds::{AuthnPolicy, Named, Place, PolicyName, SlotPolicy};
 use tollgate_core::limit::Quotas;
 use tollgate_core::problem::Problem;
-use tollgate_core::route::{CanonicalPath, HostName, Matched, RequestHead};
+use tollgate_core::route::{CanonicalPath, HostName, RequestHead};
 use tollgate_core::settings::{GatewaySettings, RouteSettings};
 use tollgate_core::telemetry::{ClientRecord, ExchangeRecord, RequestId, TraceContext};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
@@ -20,7 +20,7 @@ use tollgate_core::time::{MonotonicInstant, Timestamp};
 use super::Client;
 use super::undo::Undo;
 use crate::ports::{Clock, Content, Entropy, Host, complete};
-use crate::site::{Site, Sites};
+use crate::site::{Found, Selected, Site, Sites};
 
 /// A response to the client.
 pub(super) struct Answer<C: Content> {
@@ -102,35 +102,32 @@ pub(super) struct Exchange {
     pub(super) site: Rc<Site>,
     /// The query without API keys.
     pub(super) query_without_keys: Option<String>,
-    /// The route's index in the site's settings; the router returns only indexes that exist.
-    index: usize,
+    selected: Selected,
 }
 
 impl Exchange {
-    /// `place` is the index of the part among those for the host, `index` that of the route in the part.
-    pub(super) fn new(received: Received, sites: Sites, place: usize, index: usize) -> Self {
-        let site = Rc::clone(&sites[place]);
-        debug_assert!(index < site.settings.routes.len(), "the router names routes of its own site");
+    pub(super) fn new(received: Received, sites: Sites, selected: Selected) -> Self {
+        let site = Rc::clone(&sites[selected.place]);
         let query_without_keys = Site::without_keys(&sites, received.query.as_deref());
-        Self { received, sites, site, index, query_without_keys }
+        Self { received, sites, site, selected, query_without_keys }
     }
 
     /// Adds the fields that the adapter left out, if the cache may read them: for a cached route, and for a change of what
     /// cached routes store.
     pub(super) fn complete_fields(&mut self, content: &impl Content) {
-        let is_change = !self.received.method.is_safe() && self.sites.iter().any(|site| site.caches);
+        let is_change = !self.received.method.is_safe() && self.sites.iter().any(|site| site.part.caches);
         if is_change || self.route().cache.is_some() {
             complete(&mut self.received.fields, content.left_out());
         }
     }
 
     pub(super) fn route(&self) -> &RouteSettings {
-        &self.site.settings.routes[self.index]
+        self.selected.route()
     }
 
     /// The route's label in telemetry.
     pub(super) fn label(&self) -> Arc<RouteLabel> {
-        self.site.label(self.index)
+        self.selected.label()
     }
 
     /// The label of the upstream in telemetry.
@@ -145,33 +142,25 @@ impl Exchange {
 
     /// The upstream of the route.
     pub(super) fn upstream(&self) -> &UpstreamSettings {
-        &self.site.settings.upstreams[self.route().upstream]
+        &self.site.part.upstreams[self.route().upstream]
     }
 
-    /// The route of a GET with the same URL and fields: the part that has it, and its index there.
-    pub(super) fn route_of_get(&self) -> Option<(&Site, usize)> {
-        let (place, found) = Site::find(&self.sites, &self.received.head(&Method::GET));
-        match found {
-            Matched::Route(index) => {
-                let site = self.sites.get(place)?;
-                (index < site.settings.routes.len()).then_some((site, index))
-            }
-            Matched::OtherMethods(_) | Matched::Nothing => None,
+    /// The route of a GET with the same URL and fields, and its part.
+    pub(super) fn route_of_get(&self) -> Option<(&Site, Selected)> {
+        match Site::find(&self.sites, &self.received.head(&Method::GET)) {
+            Found::Route(selected) => Some((self.sites.get(selected.place)?, selected)),
+            Found::OtherMethods(_) | Found::Nothing => None,
         }
     }
 
     /// What decided the selection of its route besides the URL.
     pub(super) fn taken(&self) -> Taken<'_> {
-        self.site.taken(self.index, self.received.client.inside)
+        self.selected.taken(self.received.client.inside)
     }
 
     /// The policy at a position of the route.
     pub(super) fn policy<P: SlotPolicy>(&self, place: Place<P>) -> &Named<P> {
-        self.site
-            .settings
-            .policies
-            .get(place)
-            .expect("`SiteSettings::is_coherent` was checked when the site was loaded")
+        self.site.part.policies.get(place).expect("`RouteSettings::is_coherent` was checked when the page was decoded")
     }
 
     /// The policies that may authenticate the caller on this route.

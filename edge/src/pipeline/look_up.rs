@@ -198,12 +198,12 @@ fn changed_by(exchange: &Exchange, outbound: &Outbound<'_>) -> Option<Changes> {
     if resources.is_empty() {
         return None;
     }
-    let primary = exchange.route_of_get().and_then(|(site, index)| {
-        let route = &site.settings.routes[index];
+    let primary = exchange.route_of_get().and_then(|(site, selected)| {
+        let route = selected.route();
         let cache = route.cache.as_ref()?;
         let target = target(exchange, site, route, &Method::GET).ok()?;
         let resource = resource_key(cache, resource);
-        Some(primary_key(cache, site.taken(index, received.client.inside), &target, outbound.fields(), &resource))
+        Some(primary_key(cache, selected.taken(received.client.inside), &target, outbound.fields(), &resource))
     });
     Some(Changes { resources, primary })
 }

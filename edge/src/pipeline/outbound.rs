@@ -57,7 +57,7 @@ pub(super) fn target(
         Some(_) | None => query.map(Cow::Borrowed),
     };
     let path = exchange.received.path.without_base(route.strip_segments);
-    site.settings.upstreams[route.upstream].url.target(path, query.as_deref())
+    site.part.upstreams[route.upstream].url.target(path, query.as_deref())
 }
 
 /// Removes API keys, hop-by-hop fields and fields that the configuration sets, and adds those of the gateway.

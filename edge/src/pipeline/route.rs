@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::forward::Reply;
 use tollgate_core::problem::{Problem, ProblemKind};
-use tollgate_core::route::{Matched, PathError, RequestHead};
+use tollgate_core::route::{PathError, RequestHead};
 
 use super::exchange::{Answer, Exchange, Journal, Received};
 use super::receive::{admit, no_host, refused_path};
@@ -16,7 +16,7 @@ use crate::apart::rare;
 use crate::config::NoSite;
 use crate::isolate::{Freshness, Isolate};
 use crate::ports::{Content, Host, complete};
-use crate::site::{Site, Sites};
+use crate::site::{Found, Site, Sites};
 
 /// The configuration for the request's host, the part of the most specific pattern first. It says who the client is.
 pub(super) async fn sites<H: Host>(
@@ -30,7 +30,7 @@ pub(super) async fn sites<H: Host>(
         rare(isolate.refresh(host)).await;
     }
     let is_first = !isolate.is_ready();
-    let found = isolate.config.sites(host, &received.host, received.client.inside).await;
+    let found = isolate.config.sites(host, &received.host, &received.path, received.client.inside).await;
     if is_first {
         // It was read just now.
         isolate.checked_at.set(Some(journal.begun));
@@ -59,13 +59,13 @@ pub(super) async fn sites<H: Host>(
 
 /// The route of the request; `OPTIONS` without a route is answered here.
 pub(super) fn route<C: Content>(sites: Sites, received: Received, journal: &mut Journal) -> Step<Box<Exchange>, C> {
-    let (place, found) = Site::find(&sites, &received.head(&received.method));
-    if received.path.has_parameters() && !allows_parameters(&sites, &received, place, &found) {
+    let found = Site::find(&sites, &received.head(&received.method));
+    if received.path.has_parameters() && !allows_parameters(&sites, &received, &found) {
         return Err(journal.refused(Phase::Route, refused_path(PathError::Parameters)).into());
     }
     match found {
-        Matched::Route(index) => {
-            let exchange = Exchange::new(received, sites, place, index);
+        Found::Route(selected) => {
+            let exchange = Exchange::new(received, sites, selected);
             // The compiler puts internal routes on internal hosts only; this check does not rely on it.
             if exchange.route().internal && !exchange.received.client.inside {
                 return Err(journal.refused(Phase::Route, not_found(Reason::RouteInternal)).into());
@@ -77,7 +77,7 @@ pub(super) fn route<C: Content>(sites: Sites, received: Received, journal: &mut 
             journal.note(Phase::Route, Verdict::Pass, Reason::RouteFound { route: exchange.label() });
             Ok(Box::new(exchange))
         }
-        Matched::OtherMethods(methods) => {
+        Found::OtherMethods(methods) => {
             let allow = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
             if received.method == Method::OPTIONS {
                 journal.note(Phase::Route, Verdict::Answer, Reason::OptionsAnswered);
@@ -87,19 +87,17 @@ pub(super) fn route<C: Content>(sites: Sites, received: Received, journal: &mut 
             let problem = Problem::new(ProblemKind::MethodNotAllowed, detail, Reason::OtherMethod).with(ALLOW, allow);
             Err(journal.refused(Phase::Route, problem).into())
         }
-        Matched::Nothing => Err(journal.refused(Phase::Route, not_found(Reason::NoRoute)).into()),
+        Found::Nothing => Err(journal.refused(Phase::Route, not_found(Reason::NoRoute)).into()),
     }
 }
 
 /// Whether the route allows matrix parameters, and is the route of the path without them too: a server that removes them
 /// must not find a resource that another route protects.
-fn allows_parameters(sites: &Sites, received: &Received, place: usize, found: &Matched) -> bool {
-    let Matched::Route(index) = found else { return false };
-    let allows =
-        sites.get(place).and_then(|site| site.settings.routes.get(*index)).is_some_and(|r| r.matrix_parameters);
+fn allows_parameters(sites: &Sites, received: &Received, found: &Found) -> bool {
+    let Found::Route(selected) = found else { return false };
     let Ok(path) = received.path.without_parameters() else { return false };
     let plain = Site::find(sites, &RequestHead { path: &path, ..received.head(&received.method) });
-    allows && matches!(plain, (other, Matched::Route(same)) if other == place && same == *index)
+    selected.route().matrix_parameters && matches!(plain, Found::Route(same) if same.is(selected))
 }
 
 /// How many more hops an `OPTIONS` request may take (RFC 9110, section 7.6.2).

@@ -172,3 +172,52 @@ fn the_first_request_reads_the_configuration_once() {
     assert_eq!(bench.get("/old", &[]).status, 200);
     assert_eq!(bench.host.clock.now(), before.plus_millis(500), "not again after the reply");
 }
+
+/// More routes than fit on a page: `/PREFIX000` to `/PREFIX199`.
+fn many(prefix: &str) -> Vec<tollgate_core::settings::RouteSettings> {
+    (0..200).map(|n| route(&format!("/{prefix}{n:03}"), &["GET"])).collect()
+}
+
+#[test]
+fn routes_on_many_pages_are_found_and_refused_as_those_on_one() {
+    let bench = Bench::new([many("a"), vec![route("/{any}", &["PUT"])]].concat(), ok(&[], "hello"));
+    for path in ["/a000", "/a077", "/a199"] {
+        assert_eq!(bench.get(path, &[]).status, 200, "{path}");
+    }
+    let answer = bench.get("/a200", &[]);
+    assert_eq!((answer.status, answer.field("allow")), (405, "OPTIONS, PUT"));
+    assert_eq!(bench.get("/a/b", &[]).status, 404);
+}
+
+#[test]
+fn without_room_for_all_pages_they_are_decoded_again() {
+    let mut bench = Bench::new(many("a"), ok(&[], "hello"));
+    let settings = IsolateSettings { gateway: "acme".into(), freshness: Freshness::Cached };
+    bench.isolate = Rc::new(Isolate::new(settings).with_room_for_parts(1_000));
+    for _ in 0..2 {
+        for n in 0..200 {
+            assert_eq!(bench.get(&format!("/a{n:03}"), &[]).status, 200, "{n}");
+        }
+    }
+}
+
+#[test]
+fn a_host_with_a_damaged_page_is_served_from_the_previous_generation() {
+    let bench = bench();
+    assert_eq!(bench.get("/old", &[]).status, 200);
+    let new = on_any_host(site(many("new")));
+    bench.publish(&new);
+    let (key, mut part) = Bundle::new(&gateway(), &new).records.swap_remove(0);
+    *part.last_mut().unwrap() ^= 1;
+    bench.host.records.put(key.clone(), part.clone());
+    assert_eq!(bench.get("/new000", &[]).status, 200, "its page is not damaged");
+    assert_eq!(bench.get("/new199", &[]).status, 404);
+    assert!(bench.host.sink.lines().iter().any(|line| line.contains("configuration-refused")));
+    for _ in 0..3 {
+        assert_eq!((bench.get("/old", &[]).status, bench.get("/new000", &[]).status), (200, 404), "as a whole");
+    }
+    *part.last_mut().unwrap() ^= 1;
+    bench.host.records.put(key, part);
+    bench.get("/old", &[]);
+    assert_eq!((bench.get("/new199", &[]).status, bench.get("/old", &[]).status), (200, 404));
+}

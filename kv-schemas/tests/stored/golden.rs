@@ -18,13 +18,14 @@ use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{
-    Bundle, Generation, Id, KeyIndex, Manifest, Pointer, Record, RecordError, decode, decode_part, decode_part_unnamed,
-    encode, encode_part,
+    Bundle, Generation, Id, KeyIndex, Manifest, Part, Pointer, Record, RecordError, decode, decode_part,
+    decode_part_unnamed, encode, encode_part,
 };
 
 use crate::sample;
 
 const PART: &[u8] = include_bytes!("../golden/part.v1.bin");
+const PAGED_PART: &[u8] = include_bytes!("../golden/part.v2.bin");
 const MANIFEST: &[u8] = include_bytes!("../golden/manifest.v1.bin");
 const POINTER: &str = include_str!("../golden/pointer.v1.json");
 const CREDENTIAL: &str = include_str!("../golden/credential.v1.json");
@@ -65,6 +66,8 @@ fn line(record: Vec<u8>) -> Vec<u8> {
 fn the_newest_version_of_a_bundle_has_these_bytes() {
     check_golden("part.v1.bin", &encode_part(&sample::site()));
     check_golden("part.v1.json", &readable(&sample::site()));
+    check_golden("part.v2.bin", &encode_part(&sample::paged_site()));
+    check_golden("part.v2.json", &readable(&decode_part_unnamed(PAGED_PART).unwrap()));
     let (bundle, manifest) = Manifest::encode(&sample::gateway(), &parts());
     check_golden("manifest.v1.bin", &manifest);
     let hosts: BTreeMap<String, Id> = parts().into_iter().map(|(host, id)| (host.to_string(), id)).collect();
@@ -98,6 +101,11 @@ fn records_of_operators_have_these_bytes_and_are_read() {
 #[test]
 fn the_newest_version_of_a_bundle_is_read() {
     assert_eq!(decode_part(PART, &Id::of(PART)), Ok(sample::site()));
+    let mut paged = decode_part(PAGED_PART, &paged_id()).unwrap();
+    paged.routes.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut written = sample::paged_site();
+    written.routes.sort_by(|a, b| a.id.cmp(&b.id));
+    assert_eq!(paged, written);
     let pointer: Pointer = check(POINTER);
     assert_eq!(pointer.newest.is_known(), Ok(()));
     let manifest = Manifest::decode(MANIFEST.to_vec(), &pointer.newest.bundle).unwrap();
@@ -105,6 +113,29 @@ fn the_newest_version_of_a_bundle_is_read() {
     let found: Vec<(HostPattern, Id)> =
         manifest.parts().unwrap().into_iter().map(|(host, id)| (host.parse().unwrap(), id)).collect();
     assert_eq!(found.into_iter().collect::<BTreeMap<_, _>>(), parts());
+}
+
+/// The id of a part with pages is that of its head.
+fn paged_id() -> Id {
+    Id::of(&PAGED_PART[..8 + usize::from(u16::from_le_bytes([PAGED_PART[4], PAGED_PART[5]]))])
+}
+
+#[test]
+fn a_page_is_checked_when_it_is_read() {
+    let site = BTreeMap::from([(HostPattern::Any, sample::paged_site())]);
+    let bundle = Bundle::new(&sample::gateway(), &site);
+    assert!(bundle.records[0].0.ends_with(&paged_id().to_string()) && bundle.records[0].1 == PAGED_PART);
+    assert!(bundle.needs.contains(&"route-pages@1".parse().unwrap()));
+    let mut damaged = PAGED_PART.to_vec();
+    *damaged.last_mut().unwrap() ^= 1;
+    let part = Part::decode(damaged.clone(), &paged_id()).unwrap();
+    assert!((0..part.page_count() - 1).all(|page| part.routes(page).is_ok()));
+    assert_eq!(part.routes(part.page_count() - 1).unwrap_err(), RecordError::Digest { kind: "part" });
+    assert_eq!(decode_part(&damaged, &paged_id()), Err(RecordError::Digest { kind: "part" }));
+    let cut = Part::decode(damaged[..damaged.len() - 1].to_vec(), &paged_id()).unwrap_err();
+    assert!(cut.to_string().contains("its pages are not those of its index"), "{cut}");
+    damaged[20] ^= 1;
+    assert_eq!(Part::decode(damaged, &paged_id()).unwrap_err(), RecordError::Digest { kind: "part" });
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Invalid bytes: refused within bounds.
 
 use proptest::prelude::*;
-use tollgate_core::bounds::{PART_BYTES_MAX, PATH_SEGMENTS_MAX};
+use tollgate_core::bounds::{PART_BYTES_MAX, PART_DECODED_BYTES_MAX, PATH_SEGMENTS_MAX};
 use tollgate_core::kinds::Place;
 use tollgate_kv_schemas::{
-    Credential, Manifest, Pointer, RecordError, SiteSettings, decode, decode_part_unnamed, encode_part,
+    Credential, Manifest, Part, Pointer, RecordError, SiteSettings, decode, decode_part_unnamed, encode_part,
 };
 
 use crate::sample;
@@ -32,13 +32,27 @@ fn a_part_has_bounds() {
 }
 
 #[test]
-fn templates_cannot_exceed_the_memory_of_a_part() {
+fn templates_are_charged_for_their_segments() {
     let mut site = sample::small_site("/a");
     let route = |n: usize| sample::route("r", &format!("/{n}{}", "/a".repeat(PATH_SEGMENTS_MAX - 1)));
     site.routes = (0..5_000).map(route).collect();
     let record = encode_part(&site);
-    assert!(record.len() < PART_BYTES_MAX);
-    check_part(&record, "too much memory");
+    assert!(record.len() < PART_BYTES_MAX / 8);
+    let part = Part::decode_unnamed(record).unwrap();
+    let costs: Vec<usize> = (0..part.page_count()).map(|page| part.routes(page).unwrap().cost).collect();
+    assert!(costs.iter().sum::<usize>() > PART_DECODED_BYTES_MAX, "{costs:?}");
+    assert!(costs.iter().all(|cost| *cost < PART_DECODED_BYTES_MAX / 16), "{costs:?}");
+}
+
+#[test]
+fn sections_have_to_fit_the_version() {
+    let with = |from: &[u8], version: u8| [b"TGp", &[version][..], &from[4..]].concat();
+    let (paged, whole) = (encode_part(&sample::paged_site()), encode_part(&sample::site()));
+    assert_eq!((paged[3], whole[3]), (2, 1));
+    check_part(&with(&whole, 2), "truncated");
+    check_part(&[b"TGp\x02", &(whole.len() as u32 - 4).to_le_bytes()[..], &whole[4..]].concat(), "does not fit");
+    check_part(&with(&paged[4..], 1), "extra bytes");
+    check_part(b"TGp\x01\x80", "no routes");
 }
 
 #[test]
@@ -93,7 +107,8 @@ proptest! {
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         cut in prop::option::of(any::<prop::sample::Index>()),
     ) {
-        let records = sample::bundle().records;
+        let mut records = sample::bundle().records;
+        records.push((String::new(), encode_part(&sample::paged_site())));
         let mut record = which.get(&records).1.clone();
         for (place, byte) in flips {
             let place = place.index(record.len());

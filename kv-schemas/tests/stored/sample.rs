@@ -52,6 +52,14 @@ pub(crate) fn site() -> SiteSettings {
     }
 }
 
+/// A part with more routes than fit on a page.
+pub(crate) fn paged_site() -> SiteSettings {
+    let paths = ["/a", "/b/{id}", "/b/{id:int}/c", "/{any}", "/d/{*rest}"];
+    let place = |n: usize| route(&format!("pets.{n:03}"), &format!("/v{}{}", n / 5, paths[n % 5]));
+    let routes = (0..100).map(place).chain([full_route(), chosen_route()]).collect();
+    SiteSettings { routes, ..site() }
+}
+
 fn full_route() -> RouteSettings {
     RouteSettings {
         methods: [Method::GET].into(),

@@ -129,10 +129,10 @@ fn an_unknown_variant_is_never_skipped() {
 #[test]
 fn a_newer_form_of_a_record_is_refused_by_number_before_its_data_is_read() {
     let newer = POINTER.replace("\"v\":1", "\"v\":2").replace("bundle", "something_new");
-    let version = |kind, found| RecordError::Version { kind, found, known: 1 };
-    assert_eq!(decode::<Pointer>(newer.as_bytes()), Err(version("pointer", 2)));
-    assert_eq!(decode_part_unnamed(b"TGp\x02anything"), Err(version("part", 2)));
-    assert_eq!(Manifest::decode_unnamed(b"TGm\xff".to_vec()).unwrap_err(), version("manifest", 255));
+    let version = |kind, found, known| RecordError::Version { kind, found, known };
+    assert_eq!(decode::<Pointer>(newer.as_bytes()), Err(version("pointer", 2, 1)));
+    assert_eq!(decode_part_unnamed(b"TGp\x03anything"), Err(version("part", 3, 2)));
+    assert_eq!(Manifest::decode_unnamed(b"TGm\xff".to_vec()).unwrap_err(), version("manifest", 255, 1));
 }
 
 #[test]

@@ -2,8 +2,10 @@
 //!
 //! `pack FILE ROUTES` compiles a project with so many routes and writes its records to a file, so that valgrind does not
 //! count the compiler. `serve FILE COUNT` serves so many requests for one route in the middle: with a key, a limit and a
-//! forward. `bare FILE COUNT` makes the same requests and the upstream's responses, and drops them. Two runs that differ in
-//! COUNT alone differ by that many requests.
+//! forward. `floor FILE COUNT` serves the same by hand. `bare FILE COUNT` makes the same requests and the upstream's
+//! responses, and drops them. Two runs that differ in COUNT alone differ by that many requests.
+
+mod floor;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -24,8 +26,9 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["pack", file, routes] => number(routes).and_then(|routes| pack(file, routes)),
         ["serve", file, count] => number(count).and_then(|count| serve_all(file, count)),
+        ["floor", file, count] => number(count).and_then(|count| by_hand(file, count)),
         ["bare", _, count] => number(count).map(bare),
-        _ => Err("serving: pack FILE ROUTES, serve FILE COUNT or bare FILE COUNT".to_owned()),
+        _ => Err("serving: pack FILE ROUTES, serve FILE COUNT, floor FILE COUNT or bare FILE COUNT".to_owned()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -108,6 +111,10 @@ fn load(file: &str, host: &MemoryHost) -> Result<usize, String> {
         host.records.put(key.to_owned(), value.to_vec());
         rest = after;
     }
+    routes_of(file)
+}
+
+fn routes_of(file: &str) -> Result<usize, String> {
     let name = std::path::Path::new(file).file_name().and_then(|name| name.to_str()).unwrap_or_default();
     number(name)
 }
@@ -117,6 +124,17 @@ fn line<'b>(rest: &mut &'b [u8]) -> Result<&'b str, String> {
     let (line, after) = rest.split_at(end);
     *rest = &after[1..];
     std::str::from_utf8(line).map_err(|error| error.to_string())
+}
+
+fn by_hand(file: &str, count: usize) -> Result<(), String> {
+    let (routes, key) = (routes_of(file)?, key());
+    let mut floor = floor::Floor::new(routes, &key);
+    let target = format!("/r{}/7", routes / 2);
+    for _ in 0..count {
+        let served = floor.serve(request(&target, &key), response);
+        std::hint::black_box(served.ok_or("serving: the floor refused a request")?);
+    }
+    Ok(())
 }
 
 fn bare(count: usize) {

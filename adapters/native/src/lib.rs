@@ -10,7 +10,7 @@
 //! - Each isolate is a thread with its own runtime, listeners, upstream connections and gateway state; the kernel
 //!   distributes connections over them. They share counters and stored responses with sharded locks, metrics with one lock
 //!   that is taken after the reply, and the bounds of connections and exchanges; they share nothing else.
-//! - An exchange runs to completion in its own task: if the client disconnects, its call to the upstream ends, the exchange
+//! - An exchange runs to completion (`server/work.rs`): if the client disconnects, its call to the upstream ends, the exchange
 //!   is still recorded and refunds are made, and a panic affects one exchange only. It counts as open until its work ends.
 //! - Connections and exchanges are bounded; deadlines hold whether or not the client reads (`server/delivering.rs`), and a
 //!   client that still sends gets its response (`server/lingering.rs`).

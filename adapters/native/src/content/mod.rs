@@ -1,6 +1,7 @@
 //! Content on this host: hyper's bodies and bytes in memory, observed while they stream, not buffered.
 
 mod copy;
+mod outgoing;
 mod received;
 mod request;
 mod source;
@@ -22,6 +23,7 @@ use crate::local::{Giver, handover};
 pub use copy::ContentCopy;
 pub(crate) use copy::CopyBudget;
 use copy::CopySink;
+pub(crate) use outgoing::Outgoing;
 pub use received::BrokenOff;
 use received::Received;
 pub(crate) use request::{Left, RequestFault, RequestState, Waiting};

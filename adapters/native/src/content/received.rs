@@ -1,6 +1,5 @@
 //! Content as hyper receives it, which ends only where its message ends.
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -54,12 +53,11 @@ impl Received {
     }
 
     /// Receives the first frame, if it has arrived: it may already be the error that ends the content.
-    pub(super) async fn begin(&mut self) -> Result<(), BrokenOff> {
+    pub(super) fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), BrokenOff> {
         if self.is_end_stream() {
             return Ok(());
         }
-        let first = poll_fn(|cx| Poll::Ready(self.receive(cx))).await;
-        self.ahead = match first {
+        self.ahead = match self.receive(cx) {
             Poll::Ready(Some(frame)) => match frame?.into_data() {
                 Ok(data) => Some(Ahead::Data(data)),
                 Err(frame) => frame.into_trailers().ok().map(|trailers| Ahead::Trailers(Box::new(trailers))),

@@ -9,12 +9,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::{HeaderMap, Version};
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tollgate_core::telemetry::AbortedBy;
 
 use super::received::{BrokenOff, Received};
 use super::{ContentError, CopyBudget, NativeContent, RequestState};
-use crate::upstream::Lease;
+use crate::upstream::{Lease, Timer};
 
 #[derive(Debug)]
 pub(super) enum Source {
@@ -33,7 +33,7 @@ pub(super) enum Source {
 #[derive(Debug)]
 pub(crate) struct UpstreamContent {
     held: Rc<Held>,
-    deadline: Option<Pin<Box<Sleep>>>,
+    deadline: Option<Timer>,
     copies: Option<Copies>,
 }
 
@@ -204,17 +204,17 @@ impl UpstreamContent {
     ///
     /// # Errors
     /// If what has arrived together with the head is already invalid: the client can still be told.
-    pub(crate) async fn begin(
-        incoming: hyper::body::Incoming,
-        version: Version,
+    pub(crate) fn begin(
+        (incoming, version): (hyper::body::Incoming, Version),
         lease: Lease,
-        deadline: Option<Pin<Box<Sleep>>>,
+        deadline: Option<Timer>,
         copies: Option<Copies>,
         answers: Option<RequestState>,
+        cx: &mut Context<'_>,
     ) -> Result<Self, BrokenOff> {
-        let ends = deadline.as_ref().map(|deadline| deadline.deadline());
+        let ends = deadline.as_ref().and_then(Timer::end);
         let mut incoming = Received::new(incoming, version);
-        incoming.begin().await?;
+        incoming.begin(cx)?;
         let state = if incoming.is_end_stream() { State::Ended } else { State::Open { incoming, lease } };
         let held = Rc::new(Held { state: RefCell::new(state), ends, answers });
         Ok(Self { held, deadline, copies })
@@ -222,14 +222,14 @@ impl UpstreamContent {
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
         // Polled first, so that content without pauses is aborted too; the timer was started with the request.
-        if self.deadline.as_ref().is_some_and(|d| d.is_elapsed()) && !self.held.is_end_stream() {
+        if self.deadline.as_ref().is_some_and(Timer::has_ended) && !self.held.is_end_stream() {
             return self.held.expired();
         }
         if let Poll::Ready(frame) = self.held.poll_frame(cx) {
             return Poll::Ready(frame);
         }
         if let Some(deadline) = &mut self.deadline {
-            ready!(deadline.as_mut().poll(cx));
+            ready!(deadline.poll(cx));
             return self.held.expired();
         }
         Poll::Pending

@@ -19,7 +19,7 @@ use tollgate_core::forward::UpstreamError;
 use super::error;
 use super::pool::{Exclusive, Lease, OpenConnection, Origin, Pool, Sender};
 use super::stream::UpstreamStream;
-use crate::content::NativeContent;
+use crate::content::Outgoing;
 use crate::local::LocalExecutor;
 
 /// A new connection for one request.
@@ -111,7 +111,7 @@ where
             .timer(TokioTimer::new())
             .keep_alive_interval(pool.pings.interval)
             .keep_alive_timeout(pool.pings.timeout)
-            .handshake::<_, NativeContent>(TokioIo::new(stream))
+            .handshake::<_, Outgoing>(TokioIo::new(stream))
             .await
             .map_err(|e| error::of_request(&e))?;
         drive(connection, open);
@@ -120,7 +120,7 @@ where
     let (stream, cut) = UpstreamStream::new(stream);
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(RESPONSE_HEAD_BYTES_MAX)
-        .handshake::<_, NativeContent>(TokioIo::new(stream))
+        .handshake::<_, Outgoing>(TokioIo::new(stream))
         .await
         .map_err(|e| error::of_request(&e))?;
     drive(connection, open);

@@ -5,6 +5,7 @@ mod error;
 mod pool;
 mod send;
 mod stream;
+mod timer;
 mod tls;
 
 use std::cell::RefCell;
@@ -12,19 +13,22 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::CONNECTION;
 use http::{Request, Response};
+use hyper::body::Incoming;
 use rustls::ClientConfig;
 use tollgate_core::fetch::AddressRule;
 use tollgate_core::forward::{Outbound, TrailerRules, UpstreamError};
 use tollgate_edge::ports::{Content, Upstream, UpstreamCall};
 
-use crate::content::{Copies, CopyBudget, Left, NativeContent, RequestFault, RequestState, UpstreamContent};
+use crate::content::{Copies, CopyBudget, Left, NativeContent, Outgoing, RequestFault, RequestState, UpstreamContent};
 pub(crate) use pool::Lease;
 use pool::Pool;
+pub(crate) use timer::Timer;
+use timer::Timers;
 pub use tls::{TrustError, client_config};
 
 /// The upstream port of one isolate; clones share its connections.
@@ -39,11 +43,12 @@ pub struct NativeUpstream {
     pool: Rc<Pool>,
     tls: Arc<ClientConfig>,
     copies: Option<Copies>,
+    timers: Timers,
 }
 
 impl NativeUpstream {
     pub(crate) fn new(tls: Arc<ClientConfig>) -> Self {
-        Self { pool: Rc::new(Pool::to(AddressRule::Any)), tls, copies: None }
+        Self { pool: Rc::new(Pool::to(AddressRule::Any)), tls, copies: None, timers: Timers::default() }
     }
 
     /// Bounds the copies of its responses by a budget.
@@ -54,7 +59,8 @@ impl NativeUpstream {
 
     /// A port with separate connections, for addresses that a rule allows.
     pub(crate) fn to(&self, addresses: AddressRule) -> Self {
-        Self { pool: Rc::new(Pool::to(addresses)), tls: Arc::clone(&self.tls), copies: None }
+        let timers = self.timers.clone();
+        Self { pool: Rc::new(Pool::to(addresses)), tls: Arc::clone(&self.tls), copies: None, timers }
     }
 
     /// Closes connections that have been idle for too long.
@@ -81,7 +87,9 @@ impl Upstream for NativeUpstream {
             *request.headers_mut() = outbound.sent().to_map();
             request
         };
-        self.call(to_send(content.with_trailer_rules(rules)), &to_send, call).await
+        let client = content.request().cloned();
+        let content = Outgoing::of(content.with_trailer_rules(rules));
+        self.call(to_send(content), client, &to_send, call).await
     }
 }
 
@@ -96,30 +104,33 @@ impl NativeUpstream {
         head.method_mut().clone_from(request.method());
         head.uri_mut().clone_from(request.uri());
         head.headers_mut().clone_from(request.headers());
-        self.call(request, &|content| head.clone().map(|()| content), call).await
+        let client = request.body().request().cloned();
+        self.call(request.map(Outgoing::of), client, &|content| head.clone().map(|()| content), call).await
     }
 
-    /// Sends a request; `again` creates it once more, with this content.
+    /// Sends a request for a client; `again` creates it once more, with this content.
     async fn call(
         &self,
-        request: Request<NativeContent>,
+        request: Request<Outgoing>,
+        client: Option<RequestState>,
         again: &Again<'_>,
         call: &UpstreamCall,
     ) -> Result<Response<NativeContent>, UpstreamError> {
-        let client = request.body().request().cloned();
         let has_left = || client.as_ref().and_then(RequestState::has_left);
         if let Some(left) = has_left() {
             return Err(unwanted(left));
         }
         let connect_timeout = Duration::from_millis(call.connect_timeout_ms);
-        let mut deadline = call.timeout_ms.map(|ms| Box::pin(tokio::time::sleep(Duration::from_millis(ms))));
+        let mut deadline = call.timeout_ms.map(|ms| self.timers.start(Duration::from_millis(ms)));
         let trial = RefCell::default();
         let mut exchange = pin!(send::exchange(&self.pool, &self.tls, request, again, connect_timeout, &trial));
         let answer = poll_fn(|cx| {
             if let Poll::Ready(answer) = exchange.as_mut().poll(cx) {
-                return Poll::Ready(answer);
+                return Poll::Ready(
+                    answer.and_then(|answer| self.respond(answer, deadline.take(), client.as_ref(), cx)),
+                );
             }
-            if deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
+            if deadline.as_mut().is_some_and(|deadline| deadline.poll(cx).is_ready()) {
                 if client.as_ref().is_some_and(RequestState::awaits_content) {
                     return Poll::Ready(Err(UpstreamError::RequestContentTimeout));
                 }
@@ -128,31 +139,36 @@ impl NativeUpstream {
             }
             has_left().map_or(Poll::Pending, |left| Poll::Ready(Err(unwanted(left))))
         });
-        let answer = match answer.await {
-            Ok((response, lease)) => {
-                let (head, incoming) = response.into_parts();
-                let (copies, answers) = (self.copies.clone(), client.clone());
-                let begun = UpstreamContent::begin(incoming, head.version, lease, deadline, copies, answers).await;
-                begun.map(|content| respond(head, content)).map_err(|broken| error::of_content(&broken))
-            }
-            Err(error) => Err(error),
-        };
-        answer.map_err(|error| match client.as_ref().and_then(RequestState::fault) {
+        answer.await.map_err(|error| match client.as_ref().and_then(RequestState::fault) {
             Some(RequestFault::LimitExceeded) => UpstreamError::RequestContentTooLarge,
             Some(RequestFault::Interrupted) => UpstreamError::RequestContentBroken,
             None => error,
         })
     }
-}
 
-fn respond(head: http::response::Parts, content: UpstreamContent) -> Response<NativeContent> {
-    let names_fields = head.headers.contains_key(CONNECTION);
-    let rules = names_fields.then(|| Arc::new(TrailerRules::of(&head.headers, Vec::new())));
-    Response::from_parts(head, NativeContent::from_upstream(content).with_trailer_rules(rules))
+    /// The response, whose content ends at the deadline.
+    fn respond(
+        &self,
+        (response, lease): (Response<Incoming>, Lease),
+        deadline: Option<Timer>,
+        client: Option<&RequestState>,
+        cx: &mut Context<'_>,
+    ) -> Result<Response<NativeContent>, UpstreamError> {
+        let (head, incoming) = response.into_parts();
+        let (copies, answers) = (self.copies.clone(), client.cloned());
+        let content = UpstreamContent::begin((incoming, head.version), lease, deadline, copies, answers, cx)
+            .map_err(|broken| error::of_content(&broken))?;
+        let content = NativeContent::from_upstream(content);
+        // Of HTTP/1.1, only content of unknown length has trailers.
+        let has_rules =
+            head.headers.contains_key(CONNECTION) && (content.length().is_none() || content.may_have_trailers());
+        let rules = has_rules.then(|| Arc::new(TrailerRules::of(&head.headers, Vec::new())));
+        Ok(Response::from_parts(head, content.with_trailer_rules(rules)))
+    }
 }
 
 /// Creates a request once more, in the rare case that it is sent again.
-type Again<'a> = dyn Fn(NativeContent) -> Request<NativeContent> + 'a;
+type Again<'a> = dyn Fn(Outgoing) -> Request<Outgoing> + 'a;
 
 /// The error of a call whose response nobody waits for.
 const fn unwanted(left: Left) -> UpstreamError {

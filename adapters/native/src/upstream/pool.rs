@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use http::Uri;
@@ -14,7 +15,7 @@ use tollgate_core::fetch::AddressRule;
 use tollgate_core::forward::UpstreamError;
 
 use super::stream::Cut;
-use crate::content::NativeContent;
+use crate::content::Outgoing;
 
 /// Idle connections by origin, and the number of open ones.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub(super) struct Pings {
 }
 
 /// The key of connections in the pool.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(crate) struct Origin {
     pub(super) https: bool,
     pub(super) authority: Authority,
@@ -59,13 +60,13 @@ struct Idle {
 /// A connection that exchanges use one after another.
 #[derive(Debug)]
 pub(super) struct Exclusive {
-    pub(super) sender: http1::SendRequest<NativeContent>,
+    pub(super) sender: http1::SendRequest<Outgoing>,
     pub(super) cut: Cut,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct SharedConnection {
-    sender: http2::SendRequest<NativeContent>,
+    sender: http2::SendRequest<Outgoing>,
     health: Rc<Health>,
 }
 
@@ -91,7 +92,7 @@ pub(super) struct Trial {
 #[derive(Debug)]
 pub(super) enum Sender {
     Http1(Exclusive),
-    Http2(http2::SendRequest<NativeContent>),
+    Http2(http2::SendRequest<Outgoing>),
 }
 
 /// The lease of a connection by one exchange; dropping it returns the connection to the pool.
@@ -130,7 +131,7 @@ impl Pool {
     }
 
     /// Adds a new HTTP/2 connection, and leases a stream of it.
-    pub(super) fn share(&self, origin: &Origin, sender: http2::SendRequest<NativeContent>) -> (Sender, Lease) {
+    pub(super) fn share(&self, origin: &Origin, sender: http2::SendRequest<Outgoing>) -> (Sender, Lease) {
         let shared = SharedConnection { sender, health: Rc::default() };
         self.shelf(origin).shared.borrow_mut().push(shared.clone());
         shared.lease()
@@ -293,6 +294,21 @@ impl Drop for Lease {
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
+    }
+}
+
+/// Letters of another case are only another key: to ignore their case takes longer than the rest of the look-up.
+impl PartialEq for Origin {
+    fn eq(&self, other: &Self) -> bool {
+        self.https == other.https && self.authority.as_str() == other.authority.as_str()
+    }
+}
+
+impl Eq for Origin {}
+
+impl Hash for Origin {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.authority.as_str().hash(state);
     }
 }
 

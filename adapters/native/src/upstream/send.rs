@@ -13,19 +13,18 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::TrySendError;
 use rustls::ClientConfig;
 use tollgate_core::forward::UpstreamError;
-use tollgate_edge::ports::Content;
 
 use super::connect::connect;
 use super::pool::{Lease, Origin, Pool, Sender, Trial};
 use super::{Again, error};
-use crate::content::NativeContent;
+use crate::content::Outgoing;
 
 /// Sends the request and waits for the response's head. `again` creates it once more; `trial` is the shared connection that
 /// is being used.
 pub(super) async fn exchange(
     pool: &Rc<Pool>,
     tls: &Arc<ClientConfig>,
-    mut request: Request<NativeContent>,
+    mut request: Request<Outgoing>,
     again: &Again<'_>,
     connect_timeout: Duration,
     trial: &RefCell<Option<Trial>>,
@@ -86,7 +85,7 @@ enum Resent {
 
 enum Failure {
     /// No byte of it was sent.
-    Unsent(Box<Request<NativeContent>>),
+    Unsent(Box<Request<Outgoing>>),
     /// It was sent, at least partially.
     Sent(hyper::Error),
 }
@@ -95,7 +94,7 @@ enum Failure {
 fn send_over(
     (mut sender, mut lease): (Sender, Lease),
     origin: &Origin,
-    mut request: Request<NativeContent>,
+    mut request: Request<Outgoing>,
 ) -> impl Future<Output = Result<(Response<Incoming>, Lease), Failure>> + use<> {
     let sent = match &mut sender {
         Sender::Http1(exclusive) => {
@@ -115,7 +114,7 @@ fn send_over(
     }
 }
 
-fn unsent_or_sent(mut failure: TrySendError<Request<NativeContent>>) -> Failure {
+fn unsent_or_sent(mut failure: TrySendError<Request<Outgoing>>) -> Failure {
     match failure.take_message() {
         Some(request) => Failure::Unsent(Box::new(request)),
         None => Failure::Sent(failure.into_error()),
@@ -129,7 +128,7 @@ fn is_idempotent(method: &Method) -> bool {
 
 /// Origin-form target, a Host field, the framing of the content, and `TE` as an option of this connection, as HTTP/1.1
 /// requires (RFC 9112, sections 3.2 and 6; RFC 9110, section 10.1.4).
-fn fit_http1(request: &mut Request<NativeContent>, origin: &Origin) {
+fn fit_http1(request: &mut Request<Outgoing>, origin: &Origin) {
     *request.version_mut() = Version::HTTP_11;
     if !request.headers().contains_key(HOST) {
         // A request that was prepared for a closed HTTP/2 connection has its host in the target.
@@ -148,7 +147,7 @@ fn fit_http1(request: &mut Request<NativeContent>, origin: &Origin) {
 
 /// States the framing where hyper would send no content, no length of none, or no trailers: only chunked content has them
 /// (RFC 9112, section 7.1.2).
-fn frame_http1(request: &mut Request<NativeContent>) {
+fn frame_http1(request: &mut Request<Outgoing>) {
     if request.body().may_have_trailers() && request.headers().contains_key(TRAILER) {
         request.headers_mut().remove(CONTENT_LENGTH);
         request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -166,7 +165,7 @@ fn frame_http1(request: &mut Request<NativeContent>) {
 }
 
 /// Absolute target with the authority of the Host field, and no Host field, as HTTP/2 requires.
-fn fit_http2(request: &mut Request<NativeContent>, origin: &Origin) {
+fn fit_http2(request: &mut Request<Outgoing>, origin: &Origin) {
     *request.version_mut() = Version::HTTP_2;
     let host = request.headers_mut().remove(HOST);
     let authority = host.and_then(|host| host.to_str().ok()?.parse().ok()).unwrap_or_else(|| origin.authority.clone());
@@ -185,6 +184,6 @@ fn fit_http2(request: &mut Request<NativeContent>, origin: &Origin) {
     }
 }
 
-fn take_target(request: &mut Request<NativeContent>) -> PathAndQuery {
+fn take_target(request: &mut Request<Outgoing>) -> PathAndQuery {
     std::mem::take(request.uri_mut()).into_parts().path_and_query.unwrap_or_else(|| PathAndQuery::from_static("/"))
 }

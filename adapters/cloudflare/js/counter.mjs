@@ -2,7 +2,7 @@
 // small separate wasm module that all objects of an isolate share. It does not interpret requests, replies and states.
 
 import { DurableObject } from "cloudflare:workers";
-import module from "tollgate-counter-wasm";
+import { OpenCell, idleAt } from "./cell.mjs";
 
 // Changes are kept in memory and written at most once in this interval, so that a busy cell costs one row per second
 // instead of one per request. If the machine fails, at most the changes of this interval are lost. Changes that must
@@ -17,16 +17,19 @@ const KEEP_MS = 60_000;
 const NOTHING = new Uint8Array();
 
 export class TollgateCounter extends DurableObject {
-  // The current and the stored state.
-  #state = NOTHING;
-  #written = NOTHING;
-  #writing = false;
+  // What is stored, or being stored.
+  #stored = NOTHING;
+  // The same with the changes since, while there are updates.
+  #cell;
+  #isChanged = false;
+  #isWritten = false;
+  #timer;
   #alarmed = false;
 
   constructor(context, env) {
     super(context, env);
     context.blockConcurrencyWhile(async () => {
-      this.#state = this.#written = (await context.storage.get("state")) ?? NOTHING;
+      this.#stored = (await context.storage.get("state")) ?? NOTHING;
       this.#alarmed = (await context.storage.getAlarm()) !== null;
     });
   }
@@ -34,41 +37,61 @@ export class TollgateCounter extends DurableObject {
   // Applies an update to the cell, and returns the reply. Both are text with a character for each byte, because a call with
   // strings costs a fifth less than one with bytes.
   update(request) {
-    const { answer, state, writeThrough } = applied(this.#state, request, Date.now());
-    if (state !== undefined) this.#keep(state, writeThrough);
+    const { answer, isChanged, writeThrough } = this.#cell?.update(request, Date.now()) ?? this.#open().update(request, Date.now());
+    if (isChanged) this.#keep(writeThrough);
     return answer;
   }
 
   // Deletes a state that has no information any more, so that an idle cell costs nothing.
   async alarm() {
     this.#alarmed = false;
-    const time = idleAt(this.#state);
+    this.#write(UNCONFIRMED);
+    const time = idleAt(this.#stored);
     if (time > Date.now()) {
       this.#wakeAt(time);
       return;
     }
-    this.#state = this.#written = NOTHING;
+    this.#close();
+    this.#stored = NOTHING;
     await this.ctx.storage.deleteAll();
   }
 
-  #keep(state, writeThrough) {
-    this.#state = state;
-    // The platform delays the reply until this is stored.
-    if (writeThrough) return this.#write({});
-    if (this.#writing) return;
-    this.#writing = true;
+  // Also if the module has lost the open cell, with the changes since the last write.
+  #open() {
+    this.#close();
+    this.#timer = setTimeout(() => this.#passInterval(), WRITE_EVERY_MS);
+    return (this.#cell = new OpenCell(this.#stored));
+  }
+
+  #passInterval() {
+    if (!this.#isChanged) return this.#close();
     this.#write(UNCONFIRMED);
-    setTimeout(() => {
-      this.#writing = false;
-      this.#write(UNCONFIRMED);
-    }, WRITE_EVERY_MS);
+    this.#timer = setTimeout(() => this.#passInterval(), WRITE_EVERY_MS);
+  }
+
+  #close() {
+    clearTimeout(this.#timer);
+    this.#cell?.close();
+    this.#cell = undefined;
+    this.#isChanged = this.#isWritten = false;
+  }
+
+  #keep(writeThrough) {
+    this.#isChanged = true;
+    // The platform delays the reply until this is stored.
+    if (writeThrough) this.#write({});
+    else if (!this.#isWritten) this.#write(UNCONFIRMED);
   }
 
   #write(options) {
-    if (this.#state === this.#written) return;
-    this.#written = this.#state;
-    this.ctx.storage.put("state", this.#state, options);
-    if (!this.#alarmed) this.#wakeAt(idleAt(this.#state));
+    if (!this.#isChanged) return;
+    this.#isChanged = false;
+    this.#isWritten = true;
+    const state = this.#cell.state();
+    if (state === undefined) return;
+    this.#stored = state;
+    this.ctx.storage.put("state", state, options);
+    if (!this.#alarmed) this.#wakeAt(idleAt(state));
   }
 
   #wakeAt(time) {
@@ -80,52 +103,3 @@ export class TollgateCounter extends DurableObject {
 }
 
 const UNCONFIRMED = { allowUnconfirmed: true };
-
-// Calls of the module
-
-function applied(state, request, now) {
-  return called((counter) => {
-    put(counter, state, request);
-    const result = counter.cell_update(state.length, now) >>> 0;
-    const output = new Uint8Array(counter.memory.buffer, counter.cell_output(), counter.cell_output_bytes());
-    const bytes = result >>> 2;
-    return { answer: text(output, bytes), state: result & 1 ? output.slice(bytes) : undefined, writeThrough: (result & 2) !== 0 };
-  });
-}
-
-function idleAt(state) {
-  return called((counter) => {
-    put(counter, state, "");
-    return counter.cell_idle_at(state.length);
-  });
-}
-
-function put(counter, state, request) {
-  const bytes = state.length + request.length;
-  // Reserved first: the memory may grow, which replaces its buffer.
-  const place = counter.cell_input(bytes);
-  const input = new Uint8Array(counter.memory.buffer, place, bytes);
-  input.set(state);
-  for (let at = 0; at < request.length; at += 1) input[state.length + at] = request.charCodeAt(at);
-}
-
-// The first bytes, a character for each.
-function text(output, bytes) {
-  let text = "";
-  for (let at = 0; at < bytes; at += 1) text += String.fromCharCode(output[at]);
-  return text;
-}
-
-// One instance for all objects of the isolate; an instance that trapped is never used again.
-let instance;
-
-function called(call) {
-  instance ??= new WebAssembly.Instance(module).exports;
-  try {
-    return call(instance);
-  } catch (error) {
-    console.error(`the counter's module failed and is replaced: ${error.message}`);
-    instance = undefined;
-    throw error;
-  }
-}

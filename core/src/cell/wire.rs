@@ -5,18 +5,16 @@
 use minicbor::{Decode, Encode};
 
 use super::state::decode_all;
-use super::{Cell, CellError, Operation, Outcome, Terms};
+use super::{Cell, CellError, Committed, Operation, Outcome, Terms};
 use crate::time::Timestamp;
 
 /// The result of a request at its owner.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Served {
     /// The answer, for [`read_answer`].
     pub answer: Vec<u8>,
-    /// The change of the stored state.
-    pub state: StateChange,
-    /// Whether the state has to be stored before the reply is sent.
-    pub write_through: bool,
+    /// Whether the cell has to be stored.
+    pub committed: Committed,
 }
 
 /// The result of an update on stored bytes.
@@ -58,15 +56,16 @@ pub fn write_request(terms: Terms, operations: &[Operation]) -> Vec<u8> {
     bytes
 }
 
-/// Applies a request to the state of its cell; absent bytes are an empty cell.
+/// Applies a request to its cell, or answers why the state of the cell cannot be read.
+///
+/// An owner keeps a busy cell decoded, because the updates it records are most of the work of decoding it.
 #[must_use]
-pub fn serve(state: Option<&[u8]>, request: &[u8], now: Timestamp) -> Served {
-    let applied = read_request(request).and_then(|request| apply(state, request.terms, &request.operations, now));
-    match applied {
-        Ok(Applied { outcome, state, write_through }) => {
-            Served { answer: write_answer(Ok(outcome)), state, write_through }
-        }
-        Err(error) => Served { answer: write_answer(Err(error)), state: StateChange::None, write_through: false },
+pub fn serve(cell: &mut Result<Cell, CellError>, request: &[u8], now: Timestamp) -> Served {
+    let updated = read_request(request)
+        .and_then(|request| cell.as_mut().map_err(|error| *error)?.update(request.terms, &request.operations, now));
+    match updated {
+        Ok((outcome, committed)) => Served { answer: write_answer(Ok(outcome)), committed },
+        Err(error) => Served { answer: write_answer(Err(error)), committed: Committed::default() },
     }
 }
 

@@ -48,21 +48,27 @@ export const updateCell = (env, name, request) => bound(env, "TOLLGATE_COUNTERS"
 // Nothing is left out if the fields could exceed a bound or be removed by `Connection`.
 
 export const requestHead = (request) =>
-  `${request.method}\n${request.url}\n${request.body !== null}\n${readFields(request.headers, unread(gateway.UnreadIn.Request))}`;
+  `${request.method}\n${request.url}\n${request.body !== null}\n${readFields(request, gateway.UnreadIn.Request)}`;
 
-export const responseHead = (response) =>
-  `${response.status}\n${readFields(response.headers, unread(gateway.UnreadIn.Response))}`;
+export const responseHead = (response) => `${response.status}\n${readFields(response, gateway.UnreadIn.Response)}`;
 
-function readFields(headers, unread) {
-  let fields = "", lines = 0, characters = 0;
-  for (const [name, value] of headers) {
+function readFields(message, unreadIn) {
+  const names = unread(unreadIn);
+  let fields = "", others = "", lines = 0, characters = 0;
+  for (const [name, value] of message.headers) {
     lines += 1;
     characters += name.length + value.length;
-    if (name === "connection" && !PERSISTENCE.test(value)) return allFields(headers);
-    if (!isLeftOut(name, value, unread)) fields += `${name}\n${value}\n`;
+    if (name === "connection" && !PERSISTENCE.test(value)) return allFields(message.headers);
+    if (isLeftOut(name, value, names)) others += `${name}\n${value}\n`;
+    else fields += `${name}\n${value}\n`;
   }
-  return lines > LINES_USUAL || characters > CHARACTERS_USUAL ? allFields(headers) : fields;
+  if (lines > LINES_USUAL || characters > CHARACTERS_USUAL) return allFields(message.headers);
+  latest = { message, others };
+  return fields;
 }
+
+// The latest message that was read, and its fields that were left out: usually they are asked for at once, or never.
+let latest;
 
 // Far below every bound of core for the lines and bytes of fields.
 const LINES_USUAL = 50;
@@ -84,9 +90,11 @@ function allFields(headers) {
 
 // The fields that a head does not have, and some that it may have.
 export function leftOut(message, unreadIn) {
+  if (latest?.message === message) return latest.others;
+  const names = unread(unreadIn);
   let fields = "";
   for (const [name, value] of message.headers) {
-    if (isLeftOut(name, value, unread(unreadIn))) fields += `${name}\n${value}\n`;
+    if (isLeftOut(name, value, names)) fields += `${name}\n${value}\n`;
   }
   return fields;
 }

@@ -4,6 +4,8 @@
 //! The platform decodes and encodes field values as UTF-8; invalid bytes are received as U+FFFD. The copy of a message has
 //! the bytes as they were sent.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tollgate_core::forward::{Edit, Edits};
 use tollgate_core::json;
@@ -26,7 +28,7 @@ pub(crate) fn parse(text: &str, mut left_out: impl FnMut(&HeaderName, &HeaderVal
         line(&mut hidden, REMOVE, name.as_str(), "");
         // Removing one line removes all of its name.
         for value in fields.get_all(&name) {
-            line(&mut hidden, APPEND, name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
+            line(&mut hidden, APPEND, name.as_str(), &text_of(value));
         }
     }
     (fields, hidden)
@@ -40,9 +42,15 @@ pub(crate) fn write_edits(text: &mut String, edits: &Edits, is_written: impl Fn(
             Edit::Set(_, value) => (SET, Some(value)),
             Edit::Append(_, value) => (APPEND, Some(value)),
         };
-        let value = value.map_or_else(Default::default, |value| String::from_utf8_lossy(value.as_bytes()));
+        let value = value.map_or(Cow::Borrowed(""), text_of);
         line(text, kind, edit.name().as_str(), &value);
     }
+}
+
+/// The value as the platform would write it. Almost every value is ASCII, which is checked in larger steps than what may be
+/// replaced.
+fn text_of(value: &HeaderValue) -> Cow<'_, str> {
+    std::str::from_utf8(value.as_bytes()).map_or_else(|_| String::from_utf8_lossy(value.as_bytes()), Cow::Borrowed)
 }
 
 fn line(text: &mut String, kind: &str, name: &str, value: &str) {
@@ -68,7 +76,7 @@ pub(crate) fn to_json(fields: &HeaderMap) -> String {
         for part in [open, "\"", name.as_str(), "\"", between] {
             text.push_str(part);
         }
-        json::string(&mut text, &String::from_utf8_lossy(value.as_bytes()));
+        json::string(&mut text, &text_of(value));
         text.push_str(close);
     }
     text.push_str(&end[1..]);

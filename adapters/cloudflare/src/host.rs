@@ -47,20 +47,21 @@ impl CloudflareHost {
     /// The ports outside of a request, whose stored keys begin with the gateway's name.
     #[must_use]
     pub fn new(env: &Env, gateway: &str) -> Self {
-        Self::of_request(env, gateway, Shared::default(), None)
+        Self::of_request(env, &gateway.into(), Shared::default(), None)
     }
 
     /// The ports of one request.
-    pub(crate) fn of_request(env: &Env, gateway: &str, shared: Shared, lifetime: Option<Lifetime>) -> Self {
+    pub(crate) fn of_request(env: &Env, gateway: &Rc<str>, shared: Shared, lifetime: Option<Lifetime>) -> Self {
+        let env = Rc::new(env.clone());
         Self(Rc::new(Ports {
             clock: WorkerClock,
             entropy: WorkerEntropy,
-            records: KvRecords(env.clone()),
-            counters: ObjectCounters { env: env.clone(), gateway: gateway.to_owned() },
-            response_cache: NearCache::new(CacheApi { gateway: gateway.to_owned() }, WorkerClock, shared.near),
+            records: KvRecords(Rc::clone(&env)),
+            counters: ObjectCounters { env: Rc::clone(&env), gateway: Rc::clone(gateway) },
+            response_cache: NearCache::new(CacheApi { gateway: Rc::clone(gateway) }, WorkerClock, shared.near),
             fetch: WorkerFetch,
             upstream: FetchUpstream,
-            secrets: WorkerSecrets(env.clone()),
+            secrets: WorkerSecrets(env),
             telemetry_sink: WorkerTelemetry { counts: shared.counts },
             lifetime,
         }))

@@ -4,13 +4,15 @@
 //! two closures for every promise. On workerd that takes longer than the gateway's own work.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
 use futures_channel::oneshot;
 use js_sys::Promise;
+use rustc_hash::FxHasher;
 use wasm_bindgen::prelude::*;
 
 use crate::platform;
@@ -21,7 +23,8 @@ pub(crate) fn start(future: impl Future<Output = ()> + 'static) {
     NEXT.set(id + 1);
     let abandoned = TASKS.with_borrow_mut(|tasks| {
         tasks.insert(id, Box::pin(future));
-        if tasks.len() > TASKS_MAX { tasks.pop_first() } else { None }
+        let oldest = if tasks.len() > TASKS_MAX { tasks.keys().min().copied() } else { None };
+        oldest.and_then(|id| tasks.remove(&id))
     });
     drop(abandoned);
     READY.with_borrow_mut(|ready| ready.push_back(id));
@@ -59,7 +62,7 @@ pub fn elapse(timer: u32) {
 }
 
 /// What a future waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Event {
     Promise(u32),
     Timer(u32),
@@ -82,13 +85,16 @@ fn happen(event: Event, result: Result<JsValue, JsValue>) {
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
+/// By a number that only this module gives out.
+type Numbered<K, V> = HashMap<K, V, BuildHasherDefault<FxHasher>>;
+
 thread_local! {
     static NEXT: Cell<u64> = const { Cell::new(0) };
     static TIME: Cell<Time> = const { Cell::new(Time::Changing) };
     /// Futures that are not being polled.
-    static TASKS: RefCell<BTreeMap<u64, Task>> = const { RefCell::new(BTreeMap::new()) };
+    static TASKS: RefCell<Numbered<u64, Task>> = RefCell::default();
     static READY: RefCell<VecDeque<u64>> = const { RefCell::new(VecDeque::new()) };
-    static AWAITED: RefCell<BTreeMap<Event, oneshot::Sender<Result<JsValue, JsValue>>>> = const { RefCell::new(BTreeMap::new()) };
+    static AWAITED: RefCell<Numbered<Event, oneshot::Sender<Result<JsValue, JsValue>>>> = RefCell::default();
 }
 
 /// An awaited event; removed when its future is dropped. A timer that is not needed any more is ended: the platform would
@@ -167,7 +173,7 @@ mod tests {
         sender.send(7).unwrap();
         run_ready();
         assert_eq!(got.get(), 7);
-        assert!(TASKS.with_borrow(BTreeMap::is_empty));
+        assert!(TASKS.with_borrow(HashMap::is_empty));
     }
 
     #[test]
@@ -180,7 +186,7 @@ mod tests {
             if seen.get() < 3 { Poll::Pending } else { Poll::Ready(()) }
         }));
         assert_eq!(polls.get(), 3);
-        assert!(READY.with_borrow(VecDeque::is_empty) && TASKS.with_borrow(BTreeMap::is_empty));
+        assert!(READY.with_borrow(VecDeque::is_empty) && TASKS.with_borrow(HashMap::is_empty));
     }
 
     #[test]
@@ -188,7 +194,7 @@ mod tests {
         for _ in 0..=TASKS_MAX {
             start(std::future::pending());
         }
-        assert_eq!(TASKS.with_borrow(BTreeMap::len), TASKS_MAX);
-        TASKS.with_borrow_mut(BTreeMap::clear);
+        assert_eq!(TASKS.with_borrow(HashMap::len), TASKS_MAX);
+        TASKS.with_borrow_mut(HashMap::clear);
     }
 }

@@ -29,15 +29,46 @@ impl Clock for WorkerClock {
 
 thread_local! {
     static STEPS: RefCell<ForwardSteps> = const { RefCell::new(ForwardSteps::new()) };
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; POOL_BYTES], given: POOL_BYTES }) };
 }
 
-/// `crypto.getRandomValues`.
+/// `crypto.getRandomValues`, called for several requests at once.
 #[derive(Clone, Copy, Debug)]
 pub struct WorkerEntropy;
 
 impl Entropy for WorkerEntropy {
     fn fill(&self, buffer: &mut [u8]) {
-        getrandom::fill(buffer).expect("every Worker has crypto.getRandomValues");
+        POOL.with_borrow_mut(|pool| pool.fill(buffer, fill));
+    }
+}
+
+fn fill(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("every Worker has crypto.getRandomValues");
+}
+
+/// Random bytes, each given out once.
+struct Pool {
+    bytes: [u8; POOL_BYTES],
+    given: usize,
+}
+
+/// About twenty requests; the platform fills it in the time that it needs for one.
+const POOL_BYTES: usize = 1024;
+
+impl Pool {
+    fn fill(&mut self, buffer: &mut [u8], fill: impl Fn(&mut [u8])) {
+        if buffer.len() > POOL_BYTES {
+            return fill(buffer);
+        }
+        if buffer.len() > POOL_BYTES - self.given {
+            fill(&mut self.bytes);
+            self.given = 0;
+        }
+        let next = &mut self.bytes[self.given..self.given + buffer.len()];
+        buffer.copy_from_slice(next);
+        // What was given out may be a secret.
+        next.fill(0);
+        self.given += buffer.len();
     }
 }
 
@@ -49,4 +80,36 @@ impl Entropy for WorkerEntropy {
 )]
 pub(crate) fn timestamp(ms: f64) -> Timestamp {
     Timestamp::from_millis(ms as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn every_random_byte_is_given_out_once() {
+        let fills = Cell::new(0);
+        // Each byte of a filled pool has another value than those before and behind it, and none is zero.
+        let fill = |bytes: &mut [u8]| {
+            fills.set(fills.get() + 1);
+            bytes.iter_mut().zip((1..=251).cycle()).for_each(|(byte, value)| *byte = value);
+        };
+        let mut pool = Pool { bytes: [0; POOL_BYTES], given: POOL_BYTES };
+        let mut given = Vec::new();
+        for length in [16, 0, 500, 508, 1] {
+            let mut buffer = vec![0; length];
+            pool.fill(&mut buffer, fill);
+            given.extend(buffer);
+        }
+        assert_eq!(fills.get(), 2, "the last byte is from another pool");
+        let mut filled = vec![0; POOL_BYTES];
+        fill(&mut filled);
+        assert_eq!(given[..POOL_BYTES], filled);
+        assert_eq!((given[POOL_BYTES], pool.bytes[0]), (1, 0));
+        let mut large = vec![0; POOL_BYTES + 1];
+        pool.fill(&mut large, fill);
+        assert!(large.iter().all(|byte| *byte != 0));
+    }
 }

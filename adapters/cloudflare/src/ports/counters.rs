@@ -1,3 +1,5 @@
+use std::rc::Rc;
+
 use tollgate_core::cell::{CellKey, Outcome, Update, read_answer, write_request};
 use tollgate_core::time::Timestamp;
 use tollgate_edge::ports::{CounterFault, Counters, Unavailable};
@@ -13,8 +15,8 @@ use crate::task::settled;
 /// The object (`js/counter.mjs`) runs one call at a time, on its own clock.
 #[derive(Clone, Debug)]
 pub struct ObjectCounters {
-    pub(crate) env: Env,
-    pub(crate) gateway: String,
+    pub(crate) env: Rc<Env>,
+    pub(crate) gateway: Rc<str>,
 }
 
 impl Counters for ObjectCounters {

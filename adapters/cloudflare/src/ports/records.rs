@@ -1,3 +1,5 @@
+use std::rc::Rc;
+
 use js_sys::Uint8Array;
 use tollgate_edge::ports::{Records, Unavailable, WriteFault};
 use wasm_bindgen::JsCast;
@@ -11,7 +13,7 @@ use crate::task::settled;
 ///
 /// A record that the gateway writes has KV's own expiry, of at least 60 s; other data centres see it within that time.
 #[derive(Clone, Debug)]
-pub struct KvRecords(pub(crate) Env);
+pub struct KvRecords(pub(crate) Rc<Env>);
 
 impl Records for KvRecords {
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {

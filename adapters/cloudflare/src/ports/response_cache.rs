@@ -1,3 +1,5 @@
+use std::rc::Rc;
+
 use tollgate_core::bounds::STORED_CONTENT_BYTES_MAX;
 use tollgate_core::cache::{CacheKey, StoredMeta};
 use tollgate_core::time::Timestamp;
@@ -16,7 +18,7 @@ use crate::task::settled;
 /// read just before a write, after the content has arrived, so that only two simultaneous writes can overtake each other.
 #[derive(Clone, Debug)]
 pub struct CacheApi {
-    pub(crate) gateway: String,
+    pub(crate) gateway: Rc<str>,
 }
 
 impl ResponseCache for CacheApi {

@@ -1,3 +1,5 @@
+use std::rc::Rc;
+
 use js_sys::Reflect;
 use tollgate_core::secret::Secret;
 use tollgate_edge::ports::{Secrets, Unavailable};
@@ -6,7 +8,7 @@ use worker::Env;
 
 /// Worker secrets: text bindings of `env`.
 #[derive(Clone, Debug)]
-pub struct WorkerSecrets(pub(crate) Env);
+pub struct WorkerSecrets(pub(crate) Rc<Env>);
 
 impl Secrets for WorkerSecrets {
     async fn secret(&self, name: &str) -> Result<Option<Secret>, Unavailable> {

@@ -1,4 +1,5 @@
 use http::header::{HOST, SERVER};
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Response, StatusCode};
 use tollgate_core::forward::{Outbound, UpstreamError};
 use tollgate_edge::ports::{Upstream, UpstreamCall};
@@ -25,7 +26,7 @@ impl Upstream for FetchUpstream {
         call: &UpstreamCall,
     ) -> Result<Response<WorkerContent>, UpstreamError> {
         let timeout_ms = call.timeout_ms.map(to_number);
-        let mut head = format!("{}\n{}\n", request.method(), request.target());
+        let mut head = head_start(request);
         let (received, (body, _)) = match content.request() {
             Some((received, hidden)) => {
                 head.push_str(hidden);
@@ -44,6 +45,21 @@ impl Upstream for FetchUpstream {
         response_of(answer)
     }
 }
+
+/// The lines of the method and the URL.
+fn head_start(request: &Outbound<'_>) -> String {
+    let target = request.target();
+    let mut head = String::with_capacity(HEAD_BYTES_USUAL);
+    let authority = target.authority().map_or("", Authority::as_str);
+    let path = target.path_and_query().map_or("/", PathAndQuery::as_str);
+    for part in [request.method().as_str(), "\n", target.scheme_str().unwrap_or("http"), "://", authority, path, "\n"] {
+        head.push_str(part);
+    }
+    head
+}
+
+/// Capacity of a typical request's lines.
+const HEAD_BYTES_USUAL: usize = 512;
 
 fn response_of(answer: JsValue) -> Result<Response<WorkerContent>, UpstreamError> {
     let raw: web_sys::Response = answer.unchecked_into();

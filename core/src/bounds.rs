@@ -66,8 +66,8 @@ pub const CLOCK_SET_BACK_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 /// remembered for longer, so that a response from before the change cannot be stored after it.
 pub const STORED_WITHIN_MS: u64 = 10 * TIMEOUT_MS_DEFAULT;
 
-/// How long an isolate on Cloudflare uses its own copy of a stored response before it asks the data centre's cache again. What
-/// other isolates write is seen after this time.
+/// How long an isolate on Cloudflare or Spin uses its own copy of a stored response before it asks the store again. What other
+/// isolates write is seen after this time.
 pub const NEAR_MS: u64 = 1_000;
 
 /// Bytes of content of which an isolate keeps such a copy: content of APIs, not downloads.

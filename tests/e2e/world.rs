@@ -72,7 +72,14 @@ impl World {
             gateway: GATEWAY.to_owned(),
             dev,
             secrets: secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            counts: false,
         };
+        Ok(Host::start(self.host.kind(), &self.artifacts, &options).await?)
+    }
+
+    /// A separate host that counts the calls of the gateway.
+    pub(crate) async fn start_counting_host(&self) -> Result<Host> {
+        let options = Options { gateway: GATEWAY.to_owned(), dev: false, secrets: Vec::new(), counts: true };
         Ok(Host::start(self.host.kind(), &self.artifacts, &options).await?)
     }
 

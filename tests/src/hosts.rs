@@ -4,7 +4,7 @@
 //! describes the protocol. All three hosts implement it, so that this module does not depend on any platform.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::rc::Rc;
@@ -129,6 +129,8 @@ pub struct Options {
     /// Whether configuration and credentials are read again for each request.
     pub dev: bool,
     pub secrets: Vec<(String, String)>,
+    /// Whether the host counts the calls of the gateway, where it can; everything is slower then.
+    pub counts: bool,
 }
 
 /// Which stores fail from now on; `None` does not change a store.
@@ -177,6 +179,9 @@ impl Host {
         command.args(["--port", "0", "--gateway", &options.gateway]);
         if options.dev {
             command.arg("--dev");
+        }
+        if options.counts {
+            command.arg("--count");
         }
         for (name, value) in &options.secrets {
             command.args(["--secret", &format!("{name}={value}")]);
@@ -295,6 +300,12 @@ impl Host {
     /// Lets another process hold the database of all stores for so long, where the host can.
     pub async fn hold_stores(&self, time: Duration) -> Result<(), String> {
         self.command(json!({"hold-stores": time.as_millis() as u64})).await.map(drop)
+    }
+
+    /// The calls of the gateway since this was asked last, by name; only of a host that counts.
+    pub async fn counts(&self) -> Result<BTreeMap<String, u64>, String> {
+        let answer = self.command(json!({"counts": true})).await?;
+        serde_json::from_value(answer["counts"]["calls"].clone()).map_err(|error| format!("counts: {error}"))
     }
 
     /// Makes the next request trap.

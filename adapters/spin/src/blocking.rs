@@ -11,9 +11,9 @@ use std::rc::Rc;
 use spin_sdk::wasip3::clocks::monotonic_clock;
 use tollgate_core::slow_store::SlowStore;
 use tollgate_core::time::MonotonicInstant;
-use tollgate_edge::ports::{Clock, Unavailable};
+use tollgate_edge::ports::Unavailable;
 
-use crate::host::SpinClock;
+use crate::clock::{instant, nanos, nanos_after_call};
 
 /// The store of one instance; clones share what is known about it.
 #[derive(Clone, Default)]
@@ -44,7 +44,7 @@ impl BlockingStore {
     }
 
     fn begin(&self, what: &str) -> Result<MonotonicInstant, Unavailable> {
-        let now = SpinClock.instant();
+        let now = instant(nanos());
         if !self.0.slow.borrow().may_be_called(now) {
             return Err(Unavailable::new(format!(
                 "{what}: the store was too slow, and is left alone for some seconds"
@@ -55,7 +55,7 @@ impl BlockingStore {
     }
 
     fn end<T, E: Display>(&self, what: &str, begun: MonotonicInstant, answer: Result<T, E>) -> Result<T, Unavailable> {
-        self.0.slow.borrow_mut().note(begun, SpinClock.instant(), answer.is_err());
+        self.0.slow.borrow_mut().note(begun, instant(nanos_after_call()), answer.is_err());
         answer.map_err(|error| Unavailable::new(format!("{what}: {error}")))
     }
 

@@ -15,6 +15,7 @@ use tollgate_edge::ports::Content;
 use tollgate_edge::{Freshness, Isolate, IsolateSettings, serve};
 
 use crate::blocking::suspend;
+use crate::clock::in_turns;
 use crate::host::SpinHost;
 use crate::message::{from_host, to_host};
 
@@ -32,21 +33,25 @@ thread_local! {
 
 impl Guest for Component {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
-        let (isolate, host) = kept().await?;
-        let (request, client) = match from_host(request).await {
-            Ok(taken) => taken,
-            Err(unreadable) => return Ok(to_host(Reply::own(tollgate_edge::unreadable(unreadable.0)))),
-        };
-        let store_calls = host.store_calls();
-        let served = serve(&isolate, &host, request, client).await;
-        if host.store_calls() != store_calls && !served.reply.passes_through() && !served.reply.content().is_empty() {
-            suspend().await;
-        }
-        spawn(async {
-            served.after.await;
-        });
-        Ok(to_host(served.reply))
+        in_turns(handle(request)).await
     }
+}
+
+async fn handle(request: Request) -> Result<Response, ErrorCode> {
+    let (isolate, host) = kept().await?;
+    let (request, client) = match from_host(request).await {
+        Ok(taken) => taken,
+        Err(unreadable) => return Ok(to_host(Reply::own(tollgate_edge::unreadable(unreadable.0)))),
+    };
+    let store_calls = host.store_calls();
+    let served = serve(&isolate, &host, request, client).await;
+    if host.store_calls() != store_calls && !served.reply.passes_through() && !served.reply.content().is_empty() {
+        suspend().await;
+    }
+    spawn(async {
+        in_turns(served.after).await;
+    });
+    Ok(to_host(served.reply))
 }
 
 async fn kept() -> Result<(Rc<Isolate>, SpinHost), ErrorCode> {

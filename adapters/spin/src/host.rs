@@ -1,29 +1,29 @@
 //! All ports of one instance, and the implementation of the small ones.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use spin_sdk::variables;
-use spin_sdk::wasip3::clocks::{monotonic_clock, system_clock};
 use spin_sdk::wasip3::random::random::get_random_bytes;
 use tollgate_core::fetch::{FetchAnswer, FetchBounds, FetchError, FetchRequest};
 use tollgate_core::forward::Outbound;
 use tollgate_core::operator::{MetricsScope, MetricsSnapshot};
 use tollgate_core::secret::Secret;
 use tollgate_core::telemetry::{ExchangeRecord, Metrics};
-use tollgate_core::time::{MonotonicInstant, Timestamp};
+use tollgate_edge::NearCache;
 use tollgate_edge::ports::{
-    Clock, Content, Entropy, Fetch, Host, Secrets, TelemetrySink, Unavailable, Upstream, UpstreamCall, fetch_over,
+    Content, Entropy, Fetch, Host, Secrets, TelemetrySink, Unavailable, Upstream, UpstreamCall, fetch_over,
 };
+use wasip2::cli::stdout::{OutputStream, get_stdout};
 
 use crate::blocking::BlockingStore;
+use crate::clock::SpinClock;
 use crate::content::SpinContent;
 use crate::counters::SpinCounters;
 use crate::store::{SpinRecords, SpinResponseCache};
-use crate::upstream::{NANOS_PER_MS, SpinUpstream};
+use crate::upstream::SpinUpstream;
 
 /// The ports of one component instance; clones share them.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ struct Ports {
     entropy: SpinEntropy,
     records: SpinRecords,
     counters: SpinCounters,
-    cache: SpinResponseCache,
+    cache: NearCache<SpinResponseCache, SpinClock>,
     fetch: SpinFetch,
     upstream: SpinUpstream,
     secrets: SpinSecrets,
@@ -48,14 +48,14 @@ impl SpinHost {
         let store = BlockingStore::default();
         Self(Rc::new(Ports {
             clock: SpinClock,
-            entropy: SpinEntropy,
+            entropy: SpinEntropy::default(),
             records: SpinRecords::new(store.clone()),
             counters: SpinCounters::new(gateway, store.clone()),
-            cache: SpinResponseCache::new(gateway, store.clone()),
+            cache: NearCache::new(SpinResponseCache::new(gateway, store.clone()), SpinClock, Rc::default()),
             fetch: SpinFetch,
             upstream: SpinUpstream,
             secrets: SpinSecrets,
-            sink: SpinTelemetrySink { counts: counts.then(RefCell::default) },
+            sink: SpinTelemetrySink { counts: counts.then(RefCell::default), output: OnceCell::new() },
             store,
         }))
     }
@@ -72,7 +72,7 @@ impl Host for SpinHost {
     type Entropy = SpinEntropy;
     type Records = SpinRecords;
     type Counters = SpinCounters;
-    type ResponseCache = SpinResponseCache;
+    type ResponseCache = NearCache<SpinResponseCache, SpinClock>;
     type Fetch = SpinFetch;
     type Upstream = SpinUpstream;
     type Secrets = SpinSecrets;
@@ -90,7 +90,7 @@ impl Host for SpinHost {
     fn counters(&self) -> &SpinCounters {
         &self.0.counters
     }
-    fn response_cache(&self) -> &SpinResponseCache {
+    fn response_cache(&self) -> &NearCache<SpinResponseCache, SpinClock> {
         &self.0.cache
     }
     fn fetch(&self) -> &SpinFetch {
@@ -107,36 +107,24 @@ impl Host for SpinHost {
     }
 }
 
-/// The host's clocks.
-pub struct SpinClock;
+/// The host's random bytes, read in blocks: a request needs a few for its ids. Bytes are returned once.
+#[derive(Default)]
+pub struct SpinEntropy(RefCell<Vec<u8>>);
 
-impl Clock for SpinClock {
-    fn now(&self) -> Timestamp {
-        let instant = system_clock::now();
-        let seconds = u64::try_from(instant.seconds).unwrap_or(0);
-        let since_epoch = Duration::new(seconds, instant.nanoseconds);
-        Timestamp::from_micros(u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX))
-    }
-
-    fn instant(&self) -> MonotonicInstant {
-        MonotonicInstant::from_micros(monotonic_clock::now() / 1_000)
-    }
-
-    async fn sleep(&self, ms: u64) {
-        monotonic_clock::wait_for(ms.saturating_mul(NANOS_PER_MS)).await;
-    }
-}
-
-/// The host's random bytes.
-pub struct SpinEntropy;
+/// The ids of 20 requests; most instances serve more.
+const BLOCK_BYTES: u64 = 1024;
 
 impl Entropy for SpinEntropy {
     fn fill(&self, mut buffer: &mut [u8]) {
+        let mut block = self.0.borrow_mut();
         while !buffer.is_empty() {
-            // The host may return fewer bytes than requested, but at least one.
-            let bytes = get_random_bytes(buffer.len() as u64);
-            let (filled, rest) = buffer.split_at_mut(bytes.len().min(buffer.len()));
-            filled.copy_from_slice(&bytes[..filled.len()]);
+            if block.is_empty() {
+                // The host may return fewer bytes than requested, but at least one.
+                *block = get_random_bytes(BLOCK_BYTES);
+            }
+            let (filled, rest) = buffer.split_at_mut(block.len().min(buffer.len()));
+            let left = block.len() - filled.len();
+            filled.copy_from_slice(&block.split_off(left));
             buffer = rest;
         }
     }
@@ -176,14 +164,23 @@ impl Secrets for SpinSecrets {
 /// for all instances.
 pub struct SpinTelemetrySink {
     counts: Option<RefCell<Metrics>>,
+    output: OnceCell<OutputStream>,
 }
 
 /// Timeout of one export.
 const EXPORT_TIMEOUT_MS: u64 = 10_000;
 
+/// The interface takes so much at once.
+const WRITE_BYTES_MAX: usize = 4096;
+
 impl TelemetrySink for SpinTelemetrySink {
+    /// One call of the host for each line, where `println!` makes three. It waits until the host has taken the line: that of an
+    /// instance's last request would be lost otherwise.
     fn log(&self, line: &str) {
-        println!("{line}");
+        let output = self.output.get_or_init(get_stdout);
+        let line = format!("{line}\n");
+        // There is nobody to tell if the host takes no more.
+        let _ = line.as_bytes().chunks(WRITE_BYTES_MAX).try_for_each(|part| output.blocking_write_and_flush(part));
     }
 
     fn record(&self, record: &ExchangeRecord) {

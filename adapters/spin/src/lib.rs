@@ -12,6 +12,7 @@
 //! manifest and has the command that builds it.
 
 mod blocking;
+mod clock;
 mod component;
 mod content;
 mod counters;
@@ -20,10 +21,11 @@ mod message;
 mod store;
 mod upstream;
 
+pub use clock::SpinClock;
 pub use component::Component;
 pub use content::{ContentCopy, SpinContent};
 pub use counters::SpinCounters;
-pub use host::{SpinClock, SpinEntropy, SpinHost, SpinSecrets, SpinTelemetrySink};
+pub use host::{SpinEntropy, SpinHost, SpinSecrets, SpinTelemetrySink};
 pub use message::{from_host_response, to_host};
 pub use store::{SpinRecords, SpinResponseCache};
 pub use upstream::SpinUpstream;

@@ -14,13 +14,13 @@ use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, St
 use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 
 use tollgate_core::forward::{
-    Edit, Edits, Fields as Composed, Framing, Outbound, Reply, TrailerRules, UpstreamError, filter_trailers,
+    Fields as Composed, Framing, Outbound, Reply, TrailerRules, UpstreamError, filter_trailers,
 };
 use tollgate_edge::Client;
 use tollgate_edge::ports::Content;
 
+use crate::clock::NANOS_PER_MS;
 use crate::content::{Deadline, Interrupted, Raw, Source, SpinContent, Step, Steps, Watch};
-use crate::upstream::NANOS_PER_MS;
 
 type Trailers = Result<Option<types::Trailers>, ErrorCode>;
 
@@ -63,24 +63,16 @@ pub(crate) async fn from_host(request: types::Request) -> Result<(Request<SpinCo
 /// sends it together with the head.
 const BEGIN_MAX_MS: u64 = 1_000;
 
-/// Converts the response: the fields of an upstream's response are passed on in the host's own list, edited in place.
+/// Converts the response. Its fields are written in one call: editing those that the host has takes a call for each edit.
 pub fn to_host(mut reply: Reply<SpinContent>) -> types::Response {
     let length = length_to_declare(reply.fields(), reply.content());
     if let Some(length) = length {
         reply.edits_mut().set(CONTENT_LENGTH, length);
     }
-    let (status, passes_through) = (reply.status(), reply.passes_through());
+    let status = reply.status();
     let announces_trailers = reply.fields().contains(TRAILER);
-    let (edits, lines) = if passes_through && reply.content().received.is_some() {
-        (std::mem::take(reply.edits_mut()), Vec::new())
-    } else {
-        (Edits::default(), host_lines(reply.fields()))
-    };
+    let fields = host_fields(&host_lines(reply.fields()));
     let mut content = reply.into_content();
-    let fields = match content.received.take().filter(|_| passes_through) {
-        Some(received) => edited(received, &edits),
-        None => host_fields(&lines),
-    };
     if announces_trailers && matches!(content.source, Source::Raw(_)) {
         // The host passes its own stream on with all trailers, whatever the component says.
         content.source = Source::Steps(content.source.into_steps());
@@ -90,19 +82,6 @@ pub fn to_host(mut reply: Reply<SpinContent>) -> types::Response {
     // The pipeline answers only with statuses that are valid for the host: 200 to 599.
     let _ = response.set_status_code(status.as_u16());
     response
-}
-
-/// The host's fields after the edits; the host refuses to change only fields that the gateway does not edit.
-fn edited(fields: Fields, edits: &Edits) -> Fields {
-    for edit in edits.as_slice() {
-        let name = edit.name().as_str();
-        let _ = match edit {
-            Edit::Remove(_) => fields.delete(name),
-            Edit::Set(_, value) => fields.set(name, &[value.as_bytes().to_vec()]),
-            Edit::Append(_, value) => fields.append(name, value.as_bytes()),
-        };
-    }
-    fields
 }
 
 /// The sending of a request's content to an upstream.
@@ -119,8 +98,7 @@ type Ending = FutureWriter<Trailers>;
 
 /// Converts the request to an upstream.
 ///
-/// Its fields are written in one call, from the received ones and the edits: there are so many edits that a call for
-/// each costs more.
+/// Its fields are written in one call, as those of a response.
 pub(crate) fn to_host_request(
     request: &Outbound<'_>,
     content: SpinContent,
@@ -173,11 +151,10 @@ pub(crate) fn to_host_request(
 /// If its status is invalid.
 pub fn from_host_response(response: types::Response) -> Result<Response<SpinContent>, ErrorCode> {
     let status = StatusCode::from_u16(response.get_status_code()).map_err(|_| ErrorCode::HttpProtocolError)?;
-    let received = response.get_headers().clone();
-    let fields = fields_of(&received);
+    let fields = fields_of(&response.get_headers());
     let left = length_without_trailers(&fields);
     let content = SpinContent::of(Source::Raw(raw(left, |taken| types::Response::consume_body(response, taken))));
-    let mut taken = Response::new(SpinContent { received: Some(received), ..content });
+    let mut taken = Response::new(content);
     *taken.status_mut() = status;
     *taken.headers_mut() = fields;
     Ok(taken)

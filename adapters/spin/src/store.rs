@@ -10,8 +10,8 @@ use tollgate_edge::ports::{Clock, Content, Records, ResponseCache, Stored, Unava
 use tollgate_kv_schemas::{expiring, keys};
 
 use crate::blocking::BlockingStore;
+use crate::clock::SpinClock;
 use crate::content::{ContentCopy, SpinContent};
-use crate::host::SpinClock;
 
 /// The store for everything; spin.toml must list it in `key_value_stores`.
 pub(crate) const STORE: &str = "default";

@@ -1,16 +1,17 @@
 //! Upstreams over Spin's outbound HTTP.
 
+use std::cell::RefCell;
 use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::FutureExt;
 use http::{Method, Response};
-use spin_sdk::wasip3::clocks::monotonic_clock;
 use spin_sdk::wasip3::http::client;
 use spin_sdk::wasip3::http::types::{ErrorCode, RequestOptions};
 use tollgate_core::forward::{Outbound, UpstreamError};
 use tollgate_edge::ports::{Content, Upstream, UpstreamCall};
 
+use crate::clock::{NANOS_PER_MS, nanos};
 use crate::content::{Deadline, Source, SpinContent};
 use crate::message::{Sending, from_host_response, to_host_request};
 
@@ -34,7 +35,7 @@ impl Upstream for SpinUpstream {
             connect: call.connect_timeout_ms.saturating_mul(NANOS_PER_MS),
             // Only the component knows for whom a request's content waits, so its own timer has to be the first.
             head: timeout.map(|timeout| if is_empty { timeout } else { timeout.saturating_add(HOST_LATER) }),
-            ends: timeout.map(|timeout| monotonic_clock::now().saturating_add(timeout)),
+            ends: timeout.map(|timeout| nanos().saturating_add(timeout)),
         };
         // Boxed, because it is large.
         let exchange = Box::pin(exchange(request, content, bounds, &sending));
@@ -63,7 +64,7 @@ struct Bounds {
 impl Bounds {
     /// The bounds of a second attempt.
     fn again(self) -> Self {
-        Self { head: self.ends.map(|ends| ends.saturating_sub(monotonic_clock::now()).max(1)), ..self }
+        Self { head: self.ends.map(|ends| ends.saturating_sub(nanos()).max(1)), ..self }
     }
 }
 
@@ -128,10 +129,34 @@ const fn may_be_closed(code: &ErrorCode) -> bool {
     matches!(code, ErrorCode::ConnectionTerminated | ErrorCode::HttpResponseIncomplete | ErrorCode::HttpProtocolError)
 }
 
-pub(crate) const NANOS_PER_MS: u64 = 1_000_000;
 const HOST_LATER: u64 = 1_000 * NANOS_PER_MS;
 
+thread_local! {
+    /// The options of the bounds that were used; few settings differ in them, and a copy is one call instead of three.
+    static OPTIONS: RefCell<Vec<(Timeouts, RequestOptions)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Until there is a connection, and until there is the head of the response.
+type Timeouts = (u64, Option<u64>);
+
+/// More are not remembered.
+const OPTIONS_MAX: usize = 16;
+
 fn options(bounds: Bounds) -> RequestOptions {
+    OPTIONS.with_borrow_mut(|known| {
+        let timeouts = (bounds.connect, bounds.head);
+        if let Some((_, options)) = known.iter().find(|(of, _)| *of == timeouts) {
+            return options.clone();
+        }
+        let options = new_options(bounds);
+        if known.len() < OPTIONS_MAX {
+            known.push((timeouts, options.clone()));
+        }
+        options
+    })
+}
+
+fn new_options(bounds: Bounds) -> RequestOptions {
     let options = RequestOptions::new();
     // If a host has no connect timeout, only the timeout of the whole exchange applies.
     let _ = options.set_connect_timeout(Some(bounds.connect));

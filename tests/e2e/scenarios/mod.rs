@@ -10,6 +10,7 @@ mod operator;
 mod problems;
 mod proxies;
 mod routing;
+mod spin_calls;
 mod telemetry;
 
 use crate::scenario::Scenario;
@@ -38,6 +39,7 @@ pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
         operator::ALL,
         bundle::ALL,
         faults::ALL,
+        spin_calls::ALL,
     ];
     let files = before.iter().chain(POLICY_KINDS).chain(&after);
     files

@@ -203,8 +203,9 @@ async fn batches_arrive_at_the_collector_after_the_reply(world: Rc<World>) -> Ou
     }
     // A host without timers sends due batches after the next exchange's reply.
     for _ in 0..40 {
-        let arrived = collector.report().count("/v1/traces") > 0 && collector.report().count("/v1/metrics") > 0;
-        if arrived {
+        let requests = collector.report().requests();
+        let is_whole = |path: &str| requests.iter().any(|request| request.path() == path && request.content_complete);
+        if is_whole("/v1/traces") && is_whole("/v1/metrics") {
             break;
         }
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -11,7 +11,7 @@ use futures_channel::oneshot;
 use futures_util::future::{Either, FutureExt, select};
 use futures_util::stream::{self, LocalBoxStream, StreamExt};
 use spin_sdk::wasip3::clocks::monotonic_clock;
-use spin_sdk::wasip3::http::types::{ErrorCode, Fields, Trailers};
+use spin_sdk::wasip3::http::types::{ErrorCode, Trailers};
 use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 
 use crate::message::{fields_of, host_fields, host_lines};
@@ -27,8 +27,6 @@ use watch::watched;
 /// like a failure of the upstream, and only a reader of the content can distinguish them.
 pub struct SpinContent {
     pub(crate) source: Source,
-    /// The fields of its received response, to be edited and passed on.
-    pub(crate) received: Option<Fields>,
     /// The instant of the monotonic clock at which it is aborted, whether or not it is read; not of content in memory.
     pub(crate) ends: Option<u64>,
     /// Observes the delivery of content in memory.
@@ -180,9 +178,8 @@ impl Content for SpinContent {
 }
 
 impl SpinContent {
-    /// Content without a received message, or with one that is not passed on.
     pub(crate) fn of(source: Source) -> Self {
-        Self { source, received: None, ends: None, watch: None }
+        Self { source, ends: None, watch: None }
     }
 
     /// Reads all of it, without its trailers.

@@ -11,7 +11,7 @@ use spin_sdk::wasip3::spawn;
 use spin_sdk::wasip3::wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult};
 
 use super::{Interrupted, READ_BYTES, Step, Steps};
-use crate::upstream::NANOS_PER_MS;
+use crate::clock::NANOS_PER_MS;
 
 /// The host's own stream; its trailers also show whether it was interrupted.
 pub(crate) struct Raw {

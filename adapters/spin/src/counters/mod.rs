@@ -18,9 +18,8 @@ use tollgate_core::time::{MonotonicInstant, Timestamp};
 use tollgate_edge::ports::{Clock, CounterFault, Counters, Unavailable};
 
 use crate::blocking::BlockingStore;
-use crate::host::SpinClock;
+use crate::clock::{NANOS_PER_MS, SpinClock};
 use crate::store::STORE;
-use crate::upstream::NANOS_PER_MS;
 use attempt::{Answer, Attempt, Call, Step};
 use group::{Answers, Groups, Lead, Member};
 

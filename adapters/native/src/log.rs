@@ -146,11 +146,11 @@ impl Drop for Gathered {
     }
 }
 
-/// Lines are written in blocks of about this size: about 60 exchanges for one system call.
-const BLOCK_BYTES: usize = 32 * 1024;
+/// Lines are written in blocks of about this size: about 240 exchanges for one system call, and for waking the thread.
+const BLOCK_BYTES: usize = 128 * 1024;
 
 /// Blocks that may wait for a slow reader of the log: 8 MiB, then lines are dropped and counted.
-const BLOCKS_MAX: usize = 256;
+const BLOCKS_MAX: usize = 64;
 
 /// How long a line waits for further ones; short enough to follow the log live.
 const WRITE_DELAY: Duration = Duration::from_millis(20);

@@ -11,7 +11,6 @@ use super::connections::Standing;
 use super::receiving::{Framing, Receiving};
 use super::socket::{OverTcp, unacknowledged};
 use super::sweep::Placed;
-use super::work::Work;
 use crate::local::{Signal, Tracker};
 use crate::places::ExchangePlaces;
 
@@ -35,8 +34,6 @@ pub(super) struct Activity {
     pub(super) overloaded: ExchangePlaces,
     /// Exchanges whose work has not ended, also if the client has reset their streams.
     pub(super) exchanges: Tracker,
-    /// The work of an exchange after its response, until the task that sends the response takes it: immediately.
-    pub(super) rest: RefCell<Option<Work>>,
     /// Whether the connection must end with a reset: its last response broke off, and nothing else would tell the client.
     pub(super) resets: Cell<bool>,
     /// Given before the gateway ends all connections.
@@ -102,7 +99,6 @@ impl Activity {
             standing,
             overloaded,
             exchanges: Tracker::default(),
-            rest: RefCell::default(),
             resets: Cell::new(false),
             cut_off: Rc::clone(cut_off),
             retires: Cell::new(false),

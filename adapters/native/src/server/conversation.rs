@@ -85,11 +85,7 @@ impl Speaker<'_> {
             self.activity.standing.listen(cx.waker());
             loop {
                 // The result of the connection is not reported; lost content is in the exchange's record.
-                let polled = connection.as_mut().poll(cx);
-                if let Some(rest) = self.activity.rest.take() {
-                    rest.finish(cx);
-                }
-                match polled {
+                match connection.as_mut().poll(cx) {
                     Poll::Ready(Ok(())) if was_idle && self.activity.is_idle() => return Poll::Ready(End::Closed),
                     Poll::Ready(Ok(())) => return Poll::Ready(End::Complete),
                     Poll::Ready(Err(_)) => return Poll::Ready(End::Failed),
@@ -130,27 +126,10 @@ where
     F::Output: 'static,
 {
     fn execute(&self, future: F) {
-        let Some(delivering) = self.0.take() else {
-            tokio::task::spawn_local(future);
-            return;
-        };
-        let task = tokio::task::spawn_local(send(Box::pin(future), Rc::clone(delivering.activity())));
-        let _ = delivering.stream.set(task.abort_handle());
-    }
-}
-
-/// Sends the response of a stream, and does the rest of its exchange's work; separately, if the response takes longer.
-async fn send(mut stream: Pin<Box<impl Future>>, activity: Rc<Activity>) {
-    let mut rest = None;
-    poll_fn(|cx| {
-        let polled = stream.as_mut().poll(cx).map(drop);
-        rest = activity.rest.take().filter(|_| polled.is_ready());
-        polled
-    })
-    .await;
-    drop(stream);
-    if let Some(rest) = rest {
-        rest.ended().await;
+        let task = tokio::task::spawn_local(future);
+        if let Some(delivering) = self.0.take() {
+            let _ = delivering.stream.set(task.abort_handle());
+        }
     }
 }
 

@@ -80,7 +80,7 @@ impl Delivering {
         }
     }
 
-    pub(super) fn activity(&self) -> &Rc<Activity> {
+    pub(super) fn activity(&self) -> &Activity {
         &self.activity
     }
 

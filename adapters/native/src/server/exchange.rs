@@ -13,7 +13,7 @@ use super::answer::Answer;
 use super::delivering::Delivering;
 use super::isolate::Serving;
 use super::receiving::Framing;
-use super::work::{Job, Work};
+use super::work::{Job, Rests, Work};
 use crate::content::{NativeContent, RequestState, Waiting};
 
 /// Answers the request; an error resets its stream, or closes the connection over HTTP/1.1.
@@ -50,7 +50,7 @@ pub(super) fn answer(
             }
         };
         let served = match begun {
-            Some(begun) => begun.response(&activity).await,
+            Some(begun) => begun.response(&serving.rests).await,
             None => None,
         };
         delivering.answered();
@@ -85,10 +85,10 @@ struct Begun {
 }
 
 impl Begun {
-    async fn response(mut self, activity: &Activity) -> Option<Response<NativeContent>> {
+    async fn response(mut self, rests: &Rests) -> Option<Response<NativeContent>> {
         let response = self.work.response().await;
         self.waiting.answered();
-        activity.rest.replace(Some(self.work));
+        rests.add(self.work);
         response
     }
 }

@@ -21,7 +21,7 @@ use super::connections::{Connections, Standing};
 use super::conversation::{Http, Streams};
 use super::state::StateParts;
 use super::sweep::Sweep;
-use super::work::Workers;
+use super::work::{Rests, Workers};
 use super::{Listener, Listeners};
 use crate::clock::SystemClock;
 use crate::host::NativeHost;
@@ -46,6 +46,7 @@ pub(super) struct Serving {
     pub(super) http: Http,
     pub(super) streams: Streams,
     pub(super) workers: Rc<Workers>,
+    pub(super) rests: Rc<Rests>,
     timeouts: Timeouts,
     /// Those of all isolates.
     connections: Arc<Connections>,
@@ -79,6 +80,7 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
         http: Http::new(streams.clone()),
         streams,
         workers: Rc::new(Workers::new(&cut_off)),
+        rests: Rc::default(),
         timeouts: Timeouts {
             head: settings.head_timeout,
             idle: settings.idle_timeout,
@@ -97,6 +99,8 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
     let housekeeping = tokio::task::spawn_local(run_periodic_tasks(Rc::clone(&serving), settings.freshness));
     let (sweep, unread) = (Rc::clone(&serving.sweep), settings.unread_timeout);
     tokio::task::spawn_local(async move { sweep.run(unread).await });
+    let rests = Rc::clone(&serving.rests);
+    tokio::task::spawn_local(async move { rests.run().await });
     for listener in parts.listeners {
         let accepting = accept(Rc::clone(&serving), listener);
         tokio::task::spawn_local(accepting);

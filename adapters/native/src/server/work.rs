@@ -1,14 +1,14 @@
 //! The work of one exchange: the pipeline up to its response, and the rest after it.
 //!
-//! It needs no task of its own: whoever waits for the response polls it, and then whoever sends the response. It runs on in a task if
-//! these drop it, so that every exchange is recorded and refunds are made.
+//! It needs no task of its own: whoever waits for the response polls it, and one task of the isolate does the rest for all exchanges.
+//! It runs on in a task if it is dropped, so that every exchange is recorded and refunds are made.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
 use tollgate_edge::Client;
@@ -46,6 +46,14 @@ pub(super) struct Workers {
     cut_off: Rc<Signal>,
 }
 
+/// Work whose response is sent, done by one task of the isolate: the code for the rest stays in the processor's cache for many.
+#[derive(Default)]
+pub(super) struct Rests {
+    queue: RefCell<Vec<Work>>,
+    /// Of the task.
+    waker: Cell<Option<Waker>>,
+}
+
 /// A future that does one job after another: to allocate its kilobytes for each exchange would take longer than to keep them.
 struct Worker {
     future: Pin<Box<dyn Future<Output = ()>>>,
@@ -77,13 +85,8 @@ impl Work {
         .await
     }
 
-    /// Polls the rest, and leaves it to a task if it has to wait.
-    pub(super) fn finish(mut self, cx: &mut Context<'_>) {
-        let _ = self.poll_end(cx);
-    }
-
     /// Returns when the work has ended.
-    pub(super) async fn ended(mut self) {
+    async fn ended(mut self) {
         poll_fn(|cx| self.poll_end(cx)).await;
     }
 
@@ -128,6 +131,30 @@ impl Drop for Work {
             let work = Self { worker: Some(worker), workers: Rc::clone(&self.workers), is_apart: true };
             tokio::task::spawn_local(work.ended());
         }
+    }
+}
+
+impl Rests {
+    pub(super) fn add(&self, work: Work) {
+        self.queue.borrow_mut().push(work);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Does the rest of all work; some of it has to wait, and goes on in tasks of its own.
+    pub(super) async fn run(&self) {
+        poll_fn(|cx| {
+            self.waker.set(Some(cx.waker().clone()));
+            let mut queue = self.queue.take();
+            for mut work in queue.drain(..) {
+                let _ = work.poll_end(cx);
+            }
+            // Nothing was added meanwhile, and its memory is used again.
+            self.queue.replace(queue);
+            Poll::<()>::Pending
+        })
+        .await;
     }
 }
 

@@ -39,7 +39,9 @@ async function main() {
   run(bindgen, [wasm, "--out-dir", generated, "--out-name", "tollgate", "--target", "module", "--no-typescript",
     "--remove-producers-section", "--experimental-reset-state-function", ...NAMES]);
   usePlainImport(join(generated, "tollgate.js"));
-  await bundle(esbuild, { "tollgate-wasm": join(generated, "tollgate.js"), "tollgate-counter-wasm": counter });
+  // wasm-bindgen copies js/host.mjs, so what that imports cannot be found beside it.
+  const text = join(HERE, "js", "text.mjs");
+  await bundle(esbuild, { "tollgate-wasm": join(generated, "tollgate.js"), "tollgate-counter-wasm": counter, "tollgate-text": text });
   writeFileSync(STAMP, stamp);
 }
 

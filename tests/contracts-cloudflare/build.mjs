@@ -19,6 +19,8 @@ if (status !== 0) throw error ?? new Error(`${bindgen} failed; its words are abo
 const glue = join(generated, "tollgate.js");
 writeFileSync(glue, readFileSync(glue, "utf8").replace("import source ", "import "));
 
+const text = join(here, "../../adapters/cloudflare/js/text.mjs");
+
 mkdirSync(out, { recursive: true });
 await esbuild.build({
   entryPoints: { worker: join(here, "worker.mjs") },
@@ -28,7 +30,7 @@ await esbuild.build({
   format: "esm",
   target: "es2022",
   external: ["cloudflare:*"],
-  alias: { "tollgate-wasm": glue, "tollgate-counter-wasm": counter },
+  alias: { "tollgate-wasm": glue, "tollgate-counter-wasm": counter, "tollgate-text": text },
   loader: { ".wasm": "copy" },
   assetNames: "[name]",
   logLevel: "warning",

@@ -1,6 +1,7 @@
 // The calls of the module that applies updates to cells (adapters/cloudflare/counter).
 
 import module from "tollgate-counter-wasm";
+import { copyBytes, textOf } from "tollgate-text";
 
 // A cell that the module has decoded: a busy cell records its recent updates, and to decode and encode these takes longer than
 // an update.
@@ -20,11 +21,10 @@ export class OpenCell {
   update(request, now) {
     return called((counter) => {
       if (counter !== this.#counter) return undefined;
-      const input = put(counter, request.length);
-      for (let at = 0; at < request.length; at += 1) input[at] = request.charCodeAt(at);
+      copyBytes(request, put(counter, request.length));
       const result = counter.cell_update(this.#number, now);
       if (result === NOT_OPEN) return undefined;
-      return { answer: text(output(counter, result >>> 2)), isChanged: (result & CHANGED) !== 0, writeThrough: (result & WRITE_THROUGH) !== 0 };
+      return { answer: textOf(output(counter, result >>> 2)), isChanged: (result & CHANGED) !== 0, writeThrough: (result & WRITE_THROUGH) !== 0 };
     });
   }
 
@@ -62,13 +62,6 @@ function put(counter, bytes) {
 }
 
 const output = (counter, bytes) => new Uint8Array(counter.memory.buffer, counter.cell_output(), bytes);
-
-// A character for each byte.
-function text(bytes) {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 1) text += String.fromCharCode(bytes[at]);
-  return text;
-}
 
 // One instance for all objects of the isolate; an instance that trapped is never used again.
 let instance;

@@ -5,6 +5,7 @@
 // that the gateway generates has its fields as JSON, as an object or as pairs: the platform accepts both.
 
 import * as gateway from "tollgate-wasm";
+import { copyBytes, textOf } from "tollgate-text";
 
 // Promises
 
@@ -40,7 +41,9 @@ function bound(env, name) {
 
 // Counters
 
-export const updateCell = (env, name, request) => bound(env, "TOLLGATE_COUNTERS").getByName(name).update(request);
+export const updateCell = (env, name, request) => bound(env, "TOLLGATE_COUNTERS").getByName(name).update(textOf(request));
+
+export { copyBytes };
 
 // Messages
 

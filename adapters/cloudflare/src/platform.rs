@@ -29,7 +29,10 @@ extern "C" {
     pub(crate) fn fetch_own(head: &str, content: Vec<u8>, timeout_ms: f64, max_bytes: f64) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_name = updateCell)]
-    pub(crate) fn update_cell(env: &Env, name: &str, request: &str) -> Result<Promise, JsValue>;
+    pub(crate) fn update_cell(env: &Env, name: &str, request: &[u8]) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(js_name = copyBytes)]
+    pub(crate) fn copy_bytes(text: &JsValue, into: &mut [u8]) -> i32;
 
     #[wasm_bindgen(js_name = requestHead)]
     pub(crate) fn request_head(request: &Request) -> String;

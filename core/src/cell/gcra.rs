@@ -119,21 +119,42 @@ impl Gcra {
 
     fn cost_ns(&self, cost: u32) -> u64 {
         // u32 x u32 x 10^6 fits in u128; at least one nanosecond, so that every charge counts.
-        let ns = self.period_ns() * u128::from(cost) / u128::from(self.rate.get());
+        let ns = divided(u128::from(self.period_ns()) * u128::from(cost), self.rate.get().into());
         u64::try_from(ns.max(1)).unwrap_or(u64::MAX / 4)
     }
 
     /// The largest cost that takes no longer than this: the inverse of `cost_ns`, which rounds down.
     fn units(&self, ns: u64) -> u32 {
         let rate = u128::from(self.rate.get());
-        let units = ((u128::from(ns) + 1) * rate - 1) / self.period_ns();
+        let units = divided((u128::from(ns) + 1) * rate - 1, self.period_ns());
         u32::try_from(units).unwrap_or(u32::MAX).min(self.burst.get())
     }
 
-    fn period_ns(&self) -> u128 {
-        u128::from(self.period_ms.get()) * u128::from(NANOS_PER_MS)
+    fn period_ns(&self) -> u64 {
+        u64::from(self.period_ms.get()) * NANOS_PER_MS
     }
+}
+
+/// The quotient, in 64 bits where these suffice: wasm has no wider division, and a charge divides five times.
+fn divided(value: u128, by: u64) -> u128 {
+    u64::try_from(value).map_or_else(|_| value / u128::from(by), |value| u128::from(value / by))
 }
 
 pub(super) const NANOS_PER_US: u64 = 1_000;
 const NANOS_PER_MS: u64 = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_narrow_division_has_the_quotient_of_a_wide_one(value in any::<u128>(), shift in 0_u32..128, by in 1..u64::MAX) {
+            for value in [value >> shift, u128::from(u64::MAX), u128::from(u64::MAX) + 1] {
+                prop_assert_eq!(divided(value, by), value / u128::from(by));
+            }
+        }
+    }
+}

@@ -13,7 +13,7 @@ import { build } from "esbuild";
 const HERE = dirname(fileURLToPath(import.meta.url));
 const [edits, out] = process.argv.slice(2);
 
-for (const name of ["hono", "edits"]) {
+for (const name of ["hono", "edits", "calls"]) {
   await build({
     entryPoints: { worker: join(HERE, `${name}.mjs`) },
     outdir: join(out, name),
@@ -25,4 +25,4 @@ for (const name of ["hono", "edits"]) {
     logLevel: "warning",
   });
 }
-copyFileSync(edits, join(out, "edits", "edits.wasm"));
+for (const name of ["edits", "calls"]) copyFileSync(edits, join(out, name, "edits.wasm"));

@@ -25,7 +25,8 @@ pub(crate) fn measure() -> Result<Vec<Row>, String> {
     let tollgate = Worker::tollgate(&own, upstream)?;
     let other = Worker::pass_through(upstream)?;
     let passed = other.load("/keyed", &[]);
-    let (edits, hono) = (Worker::peer("edits", upstream)?, Worker::peer("hono", upstream)?);
+    let [edits, calls, hono] = ["edits", "calls", "hono"].map(|name| Worker::peer(name, upstream));
+    let (edits, calls, hono) = (edits?, calls?, hono?);
     let mut rows = vec![
         compare("workerd: forward, against a bare JS pass-through", &tollgate.forward(), &passed)?,
         compare("workerd: key + limit + forward, against the same", &tollgate.keyed(), &passed)?,
@@ -33,8 +34,15 @@ pub(crate) fn measure() -> Result<Vec<Row>, String> {
         compare("workerd: key + limit + forward, against Hono", &tollgate.keyed(), &hono.keyed())?,
         compare("workerd: floor in wasm, against the pass-through", &edits.keyed(), &passed)?,
         compare("workerd: Hono, against the same", &hono.keyed(), &passed)?,
+        compare("workerd: forward, against the same calls of the platform", &tollgate.forward(), &calls.forward())?,
+        compare("workerd: key + limit + forward, against the same calls", &tollgate.keyed(), &calls.keyed())?,
+        compare(
+            "workerd: cached, against the same calls",
+            &tollgate.load("/cached", &[]),
+            &calls.load("/cached", &[]),
+        )?,
     ];
-    drop((tollgate, other, edits, hono));
+    drop((tollgate, other, edits, calls, hono));
     let started = [&|| Worker::tollgate(&own, upstream), &|| Worker::pass_through(upstream)] as [Start<'_>; 2];
     rows.push(cold_start("workerd: cold start to first byte", started)?);
     Ok(rows)

@@ -33,9 +33,13 @@ impl SystemClock {
     /// The current time; the epoch if the system's clock is before it.
     #[must_use]
     pub fn now() -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+        Timestamp::from_micros(micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()))
     }
+}
+
+/// Without the 128 bits of [`Duration::as_micros`], because every exchange needs some of these.
+const fn micros(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000).saturating_add(duration.subsec_micros() as u64)
 }
 
 impl Clock for SystemClock {
@@ -44,7 +48,7 @@ impl Clock for SystemClock {
     }
 
     fn instant(&self) -> MonotonicInstant {
-        MonotonicInstant::from_micros(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
+        MonotonicInstant::from_micros(micros(self.start.elapsed()))
     }
 
     async fn sleep(&self, ms: u64) {
@@ -107,6 +111,14 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn microseconds_are_those_of_the_duration() {
+        for duration in [Duration::ZERO, Duration::new(3, 999_999_999), Duration::from_secs(10_000_000_000)] {
+            assert_eq!(u128::from(micros(duration)), duration.as_micros());
+        }
+        assert_eq!(micros(Duration::MAX), u64::MAX);
+    }
 
     #[test]
     fn random_bytes_are_never_returned_twice() {

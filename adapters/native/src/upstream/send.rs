@@ -153,15 +153,15 @@ fn frame_http1(request: &mut Request<Outgoing>) {
         request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         return;
     }
-    let has_length = request.headers().contains_key(CONTENT_LENGTH);
     let (name, value) = match *request.method() {
-        _ if has_length => return,
         Method::GET | Method::HEAD if request.body().size_hint().exact().is_none() => (TRANSFER_ENCODING, "chunked"),
         // Servers expect content with these methods (RFC 9110, section 8.6).
         Method::POST | Method::PUT | Method::PATCH if request.body().is_empty() => (CONTENT_LENGTH, "0"),
         _ => return,
     };
-    request.headers_mut().insert(name, HeaderValue::from_static(value));
+    if !request.headers().contains_key(CONTENT_LENGTH) {
+        request.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
 }
 
 /// Absolute target with the authority of the Host field, and no Host field, as HTTP/2 requires.

@@ -71,6 +71,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for UpstreamStream<S> {
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
+        if let [single] = bytes {
+            // As for every request without content; the system's call for one piece is a little cheaper.
+            return self.poll_write(cx, single);
+        }
         let all = bytes.iter().map(|piece| piece.len()).sum();
         if self.cut.is_given() {
             return Poll::Ready(Ok(all));

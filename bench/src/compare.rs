@@ -29,7 +29,7 @@ const ROUND: Duration = Duration::from_secs(3);
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// For benchmarks with many rows.
-const SHORT_ROUND: Duration = Duration::from_millis(1_800);
+const SHORT_ROUND: Duration = Duration::from_millis(1_400);
 
 /// Measures two programs under load, alternately, after a warm-up of each.
 pub(crate) fn compare(what: &str, tollgate: &Load, other: &Load) -> Result<Row, String> {

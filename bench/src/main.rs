@@ -9,6 +9,7 @@ mod attribution;
 mod compare;
 mod cpu;
 mod floor;
+mod floor_steps;
 mod load;
 mod load_http2;
 mod loading;
@@ -21,6 +22,7 @@ mod serving;
 mod side;
 mod sizes;
 mod spin;
+mod start;
 mod workerd;
 
 use std::process::ExitCode;

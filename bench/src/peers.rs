@@ -77,12 +77,12 @@ fn envoy_config(port: u16, upstream: SocketAddr) -> Value {
     json!({"static_resources": {"listeners": [listener], "clusters": [cluster]}})
 }
 
-/// A bare proxy on hyper.
-pub(crate) fn hyper(upstream: SocketAddr) -> Result<Peer, String> {
+/// A bare proxy on hyper, with these steps.
+pub(crate) fn hyper(upstream: SocketAddr, steps: &[&str]) -> Result<Peer, String> {
     let port = free_port()?;
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut floor = Command::new(own);
-    floor.args(["floor", &format!("127.0.0.1:{port}"), &upstream.to_string()]);
+    floor.args(["floor", &format!("127.0.0.1:{port}"), &upstream.to_string()]).args(steps).stdout(Stdio::null());
     started(floor.spawn().map_err(|error| error.to_string())?, port)
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -58,7 +59,7 @@ fn start(side: &Side, store: &Path, routes: usize) -> Result<Start, String> {
     let (port, mut command) = serve(side, store)?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let begun = Instant::now();
-    let program = Program(command.spawn().map_err(|error| side.missing(&error))?);
+    let program = Program(command.stderr(Stdio::null()).spawn().map_err(|error| side.missing(&error))?);
     while TcpStream::connect(address).is_err() {
         if begun.elapsed() > START_MAX {
             return Err(format!("nothing listens on {address} after {START_MAX:?}"));

@@ -296,6 +296,34 @@ mod tests {
     }
 
     #[test]
+    fn a_rest_that_waits_or_panics_delays_no_other() {
+        run(async |workers| {
+            let rests = Rc::<Rests>::default();
+            let of_task = Rc::clone(&rests);
+            tokio::task::spawn_local(async move { of_task.run().await });
+            let told = [(); 4].map(|()| Rc::<Cell<bool>>::default());
+            for (number, told) in told.iter().enumerate() {
+                let told = Rc::clone(told);
+                let mut work = begin(workers, async move |desk| {
+                    desk.response.set(Some(None));
+                    pause().await;
+                    match number {
+                        1 => std::future::pending().await,
+                        2 => panic!("this is part of a test"),
+                        _ => answers_after(0, desk, told).await,
+                    }
+                });
+                assert!(work.response().await.is_none());
+                rests.add(work);
+            }
+            for _ in 0..8 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(told.map(|told| told.get()), [true, false, false, true]);
+        });
+    }
+
+    #[test]
     fn work_is_dropped_with_its_runtime() {
         let held = Rc::new(());
         let of_work = Rc::clone(&held);

@@ -1,4 +1,5 @@
-//! The time that the first request of a new instance spends on its configuration: natively, and in wasm.
+//! What the first request of a new instance spends on its configuration, up to its route: counted natively, and the time
+//! natively and in wasm.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -9,6 +10,7 @@ use tollgate_bench_loader::{load, pack};
 
 use crate::compare::Row;
 use crate::side::{artifact_folder, root};
+use crate::valgrind::{Runs, cost, output};
 
 /// Two bundles to compare: hosts, routes on the requested host, whether as JSON.
 struct Pair {
@@ -37,8 +39,8 @@ const PAIRS: [Pair; 5] = [
 const ROUNDS: usize = 25;
 
 pub(crate) fn measure() -> Result<Vec<Row>, String> {
-    let mut rows: Vec<Row> =
-        PAIRS.iter().map(|pair| row("native", pair, &native(pair.one), &native(pair.other))).collect();
+    let mut rows = counted()?;
+    rows.extend(PAIRS.iter().map(|pair| row("native", pair, &native(pair.one), &native(pair.other))));
     let folder = artifact_folder("target/bench-loader");
     for pair in &PAIRS {
         let (one, other) = in_wasm(&folder, pair)?;
@@ -47,11 +49,30 @@ pub(crate) fn measure() -> Result<Vec<Row>, String> {
     Ok(rows)
 }
 
+/// Hosts and routes of gateways whose loading is counted, compared with the first.
+const COUNTED: [(usize, usize); 5] = [(1, 10), (1, 1_000), (1, 10_000), (1, 100_000), (1_000, 100)];
+
+fn counted() -> Result<Vec<Row>, String> {
+    let program = artifact_folder("target/release").join(format!("load-bundles{}", std::env::consts::EXE_SUFFIX));
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let file = folder.path().join("packed");
+    let (mut rows, mut least) = (Vec::new(), None);
+    for (hosts, routes) in COUNTED {
+        output(Command::new(&program).arg("pack").arg(&file).args([hosts, routes].map(|number| number.to_string())))?;
+        let cost = cost(&program, "load", &file, Runs { shorter: 1, more: 4 })?;
+        let least = *least.get_or_insert(cost);
+        let ratio = cost.instructions as f64 / least.instructions.max(1) as f64;
+        let what = format!("loading, counted: {hosts} hosts with {routes} routes, against {} routes", COUNTED[0].1);
+        rows.push(Row::plain(what, cost.to_string(), least.to_string(), format!("{ratio:.2} (more is slower)")));
+    }
+    Ok(rows)
+}
+
 fn native((hosts, routes, json): (usize, usize, bool)) -> Vec<f64> {
     let packed = pack(hosts, routes, json);
     let once = || {
         let begun = Instant::now();
-        black_box(load(black_box(&packed)));
+        assert!(black_box(load(black_box(&packed))), "the route is found");
         begun.elapsed().as_secs_f64() * 1000.0
     };
     (0..ROUNDS).map(|_| once()).collect()

@@ -23,6 +23,7 @@ mod side;
 mod sizes;
 mod spin;
 mod start;
+mod valgrind;
 mod workerd;
 
 use std::process::ExitCode;

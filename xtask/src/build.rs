@@ -78,28 +78,48 @@ fn component_host(place: &Place) -> Result<(), String> {
     )
 }
 
-/// The artifacts for benchmarks, each as it is deployed.
-pub(crate) fn for_bench(place: &Place) -> Result<(), String> {
-    worker(place)?;
-    component(place)?;
+/// The artifacts that these benchmarks measure, each as it is deployed; without names, those of all.
+pub(crate) fn for_bench(place: &Place, benches: &[&str]) -> Result<(), String> {
+    let wanted = |by: &[&str]| benches.is_empty() || benches.iter().any(|bench| by.contains(bench));
+    if wanted(&["sizes", "workerd"]) {
+        worker(place)?;
+    }
+    if wanted(&["sizes", "spin"]) {
+        component(place)?;
+    }
+    if wanted(&["workerd", "native", "spin", "hosts", "keys"]) {
+        released(place, "build native: the tollgate program, for release", &["--package", "tollgate"])?;
+    }
+    if wanted(&["workerd"]) {
+        bench_peers(place)?;
+    }
+    if wanted(&["spin"]) {
+        bench_floor(place)?;
+        let host = ["--package", "tollgate-spin-host"];
+        released(place, "build: the component host of the tests, for release", &host)?;
+    }
+    if wanted(&["loading"]) {
+        bench_loader(place)?;
+        let counted = ["--package", "tollgate-bench-loader", "--bin", "load-bundles"];
+        released(place, "build: the loader of bundles, for valgrind", &counted)?;
+    }
+    if wanted(&["serving"]) {
+        let serving = ["--package", "tollgate-bench-serving"];
+        released(place, "build: requests on in-memory ports, for valgrind", &serving)?;
+    }
+    Ok(())
+}
+
+fn released(place: &Place, what: &str, package: &[&str]) -> Result<(), String> {
+    run::announced(what, run::cargo(place).args(["build", "--locked", "--release"]).args(package))
+}
+
+/// The component that Tollgate is compared with.
+fn bench_floor(place: &Place) -> Result<(), String> {
     let mut floor = run::cargo(place);
     floor.args(["build", "--locked", "--package", "tollgate-bench-spin-floor"]);
     floor.args(["--target", "wasm32-wasip2", "--profile", "wasm"]);
-    run::announced("build spin: the least component that forwards", &mut floor)?;
-    run::announced(
-        "build: the component host of the tests, for release",
-        run::cargo(place).args(["build", "--locked", "--release", "--package", "tollgate-spin-host"]),
-    )?;
-    bench_loader(place)?;
-    bench_peers(place)?;
-    run::announced(
-        "build native: the tollgate program, for release",
-        run::cargo(place).args(["build", "--locked", "--release", "--package", "tollgate"]),
-    )?;
-    run::announced(
-        "build: requests on in-memory ports, for valgrind",
-        run::cargo(place).args(["build", "--locked", "--release", "--package", "tollgate-bench-serving"]),
-    )
+    run::announced("build spin: the least component that forwards", &mut floor)
 }
 
 /// The loader of bundles, with the bindings for Node.

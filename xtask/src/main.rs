@@ -97,7 +97,6 @@ fn sizes(place: &Place) -> Result<(), String> {
 
 fn bench(place: &Place, rest: &[String]) -> Result<(), String> {
     setup::prepare(place, &args::Host::ALL)?;
-    build::for_bench(place)?;
     let mut words: Vec<&str> = rest.iter().map(String::as_str).collect();
     let built = match words.iter().position(|word| *word == "--against") {
         Some(at) => {
@@ -107,6 +106,7 @@ fn bench(place: &Place, rest: &[String]) -> Result<(), String> {
         }
         None => None,
     };
+    build::for_bench(place, &words)?;
     let mut command = run::cargo(place);
     command.args(["run", "--locked", "--release", "--package", "tollgate-bench", "--"]).args(words);
     if let Some(folder) = built {

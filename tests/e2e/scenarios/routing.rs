@@ -33,6 +33,7 @@ scenarios! { "route";
         except (Cloudflare, "workerd puts U+FFFD in their place before the Worker sees the URL"),
     http2_is_served_like_http1
         except (Cloudflare, "the platform's edge speaks HTTP/2, workerd's plain socket does not"),
+    each_of_many_routes_is_found,
 }
 
 async fn an_exact_host_beats_a_wildcard_host(world: Rc<World>) -> Outcome {
@@ -306,5 +307,20 @@ async fn http2_is_served_like_http1(world: Rc<World>) -> Outcome {
     assert_eq!((received.version.as_str(), received.content_length), ("HTTP/1.1", 5));
     let refused = world.client().open_http2(Request::get("/b")).await?.whole().await;
     assert_problem(&refused, 404, "route-not-found");
+    Ok(())
+}
+
+/// More routes than one page of a part has.
+async fn each_of_many_routes_is_found(world: Rc<World>) -> Outcome {
+    let project = (0..100).fold(Project::new(&world), |project, number| {
+        project.route(&format!("{{path: \"/v{}/of/{{id}}/r{number}\", methods: [GET]}}", number % 3))
+    });
+    world.publish(project.route("{path: \"/{any}\", methods: [PUT]}")).await?;
+    let client = world.client();
+    for number in [0, 1, 32, 50, 99] {
+        assert_eq!(client.get(&format!("/v{}/of/7/r{number}", number % 3)).await?.status, 200, "{number}");
+    }
+    assert_eq!(client.get("/v0/of/7/r100").await?.status, 404);
+    assert_eq!(client.get("/v0").await?.status, 405);
     Ok(())
 }

@@ -28,6 +28,7 @@ mod field_name;
 pub mod forward;
 pub mod guard;
 pub mod hex;
+pub mod jose;
 pub mod json;
 pub mod kinds;
 pub mod limit;

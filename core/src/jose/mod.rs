@@ -1,0 +1,32 @@
+//! JSON Web Signatures (RFC 7515), Keys (RFC 7517) and Tokens (RFC 7519) in their strict forms.
+//!
+//! Everything is parsed into a type at the door, within bounds: [`Token`] is a signed token whose signature is not verified
+//! yet, [`JwkSet`] the usable keys of a set, [`Value`] a JSON text without repeated members. Nothing here verifies a
+//! signature: what that takes differs between platforms, so it is a port of the edge, which gets a [`SignatureCheck`].
+//!
+//! A token never says how it is verified: the policy lists the algorithms, the key has one type, and members of a header
+//! that name or contain keys (`jku`, `jwk`, `x5u`, `x5c`) are not read (RFC 8725, sections 3.1 and 3.5).
+
+mod algorithm;
+mod base64url;
+mod jwk;
+mod token;
+mod value;
+
+pub use algorithm::{Algorithm, Algorithms, KeyType};
+pub use jwk::{Jwk, JwkError, JwkSet, KeyMaterial, SetError};
+pub use token::{Token, TokenError};
+pub use value::{Members, Value, ValueError};
+
+/// A signature that a platform has to verify.
+#[derive(Clone, Copy, Debug)]
+pub struct SignatureCheck<'a> {
+    /// The algorithm; it is one of the key's type.
+    pub algorithm: Algorithm,
+    /// The key.
+    pub key: &'a Jwk,
+    /// What was signed.
+    pub message: &'a [u8],
+    /// The signature.
+    pub signature: &'a [u8],
+}

@@ -39,6 +39,8 @@ macro_rules! policy_kinds {
             authn Authn AuthnPolicy Authenticator {
                 /// Authenticates by API key.
                 api_key ApiKey ApiKeySettings "api-key",
+                /// Authenticates by a signed token.
+                jwt Jwt JwtSettings "jwt",
             }
             /// A policy of the limit slot.
             limit Limit LimitPolicy Limiter {

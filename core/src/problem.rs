@@ -42,6 +42,8 @@ pub enum ProblemKind {
     CredentialMisplaced,
     /// The credential is not known.
     CredentialUnknown,
+    /// The credential is genuine, but not one that is accepted here.
+    CredentialNotAccepted,
     /// The credential is not valid yet.
     CredentialNotYetValid,
     /// The credential has expired.
@@ -90,7 +92,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, for docs and tests.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::BadRequest,
         Self::BadPath,
         Self::TargetTooLong,
@@ -106,6 +108,7 @@ impl ProblemKind {
         Self::CredentialMalformed,
         Self::CredentialMisplaced,
         Self::CredentialUnknown,
+        Self::CredentialNotAccepted,
         Self::CredentialNotYetValid,
         Self::CredentialExpired,
         Self::CredentialRevoked,
@@ -178,6 +181,9 @@ impl ProblemKind {
                 ("credential-misplaced", S::UNAUTHORIZED, "The credential is in the wrong place")
             }
             Self::CredentialUnknown => ("credential-unknown", S::UNAUTHORIZED, "The credential is not known"),
+            Self::CredentialNotAccepted => {
+                ("credential-not-accepted", S::UNAUTHORIZED, "The credential is not accepted here")
+            }
             Self::CredentialNotYetValid => {
                 ("credential-not-yet-valid", S::UNAUTHORIZED, "The credential is not valid yet")
             }

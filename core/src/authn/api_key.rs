@@ -303,7 +303,7 @@ pub(super) fn holds_key(text: &[u8]) -> bool {
     false
 }
 
-fn query_values<'a>(query: Option<&'a str>, name: &str) -> impl Iterator<Item = &'a str> {
+pub(super) fn query_values<'a>(query: Option<&'a str>, name: &str) -> impl Iterator<Item = &'a str> {
     query.into_iter().flat_map(|q| q.split('&')).filter(move |pair| name_of(pair) == name).map(value_of)
 }
 

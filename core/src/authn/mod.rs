@@ -11,6 +11,7 @@ crate::policy_kinds!(declare_modules @authn);
 
 pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, KeyMark, KeyText, MarkSecret, Presented};
 pub use credential::{Credential, CredentialState};
+pub use jwt::{ClaimError, ClaimRule, Identity, JwtSettings, KeySource, ScopeRule, TokenPlace, TokenPresented};
 pub use places::{KeyParameters, authorization_holds_key};
 
 use std::fmt;
@@ -40,16 +41,23 @@ pub struct Principal {
     pub(crate) mark: u64,
 }
 
-impl From<&Credential> for Principal {
-    fn from(credential: &Credential) -> Self {
-        let Credential { id, consumer, plan, scopes, .. } = credential;
+impl Principal {
+    /// The owner of a credential with this public id.
+    #[must_use]
+    pub fn new(consumer: String, credential: String, plan: Option<String>, scopes: Vec<String>) -> Self {
         let members = members(|line| {
-            line.text("consumer", consumer);
-            line.text("credential", id);
+            line.text("consumer", &consumer);
+            line.text("credential", &credential);
         });
         let mark = mark(&members);
-        let (consumer, credential) = (consumer.clone(), id.clone());
-        Self { consumer, credential, plan: plan.clone(), scopes: scopes.clone(), members, mark }
+        Self { consumer, credential, plan, scopes, members, mark }
+    }
+}
+
+impl From<&Credential> for Principal {
+    fn from(credential: &Credential) -> Self {
+        let Credential { id, consumer, plan, scopes, .. } = credential.clone();
+        Self::new(consumer, id, plan, scopes)
     }
 }
 

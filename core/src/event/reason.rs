@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Argument, Canonical, Local, RouteLabel, UpstreamRecord};
-use crate::authn::{KeyError, Principal};
+use crate::authn::{ClaimError, KeyError, Principal};
 use crate::cache::{Bypass, Forwarded, NotStored};
 use crate::canonical::mark;
 use crate::forward::UpstreamError;
 use crate::guard::Cidr;
+use crate::jose::{Algorithm, TokenError};
 use crate::limit::Fault;
 use crate::route::PathError;
 
@@ -130,6 +131,22 @@ reasons! {
     KeyInQuery = "key-in-query", "key in the query";
     /// The key is not known.
     KeyUnknown = "key-unknown", "unknown key";
+    /// No token in any place where the policy reads one.
+    TokenMissing = "token-missing", "no token";
+    /// A value that is not a signed token.
+    TokenMalformed { error: TokenError } = "token-malformed", "{error}";
+    /// More than one token.
+    TokensSeveral = "tokens-several", "several tokens";
+    /// The policy does not list the token's algorithm.
+    AlgorithmNotAccepted { algorithm: Algorithm } = "algorithm-not-accepted", "the algorithm {algorithm} is not accepted";
+    /// No key of the issuer can have signed the token.
+    TokenKeyUnknown = "token-key-unknown", "no key of the issuer has the token's key id and algorithm";
+    /// The signature is not that of the issuer's key.
+    SignatureWrong = "signature-wrong", "the signature is wrong";
+    /// The token is not accepted, although its signature is right.
+    TokenNotAccepted { error: ClaimError } = "token-not-accepted", "{error}";
+    /// The keys of the issuer are not known.
+    TokenKeysUnavailable { text: Local<Arc<str>> } = "token-keys-away", "{text}";
     /// The credential is not valid yet.
     CredentialNotYetValid { credential: Arc<str>, consumer: Arc<str> } =
         "credential-not-yet-valid", "not yet valid: credential {credential} of {consumer}";
@@ -214,6 +231,9 @@ by_word! {
     NotStored: why => why.code();
     Fault: fault => fault.code();
     KeyError: error => error.code();
+    TokenError: error => error.code();
+    ClaimError: error => error.code();
+    Algorithm: algorithm => algorithm.as_str();
     PathError: error => error.code();
     UpstreamError: error => error.proxy_status();
 }

@@ -1,0 +1,454 @@
+//! The claims of a token whose signature was verified (RFC 7519, section 4.1; RFC 8725; RFC 9068).
+
+use thiserror::Error;
+
+use super::JwtSettings;
+use crate::jose::{Members, Token, Value};
+use crate::time::Timestamp;
+
+/// What a token says of its bearer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The consumer's name.
+    pub consumer: String,
+    /// The plan.
+    pub plan: Option<String>,
+    /// The scopes, sorted.
+    pub scopes: Vec<String>,
+    /// Until when the token is accepted, exclusive.
+    pub until: Timestamp,
+}
+
+/// Why a token with a verified signature is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ClaimError {
+    /// Its type is another one.
+    #[error("its type is not the one that is required")]
+    Kind,
+    /// Its issuer is not trusted.
+    #[error("its issuer is not trusted here")]
+    Issuer,
+    /// It is for others.
+    #[error("it was issued for another audience")]
+    Audience,
+    /// Its time is over.
+    #[error("it has expired")]
+    Expired,
+    /// Its time has not begun, or it was issued in the future.
+    #[error("it is not valid yet")]
+    NotYet,
+    /// It was issued too long ago.
+    #[error("it was issued too long ago")]
+    TooOld,
+    /// A claim is missing.
+    #[error("the claim `{0}` is missing")]
+    Missing(String),
+    /// A claim has a form that it must not have.
+    #[error("the claim `{0}` has the wrong form")]
+    Form(String),
+    /// A claim has another value than it must have.
+    #[error("the claim `{0}` does not have a value that is accepted")]
+    Value(String),
+}
+
+impl ClaimError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Kind => "type",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Expired => "expired",
+            Self::NotYet => "not-yet",
+            Self::TooOld => "too-old",
+            Self::Missing(_) => "missing",
+            Self::Form(_) => "form",
+            Self::Value(_) => "value",
+        }
+    }
+}
+
+impl JwtSettings {
+    /// The identity of the bearer of a token whose signature was verified.
+    ///
+    /// # Errors
+    /// If the policy does not accept the token now.
+    pub fn identity(&self, token: &Token<'_>, claims: &Members, now: Timestamp) -> Result<Identity, ClaimError> {
+        if self.kind.is_some() && self.kind != token.kind {
+            return Err(ClaimError::Kind);
+        }
+        self.check_issuer(claims)?;
+        self.check_audience(claims)?;
+        let until = self.check_times(claims, now)?;
+        if let Some(missing) = self.required.iter().find(|name| find(claims, name).is_none()) {
+            return Err(ClaimError::Missing(missing.clone()));
+        }
+        for rule in &self.claims {
+            let value = find(claims, &rule.claim).ok_or_else(|| ClaimError::Missing(rule.claim.clone()))?;
+            if !texts(value).iter().any(|own| rule.any_of.contains(own)) {
+                return Err(ClaimError::Value(rule.claim.clone()));
+            }
+        }
+        Ok(Identity { consumer: self.consumer(claims)?, plan: self.plan(claims)?, scopes: self.scopes(claims)?, until })
+    }
+
+    /// Exact, as two texts (RFC 7519, section 2: StringOrURI).
+    fn check_issuer(&self, claims: &Members) -> Result<(), ClaimError> {
+        let issuer = claims.get("iss").ok_or_else(|| ClaimError::Missing("iss".into()))?;
+        let issuer = issuer.as_text().ok_or_else(|| ClaimError::Form("iss".into()))?;
+        if self.issuers.iter().any(|own| own == issuer) { Ok(()) } else { Err(ClaimError::Issuer) }
+    }
+
+    /// One text or a list of texts (RFC 7519, section 4.1.3).
+    fn check_audience(&self, claims: &Members) -> Result<(), ClaimError> {
+        if self.audiences.is_empty() {
+            return Ok(());
+        }
+        let named = claims.get("aud").ok_or_else(|| ClaimError::Missing("aud".into()))?;
+        let is_ours = |value: &Value| value.as_text().is_some_and(|text| self.audiences.iter().any(|own| own == text));
+        let found = match named {
+            Value::Text(_) => is_ours(named),
+            Value::List(all) if all.iter().all(|one| one.as_text().is_some()) => all.iter().any(is_ours),
+            _ => return Err(ClaimError::Form("aud".into())),
+        };
+        if found { Ok(()) } else { Err(ClaimError::Audience) }
+    }
+
+    /// The times of the token; answers until when it is accepted.
+    fn check_times(&self, claims: &Members, now: Timestamp) -> Result<Timestamp, ClaimError> {
+        let leeway_ms = u64::from(self.leeway_s) * 1_000;
+        let expires = date(claims, "exp")?.ok_or_else(|| ClaimError::Missing("exp".into()))?;
+        let (not_before, issued) = (date(claims, "nbf")?, date(claims, "iat")?);
+        let mut until = expires.plus_millis(leeway_ms);
+        if now >= until {
+            return Err(ClaimError::Expired);
+        }
+        let latest = now.plus_millis(leeway_ms);
+        if [not_before, issued].into_iter().flatten().any(|start| start > latest) {
+            return Err(ClaimError::NotYet);
+        }
+        if let Some(age_max_s) = self.age_max_s {
+            let issued = issued.ok_or_else(|| ClaimError::Missing("iat".into()))?;
+            let oldest = issued.plus_millis(u64::from(age_max_s) * 1_000 + leeway_ms);
+            if now >= oldest {
+                return Err(ClaimError::TooOld);
+            }
+            until = until.min(oldest);
+        }
+        Ok(until)
+    }
+
+    fn consumer(&self, claims: &Members) -> Result<String, ClaimError> {
+        let value = find(claims, &self.consumer).ok_or_else(|| ClaimError::Missing(self.consumer.clone()))?;
+        let name = text(value).filter(|name| is_name(name)).ok_or_else(|| ClaimError::Form(self.consumer.clone()))?;
+        Ok(format!("{}{name}", self.consumer_prefix))
+    }
+
+    fn plan(&self, claims: &Members) -> Result<Option<String>, ClaimError> {
+        let Some(claim) = &self.plan else { return Ok(None) };
+        let Some(value) = find(claims, claim) else { return Ok(None) };
+        let name = text(value).filter(|name| is_name(name)).ok_or_else(|| ClaimError::Form(claim.clone()))?;
+        Ok(Some(name))
+    }
+
+    /// The scopes as the configuration names them; those that it does not rename have the name in the token.
+    fn scopes(&self, claims: &Members) -> Result<Vec<String>, ClaimError> {
+        let named = match find(claims, &self.scope_claim) {
+            None => Vec::new(),
+            Some(Value::Text(text)) => text.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),
+            Some(Value::List(all)) => {
+                let texts: Option<Vec<String>> = all.iter().map(|one| one.as_text().map(str::to_owned)).collect();
+                texts.ok_or_else(|| ClaimError::Form(self.scope_claim.clone()))?
+            }
+            Some(_) => return Err(ClaimError::Form(self.scope_claim.clone())),
+        };
+        let is_renamed = |scope: &str| self.scopes.iter().any(|rule| rule.scope == scope);
+        let renamed = self.scopes.iter().filter(|rule| named.contains(&rule.in_token)).map(|rule| rule.scope.clone());
+        // A name that the configuration gives to another scope of tokens does not stand for itself too.
+        let mut scopes: Vec<String> = renamed.chain(named.iter().filter(|own| !is_renamed(own)).cloned()).collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        Ok(scopes)
+    }
+}
+
+/// A claim by its name; if there is none, the name is a path of members, with dots between them.
+fn find<'c>(claims: &'c Members, name: &str) -> Option<&'c Value> {
+    if let Some(value) = claims.get(name) {
+        return Some(value);
+    }
+    let (first, rest) = name.split_once('.')?;
+    match claims.get(first)? {
+        Value::Object(inner) => find(inner, rest),
+        _ => None,
+    }
+}
+
+/// A single value as a text.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Null | Value::Float(_) | Value::List(_) | Value::Object(_) => None,
+    }
+}
+
+/// A value, or the values of a list, as texts.
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::List(all) => all.iter().filter_map(text).collect(),
+        single => text(single).into_iter().collect(),
+    }
+}
+
+/// Whether a text can be the name of a consumer or plan: it is written to logs, keys and fields.
+fn is_name(text: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// Subjects have at most 255 characters (OpenID Connect Core 1.0, section 2).
+const NAME_BYTES_MAX: usize = 255;
+
+/// A NumericDate (RFC 7519, section 2): seconds, perhaps with a fraction.
+fn date(claims: &Members, name: &str) -> Result<Option<Timestamp>, ClaimError> {
+    let seconds = match claims.get(name) {
+        None => return Ok(None),
+        Some(Value::Integer(seconds)) => u64::try_from(*seconds).ok().and_then(|seconds| seconds.checked_mul(1_000_000)),
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the range of dates")]
+        Some(Value::Float(seconds)) if (0.0..=MAX_S).contains(seconds) => Some((seconds * 1e6) as u64),
+        Some(_) => None,
+    };
+    let micros = seconds.filter(|micros| *micros <= Timestamp::MAX.as_micros());
+    micros.map(|micros| Some(Timestamp::from_micros(micros))).ok_or_else(|| ClaimError::Form(name.to_owned()))
+}
+
+/// The end of the year 9999.
+const MAX_S: f64 = 253_402_300_799.0;
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ClaimRule, KeySource, ScopeRule, TokenPlace};
+    use super::*;
+    use crate::jose::{Algorithm, TokenError};
+    use crate::kinds::PolicyKind;
+    use base64ct::{Base64UrlUnpadded, Encoding};
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    const NOW_S: u64 = 1_800_000_000;
+
+    fn settings() -> JwtSettings {
+        JwtSettings {
+            issuers: vec!["https://id.example.com".into()],
+            audiences: vec!["pets".into(), "owners".into()],
+            keys: KeySource::Discovery(false),
+            algorithms: [Algorithm::Rs256].into_iter().collect(),
+            place: TokenPlace { field: "authorization".into(), scheme: Some("Bearer".into()), query: None },
+            kind: None,
+            leeway_s: 30,
+            age_max_s: None,
+            required: vec![],
+            claims: vec![],
+            consumer: "sub".into(),
+            consumer_prefix: "staff:".into(),
+            plan: None,
+            scope_claim: "scope".into(),
+            scopes: vec![],
+        }
+    }
+
+    fn decide(settings: &JwtSettings, header: &str, claims: &str) -> Result<Identity, ClaimError> {
+        let part = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
+        let text = format!("{}.{}.AA", part(header), part(claims));
+        let token = Token::parse(&text).unwrap();
+        let claims: Result<Members, TokenError> = token.claims();
+        settings.identity(&token, &claims.unwrap(), Timestamp::from_millis(NOW_S * 1_000))
+    }
+
+    /// Claims of a valid token, with these instead of or besides its own.
+    fn claims(more: &[(&str, &str)]) -> String {
+        let exp = (NOW_S + 60).to_string();
+        let own = [("iss", "\"https://id.example.com\""), ("aud", "\"pets\""), ("sub", "\"ada\""), ("exp", exp.as_str())];
+        let kept = own.iter().filter(|(name, _)| !more.iter().any(|(other, _)| other == name));
+        let written = |(name, value): &(&str, &str)| format!("\"{name}\":{value}");
+        let all: Vec<String> =
+            kept.map(written).chain(more.iter().filter(|(_, value)| !value.is_empty()).map(written)).collect();
+        format!("{{{}}}", all.join(","))
+    }
+
+    #[track_caller]
+    fn check(settings: &JwtSettings, more: &[(&str, &str)], want: Result<(), ClaimError>) {
+        assert!(settings.is_coherent());
+        assert_eq!(decide(settings, r#"{"alg":"RS256"}"#, &claims(more)).map(drop), want, "{more:?}");
+    }
+
+    fn missing(name: &str) -> Result<(), ClaimError> {
+        Err(ClaimError::Missing(name.into()))
+    }
+
+    fn form(name: &str) -> Result<(), ClaimError> {
+        Err(ClaimError::Form(name.into()))
+    }
+
+    /// RFC 7519, section 4.1.1; RFC 8725, section 3.8: the issuer is compared exactly.
+    #[wasm_bindgen_test(unsupported = test)]
+    fn rfc_8725_3_8_the_issuer_is_one_that_is_trusted() {
+        check(&settings(), &[], Ok(()));
+        for other in ["\"https://id.example.com/\"", "\"HTTPS://id.example.com\"", "\"\"", "\"https://evil.example\""] {
+            check(&settings(), &[("iss", other)], Err(ClaimError::Issuer));
+        }
+        check(&settings(), &[("iss", "")], missing("iss"));
+        check(&settings(), &[("iss", "[\"https://id.example.com\"]")], form("iss"));
+    }
+
+    /// RFC 7519, section 4.1.3; RFC 8725, section 3.9.
+    #[wasm_bindgen_test(unsupported = test)]
+    fn rfc_8725_3_9_the_audience_is_one_of_the_policys() {
+        for ours in ["\"owners\"", "[\"pets\"]", "[\"other\",\"owners\"]"] {
+            check(&settings(), &[("aud", ours)], Ok(()));
+        }
+        for other in ["\"pet\"", "\"pets \"", "[]", "[\"other\"]", "\"\""] {
+            check(&settings(), &[("aud", other)], Err(ClaimError::Audience));
+        }
+        check(&settings(), &[("aud", "")], missing("aud"));
+        for broken in ["1", "{\"pets\":1}", "[\"pets\",1]", "null"] {
+            check(&settings(), &[("aud", broken)], form("aud"));
+        }
+    }
+
+    /// RFC 7519, sections 4.1.4 to 4.1.6.
+    #[wasm_bindgen_test(unsupported = test)]
+    fn rfc_7519_4_1_4_times_have_a_leeway_and_an_end() {
+        let at = |offset: i64| (NOW_S as i64 + offset).to_string();
+        for (offset, want) in [(-31, Err(ClaimError::Expired)), (-30, Err(ClaimError::Expired)), (-29, Ok(())), (1, Ok(()))] {
+            check(&settings(), &[("exp", &at(offset))], want);
+        }
+        for name in ["nbf", "iat"] {
+            for (offset, want) in [(30, Ok(())), (31, Err(ClaimError::NotYet)), (-100_000, Ok(()))] {
+                check(&settings(), &[(name, &at(offset))], want);
+            }
+        }
+        check(&settings(), &[("exp", "")], missing("exp"));
+        check(&settings(), &[("exp", "1800000060.5")], Ok(()));
+        check(&settings(), &[("exp", "1.80000006e9")], Ok(()));
+        check(&settings(), &[("exp", "253402300799")], Ok(()));
+        for broken in ["\"1800000060\"", "null", "-1", "-0.5", "1e300", "253402300800", "9223372036854775807", "18446744073709551615", "[1]"] {
+            check(&settings(), &[("exp", broken)], form("exp"));
+        }
+        check(&settings(), &[("nbf", "\"0\"")], form("nbf"));
+        check(&settings(), &[("iat", "true")], form("iat"));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_token_is_accepted_until_its_end_or_its_age() {
+        let at = |offset: i64| (NOW_S as i64 + offset).to_string();
+        let until = |settings: &JwtSettings, more: &[(&str, &str)]| {
+            decide(settings, r#"{"alg":"RS256"}"#, &claims(more)).map(|identity| identity.until.as_secs() - NOW_S)
+        };
+        let aged = JwtSettings { age_max_s: Some(100), ..settings() };
+        assert_eq!(until(&settings(), &[]), Ok(90));
+        assert_eq!(until(&aged, &[("iat", &at(-90))]), Ok(40));
+        assert_eq!(until(&aged, &[("iat", &at(-129)), ("exp", &at(1_000))]), Ok(1));
+        assert_eq!(until(&aged, &[("iat", &at(-130))]), Err(ClaimError::TooOld));
+        assert_eq!(until(&aged, &[]), Err(ClaimError::Missing("iat".into())));
+    }
+
+    /// RFC 8725, section 3.11; RFC 9068, section 2.1.
+    #[wasm_bindgen_test(unsupported = test)]
+    fn rfc_8725_3_11_a_required_type_is_the_one_of_the_header() {
+        let access = JwtSettings { kind: Some("at+jwt".into()), ..settings() };
+        let kind = |header: &str| decide(&access, header, &claims(&[])).map(drop);
+        assert_eq!(kind(r#"{"alg":"RS256","typ":"at+JWT"}"#), Ok(()));
+        assert_eq!(kind(r#"{"alg":"RS256","typ":"application/at+jwt"}"#), Ok(()));
+        for header in [r#"{"alg":"RS256","typ":"JWT"}"#, r#"{"alg":"RS256"}"#, r#"{"alg":"RS256","typ":"logout+jwt"}"#] {
+            assert_eq!(kind(header), Err(ClaimError::Kind), "{header}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn claims_have_the_values_that_are_required() {
+        let rule = |claim: &str, any_of: &[&str]| ClaimRule {
+            claim: claim.into(),
+            any_of: any_of.iter().map(|value| (*value).to_owned()).collect(),
+        };
+        let strict = JwtSettings {
+            required: vec!["jti".into(), "act.sub".into()],
+            claims: vec![rule("client_id", &["web", "7"]), rule("realm.roles", &["admin"]), rule("https://a.b/ok", &["true"])],
+            ..settings()
+        };
+        let good = [
+            ("jti", "\"1\""),
+            ("act", "{\"sub\":\"x\"}"),
+            ("client_id", "7"),
+            ("realm", "{\"roles\":[\"user\",\"admin\"]}"),
+            ("https://a.b/ok", "true"),
+        ];
+        check(&strict, &good, Ok(()));
+        let with = |name: &'static str, value: &'static str| {
+            good.iter().map(|(own, kept)| if *own == name { (name, value) } else { (*own, *kept) }).collect::<Vec<_>>()
+        };
+        check(&strict, &with("jti", ""), missing("jti"));
+        check(&strict, &with("act", "\"sub\""), missing("act.sub"));
+        check(&strict, &with("realm", "{}"), missing("realm.roles"));
+        for (name, value, claim) in [
+            ("client_id", "\"WEB\"", "client_id"),
+            ("client_id", "7.0", "client_id"),
+            ("client_id", "null", "client_id"),
+            ("realm", "{\"roles\":\"administrator\"}", "realm.roles"),
+            ("realm", "{\"roles\":[[\"admin\"]]}", "realm.roles"),
+            ("https://a.b/ok", "\"TRUE\"", "https://a.b/ok"),
+        ] {
+            check(&strict, &with(name, value), Err(ClaimError::Value(claim.into())));
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_consumer_is_named_by_a_claim_and_does_not_have_the_name_of_another_kind() {
+        let of = |settings: &JwtSettings, more: &[(&str, &str)]| decide(settings, r#"{"alg":"RS256"}"#, &claims(more));
+        assert_eq!(of(&settings(), &[]).unwrap().consumer, "staff:ada");
+        let other = JwtSettings { consumer: "azp".into(), consumer_prefix: String::new(), plan: Some("tier".into()), ..settings() };
+        let found = of(&other, &[("azp", "12"), ("tier", "\"gold\"")]).unwrap();
+        assert_eq!((found.consumer.as_str(), found.plan.as_deref()), ("12", Some("gold")));
+        assert_eq!(of(&other, &[]).unwrap_err(), ClaimError::Missing("azp".into()));
+        for broken in ["\"\"", "\"a\\nb\"", "[\"a\"]", "null", "1.5"] {
+            assert_eq!(of(&settings(), &[("sub", broken)]).unwrap_err(), ClaimError::Form("sub".into()), "{broken}");
+        }
+        let long = format!("\"{}\"", "x".repeat(256));
+        assert_eq!(of(&settings(), &[("sub", &long)]).unwrap_err(), ClaimError::Form("sub".into()));
+        assert_eq!(of(&other, &[("azp", "1"), ("tier", "{}")]).unwrap_err(), ClaimError::Form("tier".into()));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn scopes_are_words_or_a_list_and_may_have_other_names() {
+        let of = |settings: &JwtSettings, more: &[(&str, &str)]| {
+            decide(settings, r#"{"alg":"RS256"}"#, &claims(more)).map(|identity| identity.scopes)
+        };
+        assert_eq!(of(&settings(), &[]), Ok(vec![]));
+        assert_eq!(of(&settings(), &[("scope", "\"b a  a\"")]), Ok(vec!["a".into(), "b".into()]));
+        let list = JwtSettings { scope_claim: "scp".into(), ..settings() };
+        assert_eq!(of(&list, &[("scp", "[\"a\",\"b c\"]")]), Ok(vec!["a".into(), "b c".into()]));
+        assert_eq!(of(&list, &[("scp", "[1]")]), Err(ClaimError::Form("scp".into())));
+        let renamed = JwtSettings {
+            scopes: vec![ScopeRule { scope: "write".into(), in_token: "pets.write".into() }],
+            ..settings()
+        };
+        assert_eq!(of(&renamed, &[("scope", "\"pets.write read\"")]), Ok(vec!["pets.write".into(), "read".into(), "write".into()]));
+        assert_eq!(of(&renamed, &[("scope", "\"write\"")]), Ok(vec![]), "only `pets.write` stands for `write`");
+    }
+
+    /// RFC 8725, section 3.1: a policy for shared secrets has no public keys, and the other way round.
+    #[wasm_bindgen_test(unsupported = test)]
+    fn rfc_8725_3_1_settings_do_not_mix_types_of_keys() {
+        let with = |keys, algorithms: &[Algorithm]| {
+            JwtSettings { keys, algorithms: algorithms.iter().copied().collect(), ..settings() }.is_coherent()
+        };
+        let secret = || KeySource::Secret(crate::secret::SecretText::parse("${secret.A}").unwrap());
+        assert!(with(secret(), &[Algorithm::Hs256]) && !with(secret(), &[Algorithm::Rs256, Algorithm::Hs256]));
+        assert!(with(KeySource::Discovery(false), &[Algorithm::EdDsa]));
+        assert!(!with(KeySource::Discovery(false), &[Algorithm::EdDsa, Algorithm::Hs512]));
+        assert!(!with(KeySource::Static("{}".into()), &[]));
+        assert!(!JwtSettings { issuers: vec!["a".into(), "b".into()], ..settings() }.is_coherent());
+        assert!(!JwtSettings { audiences: vec![], ..settings() }.is_coherent());
+    }
+}

@@ -43,6 +43,9 @@ pub const CONNECT_TIMEOUT_MS_DEFAULT: u64 = 5_000;
 /// Credentials cached per isolate (about 300 bytes each): an isolate has 128 MB for everything.
 pub const CREDENTIALS_CACHED_MAX: usize = 10_000;
 
+/// Verified tokens remembered per isolate (about 400 bytes each).
+pub const TOKENS_REMEMBERED_MAX: usize = 10_000;
+
 /// How long an existing credential is cached; also the maximum delay of a revocation in an isolate, in addition to the
 /// store's own delay (Workers KV: up to 60 s).
 pub const CREDENTIAL_FRESH_MS: u64 = 30_000;

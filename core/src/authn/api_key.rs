@@ -11,10 +11,9 @@ use http::HeaderMap;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use siphasher::sip128::SipHasher24;
 use thiserror::Error;
 
-use super::Authenticator;
+use super::{Authenticator, MarkSecret, TextMark};
 use crate::codec;
 use crate::field_name::is_field_name;
 use crate::hex;
@@ -51,15 +50,6 @@ pub struct KeyText<'t>(&'t str);
 /// The SHA-256 of a key: the name of its stored record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyDigest([u8; 32]);
-
-/// What a key is remembered by in memory: a keyed hash (SipHash-2-4 with 128 bits), for a tenth of the work of a digest.
-/// Without the secret nobody can make a key with the mark of another one, and marks reveal nothing about keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct KeyMark(u128);
-
-/// The secret of an isolate's [`KeyMark`]s. It never leaves the isolate.
-#[derive(Clone, Copy)]
-pub struct MarkSecret([u8; 16]);
 
 /// Why a text is not an API key of Tollgate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -171,28 +161,14 @@ impl<'t> KeyText<'t> {
 
     /// What an isolate remembers it by, with a secret of its own.
     #[must_use]
-    pub fn mark(self, secret: &MarkSecret) -> KeyMark {
-        KeyMark(SipHasher24::new_with_key(&secret.0).hash(self.0.as_bytes()).as_u128())
+    pub fn mark(self, secret: &MarkSecret) -> TextMark {
+        TextMark::of(self.0, secret)
     }
 }
 
 impl fmt::Debug for KeyText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyText(..)")
-    }
-}
-
-impl MarkSecret {
-    /// A secret of random bytes.
-    #[must_use]
-    pub const fn new(random: [u8; 16]) -> Self {
-        Self(random)
-    }
-}
-
-impl fmt::Debug for MarkSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MarkSecret(..)")
     }
 }
 

@@ -1,6 +1,7 @@
 //! Authentication: credentials that a request presents, and what the record of one allows.
 
 mod credential;
+mod mark;
 mod places;
 
 use crate::canonical::mark;
@@ -9,9 +10,10 @@ use crate::kinds::{PolicyKind, declare_modules};
 
 crate::policy_kinds!(declare_modules @authn);
 
-pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, KeyMark, KeyText, MarkSecret, Presented};
+pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, KeyText, Presented};
 pub use credential::{Credential, CredentialState};
-pub use jwt::{ClaimError, ClaimRule, Identity, JwtSettings, KeySource, ScopeRule, TokenPlace, TokenPresented};
+pub use mark::{MarkSecret, TextMark};
+pub use jwt::{ClaimError, ClaimRule, Identity, JwtSettings, KeySource, ScopeRule, TokenPlace, TokenPresented, token_id};
 pub use places::{KeyParameters, authorization_holds_key};
 
 use std::fmt;

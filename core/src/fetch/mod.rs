@@ -74,6 +74,9 @@ pub enum FetchError {
     /// The content is encoded, although the request did not allow this.
     #[error("the answer's content is encoded")]
     Encoded,
+    /// The content is not what was asked for.
+    #[error("the answer is not what was asked for")]
+    Unusable,
     /// The content was interrupted.
     #[error("the answer was interrupted")]
     Incomplete,

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rustc_hash::FxHasher;
-use tollgate_core::authn::{Credential, KeyDigest, KeyMark, KeyText, MarkSecret, Principal};
+use tollgate_core::authn::{Credential, KeyDigest, KeyText, MarkSecret, Principal, TextMark};
 use tollgate_core::bounds::{CREDENTIAL_ABSENT_MS, CREDENTIAL_FRESH_MS, CREDENTIALS_CACHED_MAX, REVOCATION_KEPT_MS};
 use tollgate_core::time::MonotonicInstant;
 use tollgate_kv_schemas::{RecordError, decode, keys};
@@ -30,7 +30,7 @@ pub(crate) struct Credentials {
 }
 
 /// What is known about keys, by their marks.
-type Remembered<T> = HashMap<KeyMark, Entry<T>, BuildHasherDefault<FxHasher>>;
+type Remembered<T> = HashMap<TextMark, Entry<T>, BuildHasherDefault<FxHasher>>;
 
 /// What the store said of a key.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ async fn read_credential<H: Host>(
     isolate: &Isolate,
     host: &H,
     digest: KeyDigest,
-    remembered: Option<(KeyMark, MonotonicInstant)>,
+    remembered: Option<(TextMark, MonotonicInstant)>,
 ) -> Result<Option<Rc<Known>>, LookUpFailed> {
     let key = keys::credential(&isolate.settings.gateway, &digest);
     let bytes = within(host, "the record store", host.records().read(&key)).await.map_err(LookUpFailed::Unavailable)?;
@@ -108,7 +108,7 @@ impl Credentials {
     }
 
     #[expect(clippy::option_option, reason = "known to exist, known not to, or not known")]
-    fn get(&self, mark: KeyMark, now: MonotonicInstant) -> Option<Option<Rc<Known>>> {
+    fn get(&self, mark: TextMark, now: MonotonicInstant) -> Option<Option<Rc<Known>>> {
         if let Some(Entry { digest, found, at }) = self.present.get(&mark) {
             let fresh = || (now.millis_since(*at) < CREDENTIAL_FRESH_MS).then(|| Rc::clone(found));
             return self.revoked(digest, now).or_else(fresh).map(Some);
@@ -135,7 +135,7 @@ impl Credentials {
         (now.millis_since(*at) < REVOCATION_KEPT_MS).then(|| Rc::clone(credential))
     }
 
-    fn put(&mut self, mark: KeyMark, digest: KeyDigest, found: Option<Rc<Known>>, at: MonotonicInstant) {
+    fn put(&mut self, mark: TextMark, digest: KeyDigest, found: Option<Rc<Known>>, at: MonotonicInstant) {
         match found {
             Some(found) => {
                 self.absent.remove(&mark);

@@ -6,16 +6,18 @@ pub(crate) mod exporter;
 pub mod fetched;
 pub(crate) mod operators;
 pub(crate) mod secrets;
+pub(crate) mod tokens;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use credentials::Credentials;
 use exporter::Exporter;
-use fetched::Fetches;
+use fetched::{AfterReply, Fetches};
 pub use operators::OperatorSettings;
 use operators::Operators;
 use secrets::SecretCache;
+use tokens::Tokens;
 use tollgate_core::bounds::{CLOCK_SET_BACK_MS_MAX, PARTS_REMEMBERED_BYTES};
 use tollgate_core::cache::{CacheKey, Changes};
 use tollgate_core::route::{CanonicalPath, HostName};
@@ -38,6 +40,9 @@ pub struct Isolate {
     pub(crate) credentials: RefCell<Credentials>,
     pub(crate) secrets: RefCell<SecretCache>,
     pub(crate) fetches: RefCell<Fetches>,
+    /// What remains to do for fetched answers after a reply: data only, which any exchange may take over.
+    deferred: RefCell<Vec<AfterReply>>,
+    pub(crate) tokens: RefCell<Tokens>,
     pub(crate) exporter: RefCell<Exporter>,
     /// The log lines of its exchanges.
     pub(crate) lines: ExchangeLines,
@@ -82,6 +87,8 @@ impl Isolate {
             credentials: RefCell::default(),
             secrets: RefCell::default(),
             fetches: RefCell::default(),
+            deferred: RefCell::default(),
+            tokens: RefCell::default(),
             exporter: RefCell::default(),
             exports: true,
             invalidated: RefCell::default(),
@@ -154,6 +161,21 @@ impl Isolate {
         let sites = self.config.sites(host, name, path, true).await.unwrap_or_default();
         let query = Site::without_keys(&sites, query);
         Site::resources(&sites, name, path, query.as_deref())
+    }
+
+    /// Leaves work for after a reply; the same work of several requests is done once.
+    pub(crate) fn defer(&self, work: Option<AfterReply>) {
+        let mut deferred = self.deferred.borrow_mut();
+        if let Some(work) = work
+            && !deferred.iter().any(|other| other.is_same(&work))
+        {
+            deferred.push(work);
+        }
+    }
+
+    /// The work that is left to do after a reply.
+    pub(crate) fn take_deferred(&self) -> Vec<AfterReply> {
+        std::mem::take(&mut self.deferred.borrow_mut())
     }
 
     pub(crate) fn is_purged(&self, resource: &CacheKey, requested_at: Timestamp) -> bool {

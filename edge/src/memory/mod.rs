@@ -7,6 +7,7 @@ mod clock;
 mod content;
 mod counters;
 mod fetch;
+mod signatures;
 mod sink;
 mod stores;
 mod upstream;
@@ -18,6 +19,7 @@ pub use clock::{SeededEntropy, VirtualClock};
 pub use content::{Content, Copy};
 pub use counters::{CounterFaults, MemoryCounters};
 pub use fetch::ScriptedFetch;
+pub use signatures::{MemorySignatures, Verify};
 pub use sink::{MemorySink, Post};
 pub use stores::{MemoryCache, MemoryRecords, MemorySecrets, ReadMemory};
 pub use upstream::{Script, ScriptedUpstream};
@@ -62,6 +64,8 @@ pub struct MemoryHost {
     pub upstream: ScriptedUpstream,
     /// The secrets.
     pub secrets: MemorySecrets,
+    /// Signatures; none verifies until there is a function.
+    pub signatures: MemorySignatures,
     /// Logged and exported telemetry.
     pub sink: MemorySink,
 }
@@ -78,6 +82,7 @@ impl MemoryHost {
             fetch: ScriptedFetch::unanswered(clock.clone()),
             upstream: ScriptedUpstream::new(clock.clone(), script),
             secrets: MemorySecrets::new(clock.clone()),
+            signatures: MemorySignatures::default(),
             sink: MemorySink::default(),
             clock,
         }
@@ -94,6 +99,7 @@ impl Host for MemoryHost {
     type Fetch = ScriptedFetch;
     type Upstream = ScriptedUpstream;
     type Secrets = MemorySecrets;
+    type Signatures = MemorySignatures;
     type TelemetrySink = MemorySink;
 
     fn clock(&self) -> &VirtualClock {
@@ -119,6 +125,9 @@ impl Host for MemoryHost {
     }
     fn secrets(&self) -> &MemorySecrets {
         &self.secrets
+    }
+    fn signatures(&self) -> &MemorySignatures {
+        &self.signatures
     }
     fn telemetry_sink(&self) -> &MemorySink {
         &self.sink

@@ -36,6 +36,10 @@ pub(super) async fn after<H: Host>(
         rare(join(recorded, store(&host, pending.to_store))).await.0
     };
     refresh(&isolate, &host).await;
+    let deferred = isolate.take_deferred();
+    if !deferred.is_empty() {
+        rare(join_all(deferred.into_iter().map(|work| work.run(&isolate, &host)))).await;
+    }
     record
 }
 

@@ -15,6 +15,7 @@ mod fetch;
 mod records;
 mod response_cache;
 mod secrets;
+mod signatures;
 mod telemetry_sink;
 mod upstream;
 
@@ -26,6 +27,7 @@ pub use fetch::{Fetch, fetch_over};
 pub use records::{Records, WriteFault};
 pub use response_cache::{ResponseCache, Stored};
 pub use secrets::Secrets;
+pub use signatures::Signatures;
 pub use telemetry_sink::TelemetrySink;
 pub use upstream::{Upstream, UpstreamCall};
 
@@ -69,6 +71,8 @@ pub trait Host: Clone + 'static {
     type Upstream: Upstream<Content = Self::Content>;
     /// See [`Secrets`].
     type Secrets: Secrets;
+    /// See [`Signatures`].
+    type Signatures: Signatures;
     /// See [`TelemetrySink`].
     type TelemetrySink: TelemetrySink;
 
@@ -88,6 +92,8 @@ pub trait Host: Clone + 'static {
     fn upstream(&self) -> &Self::Upstream;
     /// The secrets.
     fn secrets(&self) -> &Self::Secrets;
+    /// The verification of signatures.
+    fn signatures(&self) -> &Self::Signatures;
     /// The telemetry sink.
     fn telemetry_sink(&self) -> &Self::TelemetrySink;
     /// Asks the platform to run the current exchange to its end, even if the client hangs up.

@@ -16,3 +16,4 @@ mod origin;
 mod routing;
 mod secrets;
 mod telemetry;
+mod tokens;

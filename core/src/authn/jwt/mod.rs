@@ -9,4 +9,16 @@ mod settings;
 
 pub use claims::{ClaimError, Identity};
 pub use place::{TokenPlace, TokenPresented};
+use sha2::{Digest, Sha256};
+
+use crate::hex;
+
+/// A public id of a token for records and logs: the beginning of its digest, which reveals nothing about it.
+#[must_use]
+pub fn token_id(token: &str) -> String {
+    format!("jwt-{}", hex::encode(&Sha256::digest(token.as_bytes())[..PUBLIC_ID_BYTES]))
+}
+
+const PUBLIC_ID_BYTES: usize = 8;
+
 pub use settings::{ClaimRule, JwtSettings, KeySource, ScopeRule};

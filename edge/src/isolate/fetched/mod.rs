@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, EXPIRES, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName};
+use tollgate_core::jose::{JwkSet, Members};
 use tollgate_core::fetch::{AddressRule, FetchAnswer, FetchBounds, FetchError, FetchRequest, Freshness, Lifetimes};
 use tollgate_kv_schemas::{FetchedRecord, Id, keys};
 
@@ -30,6 +31,31 @@ pub struct FetchPlan {
     bounds: FetchBounds,
     lifetimes: Lifetimes,
     sharing: Sharing,
+    expects: Expects,
+}
+
+/// What an answer must be; another one is a failure, so that it neither replaces a usable answer nor is shared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Expects {
+    /// Anything.
+    #[default]
+    Anything,
+    /// A set of keys, one of which can be used.
+    Keys,
+    /// The metadata of this issuer, with the URL of its keys (OpenID Connect Discovery 1.0, section 4.3).
+    Metadata(String),
+}
+
+impl Expects {
+    fn is_met(&self, answer: &FetchAnswer) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::Keys => JwkSet::parse(&answer.content).is_ok_and(|set| !set.keys.is_empty()),
+            Self::Metadata(issuer) => Members::parse(&answer.content).is_ok_and(|metadata| {
+                metadata.text("issuer") == Some(issuer.as_str()) && metadata.text("jwks_uri").is_some()
+            }),
+        }
+    }
 }
 
 /// Which isolates may use an answer.
@@ -74,7 +100,14 @@ impl FetchPlan {
     /// not apply to another.
     #[must_use]
     pub fn new(request: FetchRequest, bounds: FetchBounds, lifetimes: Lifetimes, sharing: Sharing) -> Self {
-        Self { id: id_of(&request, &bounds, sharing), request, bounds, lifetimes, sharing }
+        let expects = Expects::Anything;
+        Self { id: id_of(&request, &bounds, sharing), request, bounds, lifetimes, sharing, expects }
+    }
+
+    /// The same plan, with what its answer must be; plans that share an answer expect the same of it.
+    #[must_use]
+    pub fn expecting(self, expects: Expects) -> Self {
+        Self { expects, ..self }
     }
 
     /// What its answer is remembered and shared under.
@@ -108,7 +141,41 @@ pub async fn fetched<H: Host>(isolate: &Isolate, host: &H, plan: &Rc<FetchPlan>)
     plan.fetched(outcome, share)
 }
 
+/// An answer that is younger than `age_ms`: the one in memory, or a new one. `None` if another request fetches it and does
+/// not finish in time.
+///
+/// It does not read what other isolates shared, because what is looked for may be newer. After a failure nothing is
+/// fetched for the same time.
+pub(crate) async fn renewed<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    plan: &Rc<FetchPlan>,
+    age_ms: u64,
+) -> Option<Fetched> {
+    let began = host.clock().instant();
+    let lifetimes = Lifetimes { fresh_ms: age_ms, stale_ms: 0, negative_ms: age_ms };
+    let claim = loop {
+        let now = host.clock().instant();
+        let step = isolate.fetches.borrow().step(plan.id, &lifetimes, now);
+        match step {
+            Step::Use(outcome) => return Some(plan.fetched(outcome, None)),
+            Step::UseAndRefresh(answer) => return Some(plan.fetched(Ok(answer), None)),
+            Step::Fetch => break Claim::take(isolate, plan.id, plan.fetch_ms(), now),
+            Step::Wait if now.millis_since(began) < plan.attempt_ms() => host.clock().sleep(POLL_MS).await,
+            Step::Wait => return None,
+        }
+    };
+    let outcome = fetch(isolate, host, plan, claim).await;
+    let share = plan.shareable(&outcome).map(Work::Share);
+    Some(plan.fetched(outcome, share))
+}
+
 impl AfterReply {
+    /// Whether it is for the same answer.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.plan.id == other.plan.id && std::mem::discriminant(&self.work) == std::mem::discriminant(&other.work)
+    }
+
     /// Does the remaining work; call it after the reply.
     pub async fn run<H: Host>(self, isolate: &Isolate, host: &H) {
         let Self { plan, work } = self;
@@ -155,7 +222,7 @@ async fn shared<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Optio
     let age_us = plan.lifetimes.age_us(record.fetched_at, host.clock().now())?;
     let freshness = plan.lifetimes.of_answer(age_us);
     let answer = Rc::new(record.answer);
-    if freshness == Freshness::Gone {
+    if freshness == Freshness::Gone || !plan.expects.is_met(&answer) {
         return None;
     }
     let now = host.clock().instant();
@@ -187,6 +254,10 @@ async fn fetch<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan, mut claim
             answer.content.clear();
         }
         Rc::new(answer)
+    });
+    let outcome = outcome.and_then(|answer| {
+        let is_usable = !Lifetimes::is_success(&answer) || plan.expects.is_met(&answer);
+        if is_usable { Ok(answer) } else { Err(FetchError::Unusable) }
     });
     let now = host.clock().instant();
     let mut fetches = isolate.fetches.borrow_mut();

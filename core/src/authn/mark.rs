@@ -1,0 +1,36 @@
+//! What an isolate remembers credentials by.
+
+use std::fmt;
+
+use siphasher::sip128::SipHasher24;
+
+/// What a credential is remembered by in memory: a keyed hash (SipHash-2-4 with 128 bits), for a tenth of the work of a digest.
+/// Without the secret nobody can make a credential with the mark of another one, and marks reveal nothing about credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TextMark(u128);
+
+/// The secret of an isolate's [`TextMark`]s. It never leaves the isolate.
+#[derive(Clone, Copy)]
+pub struct MarkSecret([u8; 16]);
+
+impl TextMark {
+    /// The mark of a credential.
+    #[must_use]
+    pub fn of(text: &str, secret: &MarkSecret) -> Self {
+        Self(SipHasher24::new_with_key(&secret.0).hash(text.as_bytes()).as_u128())
+    }
+}
+
+impl MarkSecret {
+    /// A secret of random bytes.
+    #[must_use]
+    pub const fn new(random: [u8; 16]) -> Self {
+        Self(random)
+    }
+}
+
+impl fmt::Debug for MarkSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MarkSecret(..)")
+    }
+}

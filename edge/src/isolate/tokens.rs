@@ -1,0 +1,102 @@
+//! The tokens that were verified in an isolate: bounded, each until it is no longer accepted.
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustc_hash::FxHasher;
+use tollgate_core::authn::{JwtSettings, MarkSecret, Principal, TextMark};
+use tollgate_core::bounds::TOKENS_REMEMBERED_MAX;
+use tollgate_core::jose::JwkSet;
+use tollgate_core::fetch::FetchAnswer;
+use tollgate_core::time::Timestamp;
+use tollgate_kv_schemas::Id;
+
+use crate::ports::{Entropy, Host};
+
+/// What an isolate remembers of tokens and of the keys that verify them.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens {
+    /// The secret of the marks; it is drawn for the first token.
+    secret: Option<MarkSecret>,
+    verified: HashMap<TextMark, Verified, BuildHasherDefault<FxHasher>>,
+    /// The policies that verified them: what one accepts says nothing about another.
+    policies: Vec<Rc<JwtSettings>>,
+    /// The sets of fetched answers, parsed once.
+    sets: HashMap<Id, (Rc<FetchAnswer>, Rc<JwkSet>)>,
+}
+
+#[derive(Debug)]
+struct Verified {
+    policy: Rc<JwtSettings>,
+    principal: Arc<Principal>,
+    until: Timestamp,
+}
+
+impl Tokens {
+    /// What a token is remembered by in this isolate.
+    pub(crate) fn mark<H: Host>(&mut self, host: &H, token: &str) -> TextMark {
+        let secret = *self.secret.get_or_insert_with(|| {
+            let mut random = [0; 16];
+            host.entropy().fill(&mut random);
+            MarkSecret::new(random)
+        });
+        TextMark::of(token, &secret)
+    }
+
+    /// The bearer of a token that the policy has verified, if it is still accepted.
+    pub(crate) fn get(&self, mark: TextMark, policy: &JwtSettings, now: Timestamp) -> Option<Arc<Principal>> {
+        let verified = self.verified.get(&mark)?;
+        (now < verified.until && *verified.policy == *policy).then(|| Arc::clone(&verified.principal))
+    }
+
+    /// Remembers a verified token.
+    pub(crate) fn put(
+        &mut self,
+        mark: TextMark,
+        policy: &JwtSettings,
+        principal: Arc<Principal>,
+        until: Timestamp,
+        now: Timestamp,
+    ) {
+        if self.verified.len() >= TOKENS_REMEMBERED_MAX {
+            self.verified.retain(|_, verified| now < verified.until);
+        }
+        if self.verified.len() >= TOKENS_REMEMBERED_MAX {
+            self.verified.clear();
+        }
+        let policy = self.shared(policy);
+        self.verified.insert(mark, Verified { policy, principal, until });
+    }
+
+    /// The settings as they are shared by the tokens of a policy.
+    fn shared(&mut self, policy: &JwtSettings) -> Rc<JwtSettings> {
+        if let Some(known) = self.policies.iter().find(|known| ***known == *policy) {
+            return Rc::clone(known);
+        }
+        // Those of earlier configurations are used by no token after a while.
+        self.policies.retain(|known| Rc::strong_count(known) > 1);
+        let shared = Rc::new(policy.clone());
+        self.policies.push(Rc::clone(&shared));
+        shared
+    }
+
+    /// The keys of a fetched answer; `None` if it is not a set.
+    pub(crate) fn set(&mut self, id: Id, answer: &Rc<FetchAnswer>) -> Option<Rc<JwkSet>> {
+        if let Some((known, set)) = self.sets.get(&id)
+            && Rc::ptr_eq(known, answer)
+        {
+            return Some(Rc::clone(set));
+        }
+        let set = Rc::new(JwkSet::parse(&answer.content).ok()?);
+        if self.sets.len() >= SETS_MAX {
+            self.sets.clear();
+        }
+        self.sets.insert(id, (Rc::clone(answer), Rc::clone(&set)));
+        Some(set)
+    }
+}
+
+/// Sets of keys in memory; a gateway has some issuers.
+const SETS_MAX: usize = 256;

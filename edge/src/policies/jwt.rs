@@ -1,0 +1,135 @@
+//! The `jwt` policy: the token's signature is verified with a key of its issuer, once for each token and isolate.
+
+mod keys;
+
+use std::sync::Arc;
+
+use http::header::RETRY_AFTER;
+use tollgate_core::authn::{ClaimError, JwtSettings, Principal, TokenPresented, token_id};
+use tollgate_core::event::{Local, Reason};
+use tollgate_core::jose::{JwkSet, SignatureCheck, Token, TokenError};
+use tollgate_core::problem::{Problem, ProblemKind};
+
+use super::Authenticates;
+use crate::isolate::{Freshness, Isolate};
+use crate::pipeline::Received;
+use crate::ports::{Host, Signatures};
+use crate::timeout::within;
+use keys::Keys;
+
+impl Authenticates for JwtSettings {
+    async fn authenticate<H: Host>(
+        &self,
+        isolate: &Isolate,
+        host: &H,
+        received: &Received,
+    ) -> Result<Arc<Principal>, Problem> {
+        let text = presented(self, received)?;
+        let now = isolate.time(host.clock());
+        let mark = (isolate.settings.freshness == Freshness::Cached)
+            .then(|| isolate.tokens.borrow_mut().mark(host, text));
+        if let Some(mark) = mark
+            && let Some(known) = isolate.tokens.borrow().get(mark, self, now)
+        {
+            return Ok(known);
+        }
+        let token = Token::parse(text).map_err(malformed)?;
+        verify(self, isolate, host, &token).await?;
+        let claims = token.claims().map_err(malformed)?;
+        let identity = self.identity(&token, &claims, now).map_err(not_accepted)?;
+        let principal =
+            Arc::new(Principal::new(identity.consumer, token_id(text), identity.plan, identity.scopes));
+        if let Some(mark) = mark {
+            isolate.tokens.borrow_mut().put(mark, self, Arc::clone(&principal), identity.until, now);
+        }
+        Ok(principal)
+    }
+}
+
+fn presented<'r>(settings: &JwtSettings, received: &'r Received) -> Result<&'r str, Problem> {
+    let place = || match &settings.place.scheme {
+        Some(scheme) => format!("the field `{}: {scheme} <token>`", settings.place.field),
+        None => format!("the field `{}`", settings.place.field),
+    };
+    match settings.place.presented(&received.fields, received.query.as_deref()) {
+        TokenPresented::Token(text) => Ok(text),
+        TokenPresented::Nothing => {
+            let detail = format!("Send a token of your identity provider in {}.", place());
+            Err(Problem::new(ProblemKind::CredentialMissing, detail, Reason::TokenMissing))
+        }
+        TokenPresented::Several => {
+            let detail = format!("Send one token, once, in {}.", place());
+            Err(Problem::new(ProblemKind::CredentialMalformed, detail, Reason::TokensSeveral))
+        }
+    }
+}
+
+/// Verifies the signature with the keys of the issuer. If none of them made it, the issuer may have new ones.
+async fn verify<H: Host>(
+    settings: &JwtSettings,
+    isolate: &Isolate,
+    host: &H,
+    token: &Token<'_>,
+) -> Result<(), Problem> {
+    if !settings.accepts(token.algorithm) {
+        let detail = format!("Tokens with the algorithm {} are not accepted here.", token.algorithm);
+        let reason = Reason::AlgorithmNotAccepted { algorithm: token.algorithm };
+        return Err(Problem::new(ProblemKind::CredentialNotAccepted, detail, reason));
+    }
+    let keys = Keys::of(settings, isolate, host).await?;
+    let mut tried = verified_by(&keys.set, host, token).await?;
+    // A new key may have the id of an old one.
+    if tried != Some(true)
+        && let Some(newer) = keys.renewed(isolate, host).await
+    {
+        tried = verified_by(&newer, host, token).await?.or(tried);
+    }
+    match tried {
+        Some(true) => Ok(()),
+        Some(false) => {
+            let detail = "The token's signature is wrong. Request a new one from your identity provider.";
+            Err(Problem::new(ProblemKind::CredentialUnknown, detail, Reason::SignatureWrong))
+        }
+        None => {
+            let detail = "The token is signed with a key that its issuer does not publish. Request a new one.";
+            Err(Problem::new(ProblemKind::CredentialUnknown, detail, Reason::TokenKeyUnknown))
+        }
+    }
+}
+
+/// Whether one of the keys that may have signed the token did; `None` if there is no such key.
+async fn verified_by<H: Host>(set: &JwkSet, host: &H, token: &Token<'_>) -> Result<Option<bool>, Problem> {
+    let mut tried = None;
+    for key in set.candidates(token.algorithm, token.key_id.as_deref()) {
+        let (algorithm, message) = (token.algorithm, token.signed.as_bytes());
+        let check = SignatureCheck { algorithm, key, message, signature: &token.signature };
+        let verified = within(host, "the verification of signatures", host.signatures().verifies(&check)).await;
+        if verified.map_err(|away| unavailable(away.0))? {
+            return Ok(Some(true));
+        }
+        tried = Some(false);
+    }
+    Ok(tried)
+}
+
+fn malformed(error: TokenError) -> Problem {
+    let detail = format!("This is not a token that the gateway accepts: {error}.");
+    Problem::new(ProblemKind::CredentialMalformed, detail, Reason::TokenMalformed { error })
+}
+
+fn not_accepted(error: ClaimError) -> Problem {
+    let kind = match error {
+        ClaimError::Expired | ClaimError::TooOld => ProblemKind::CredentialExpired,
+        ClaimError::NotYet => ProblemKind::CredentialNotYetValid,
+        _ => ProblemKind::CredentialNotAccepted,
+    };
+    let detail = format!("The token is not accepted: {error}.");
+    Problem::new(kind, detail, Reason::TokenNotAccepted { error })
+}
+
+/// A caller that cannot be authenticated is never admitted.
+fn unavailable(text: String) -> Problem {
+    let detail = "The gateway cannot verify tokens right now. Try again shortly.";
+    let reason = Reason::TokenKeysUnavailable { text: Local(text.into()) };
+    Problem::new(ProblemKind::StoreUnavailable, detail, reason).with(RETRY_AFTER, "1")
+}

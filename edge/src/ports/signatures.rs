@@ -1,0 +1,17 @@
+use tollgate_core::jose::SignatureCheck;
+
+use super::Unavailable;
+
+/// Verification of the signatures of tokens.
+///
+/// Algorithm and type of key belong together; the caller has checked it. `true` means that the key's owner signed exactly
+/// this message: a wrong `true` admits a forged token. A key that is no point of its curve, and a signature of another
+/// length than the algorithm's, verify nothing. Which signature is wrong, and why, is not told.
+///
+/// A platform that verifies signatures itself uses its own; others use `tollgate-signatures`. The time that it takes must
+/// not depend on a shared secret.
+#[expect(async_fn_in_trait, reason = "ports carry no Send bound: an isolate stays on its thread")]
+pub trait Signatures {
+    /// Whether the signature is that of the key for the message.
+    async fn verifies(&self, check: &SignatureCheck<'_>) -> Result<bool, Unavailable>;
+}

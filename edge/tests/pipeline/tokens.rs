@@ -1,0 +1,320 @@
+//! Signed tokens: their keys, what is remembered, and what an identity provider can do to the gateway.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use ed25519_dalek::{Signer, SigningKey};
+use http::{Request, Response};
+use tollgate_core::authn::{JwtSettings, KeySource, TokenPlace};
+use tollgate_core::forward::UpstreamError;
+use tollgate_core::jose::{Algorithm, KeyType};
+use tollgate_core::kinds::{Named, Place, Policy};
+use tollgate_core::route::HostPattern;
+use tollgate_core::secret::SecretText;
+use tollgate_core::settings::{RouteSettings, SiteSettings};
+use tollgate_edge::memory::{Content, MemorySignatures, ScriptedFetch};
+use tollgate_edge::ports::{Clock, Content as _};
+
+use crate::bench::{Answer, Bench, NOW, ok, on_any_host, request, route, site};
+
+const ISSUER: &str = "https://id.example.com";
+const KEYS_URL: &str = "https://id.example.com/keys";
+
+fn settings(keys: KeySource) -> JwtSettings {
+    JwtSettings {
+        issuers: vec![ISSUER.into()],
+        audiences: vec!["pets".into()],
+        keys,
+        algorithms: [Algorithm::EdDsa].into_iter().collect(),
+        place: TokenPlace { field: "authorization".into(), scheme: Some("Bearer".into()), query: None },
+        kind: None,
+        leeway_s: 0,
+        age_max_s: None,
+        required: vec![],
+        claims: vec![],
+        consumer: "sub".into(),
+        consumer_prefix: "staff:".into(),
+        plan: None,
+        scope_claim: "scope".into(),
+        scopes: vec![],
+    }
+}
+
+fn at_url() -> KeySource {
+    KeySource::Set(KEYS_URL.into(), false)
+}
+
+/// A key of the issuer, by its number.
+fn key(number: u8) -> SigningKey {
+    SigningKey::from_bytes(&[number; 32])
+}
+
+fn jwk(id: &str, key: &SigningKey) -> String {
+    let x = Base64UrlUnpadded::encode_string(key.verifying_key().as_bytes());
+    format!(r#"{{"kty":"OKP","crv":"Ed25519","use":"sig","kid":"{id}","x":"{x}"}}"#)
+}
+
+fn set(keys: &[(&str, &SigningKey)]) -> String {
+    let keys: Vec<String> = keys.iter().map(|(id, key)| jwk(id, key)).collect();
+    format!(r#"{{"keys":[{}]}}"#, keys.join(","))
+}
+
+fn token(id: &str, key: &SigningKey, claims: &str) -> String {
+    let part = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
+    let signed = format!("{}.{}", part(&format!(r#"{{"alg":"EdDSA","kid":"{id}"}}"#)), part(claims));
+    let signature = Base64UrlUnpadded::encode_string(&key.sign(signed.as_bytes()).to_bytes());
+    format!("{signed}.{signature}")
+}
+
+fn claims(subject: &str) -> String {
+    let exp = NOW.as_secs() + 3_600;
+    format!(r#"{{"iss":"{ISSUER}","aud":"pets","sub":"{subject}","exp":{exp},"scope":"read"}}"#)
+}
+
+/// A gateway with two `jwt` policies, whose issuer answers by a script; and how often it was asked, and signatures were
+/// verified.
+struct World {
+    bench: Bench,
+    asked: Rc<Cell<u32>>,
+    verified: Rc<Cell<u32>>,
+    /// What the issuer answers.
+    answer: Rc<RefCell<Result<String, UpstreamError>>>,
+}
+
+impl World {
+    fn new(first: JwtSettings) -> Self {
+        let mut bench = Bench::new(vec![], ok(&[], "pets"));
+        let verified = Rc::new(Cell::new(0));
+        let count = Rc::clone(&verified);
+        bench.host.signatures = MemorySignatures::new(move |check| {
+            count.set(count.get() + 1);
+            tollgate_signatures::verifies(check)
+        });
+        let (asked, answer) = (Rc::new(Cell::new(0)), Rc::new(RefCell::new(Ok(set(&[("a", &key(1))])))));
+        let (count, said) = (Rc::clone(&asked), Rc::clone(&answer));
+        bench.host.fetch = ScriptedFetch::new(bench.host.clock.clone(), move |_: &Request<Content>| {
+            count.set(count.get() + 1);
+            (0, said.borrow().clone().map(|text| Response::new(Content::from_bytes(text.into()))))
+        });
+        let world = Self { bench, asked, verified, answer };
+        world.publish(first);
+        world
+    }
+
+    fn publish(&self, first: JwtSettings) {
+        let stricter = JwtSettings { audiences: vec!["owners".into()], ..first.clone() };
+        let at = |path: &str, place| RouteSettings { authn: vec![vec![Place::new(place)]], ..route(path, &["GET"]) };
+        let open = route("/open", &["GET"]);
+        let settings = SiteSettings {
+            policies: [("staff", first), ("others", stricter)]
+                .into_iter()
+                .map(|(name, policy)| Named { name: name.into(), policy: Policy::from(policy) })
+                .collect(),
+            ..site(vec![at("/pets", 0), at("/owners", 1), open])
+        };
+        self.bench.publish(&on_any_host(settings) as &std::collections::BTreeMap<HostPattern, SiteSettings>);
+    }
+
+    fn answers(&self, text: impl Into<String>) {
+        *self.answer.borrow_mut() = Ok(text.into());
+    }
+
+    fn get(&self, path: &str, token: &str) -> Answer {
+        self.bench.get(path, &[("authorization", &format!("Bearer {token}"))])
+    }
+
+    #[track_caller]
+    fn check(&self, token: &str, status: u16, problem: &str, code: &str) {
+        let answer = self.get("/pets", token);
+        let found = answer.record.refusal().map_or("", |refusal| refusal.reason.code()).to_owned();
+        assert_eq!((answer.status, answer.problem().as_str(), found.as_str()), (status, problem, code));
+        assert!(token.is_empty() || !String::from_utf8_lossy(&answer.content).contains(token));
+    }
+}
+
+#[test]
+fn a_token_names_its_caller_and_is_verified_once() {
+    let world = World::new(settings(at_url()));
+    let text = token("a", &key(1), &claims("ada"));
+    for _ in 0..3 {
+        let answer = world.get("/pets", &text);
+        assert_eq!(answer.status, 200);
+        let principal = answer.record.principal().unwrap();
+        assert_eq!((principal.consumer.as_str(), principal.scopes.as_slice()), ("staff:ada", ["read".to_owned()].as_slice()));
+        assert!(principal.credential.starts_with("jwt-") && principal.credential.len() == 20);
+        let received = world.bench.host.upstream.take_received().remove(0);
+        assert!(!received.headers().contains_key("authorization"), "a credential is not forwarded");
+    }
+    assert_eq!((world.verified.get(), world.asked.get()), (1, 1));
+    let log = world.bench.host.sink.lines().join("\n");
+    assert!(log.contains("staff:ada") && !log.contains(&text) && !log.contains(text.rsplit('.').next().unwrap()), "{log}");
+    assert_eq!(world.bench.get("/open", &[("authorization", &format!("Bearer {text}"))]).status, 200);
+    let received = world.bench.host.upstream.take_received().remove(0);
+    assert!(!received.headers().contains_key("authorization"), "nor is it on a public route");
+}
+
+#[test]
+fn what_one_policy_has_verified_says_nothing_about_another() {
+    let world = World::new(settings(at_url()));
+    let text = token("a", &key(1), &claims("ada"));
+    assert_eq!(world.get("/pets", &text).status, 200);
+    let refused = world.get("/owners", &text);
+    assert_eq!((refused.status, refused.problem().as_str()), (401, "credential-not-accepted"));
+    world.publish(JwtSettings { audiences: vec!["cats".into()], ..settings(at_url()) });
+    world.bench.host.clock.drive(world.bench.isolate.refresh(&world.bench.host)).unwrap();
+    assert_eq!(world.get("/pets", &text).status, 401, "nor about the same policy as it is configured now");
+}
+
+#[test]
+fn a_remembered_token_ends_when_it_expires() {
+    let world = World::new(settings(at_url()));
+    let text = token("a", &key(1), &claims("ada"));
+    assert_eq!(world.get("/pets", &text).status, 200);
+    world.bench.host.clock.advance(3_599_000);
+    assert_eq!(world.get("/pets", &text).status, 200);
+    world.bench.host.clock.advance(1_000);
+    world.check(&text, 401, "credential-expired", "token-not-accepted");
+}
+
+#[test]
+fn a_token_that_is_missing_broken_or_foreign_is_refused_with_a_challenge() {
+    let world = World::new(settings(at_url()));
+    let missing = world.bench.get("/pets", &[]);
+    assert_eq!((missing.status, missing.problem().as_str()), (401, "credential-missing"));
+    assert_eq!(missing.field("www-authenticate"), "Bearer realm=\"acme\"");
+    assert!(String::from_utf8_lossy(&missing.content).contains("authorization: Bearer <token>"));
+    world.check("hello", 401, "credential-malformed", "token-malformed");
+    let good = token("a", &key(1), &claims("ada"));
+    let two = request("GET", "/pets", &[("authorization", "Bearer x"), ("authorization", "Bearer y")], "");
+    assert_eq!(world.bench.send(two).problem(), "credential-malformed");
+    world.check(&token("a", &key(2), &claims("ada")), 401, "credential-unknown", "signature-wrong");
+    let (head, signature) = good.rsplit_once('.').unwrap();
+    world.check(&format!("{head}."), 401, "credential-unknown", "signature-wrong");
+    let none = format!("{}.{}.", Base64UrlUnpadded::encode_string(br#"{"alg":"none"}"#), head.split('.').nth(1).unwrap());
+    world.check(&none, 401, "credential-malformed", "token-malformed");
+    let hmac = Base64UrlUnpadded::encode_string(br#"{"alg":"HS256","kid":"a"}"#);
+    world.check(&format!("{hmac}.{}.{signature}", head.split('.').nth(1).unwrap()), 401, "credential-not-accepted", "algorithm-not-accepted");
+    let other = claims("ada").replace(ISSUER, "https://evil.example");
+    world.check(&token("a", &key(1), &other), 401, "credential-not-accepted", "token-not-accepted");
+    world.check(&token("a", &key(1), "[]"), 401, "credential-malformed", "token-malformed");
+    assert_eq!(world.bench.host.upstream.take_received().len(), 0);
+}
+
+#[test]
+fn a_rotation_is_followed_and_invented_keys_cause_one_fetch_in_five_seconds() {
+    let world = World::new(settings(at_url()));
+    assert_eq!(world.get("/pets", &token("a", &key(1), &claims("ada"))).status, 200);
+    for invented in 0..20 {
+        let text = token(&format!("invented-{invented}"), &key(9), &claims("eve"));
+        world.check(&text, 401, "credential-unknown", "token-key-unknown");
+    }
+    assert_eq!(world.asked.get(), 1, "the keys are younger than five seconds");
+    world.answers(set(&[("a", &key(1)), ("b", &key(2))]));
+    world.bench.host.clock.advance(5_000);
+    assert_eq!(world.get("/pets", &token("b", &key(2), &claims("bob"))).status, 200, "published five seconds ago");
+    assert_eq!(world.asked.get(), 2);
+    for step in 1..=10 {
+        world.bench.host.clock.advance(1_000);
+        world.check(&token("c", &key(3), &claims("eve")), 401, "credential-unknown", "token-key-unknown");
+        assert_eq!(world.asked.get(), 2 + step / 5, "second {step}");
+    }
+    world.answers(set(&[("a", &key(4))]));
+    world.bench.host.clock.advance(5_000);
+    assert_eq!(world.get("/pets", &token("a", &key(4), &claims("ada"))).status, 200, "a new key with an old id");
+}
+
+#[test]
+fn keys_outlive_their_issuer_and_a_cold_isolate_gets_them_from_the_others() {
+    let world = World::new(settings(at_url()));
+    assert_eq!(world.get("/pets", &token("a", &key(1), &claims("ada"))).status, 200);
+    *world.answer.borrow_mut() = Err(UpstreamError::ConnectionRefused);
+    world.bench.host.clock.advance(400_000);
+    assert_eq!(world.get("/pets", &token("a", &key(1), &claims("bob"))).status, 200, "stale keys are used");
+    let cold = World { bench: Bench { isolate: world.bench.another_isolate(), host: world.bench.host.clone() }, ..world };
+    assert_eq!(cold.get("/pets", &token("a", &key(1), &claims("cid"))).status, 200);
+    assert_eq!(cold.asked.get(), 3, "the stale keys were asked for after each reply");
+}
+
+#[test]
+fn an_issuer_that_answers_badly_costs_its_tokens_and_nothing_else() {
+    let page = "<html>".to_owned();
+    let large = format!(r#"{{"keys":[],"more":"{}"}}"#, "x".repeat(300_000));
+    for answer in [Ok(page), Ok(large), Ok("[]".to_owned()), Ok(String::new()), Err(UpstreamError::ConnectionRefused)] {
+        let world = World::new(settings(at_url()));
+        *world.answer.borrow_mut() = answer;
+        let refused = world.get("/pets", &token("a", &key(1), &claims("ada")));
+        assert_eq!((refused.status, refused.problem().as_str()), (503, "store-unavailable"));
+        assert_eq!(refused.field("retry-after"), "1");
+        let why = refused.record.refusal().unwrap().reason.to_string();
+        assert!(why.starts_with("the keys of the issuer: "), "{why}");
+        assert_eq!(world.bench.get("/open", &[]).status, 200);
+        world.answers(set(&[("a", &key(1))]));
+        world.bench.host.clock.advance(400_000);
+        assert_eq!(world.get("/pets", &token("a", &key(1), &claims("ada"))).status, 200, "it has recovered");
+    }
+    let world = World::new(settings(at_url()));
+    world.answers(format!(r#"{{"keys":[{{"kty":"XX"}},7,{}]}}"#, jwk("a", &key(1))));
+    assert_eq!(world.get("/pets", &token("a", &key(1), &claims("ada"))).status, 200, "the good key works");
+}
+
+#[test]
+fn a_platform_that_cannot_verify_admits_nobody() {
+    let world = World::new(settings(at_url()));
+    world.bench.host.signatures.fault.set(true);
+    world.check(&token("a", &key(1), &claims("ada")), 503, "store-unavailable", "token-keys-away");
+}
+
+#[test]
+fn the_keys_of_an_issuer_are_found_by_its_metadata() {
+    let world = World::new(settings(KeySource::Discovery(false)));
+    let urls: Rc<RefCell<Vec<String>>> = Rc::default();
+    let issuer = Rc::new(RefCell::new(ISSUER.to_owned()));
+    let (seen, named) = (Rc::clone(&urls), Rc::clone(&issuer));
+    let mut host = world.bench.host.clone();
+    host.fetch = ScriptedFetch::new(host.clock.clone(), move |request: &Request<Content>| {
+        seen.borrow_mut().push(request.uri().to_string());
+        let metadata = format!(r#"{{"issuer":"{}","jwks_uri":"https://keys.example.com/all"}}"#, named.borrow());
+        let text = if request.uri().path() == "/all" { set(&[("a", &key(1))]) } else { metadata };
+        (0, Ok(Response::new(Content::from_bytes(text.into()))))
+    });
+    let world = World { bench: Bench { isolate: world.bench.another_isolate(), host }, ..world };
+    *issuer.borrow_mut() = "https://other.example".to_owned();
+    world.check(&token("a", &key(1), &claims("ada")), 503, "store-unavailable", "token-keys-away");
+    *issuer.borrow_mut() = ISSUER.to_owned();
+    world.bench.host.clock.advance(24 * 3_600_000);
+    let exp = world.bench.host.clock.now().as_secs() + 60;
+    let text = claims("ada").replace(&(NOW.as_secs() + 3_600).to_string(), &exp.to_string());
+    assert_eq!(world.get("/pets", &token("a", &key(1), &text)).status, 200);
+    let seen = urls.borrow().clone();
+    assert_eq!(seen.first().map(String::as_str), Some("https://id.example.com/.well-known/openid-configuration"));
+    assert_eq!(seen.last().map(String::as_str), Some("https://keys.example.com/all"));
+}
+
+#[test]
+fn keys_are_fetched_over_tls_from_public_addresses_only() {
+    for url in ["http://id.example.com/keys", "https://10.0.0.7/keys", "https://localhost/keys", "https://metadata.internal/"] {
+        let world = World::new(settings(KeySource::Set(url.into(), false)));
+        world.check(&token("a", &key(1), &claims("ada")), 503, "store-unavailable", "token-keys-away");
+        assert_eq!(world.asked.get(), 0, "{url}");
+        let allowed = World::new(settings(KeySource::Set(url.into(), true)));
+        assert_eq!(allowed.get("/pets", &token("a", &key(1), &claims("ada"))).status, 200, "{url}");
+    }
+}
+
+#[test]
+fn keys_in_the_configuration_and_shared_secrets_need_no_issuer() {
+    let world = World::new(settings(KeySource::Static(set(&[("a", &key(1))]))));
+    assert_eq!(world.get("/pets", &token("a", &key(1), &claims("ada"))).status, 200);
+    world.check(&token("b", &key(2), &claims("ada")), 401, "credential-unknown", "token-key-unknown");
+    assert_eq!(world.asked.get(), 0);
+    let secret = KeySource::Secret(SecretText::parse("${secret.SHARED}").unwrap());
+    let shared = JwtSettings { algorithms: [Algorithm::Hs256].into_iter().collect(), ..settings(secret) };
+    let world = World::new(shared);
+    let text = "eyJhbGciOiJIUzI1NiJ9.e30.AAAA";
+    world.check(text, 503, "secret-missing", "secret-missing");
+    world.bench.host.secrets.put("SHARED", "0123456789abcdef0123456789abcdef");
+    world.bench.host.clock.advance(60_000);
+    world.check(text, 401, "credential-unknown", "signature-wrong");
+    assert_eq!(Algorithm::Hs256.key_type(), KeyType::Octets);
+}

@@ -179,7 +179,8 @@ fn upstreams_and_policies_are_compiled_with_defaults() {
     assert_eq!(pets.fields[0].1.secret_names().collect::<Vec<_>>(), ["PETS"]);
     let LimitPolicy::RateLimit(slow) = &site.policies.limit.iter().find(|limit| limit.name == "slow").unwrap().policy;
     assert_eq!((slow.rate.get(), slow.period_ms.get(), slow.burst.get()), (1, 1_000, 1));
-    let AuthnPolicy::ApiKey(staff) = &site.policies.authn.iter().find(|keys| keys.name == "staff").unwrap().policy;
+    let staff = &site.policies.authn.iter().find(|keys| keys.name == "staff").unwrap().policy;
+    let AuthnPolicy::ApiKey(staff) = staff else { panic!("{staff:?}") };
     assert_eq!((staff.field.as_str(), &staff.scheme, &staff.query), ("x-api-key", &None, &None));
     assert!(manifest.gateway.telemetry.log && manifest.gateway.proxies.is_none());
     let internal: Vec<String> = manifest.gateway.internal_hosts.iter().map(ToString::to_string).collect();

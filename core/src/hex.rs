@@ -41,7 +41,8 @@ const PAIRS: [[u8; 2]; 256] = {
 };
 
 /// Reads exactly as many bytes of lower-case hexadecimal as there is room for; false if the text is something else.
-pub(crate) fn read(text: &[u8], out: &mut [u8]) -> bool {
+#[must_use]
+pub fn read(text: &[u8], out: &mut [u8]) -> bool {
     let (pairs, []) = text.as_chunks::<2>() else { return false };
     if pairs.len() != out.len() {
         return false;

@@ -8,8 +8,8 @@ use tollgate_core::secret::Secret;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::Timestamp;
 use tollgate_edge::memory::{
-    Content, Copy, MemoryCache, MemoryCounters, MemoryHost, MemoryRecords, MemorySecrets, MemorySink, ScriptedFetch,
-    ScriptedUpstream, SeededEntropy, VirtualClock,
+    Content, Copy, MemoryCache, MemoryCounters, MemoryHost, MemoryRecords, MemorySecrets, MemorySignatures, MemorySink,
+    ScriptedFetch, ScriptedUpstream, SeededEntropy, VirtualClock,
 };
 use tollgate_edge::ports::{
     Clock, CounterFault, Counters, Host, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable,
@@ -194,6 +194,7 @@ impl Host for ShakyHost {
     type Fetch = ScriptedFetch;
     type Upstream = ScriptedUpstream;
     type Secrets = Shaky<MemorySecrets>;
+    type Signatures = MemorySignatures;
     type TelemetrySink = Shaky<MemorySink>;
 
     fn clock(&self) -> &VirtualClock {
@@ -219,6 +220,9 @@ impl Host for ShakyHost {
     }
     fn secrets(&self) -> &Shaky<MemorySecrets> {
         &self.secrets
+    }
+    fn signatures(&self) -> &MemorySignatures {
+        &self.inner.signatures
     }
     fn telemetry_sink(&self) -> &Shaky<MemorySink> {
         &self.sink

@@ -19,8 +19,9 @@ struct Layer {
 }
 
 /// Every package that is shipped. Tests, benchmarks and tasks may use anything and have no row.
-const LAYERS: [Layer; 10] = [
+const LAYERS: [Layer; 11] = [
     Layer { package: "tollgate-core", may_use: &[], platforms: &[] },
+    Layer { package: "tollgate-signatures", may_use: &["tollgate-core"], platforms: &[] },
     Layer { package: "tollgate-kv-schemas", may_use: &["tollgate-core"], platforms: &[] },
     Layer { package: "tollgate-edge", may_use: &["tollgate-core", "tollgate-kv-schemas"], platforms: &[] },
     Layer { package: "tollgate-config", may_use: &["tollgate-core", "tollgate-kv-schemas"], platforms: &[] },
@@ -31,7 +32,7 @@ const LAYERS: [Layer; 10] = [
     },
     Layer {
         package: "tollgate-native",
-        may_use: &["tollgate-core", "tollgate-kv-schemas", "tollgate-edge"],
+        may_use: &["tollgate-core", "tollgate-signatures", "tollgate-kv-schemas", "tollgate-edge"],
         platforms: &["native"],
     },
     Layer {
@@ -42,7 +43,7 @@ const LAYERS: [Layer; 10] = [
     Layer { package: "tollgate-counter", may_use: &["tollgate-core"], platforms: &["cloudflare"] },
     Layer {
         package: "tollgate-spin",
-        may_use: &["tollgate-core", "tollgate-kv-schemas", "tollgate-edge"],
+        may_use: &["tollgate-core", "tollgate-signatures", "tollgate-kv-schemas", "tollgate-edge"],
         platforms: &["spin"],
     },
     Layer {
@@ -54,6 +55,7 @@ const LAYERS: [Layer; 10] = [
             "tollgate-config",
             "tollgate-analysis",
             "tollgate-native",
+            "tollgate-signatures",
         ],
         platforms: &["native"],
     },

@@ -328,6 +328,50 @@ export async function fetchOwn(head, content, timeoutMs, max) {
   return [answered];
 }
 
+// Signatures
+
+// The bytes are copied at once: they are those of the gateway's memory, which may move. A key that the platform refuses
+// verifies nothing.
+export async function verify(algorithm, jwk, message, signature) {
+  const [of, how] = ALGORITHMS[algorithm];
+  const copies = [signature.slice(), message.slice()];
+  let key;
+  try {
+    key = await imported(algorithm, jwk, of);
+  } catch (error) {
+    if (error.name === "DataError") return false;
+    throw error;
+  }
+  return crypto.subtle.verify(how, key, ...copies);
+}
+
+// To import a key takes longer than to verify with it.
+function imported(algorithm, jwk, of) {
+  const name = `${algorithm} ${jwk}`;
+  if (!keys.has(name)) {
+    if (keys.size >= KEYS_MAX) keys.clear();
+    keys.set(name, crypto.subtle.importKey("jwk", JSON.parse(jwk), of, false, ["verify"]));
+  }
+  return keys.get(name);
+}
+
+const keys = new Map();
+const KEYS_MAX = 256;
+
+// For each algorithm, how its keys are imported, and how signatures are verified.
+const both = (parameters) => [parameters, parameters];
+const hmac = (bits) => both({ name: "HMAC", hash: `SHA-${bits}` });
+const rsa = (bits) => both({ name: "RSASSA-PKCS1-v1_5", hash: `SHA-${bits}` });
+const pss = (bits) => [{ name: "RSA-PSS", hash: `SHA-${bits}` }, { name: "RSA-PSS", saltLength: bits / 8 }];
+const ecdsa = (bits) => [{ name: "ECDSA", namedCurve: `P-${bits}` }, { name: "ECDSA", hash: `SHA-${bits}` }];
+
+const ALGORITHMS = {
+  HS256: hmac(256), HS384: hmac(384), HS512: hmac(512),
+  RS256: rsa(256), RS384: rsa(384), RS512: rsa(512),
+  PS256: pss(256), PS384: pss(384), PS512: pss(512),
+  ES256: ecdsa(256), ES384: ecdsa(384), EdDSA: both({ name: "Ed25519" }),
+};
+
 // Clock, entropy, telemetry
 
 // Calls the gateway after a time, unless the timer is ended before; returns the timer's number, which no other timer of the

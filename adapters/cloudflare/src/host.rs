@@ -11,8 +11,8 @@ use worker::Env;
 use crate::content::WorkerContent;
 use crate::lifetime::Lifetime;
 use crate::ports::{
-    CacheApi, FetchUpstream, KvRecords, ObjectCounters, WorkerClock, WorkerEntropy, WorkerFetch, WorkerSecrets,
-    WorkerTelemetry,
+    CacheApi, FetchUpstream, KvRecords, ObjectCounters, WebCrypto, WorkerClock, WorkerEntropy, WorkerFetch,
+    WorkerSecrets, WorkerTelemetry,
 };
 
 /// The ports for one request, with the bindings in its `env`.
@@ -78,6 +78,7 @@ impl Host for CloudflareHost {
     type Fetch = WorkerFetch;
     type Upstream = FetchUpstream;
     type Secrets = WorkerSecrets;
+    type Signatures = WebCrypto;
     type TelemetrySink = WorkerTelemetry;
 
     fn clock(&self) -> &WorkerClock {
@@ -110,6 +111,10 @@ impl Host for CloudflareHost {
 
     fn secrets(&self) -> &WorkerSecrets {
         &self.0.secrets
+    }
+
+    fn signatures(&self) -> &WebCrypto {
+        &WebCrypto
     }
 
     fn telemetry_sink(&self) -> &WorkerTelemetry {

@@ -28,6 +28,9 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = fetchOwn)]
     pub(crate) fn fetch_own(head: &str, content: Vec<u8>, timeout_ms: f64, max_bytes: f64) -> Result<Promise, JsValue>;
 
+    #[wasm_bindgen(catch)]
+    pub(crate) fn verify(algorithm: &str, jwk: &str, message: &[u8], signature: &[u8]) -> Result<Promise, JsValue>;
+
     #[wasm_bindgen(catch, js_name = updateCell)]
     pub(crate) fn update_cell(env: &Env, name: &str, request: &[u8]) -> Result<Promise, JsValue>;
 

@@ -12,6 +12,7 @@ use crate::counters::NativeCounters;
 use crate::fetch::NativeFetch;
 use crate::response_cache::NativeResponseCache;
 use crate::secrets::SecretSource;
+use crate::signatures::NativeSignatures;
 use crate::store::NativeRecords;
 use crate::telemetry::NativeTelemetrySink;
 use crate::upstream::NativeUpstream;
@@ -52,6 +53,7 @@ impl Host for NativeHost {
     type Fetch = NativeFetch;
     type Upstream = NativeUpstream;
     type Secrets = SecretSource;
+    type Signatures = NativeSignatures;
     type TelemetrySink = NativeTelemetrySink;
 
     fn clock(&self) -> &SystemClock {
@@ -84,6 +86,10 @@ impl Host for NativeHost {
 
     fn secrets(&self) -> &SecretSource {
         &self.ports.secrets
+    }
+
+    fn signatures(&self) -> &NativeSignatures {
+        &NativeSignatures
     }
 
     fn telemetry_sink(&self) -> &NativeTelemetrySink {

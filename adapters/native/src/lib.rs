@@ -36,6 +36,7 @@ mod response_cache;
 mod secrets;
 mod server;
 mod settings;
+mod signatures;
 mod stderr;
 mod store;
 mod telemetry;

@@ -9,12 +9,13 @@ use spin_sdk::variables;
 use spin_sdk::wasip3::random::random::get_random_bytes;
 use tollgate_core::fetch::{FetchAnswer, FetchBounds, FetchError, FetchRequest};
 use tollgate_core::forward::Outbound;
+use tollgate_core::jose::SignatureCheck;
 use tollgate_core::operator::{MetricsScope, MetricsSnapshot};
 use tollgate_core::secret::Secret;
 use tollgate_core::telemetry::{ExchangeRecord, Metrics};
 use tollgate_edge::NearCache;
 use tollgate_edge::ports::{
-    Content, Entropy, Fetch, Host, Secrets, TelemetrySink, Unavailable, Upstream, UpstreamCall, fetch_over,
+    Content, Entropy, Fetch, Host, Secrets, Signatures, TelemetrySink, Unavailable, Upstream, UpstreamCall, fetch_over,
 };
 use wasip2::cli::stdout::{OutputStream, get_stdout};
 
@@ -76,6 +77,7 @@ impl Host for SpinHost {
     type Fetch = SpinFetch;
     type Upstream = SpinUpstream;
     type Secrets = SpinSecrets;
+    type Signatures = SpinSignatures;
     type TelemetrySink = SpinTelemetrySink;
 
     fn clock(&self) -> &SpinClock {
@@ -102,6 +104,9 @@ impl Host for SpinHost {
     fn secrets(&self) -> &SpinSecrets {
         &self.0.secrets
     }
+    fn signatures(&self) -> &SpinSignatures {
+        &SpinSignatures
+    }
     fn telemetry_sink(&self) -> &SpinTelemetrySink {
         &self.0.sink
     }
@@ -113,6 +118,15 @@ pub struct SpinEntropy(RefCell<Vec<u8>>);
 
 /// The ids of 20 requests; most instances serve more.
 const BLOCK_BYTES: u64 = 1024;
+
+/// Signatures, in software: the host offers none.
+pub struct SpinSignatures;
+
+impl Signatures for SpinSignatures {
+    async fn verifies(&self, check: &SignatureCheck<'_>) -> Result<bool, Unavailable> {
+        Ok(tollgate_signatures::verifies(check))
+    }
+}
 
 impl Entropy for SpinEntropy {
     fn fill(&self, mut buffer: &mut [u8]) {

@@ -10,7 +10,7 @@ use tollgate_config::{Compiled, CompiledRoute};
 use tollgate_core::kinds::CredentialPlace;
 use tollgate_core::route::HostPattern;
 use tollgate_core::telemetry::ExchangeRecord;
-use tollgate_edge::memory::{Content, MemoryHost, MemoryRecords, VirtualClock};
+use tollgate_edge::memory::{Content, MemoryHost, MemoryRecords, MemorySignatures, VirtualClock};
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
 use tollgate_kv_schemas::{encode, keys};
 
@@ -143,6 +143,7 @@ fn bench(
     let mut host = MemoryHost::new(VirtualClock::at(file.clock), SEED, move |request: &Request<Content>| {
         answering.answer(request)
     });
+    host.signatures = MemorySignatures::new(tollgate_signatures::verifies);
     host.records = MemoryRecords::new(host.clock.clone()).over(Rc::clone(records));
     let fields = compiled.whole().upstreams.iter().flat_map(|upstream| &upstream.fields);
     for name in fields.flat_map(|(_, text)| text.secret_names()) {

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{habits, mistyped, text};
+use super::{habits, mapping, mistyped, text};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
-use crate::source::{Node, Value};
+use crate::source::{Entry, Node, Value};
 
 /// A list, each item decoded with `decode`.
 pub(crate) fn list<T>(
@@ -39,6 +39,28 @@ pub(crate) fn texts(node: &Node, max: usize, report: &mut Report) -> Option<Vec<
         }
     }
     Some(kept)
+}
+
+/// One string, or a list of at most `max` unique strings that is not empty.
+pub(crate) fn text_or_texts(node: &Node, max: usize, report: &mut Report) -> Option<Vec<Spanned<String>>> {
+    match &node.value {
+        Value::List(_) => some_texts(node, max, report),
+        _ => text(node, report).map(|text| vec![text]),
+    }
+}
+
+/// Strings, or lists of strings, by name.
+pub(crate) fn texts_by_name(
+    node: &Node,
+    max: usize,
+    report: &mut Report,
+) -> Option<Vec<(Spanned<String>, Vec<Spanned<String>>)>> {
+    let entries = mapping(node, report)?;
+    check_length(node, entries.len(), max, report).then_some(())?;
+    let read =
+        |entry: &Entry, report: &mut Report| Some((entry.key.clone(), text_or_texts(&entry.value, max, report)?));
+    let all: Vec<_> = entries.iter().filter_map(|entry| read(entry, report)).collect();
+    (all.len() == entries.len()).then_some(all)
 }
 
 /// Reports a list that is too long; returns whether it is short enough.

@@ -10,7 +10,7 @@ mod rules;
 mod shapes;
 mod unknown;
 
-pub(crate) use lists::{check_length, list, report_repeated, some_texts, texts};
+pub(crate) use lists::{check_length, list, report_repeated, some_texts, text_or_texts, texts, texts_by_name};
 
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::place::{Span, Spanned};

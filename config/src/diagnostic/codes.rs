@@ -236,6 +236,11 @@ codes! {
         "A limit admits at most `burst` at once, and without `burst` the number in `rate`. A request whose `cost` is more is \
         always refused with 429, however long its caller waits. Plans have numbers of their own, and are \
         compared on their own."
+    BadTokenPolicy "TG0320" "A policy for tokens cannot verify any, or would accept forged ones."
+        "A `jwt` policy needs keys that belong to its issuer and algorithms that belong to its keys. Without `jwks`, `keys` \
+        or `secret`, the keys are found by the metadata of the one issuer, which must be an HTTPS URL. Keys are fetched \
+        over HTTPS, unless `private-network` says that the provider is in the gateway's own network. Algorithms of shared \
+        secrets (HS256 ...) are for `secret` only; `none` is no algorithm."
 
     RouteConflict "TG0401" "Two routes match the same request with equal precedence."
         "The most specific route is selected, and the order in the file has no effect. These two routes are equally \

@@ -46,6 +46,21 @@ fn settings_have_the_written_values_and_the_defaults() {
         "{kind: rate-limit, rate: 5/10s, burst: 9, by: address, on-unavailable: closed}",
         &[("rate", "5/10s"), ("burst", "9"), ("by", "address"), ("on-unavailable", "closed")],
     );
+    let jwt = "{kind: jwt, issuer: \"https://id.example.com\", audience: pets}";
+    check(
+        jwt,
+        &[
+            ("issuer", "[https://id.example.com]"),
+            ("audience", "[pets]"),
+            ("private-network", "false"),
+            ("algorithms", "[RS256, PS256, ES256, ES384, EdDSA]"),
+            ("header", "authorization"),
+            ("scheme", "Bearer"),
+            ("leeway", "30s"),
+            ("consumer", "sub"),
+            ("scope-claim", "scope"),
+        ],
+    );
     check("{kind: ip-filter, deny: [\"::ffff:192.0.2.0/120\"]}", &[("deny", "[192.0.2.0/24]")]);
     check("{kind: ip-filter, deny: [192.0.2.7, \"2001:DB8::/32\"]}", &[("deny", "[192.0.2.7/32, 2001:db8::/32]")]);
 }
@@ -67,7 +82,7 @@ fn every_key_of_every_kind_has_a_shape_that_policies_support() {
     for kind in KINDS {
         for key in keys(kind.table) {
             let shown = format!("{}.{}", kind.word, key.name);
-            let some = ["\"a\"", "true", "1", "\"1s\"", "\"1KiB\"", "\"1/s\"", "[\"a\"]"];
+            let some = ["\"a\"", "true", "1", "\"1s\"", "\"1KiB\"", "\"1/s\"", "[\"a\"]", "{\"a\": \"b\"}"];
             let words = key.shape.words();
             let words = words.iter().map(|(word, _)| format!("\"{word}\""));
             let mut values = some.map(str::to_owned).into_iter().chain(words);

@@ -28,6 +28,8 @@ pub enum Value {
     Word(&'static str),
     /// A list of strings.
     List(Vec<String>),
+    /// Lists of strings by name, in the order of names.
+    Named(Vec<(String, Vec<String>)>),
 }
 
 /// A value with its place.
@@ -65,11 +67,24 @@ impl Placed {
                     read(node, list.max, report)?.into_iter().map(|item| (item.value, item.span)).unzip();
                 return Some(Self { value: Value::List(texts), span: node.span, items });
             }
+            // One string, or a list of them.
+            Shape::AnyOf([_, Shape::List(list)]) => {
+                let read = decode::text_or_texts(node, list.max, report)?;
+                let (texts, items) = read.into_iter().map(|item| (item.value, item.span)).unzip();
+                return Some(Self { value: Value::List(texts), span: node.span, items });
+            }
+            Shape::Named(named) => {
+                let mut read = decode::texts_by_name(node, named.max, report)?;
+                read.sort_by(|(one, _), (other, _)| one.value.cmp(&other.value));
+                let items = read.iter().map(|(name, _)| name.span).collect();
+                let texts = |all: Vec<Spanned<String>>| all.into_iter().map(|one| one.value).collect();
+                let value = Value::Named(read.into_iter().map(|(name, all)| (name.value, texts(all))).collect());
+                return Some(Self { value, span: node.span, items });
+            }
             Shape::Format
             | Shape::Number(..)
             | Shape::Object(_)
             | Shape::Tagged(_)
-            | Shape::Named(_)
             | Shape::AnyOf(_)
             | Shape::Anything => return None,
         };
@@ -114,11 +129,16 @@ impl Value {
                 let items = value.as_array()?.iter().map(|item| item.as_str().map(str::to_owned));
                 items.collect::<Option<_>>().map(Self::List)
             }
+            Shape::AnyOf([_, Shape::List(_)]) => Some(Self::List(vec![text?.to_owned()])),
+            Shape::Named(_) => {
+                let texts = |value: &serde_json::Value| Some(vec![value.as_str()?.to_owned()]);
+                let members = value.as_object()?.iter().map(|(name, value)| Some((name.clone(), texts(value)?)));
+                members.collect::<Option<_>>().map(Self::Named)
+            }
             Shape::Format
             | Shape::Number(..)
             | Shape::Object(_)
             | Shape::Tagged(_)
-            | Shape::Named(_)
             | Shape::AnyOf(_)
             | Shape::Anything => None,
         }
@@ -136,6 +156,13 @@ impl fmt::Display for Value {
             Self::Rate(rate) => f.write_str(&written::rate(*rate)),
             Self::Word(word) => f.write_str(word),
             Self::List(items) => write!(f, "[{}]", items.join(", ")),
+            Self::Named(all) => {
+                let shown = all.iter().map(|(name, texts)| match texts.as_slice() {
+                    [one] => format!("{name}: {one}"),
+                    several => format!("{name}: [{}]", several.join(", ")),
+                });
+                write!(f, "{{{}}}", shown.collect::<Vec<_>>().join(", "))
+            }
         }
     }
 }

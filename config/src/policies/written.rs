@@ -92,6 +92,26 @@ impl Written {
     }
 }
 
+impl Written {
+    /// The strings of each name; none if the key is absent.
+    pub(super) fn named(&self, key: &str) -> Vec<(Spanned<String>, Vec<String>)> {
+        let Some(Placed { value: Value::Named(all), span, items }) = self.get(key) else { return Vec::new() };
+        let spans = items.into_iter().chain(std::iter::repeat(span));
+        all.into_iter().zip(spans).map(|((name, texts), span)| (Spanned::new(name, span), texts)).collect()
+    }
+
+    /// `true` or `false`; `false` if the key is absent.
+    pub(super) fn boolean(&self, key: &str) -> bool {
+        matches!(self.get(key), Some(Placed { value: Value::Boolean(true), .. }))
+    }
+
+    /// A duration in milliseconds.
+    pub(super) fn duration_ms(&self, key: &str) -> Option<Spanned<u64>> {
+        let Placed { value: Value::DurationMs(ms), span, .. } = self.get(key)? else { return None };
+        Some(Spanned::new(ms, span))
+    }
+}
+
 /// The keys of a kind's table except `kind`.
 pub(crate) fn settings(table: &'static Object) -> impl Iterator<Item = &'static Key> {
     table.all_keys().filter(|key| key.name != super::KIND)

@@ -134,6 +134,23 @@ pub(crate) static QUERY_PARAMETER: TextRule = TextRule {
     examples: &["page"],
 };
 
+/// The name of a claim.
+pub(crate) static CLAIM: TextRule = TextRule {
+    name: "claim",
+    doc: "The name of a claim of a token; if a token has none of this name, members of members with dots between them, such \
+          as `realm_access.roles`.",
+    pattern: "",
+    examples: &["sub", "client_id", "realm_access.roles"],
+};
+
+/// A signature algorithm.
+pub(crate) static ALGORITHM: TextRule = TextRule {
+    name: "algorithm",
+    doc: "A signature algorithm of tokens (RFC 7518, RFC 8037).",
+    pattern: "^(HS256|HS384|HS512|RS256|RS384|RS512|PS256|PS384|PS512|ES256|ES384|EdDSA|Ed25519)$",
+    examples: &["RS256", "ES256", "EdDSA"],
+};
+
 /// An API key.
 pub(crate) static KEY_TEXT: TextRule = TextRule {
     name: "key-text",

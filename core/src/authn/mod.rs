@@ -12,8 +12,10 @@ crate::policy_kinds!(declare_modules @authn);
 
 pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, KeyText, Presented};
 pub use credential::{Credential, CredentialState};
+pub use jwt::{
+    ClaimError, ClaimRule, Identity, JwtSettings, KeySource, ScopeRule, TokenPlace, TokenPresented, token_id,
+};
 pub use mark::{MarkSecret, TextMark};
-pub use jwt::{ClaimError, ClaimRule, Identity, JwtSettings, KeySource, ScopeRule, TokenPlace, TokenPresented, token_id};
 pub use places::{KeyParameters, authorization_holds_key};
 
 use std::fmt;

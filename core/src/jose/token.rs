@@ -158,10 +158,16 @@ mod tests {
         let text = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt\
                     cGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
         let token = Token::parse(text).unwrap();
-        assert_eq!((token.algorithm, token.kind.as_deref(), token.signature.len()), (Algorithm::Hs256, Some("jwt"), 32));
+        assert_eq!(
+            (token.algorithm, token.kind.as_deref(), token.signature.len()),
+            (Algorithm::Hs256, Some("jwt"), 32)
+        );
         assert!(text.starts_with(token.signed) && text[token.signed.len()..].starts_with(".dBj"));
         let claims = token.claims().unwrap();
-        assert_eq!((claims.text("iss"), claims.get("exp")), (Some("joe"), Some(&super::super::Value::Integer(1_300_819_380))));
+        assert_eq!(
+            (claims.text("iss"), claims.get("exp")),
+            (Some("joe"), Some(&super::super::Value::Integer(1_300_819_380)))
+        );
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -186,15 +192,25 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn a_header_says_nothing_that_is_not_understood() {
         check_header(r#"{"alg":"RS256"}"#, Ok((None, None)));
-        check_header(r#"{"alg":"RS256","kid":"a/../b' OR 1=1","typ":"Application/AT+JWT"}"#, Ok((Some("a/../b' OR 1=1"), Some("at+jwt"))));
-        check_header(r#"{"alg":"RS256","typ":"text/jwt","jku":"https://a","jwk":{},"x5u":"","x5c":[1]}"#, Ok((None, Some("text/jwt"))));
+        check_header(
+            r#"{"alg":"RS256","kid":"a/../b' OR 1=1","typ":"Application/AT+JWT"}"#,
+            Ok((Some("a/../b' OR 1=1"), Some("at+jwt"))),
+        );
+        check_header(
+            r#"{"alg":"RS256","typ":"text/jwt","jku":"https://a","jwk":{},"x5u":"","x5c":[1]}"#,
+            Ok((None, Some("text/jwt"))),
+        );
         for header in [r#"{}"#, r#"{"alg":"none"}"#, r#"{"alg":"NONE"}"#, r#"{"alg":""}"#, r#"{"alg":"ES512"}"#] {
             check_header(header, Err(TokenError::Algorithm));
         }
         for header in [r#"{"alg":1}"#, r#"{"alg":null}"#, r#"{"alg":["RS256"]}"#, r#"{"alg":"RS256","kid":1}"#] {
             check_header(header, Err(TokenError::HeaderMember));
         }
-        for header in [r#"{"alg":"RS256","crit":[]}"#, r#"{"alg":"RS256","crit":["exp"],"exp":1}"#, r#"{"alg":"HS256","b64":false}"#] {
+        for header in [
+            r#"{"alg":"RS256","crit":[]}"#,
+            r#"{"alg":"RS256","crit":["exp"],"exp":1}"#,
+            r#"{"alg":"HS256","b64":false}"#,
+        ] {
             check_header(header, Err(TokenError::Critical));
         }
         check_header(r#"{"alg":"RS256","alg":"none"}"#, Err(TokenError::Header(ValueError::Repeated)));

@@ -237,7 +237,21 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn what_is_not_json_is_refused() {
-        let texts = ["", " ", "{", "{}x", "{} {}", "{'a':1}", "{a:1}", "[1,]", "NaN", "1e999", "01", "\"\\ud800\"", "\u{feff}{}"];
+        let texts = [
+            "",
+            " ",
+            "{",
+            "{}x",
+            "{} {}",
+            "{'a':1}",
+            "{a:1}",
+            "[1,]",
+            "NaN",
+            "1e999",
+            "01",
+            "\"\\ud800\"",
+            "\u{feff}{}",
+        ];
         for text in texts {
             assert_eq!(Value::parse(text.as_bytes()), Err(ValueError::Syntax), "{text}");
         }

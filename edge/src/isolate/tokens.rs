@@ -8,8 +8,9 @@ use std::sync::Arc;
 use rustc_hash::FxHasher;
 use tollgate_core::authn::{JwtSettings, MarkSecret, Principal, TextMark};
 use tollgate_core::bounds::TOKENS_REMEMBERED_MAX;
-use tollgate_core::jose::JwkSet;
 use tollgate_core::fetch::FetchAnswer;
+use tollgate_core::jose::JwkSet;
+use tollgate_core::kinds::PolicyName;
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::Id;
 
@@ -22,16 +23,32 @@ pub(crate) struct Tokens {
     secret: Option<MarkSecret>,
     verified: HashMap<TextMark, Verified, BuildHasherDefault<FxHasher>>,
     /// The policies that verified them: what one accepts says nothing about another.
-    policies: Vec<Rc<JwtSettings>>,
+    policies: Vec<Rc<Policy>>,
     /// The sets of fetched answers, parsed once.
     sets: HashMap<Id, (Rc<FetchAnswer>, Rc<JwkSet>)>,
 }
 
+/// A policy as it is named and configured.
+#[derive(Debug)]
+struct Policy {
+    name: PolicyName,
+    settings: JwtSettings,
+}
+
 #[derive(Debug)]
 struct Verified {
-    policy: Rc<JwtSettings>,
+    policy: Rc<Policy>,
     principal: Arc<Principal>,
     until: Timestamp,
+}
+
+/// A policy's name and settings.
+type Named<'p> = (&'p PolicyName, &'p JwtSettings);
+
+impl Policy {
+    fn is(&self, (name, settings): Named<'_>) -> bool {
+        self.name == *name && self.settings == *settings
+    }
 }
 
 impl Tokens {
@@ -46,16 +63,16 @@ impl Tokens {
     }
 
     /// The bearer of a token that the policy has verified, if it is still accepted.
-    pub(crate) fn get(&self, mark: TextMark, policy: &JwtSettings, now: Timestamp) -> Option<Arc<Principal>> {
+    pub(crate) fn get(&self, mark: TextMark, policy: Named<'_>, now: Timestamp) -> Option<Arc<Principal>> {
         let verified = self.verified.get(&mark)?;
-        (now < verified.until && *verified.policy == *policy).then(|| Arc::clone(&verified.principal))
+        (now < verified.until && verified.policy.is(policy)).then(|| Arc::clone(&verified.principal))
     }
 
     /// Remembers a verified token.
     pub(crate) fn put(
         &mut self,
         mark: TextMark,
-        policy: &JwtSettings,
+        policy: Named<'_>,
         principal: Arc<Principal>,
         until: Timestamp,
         now: Timestamp,
@@ -71,13 +88,14 @@ impl Tokens {
     }
 
     /// The settings as they are shared by the tokens of a policy.
-    fn shared(&mut self, policy: &JwtSettings) -> Rc<JwtSettings> {
-        if let Some(known) = self.policies.iter().find(|known| ***known == *policy) {
+    fn shared(&mut self, policy: Named<'_>) -> Rc<Policy> {
+        if let Some(known) = self.policies.iter().find(|known| known.is(policy)) {
             return Rc::clone(known);
         }
         // Those of earlier configurations are used by no token after a while.
         self.policies.retain(|known| Rc::strong_count(known) > 1);
-        let shared = Rc::new(policy.clone());
+        let (name, settings) = policy;
+        let shared = Rc::new(Policy { name: name.clone(), settings: settings.clone() });
         self.policies.push(Rc::clone(&shared));
         shared
     }

@@ -63,7 +63,7 @@ async fn by_all<H: Host>(
     let mut recognised: Option<Arc<Principal>> = None;
     for (passed, place) in alternative.iter().enumerate() {
         let Named { name, policy } = exchange.policy(*place);
-        let found = policy.authenticate(isolate, host, &exchange.received).await;
+        let found = policy.authenticate(name, isolate, host, &exchange.received).await;
         let found =
             found.and_then(|found| joined(recognised.take(), found)).map_err(|problem| problem.by(name.clone()));
         match &found {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::{ApiKeySettings, Credential, CredentialState, KeyText, Presented, Principal};
 use tollgate_core::event::{Local, Reason};
+use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::Authenticates;
@@ -16,6 +17,7 @@ use crate::ports::{Clock, Host};
 impl Authenticates for ApiKeySettings {
     async fn authenticate<H: Host>(
         &self,
+        _: &PolicyName,
         isolate: &Isolate,
         host: &H,
         received: &Received,

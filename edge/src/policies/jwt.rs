@@ -8,6 +8,7 @@ use http::header::RETRY_AFTER;
 use tollgate_core::authn::{ClaimError, JwtSettings, Principal, TokenPresented, token_id};
 use tollgate_core::event::{Local, Reason};
 use tollgate_core::jose::{JwkSet, SignatureCheck, Token, TokenError};
+use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::Authenticates;
@@ -20,27 +21,27 @@ use keys::Keys;
 impl Authenticates for JwtSettings {
     async fn authenticate<H: Host>(
         &self,
+        name: &PolicyName,
         isolate: &Isolate,
         host: &H,
         received: &Received,
     ) -> Result<Arc<Principal>, Problem> {
         let text = presented(self, received)?;
         let now = isolate.time(host.clock());
-        let mark = (isolate.settings.freshness == Freshness::Cached)
-            .then(|| isolate.tokens.borrow_mut().mark(host, text));
+        let mark =
+            (isolate.settings.freshness == Freshness::Cached).then(|| isolate.tokens.borrow_mut().mark(host, text));
         if let Some(mark) = mark
-            && let Some(known) = isolate.tokens.borrow().get(mark, self, now)
+            && let Some(known) = isolate.tokens.borrow().get(mark, (name, self), now)
         {
             return Ok(known);
         }
         let token = Token::parse(text).map_err(malformed)?;
         verify(self, isolate, host, &token).await?;
         let claims = token.claims().map_err(malformed)?;
-        let identity = self.identity(&token, &claims, now).map_err(not_accepted)?;
-        let principal =
-            Arc::new(Principal::new(identity.consumer, token_id(text), identity.plan, identity.scopes));
+        let identity = self.identity(name, &token, &claims, now).map_err(not_accepted)?;
+        let principal = Arc::new(Principal::new(identity.consumer, token_id(text), identity.plan, identity.scopes));
         if let Some(mark) = mark {
-            isolate.tokens.borrow_mut().put(mark, self, Arc::clone(&principal), identity.until, now);
+            isolate.tokens.borrow_mut().put(mark, (name, self), Arc::clone(&principal), identity.until, now);
         }
         Ok(principal)
     }

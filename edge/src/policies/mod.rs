@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use tollgate_core::authn::Principal;
-use tollgate_core::kinds::AuthnPolicy;
+use tollgate_core::kinds::{AuthnPolicy, PolicyName};
 use tollgate_core::problem::Problem;
 
 use crate::isolate::Isolate;
@@ -15,9 +15,10 @@ use crate::ports::Host;
 
 /// A policy that authenticates callers.
 pub(crate) trait Authenticates {
-    /// The caller, or why it was not authenticated; the problem does not name the policy yet.
+    /// The caller, or why the policy of this name did not authenticate it; the problem does not name the policy yet.
     async fn authenticate<H: Host>(
         &self,
+        name: &PolicyName,
         isolate: &Isolate,
         host: &H,
         received: &Received,
@@ -32,12 +33,13 @@ macro_rules! declare {
         impl Authenticates for AuthnPolicy {
             async fn authenticate<H: Host>(
                 &self,
+                name: &PolicyName,
                 isolate: &Isolate,
                 host: &H,
                 received: &Received,
             ) -> Result<Arc<Principal>, Problem> {
                 match self {
-                    $(Self::$Kind(settings) => settings.authenticate(isolate, host, received).await,)*
+                    $(Self::$Kind(settings) => settings.authenticate(name, isolate, host, received).await,)*
                 }
             }
         }

@@ -34,7 +34,7 @@ fn settings(keys: KeySource) -> JwtSettings {
         required: vec![],
         claims: vec![],
         consumer: "sub".into(),
-        consumer_prefix: "staff:".into(),
+        consumer_prefix: None,
         plan: None,
         scope_claim: "scope".into(),
         scopes: vec![],
@@ -141,14 +141,20 @@ fn a_token_names_its_caller_and_is_verified_once() {
         let answer = world.get("/pets", &text);
         assert_eq!(answer.status, 200);
         let principal = answer.record.principal().unwrap();
-        assert_eq!((principal.consumer.as_str(), principal.scopes.as_slice()), ("staff:ada", ["read".to_owned()].as_slice()));
+        assert_eq!(
+            (principal.consumer.as_str(), principal.scopes.as_slice()),
+            ("staff:ada", ["read".to_owned()].as_slice())
+        );
         assert!(principal.credential.starts_with("jwt-") && principal.credential.len() == 20);
         let received = world.bench.host.upstream.take_received().remove(0);
         assert!(!received.headers().contains_key("authorization"), "a credential is not forwarded");
     }
     assert_eq!((world.verified.get(), world.asked.get()), (1, 1));
     let log = world.bench.host.sink.lines().join("\n");
-    assert!(log.contains("staff:ada") && !log.contains(&text) && !log.contains(text.rsplit('.').next().unwrap()), "{log}");
+    assert!(
+        log.contains("staff:ada") && !log.contains(&text) && !log.contains(text.rsplit('.').next().unwrap()),
+        "{log}"
+    );
     assert_eq!(world.bench.get("/open", &[("authorization", &format!("Bearer {text}"))]).status, 200);
     let received = world.bench.host.upstream.take_received().remove(0);
     assert!(!received.headers().contains_key("authorization"), "nor is it on a public route");
@@ -191,10 +197,16 @@ fn a_token_that_is_missing_broken_or_foreign_is_refused_with_a_challenge() {
     world.check(&token("a", &key(2), &claims("ada")), 401, "credential-unknown", "signature-wrong");
     let (head, signature) = good.rsplit_once('.').unwrap();
     world.check(&format!("{head}."), 401, "credential-unknown", "signature-wrong");
-    let none = format!("{}.{}.", Base64UrlUnpadded::encode_string(br#"{"alg":"none"}"#), head.split('.').nth(1).unwrap());
+    let none =
+        format!("{}.{}.", Base64UrlUnpadded::encode_string(br#"{"alg":"none"}"#), head.split('.').nth(1).unwrap());
     world.check(&none, 401, "credential-malformed", "token-malformed");
     let hmac = Base64UrlUnpadded::encode_string(br#"{"alg":"HS256","kid":"a"}"#);
-    world.check(&format!("{hmac}.{}.{signature}", head.split('.').nth(1).unwrap()), 401, "credential-not-accepted", "algorithm-not-accepted");
+    world.check(
+        &format!("{hmac}.{}.{signature}", head.split('.').nth(1).unwrap()),
+        401,
+        "credential-not-accepted",
+        "algorithm-not-accepted",
+    );
     let other = claims("ada").replace(ISSUER, "https://evil.example");
     world.check(&token("a", &key(1), &other), 401, "credential-not-accepted", "token-not-accepted");
     world.check(&token("a", &key(1), "[]"), 401, "credential-malformed", "token-malformed");
@@ -231,7 +243,8 @@ fn keys_outlive_their_issuer_and_a_cold_isolate_gets_them_from_the_others() {
     *world.answer.borrow_mut() = Err(UpstreamError::ConnectionRefused);
     world.bench.host.clock.advance(400_000);
     assert_eq!(world.get("/pets", &token("a", &key(1), &claims("bob"))).status, 200, "stale keys are used");
-    let cold = World { bench: Bench { isolate: world.bench.another_isolate(), host: world.bench.host.clone() }, ..world };
+    let cold =
+        World { bench: Bench { isolate: world.bench.another_isolate(), host: world.bench.host.clone() }, ..world };
     assert_eq!(cold.get("/pets", &token("a", &key(1), &claims("cid"))).status, 200);
     assert_eq!(cold.asked.get(), 3, "the stale keys were asked for after each reply");
 }
@@ -293,7 +306,9 @@ fn the_keys_of_an_issuer_are_found_by_its_metadata() {
 
 #[test]
 fn keys_are_fetched_over_tls_from_public_addresses_only() {
-    for url in ["http://id.example.com/keys", "https://10.0.0.7/keys", "https://localhost/keys", "https://metadata.internal/"] {
+    for url in
+        ["http://id.example.com/keys", "https://10.0.0.7/keys", "https://localhost/keys", "https://metadata.internal/"]
+    {
         let world = World::new(settings(KeySource::Set(url.into(), false)));
         world.check(&token("a", &key(1), &claims("ada")), 503, "store-unavailable", "token-keys-away");
         assert_eq!(world.asked.get(), 0, "{url}");

@@ -13,9 +13,11 @@ mod fetch;
 mod records;
 mod response_cache;
 mod secrets;
+mod signatures;
 pub mod stage;
 mod telemetry_sink;
 mod upstream;
+pub mod vectors;
 
 use http::HeaderMap;
 use tollgate_core::forward::Reply;
@@ -110,6 +112,7 @@ contracts! {
         failures_are_distinguished
     }
     secrets { finds_by_exact_name }
+    signatures { the_vectors_of_the_standards_verify nothing_else_verifies a_broken_key_verifies_nothing }
     clock { waits_as_long_as_asked returns_the_time_of_day fills_with_unpredictable_bytes }
     telemetry_sink { posts_a_batch a_missing_receiver_is_an_error }
 }

@@ -24,6 +24,12 @@ pub(super) async fn requests(wire: &mut Wire, report: &Report, connection: u64) 
             plan.breaking = if is_first { Break::Nothing } else { Break::Head };
         }
         is_first = false;
+        if let Some(content) = report.served(&head.target) {
+            let length = content.len();
+            plan.raw = Some(format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{content}"
+            ));
+        }
         if report.refuses() {
             plan.status = 503;
         }

@@ -67,6 +67,11 @@ impl Upstream {
         &self.report
     }
 
+    /// Answers requests for a path with this content, as JSON.
+    pub fn serve(&self, path: &str, content: &str) {
+        self.report.serve(path, content);
+    }
+
     /// Waits until the accept loop ends, which it does not by itself.
     pub async fn run(mut self) {
         // The loop is only aborted by the drop below.

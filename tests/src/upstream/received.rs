@@ -1,7 +1,7 @@
 //! The requests that an upstream received.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use serde::Serialize;
 
@@ -66,11 +66,23 @@ pub struct Report {
     /// How many were dropped, so that indices stay valid.
     forgotten: RefCell<usize>,
     handshakes_refused: RefCell<usize>,
+    /// The content of answers to requests for a path, whatever their query says.
+    served: RefCell<HashMap<String, String>>,
     /// How many of the next requests are answered 503, whatever their query says.
     to_refuse: RefCell<usize>,
 }
 
 impl Report {
+    /// Answers requests for a path with this content.
+    pub(super) fn serve(&self, path: &str, content: &str) {
+        self.served.borrow_mut().insert(path.to_owned(), content.to_owned());
+    }
+
+    /// The content for a request target, if there is one.
+    pub(super) fn served(&self, target: &str) -> Option<String> {
+        self.served.borrow().get(target.split('?').next().unwrap_or_default()).cloned()
+    }
+
     /// A copy of the recorded requests.
     #[must_use]
     pub fn requests(&self) -> Vec<Received> {

@@ -6,6 +6,7 @@ mod fetch;
 mod records;
 mod response_cache;
 mod secrets;
+mod signatures;
 mod telemetry_sink;
 mod upstream;
 
@@ -16,6 +17,7 @@ pub use fetch::WorkerFetch;
 pub use records::KvRecords;
 pub use response_cache::CacheApi;
 pub use secrets::WorkerSecrets;
+pub use signatures::WebCrypto;
 pub use telemetry_sink::WorkerTelemetry;
 pub use upstream::FetchUpstream;
 

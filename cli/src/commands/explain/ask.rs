@@ -11,7 +11,7 @@ use tollgate_config::{Compiled, Witness};
 use tollgate_core::route::HostPattern;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::Timestamp;
-use tollgate_edge::memory::{Content, MemoryHost, VirtualClock};
+use tollgate_edge::memory::{Content, MemoryHost, MemorySignatures, VirtualClock};
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings};
 
 use crate::failure::Failure;
@@ -37,9 +37,10 @@ pub(super) struct Explained {
 
 /// Runs the pipeline to its end.
 pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures) -> Result<Explained, Failure> {
-    let host = MemoryHost::new(VirtualClock::at(question.at), SEED, |_: &Request<Content>| {
+    let mut host = MemoryHost::new(VirtualClock::at(question.at), SEED, |_: &Request<Content>| {
         (0, Ok(Response::new(Content::default())))
     });
+    host.signatures = MemorySignatures::new(tollgate_signatures::verifies);
     let records = compiled.records().iter().cloned().chain(fixtures.records(compiled.gateway()));
     records.for_each(|(key, value)| host.records.put(key, value));
     let upstreams = &compiled.whole().upstreams;

@@ -17,7 +17,7 @@ use tollgate_core::operator::MetricsSnapshot;
 use tollgate_core::secret::Secret;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::Timestamp;
-use tollgate_edge::memory::{Content, Copy, MemoryHost, ScriptedFetch, SeededEntropy, VirtualClock};
+use tollgate_edge::memory::{Content, Copy, MemoryHost, MemorySignatures, ScriptedFetch, SeededEntropy, VirtualClock};
 use tollgate_edge::ports::{
     CounterFault, Counters, Host, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable, Upstream,
     UpstreamCall, WriteFault,
@@ -177,6 +177,7 @@ impl Host for CountingHost {
     type Fetch = ScriptedFetch;
     type Upstream = Self;
     type Secrets = Self;
+    type Signatures = MemorySignatures;
     type TelemetrySink = Self;
 
     fn clock(&self) -> &VirtualClock {
@@ -202,6 +203,9 @@ impl Host for CountingHost {
     }
     fn secrets(&self) -> &Self {
         self
+    }
+    fn signatures(&self) -> &MemorySignatures {
+        &self.inner.signatures
     }
     fn telemetry_sink(&self) -> &Self {
         self

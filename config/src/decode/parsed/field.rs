@@ -174,7 +174,7 @@ pub(crate) fn export_fields(
 /// Fields that describe the content, which the gateway writes.
 const CONTENT_FIELDS: &[&str] = &["content-type", "content-encoding"];
 
-fn secret_text(value: &Spanned<String>, report: &mut Report) -> Option<SecretText> {
+pub(crate) fn secret_text(value: &Spanned<String>, report: &mut Report) -> Option<SecretText> {
     let Some(text) = SecretText::parse(&value.value) else {
         report.push(
             Diagnostic::error(Code::BadSecretReference, value.span, "the secret reference is not valid")

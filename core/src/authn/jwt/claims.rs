@@ -70,11 +70,17 @@ impl ClaimError {
 }
 
 impl JwtSettings {
-    /// The identity of the bearer of a token whose signature was verified.
+    /// The identity of the bearer of a token whose signature was verified, for the policy of this name.
     ///
     /// # Errors
     /// If the policy does not accept the token now.
-    pub fn identity(&self, token: &Token<'_>, claims: &Members, now: Timestamp) -> Result<Identity, ClaimError> {
+    pub fn identity(
+        &self,
+        policy: &str,
+        token: &Token<'_>,
+        claims: &Members,
+        now: Timestamp,
+    ) -> Result<Identity, ClaimError> {
         if self.kind.is_some() && self.kind != token.kind {
             return Err(ClaimError::Kind);
         }
@@ -90,7 +96,7 @@ impl JwtSettings {
                 return Err(ClaimError::Value(rule.claim.clone()));
             }
         }
-        Ok(Identity { consumer: self.consumer(claims)?, plan: self.plan(claims)?, scopes: self.scopes(claims)?, until })
+        Ok(Identity { consumer: self.consumer(policy, claims)?, plan: self.plan(claims)?, scopes: self.scopes(claims)?, until })
     }
 
     /// Exact, as two texts (RFC 7519, section 2: StringOrURI).
@@ -139,10 +145,13 @@ impl JwtSettings {
         Ok(until)
     }
 
-    fn consumer(&self, claims: &Members) -> Result<String, ClaimError> {
+    fn consumer(&self, policy: &str, claims: &Members) -> Result<String, ClaimError> {
         let value = find(claims, &self.consumer).ok_or_else(|| ClaimError::Missing(self.consumer.clone()))?;
         let name = text(value).filter(|name| is_name(name)).ok_or_else(|| ClaimError::Form(self.consumer.clone()))?;
-        Ok(format!("{}{name}", self.consumer_prefix))
+        Ok(match &self.consumer_prefix {
+            Some(prefix) => format!("{prefix}{name}"),
+            None => format!("{policy}:{name}"),
+        })
     }
 
     fn plan(&self, claims: &Members) -> Result<Option<String>, ClaimError> {
@@ -251,7 +260,7 @@ mod tests {
             required: vec![],
             claims: vec![],
             consumer: "sub".into(),
-            consumer_prefix: "staff:".into(),
+            consumer_prefix: None,
             plan: None,
             scope_claim: "scope".into(),
             scopes: vec![],
@@ -263,7 +272,7 @@ mod tests {
         let text = format!("{}.{}.AA", part(header), part(claims));
         let token = Token::parse(&text).unwrap();
         let claims: Result<Members, TokenError> = token.claims();
-        settings.identity(&token, &claims.unwrap(), Timestamp::from_millis(NOW_S * 1_000))
+        settings.identity("staff", &token, &claims.unwrap(), Timestamp::from_millis(NOW_S * 1_000))
     }
 
     /// Claims of a valid token, with these instead of or besides its own.
@@ -407,7 +416,7 @@ mod tests {
     fn the_consumer_is_named_by_a_claim_and_does_not_have_the_name_of_another_kind() {
         let of = |settings: &JwtSettings, more: &[(&str, &str)]| decide(settings, r#"{"alg":"RS256"}"#, &claims(more));
         assert_eq!(of(&settings(), &[]).unwrap().consumer, "staff:ada");
-        let other = JwtSettings { consumer: "azp".into(), consumer_prefix: String::new(), plan: Some("tier".into()), ..settings() };
+        let other = JwtSettings { consumer: "azp".into(), consumer_prefix: Some(String::new()), plan: Some("tier".into()), ..settings() };
         let found = of(&other, &[("azp", "12"), ("tier", "\"gold\"")]).unwrap();
         assert_eq!((found.consumer.as_str(), found.plan.as_deref()), ("12", Some("gold")));
         assert_eq!(of(&other, &[]).unwrap_err(), ClaimError::Missing("azp".into()));

@@ -57,10 +57,11 @@ pub struct JwtSettings {
     /// The claim that names the consumer.
     #[n(10)]
     pub consumer: String,
-    /// What comes before it in the consumer's name, so that another kind of credential does not have the same consumer.
+    /// What comes before it in the consumer's name; absent, the name of the policy and a colon, so that another policy does
+    /// not have the same consumer.
     #[serde(default)]
-    #[cbor(n(11), skip_if = "codec::is_default")]
-    pub consumer_prefix: String,
+    #[n(11)]
+    pub consumer_prefix: Option<String>,
     /// The claim that names the plan.
     #[serde(default)]
     #[n(12)]

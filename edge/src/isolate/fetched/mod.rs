@@ -11,8 +11,8 @@ use std::rc::Rc;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, EXPIRES, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName};
-use tollgate_core::jose::{JwkSet, Members};
 use tollgate_core::fetch::{AddressRule, FetchAnswer, FetchBounds, FetchError, FetchRequest, Freshness, Lifetimes};
+use tollgate_core::jose::{JwkSet, Members};
 use tollgate_kv_schemas::{FetchedRecord, Id, keys};
 
 use claim::Claim;

@@ -1,0 +1,37 @@
+use base64ct::{Base64UrlUnpadded, Encoding};
+use tollgate_core::jose::{KeyMaterial, SignatureCheck};
+use tollgate_edge::ports::{Signatures, Unavailable};
+
+use super::unavailable;
+use crate::platform;
+use crate::task::settled;
+
+/// WebCrypto, which keeps the code of the algorithms out of the module and verifies many times faster.
+#[derive(Clone, Copy, Debug)]
+pub struct WebCrypto;
+
+impl Signatures for WebCrypto {
+    async fn verifies(&self, check: &SignatureCheck<'_>) -> Result<bool, Unavailable> {
+        let SignatureCheck { algorithm, key, message, signature } = *check;
+        if algorithm.key_type() != key.material.key_type() {
+            return Ok(false);
+        }
+        let verified = platform::verify(algorithm.as_str(), &to_jwk(&key.material), message, signature);
+        let verified = settled(verified).await.map_err(|error| unavailable("WebCrypto", &error))?;
+        Ok(verified.as_bool().unwrap_or(false))
+    }
+}
+
+/// The key in the form that WebCrypto imports.
+fn to_jwk(material: &KeyMaterial) -> String {
+    let text = Base64UrlUnpadded::encode_string;
+    match material {
+        KeyMaterial::Octets(secret) => format!(r#"{{"kty":"oct","k":"{}"}}"#, text(secret)),
+        KeyMaterial::Rsa { modulus, exponent } => {
+            format!(r#"{{"kty":"RSA","n":"{}","e":"{}"}}"#, text(modulus), text(exponent))
+        }
+        KeyMaterial::P256 { x, y } => format!(r#"{{"kty":"EC","crv":"P-256","x":"{}","y":"{}"}}"#, text(x), text(y)),
+        KeyMaterial::P384 { x, y } => format!(r#"{{"kty":"EC","crv":"P-384","x":"{}","y":"{}"}}"#, text(x), text(y)),
+        KeyMaterial::Ed25519(point) => format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{}"}}"#, text(point)),
+    }
+}

@@ -1,0 +1,54 @@
+//! The contract of [`Signatures`].
+
+use tollgate_core::jose::{Algorithm, Jwk, KeyMaterial, SignatureCheck};
+use tollgate_edge::ports::{Host, Signatures};
+
+use crate::vectors::{Signed, all};
+use crate::{Outcome, Subject};
+
+pub(crate) async fn the_vectors_of_the_standards_verify<S: Subject>(subject: &S) -> Outcome {
+    let signatures = subject.host().signatures();
+    let vectors = all();
+    ensure_eq!(vectors.len(), 7, "vectors");
+    // Twice: a platform may keep keys.
+    for Signed { name, key, algorithm, message, signature } in vectors.iter().chain(&vectors) {
+        let check = SignatureCheck { algorithm: *algorithm, key, message, signature };
+        ensure!(signatures.verifies(&check).await?, "{name} does not verify");
+    }
+    Ok(())
+}
+
+/// Another message, another signature, one of another length, zeros.
+pub(crate) async fn nothing_else_verifies<S: Subject>(subject: &S) -> Outcome {
+    let signatures = subject.host().signatures();
+    for Signed { name, key, algorithm, message, signature } in &all() {
+        let longer = [message.as_slice(), b" "].concat();
+        let check = SignatureCheck { algorithm: *algorithm, key, message: &longer, signature };
+        ensure!(!signatures.verifies(&check).await?, "{name}: another message verifies");
+        let mut changed = signature.clone();
+        changed.iter_mut().last().into_iter().for_each(|byte| *byte ^= 1);
+        let [zeros, ones] = [0, 0xff].map(|byte| vec![byte; signature.len()]);
+        let (shorter, doubled) = (&signature[..signature.len() - 1], [signature.as_slice(), signature].concat());
+        for other in [changed.as_slice(), &zeros, &ones, shorter, &doubled, &[]] {
+            let check = SignatureCheck { algorithm: *algorithm, key, message, signature: other };
+            ensure!(!signatures.verifies(&check).await?, "{name}: another signature of {} bytes verifies", other.len());
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn a_broken_key_verifies_nothing<S: Subject>(subject: &S) -> Outcome {
+    let signatures = subject.host().signatures();
+    let broken = [
+        (Algorithm::Es256, KeyMaterial::P256 { x: [1; 32], y: [1; 32] }, 64),
+        (Algorithm::Es256, KeyMaterial::P256 { x: [0xff; 32], y: [0; 32] }, 64),
+        (Algorithm::Es384, KeyMaterial::P384 { x: [1; 48], y: [2; 48] }, 96),
+        (Algorithm::EdDsa, KeyMaterial::Ed25519([0xff; 32]), 64),
+    ];
+    for (algorithm, material, bytes) in broken {
+        let key = Jwk { id: None, algorithm: None, material };
+        let check = SignatureCheck { algorithm, key: &key, message: b"message", signature: &vec![1; bytes] };
+        ensure!(!signatures.verifies(&check).await?, "a broken key of {algorithm} verifies");
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! Signed tokens: which are accepted, how the others are refused, where keys come from, and that no token is forwarded.
+
+use std::rc::Rc;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use ed25519_dalek::{Signer, SigningKey};
+use tollgate_tests::client::{Answer, Request};
+use tollgate_tests::upstream::Upstream;
+
+use crate::project::Project;
+use crate::scenario::{Outcome, scenarios};
+use crate::world::{World, assert_problem};
+
+scenarios! { "authenticate";
+    a_token_is_accepted_and_not_forwarded,
+    a_missing_token_is_401_and_says_where_to_send_it,
+    a_token_that_is_not_one_is_refused,
+    a_forged_token_is_refused,
+    a_token_for_others_is_refused,
+    an_expired_token_is_refused,
+    a_token_without_a_scope_is_403,
+    a_token_in_the_query_is_removed,
+    every_family_of_algorithms_is_verified,
+    keys_are_found_by_the_metadata_of_the_issuer,
+    an_issuer_that_is_away_refuses_nobody_else,
+}
+
+const ISSUER: &str = "https://id.example.com";
+
+/// The issuer's key.
+fn key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
+fn jwk(key: &SigningKey) -> String {
+    let x = Base64UrlUnpadded::encode_string(key.verifying_key().as_bytes());
+    format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"a","x":"{x}"}}"#)
+}
+
+fn token(key: &SigningKey, claims: &str) -> String {
+    let part = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
+    let signed = format!("{}.{}", part(r#"{"alg":"EdDSA","kid":"a","typ":"JWT"}"#), part(claims));
+    format!("{signed}.{}", Base64UrlUnpadded::encode_string(&key.sign(signed.as_bytes()).to_bytes()))
+}
+
+fn claims(more: &str) -> String {
+    format!(r#"{{"iss":"{ISSUER}","aud":["pets"],"sub":"ada","scope":"read","exp":4000000000{more}}}"#)
+}
+
+/// A gateway that has the issuer's key in its configuration.
+async fn guarded(world: &World) -> Outcome {
+    let policy = format!(
+        "staff: {{kind: jwt, issuer: \"{ISSUER}\", audience: pets, query: token, keys: '{{\"keys\":[{}]}}'}}",
+        jwk(&key())
+    );
+    let project = Project::new(world).policy(&policy).route("{path: /a, authn: staff}");
+    world.publish(project.route("{path: /w, authn: staff, scopes: [write]}").route("{path: /open, authn: none}")).await
+}
+
+async fn with_token(world: &World, path: &str, token: &str) -> Result<Answer, Box<dyn std::error::Error>> {
+    Ok(world.client().send(Request::get(path).field("Authorization", &format!("Bearer {token}"))).await?)
+}
+
+/// Checks a refusal: it has a challenge, does not contain the token, and did not reach the upstream.
+async fn assert_refused(world: &World, token: &str, kind: &str) -> Outcome {
+    let answer = with_token(world, "/a", token).await?;
+    assert_problem(&answer, 401, kind);
+    assert!(answer.field("www-authenticate").unwrap_or_default().starts_with("Bearer realm=\"e2e\""), "{answer:?}");
+    assert!(token.is_empty() || !format!("{answer:?}").contains(token), "{answer:?}");
+    assert_eq!(world.upstream.report().total(), 0);
+    Ok(())
+}
+
+async fn a_token_is_accepted_and_not_forwarded(world: Rc<World>) -> Outcome {
+    guarded(&world).await?;
+    let token = token(&key(), &claims(""));
+    for path in ["/a", "/a", "/open"] {
+        let answer = with_token(&world, path, &token).await?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(!answer.text().contains(&token), "the upstream saw the token: {}", answer.text());
+    }
+    let records = world.records(3).await?;
+    assert_eq!(records.iter().filter(|line| line["consumer"] == "staff:ada").count(), 2, "{records:?}");
+    assert!(!world.host.logs().concat().contains(&token));
+    Ok(())
+}
+
+async fn a_missing_token_is_401_and_says_where_to_send_it(world: Rc<World>) -> Outcome {
+    guarded(&world).await?;
+    let answer = world.client().get("/a").await?;
+    assert_problem(&answer, 401, "credential-missing");
+    assert_eq!(answer.field("www-authenticate"), Some("Bearer realm=\"e2e\""));
+    let detail = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
+    assert!(detail.contains("authorization: Bearer"), "{detail}");
+    Ok(())
+}
+
+async fn a_token_that_is_not_one_is_refused(world: Rc<World>) -> Outcome {
+    guarded(&world).await?;
+    let good = token(&key(), &claims(""));
+    let none =
+        format!("{}.{}.", Base64UrlUnpadded::encode_string(br#"{"alg":"none"}"#), good.split('.').nth(1).unwrap_or(""));
+    for text in ["hello", "a.b.c", "a.b.c.d.e", &format!("{good}="), &good.replace('.', ".."), &none] {
+        assert_refused(&world, text, "credential-malformed").await?;
+    }
+    Ok(())
+}
+
+async fn a_forged_token_is_refused(world: Rc<World>) -> Outcome {
+    guarded(&world).await?;
+    assert_refused(&world, &token(&SigningKey::from_bytes(&[8; 32]), &claims("")), "credential-unknown").await?;
+    let good = token(&key(), &claims(""));
+    let other = token(&key(), &claims(r#","role":"admin""#));
+    let (head, _) = other.rsplit_once('.').ok_or("a token has dots")?;
+    let (_, signature) = good.rsplit_once('.').ok_or("a token has dots")?;
+    assert_refused(&world, &format!("{head}.{signature}"), "credential-unknown").await?;
+    assert_refused(&world, &format!("{head}."), "credential-unknown").await
+}
+
+async fn a_token_for_others_is_refused(world: Rc<World>) -> Outcome {
+    guarded(&world).await?;
+    for (from, to) in [(ISSUER, "https://evil.example"), ("\"pets\"", "\"owners\""), ("\"aud\"", "\"audience\"")] {
+        assert_refused(&world, &token(&key(), &claims("").replace(from, to)), "credential-not-accepted").await?;
+    }
+    Ok(())
+}
+
+async fn an_expired_token_is_refused(world: Rc<World>) -> Outcome {
+    guarded(&world).await?;
+    assert_refused(&world, &token(&key(), &claims("").replace("4000000000", "1000000000")), "credential-expired")
+        .await?;
+    assert_refused(&world, &token(&key(), &claims(r#","nbf":3999999999"#)), "credential-not-yet-valid").await?;
+    assert_refused(
+        &world,
+        &token(&key(), &claims("").replace("4000000000", "\"4000000000\"")),
+        "credential-not-accepted",
+    )
+    .await
+}
+
+async fn a_token_without_a_scope_is_403(world: Rc<World>) -> Outcome {
+    guarded(&world).await?;
+    assert_problem(&with_token(&world, "/w", &token(&key(), &claims(""))).await?, 403, "scope-missing");
+    let writing = token(&key(), &claims("").replace("\"read\"", "\"read write\""));
+    assert_eq!(with_token(&world, "/w", &writing).await?.status, 200);
+    Ok(())
+}
+
+async fn a_token_in_the_query_is_removed(world: Rc<World>) -> Outcome {
+    guarded(&world).await?;
+    let token = token(&key(), &claims(""));
+    let answer = world.client().get(&format!("/a?x=1&token={token}&y=2")).await?;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let received = world.upstream.report().last().ok_or("not forwarded")?;
+    assert!(received.target.ends_with("/a?x=1&y=2"), "{}", received.target);
+    world.records(1).await?;
+    assert!(!world.host.logs().concat().contains(&token));
+    Ok(())
+}
+
+/// With the vectors of the standards, whose claims are refused only after the signature was verified.
+async fn every_family_of_algorithms_is_verified(world: Rc<World>) -> Outcome {
+    for vector in tollgate_contracts::vectors::VECTORS {
+        let policy = if vector.name.contains("HS256") { continue } else { vector.key };
+        let policy = format!("staff: {{kind: jwt, issuer: joe, audience: any, keys: '{{\"keys\":[{policy}]}}'}}");
+        world.publish(Project::new(&world).policy(&policy).route("{path: /a, authn: staff}")).await?;
+        let right = with_token(&world, "/a", vector.token).await?;
+        let kind = right.json()["type"].as_str().unwrap_or_default().to_owned();
+        // The payload of two vectors is a text, that of the others has no audience.
+        let verified = kind.ends_with("credential-malformed") || kind.ends_with("credential-not-accepted");
+        assert!(right.status == 401 && verified, "{}: {kind}", vector.name);
+        let mut wrong = vector.token.to_owned();
+        let last = if wrong.ends_with('A') { "Q" } else { "A" };
+        wrong.replace_range(wrong.len() - 20..wrong.len() - 19, last);
+        assert_problem(&with_token(&world, "/a", &wrong).await?, 401, "credential-unknown");
+    }
+    Ok(())
+}
+
+async fn keys_are_found_by_the_metadata_of_the_issuer(world: Rc<World>) -> Outcome {
+    let provider = Upstream::start().await?;
+    let issuer = provider.url();
+    provider
+        .serve("/.well-known/openid-configuration", &format!(r#"{{"issuer":"{issuer}","jwks_uri":"{issuer}/keys"}}"#));
+    provider.serve("/keys", &format!(r#"{{"keys":[{}]}}"#, jwk(&key())));
+    let policy = format!("staff: {{kind: jwt, issuer: \"{issuer}\", audience: pets, private-network: true}}");
+    world.publish(Project::new(&world).policy(&policy).route("{path: /a, authn: staff}")).await?;
+    let token = token(&key(), &claims("").replace(ISSUER, &issuer));
+    for _ in 0..5 {
+        let answer = with_token(&world, "/a", &token).await?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert!(provider.report().total() <= 4, "{} requests for keys", provider.report().total());
+    Ok(())
+}
+
+async fn an_issuer_that_is_away_refuses_nobody_else(world: Rc<World>) -> Outcome {
+    let provider = Upstream::start().await?;
+    provider.serve("/keys", "<html>");
+    let policy = |name: &str, url: &str| {
+        format!("{name}: {{kind: jwt, issuer: \"{ISSUER}\", audience: pets, jwks: \"{url}\", private-network: true}}")
+    };
+    let project = Project::new(&world)
+        .policy(&policy("gone", "http://127.0.0.1:9/keys"))
+        .policy(&policy("broken", &format!("{}/keys", provider.url())))
+        .route("{path: /gone, authn: gone}")
+        .route("{path: /broken, authn: broken}")
+        .route("{path: /k, authn: keys}")
+        .route("{path: /open, authn: none}");
+    world.publish(project).await?;
+    let token = token(&key(), &claims(""));
+    for path in ["/gone", "/broken"] {
+        let answer = with_token(&world, path, &token).await?;
+        assert_problem(&answer, 503, "store-unavailable");
+        assert_eq!(answer.field("retry-after"), Some("1"));
+    }
+    let key = world.plain_key("acme").await?;
+    assert_eq!(world.client().send(Request::get("/k").field("X-API-Key", &key)).await?.status, 200);
+    assert_eq!(world.client().get("/open").await?.status, 200);
+    Ok(())
+}

@@ -119,15 +119,6 @@ pub struct SpinEntropy(RefCell<Vec<u8>>);
 /// The ids of 20 requests; most instances serve more.
 const BLOCK_BYTES: u64 = 1024;
 
-/// Signatures, in software: the host offers none.
-pub struct SpinSignatures;
-
-impl Signatures for SpinSignatures {
-    async fn verifies(&self, check: &SignatureCheck<'_>) -> Result<bool, Unavailable> {
-        Ok(tollgate_signatures::verifies(check))
-    }
-}
-
 impl Entropy for SpinEntropy {
     fn fill(&self, mut buffer: &mut [u8]) {
         let mut block = self.0.borrow_mut();
@@ -141,6 +132,15 @@ impl Entropy for SpinEntropy {
             filled.copy_from_slice(&block.split_off(left));
             buffer = rest;
         }
+    }
+}
+
+/// Signatures, in software: the host offers none.
+pub struct SpinSignatures;
+
+impl Signatures for SpinSignatures {
+    async fn verifies(&self, check: &SignatureCheck<'_>) -> Result<bool, Unavailable> {
+        Ok(tollgate_signatures::verifies(check))
     }
 }
 

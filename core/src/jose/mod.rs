@@ -30,3 +30,15 @@ pub struct SignatureCheck<'a> {
     /// The signature.
     pub signature: &'a [u8],
 }
+
+impl SignatureCheck<'_> {
+    /// Whether the key is of the algorithm's type, and the signature has its length; otherwise it is not one.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        let bytes = match &self.key.material {
+            KeyMaterial::Rsa { modulus, .. } => modulus.len(),
+            _ => self.algorithm.signature_bytes().unwrap_or_default(),
+        };
+        self.key.material.key_type() == self.algorithm.key_type() && self.signature.len() == bytes
+    }
+}

@@ -96,7 +96,12 @@ impl JwtSettings {
                 return Err(ClaimError::Value(rule.claim.clone()));
             }
         }
-        Ok(Identity { consumer: self.consumer(policy, claims)?, plan: self.plan(claims)?, scopes: self.scopes(claims)?, until })
+        Ok(Identity {
+            consumer: self.consumer(policy, claims)?,
+            plan: self.plan(claims)?,
+            scopes: self.scopes(claims)?,
+            until,
+        })
     }
 
     /// Exact, as two texts (RFC 7519, section 2: StringOrURI).
@@ -224,7 +229,9 @@ const NAME_BYTES_MAX: usize = 255;
 fn date(claims: &Members, name: &str) -> Result<Option<Timestamp>, ClaimError> {
     let seconds = match claims.get(name) {
         None => return Ok(None),
-        Some(Value::Integer(seconds)) => u64::try_from(*seconds).ok().and_then(|seconds| seconds.checked_mul(1_000_000)),
+        Some(Value::Integer(seconds)) => {
+            u64::try_from(*seconds).ok().and_then(|seconds| seconds.checked_mul(1_000_000))
+        }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the range of dates")]
         Some(Value::Float(seconds)) if (0.0..=MAX_S).contains(seconds) => Some((seconds * 1e6) as u64),
         Some(_) => None,
@@ -278,7 +285,8 @@ mod tests {
     /// Claims of a valid token, with these instead of or besides its own.
     fn claims(more: &[(&str, &str)]) -> String {
         let exp = (NOW_S + 60).to_string();
-        let own = [("iss", "\"https://id.example.com\""), ("aud", "\"pets\""), ("sub", "\"ada\""), ("exp", exp.as_str())];
+        let own =
+            [("iss", "\"https://id.example.com\""), ("aud", "\"pets\""), ("sub", "\"ada\""), ("exp", exp.as_str())];
         let kept = own.iter().filter(|(name, _)| !more.iter().any(|(other, _)| other == name));
         let written = |(name, value): &(&str, &str)| format!("\"{name}\":{value}");
         let all: Vec<String> =
@@ -330,7 +338,9 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn rfc_7519_4_1_4_times_have_a_leeway_and_an_end() {
         let at = |offset: i64| (NOW_S as i64 + offset).to_string();
-        for (offset, want) in [(-31, Err(ClaimError::Expired)), (-30, Err(ClaimError::Expired)), (-29, Ok(())), (1, Ok(()))] {
+        for (offset, want) in
+            [(-31, Err(ClaimError::Expired)), (-30, Err(ClaimError::Expired)), (-29, Ok(())), (1, Ok(()))]
+        {
             check(&settings(), &[("exp", &at(offset))], want);
         }
         for name in ["nbf", "iat"] {
@@ -342,7 +352,17 @@ mod tests {
         check(&settings(), &[("exp", "1800000060.5")], Ok(()));
         check(&settings(), &[("exp", "1.80000006e9")], Ok(()));
         check(&settings(), &[("exp", "253402300799")], Ok(()));
-        for broken in ["\"1800000060\"", "null", "-1", "-0.5", "1e300", "253402300800", "9223372036854775807", "18446744073709551615", "[1]"] {
+        for broken in [
+            "\"1800000060\"",
+            "null",
+            "-1",
+            "-0.5",
+            "1e300",
+            "253402300800",
+            "9223372036854775807",
+            "18446744073709551615",
+            "[1]",
+        ] {
             check(&settings(), &[("exp", broken)], form("exp"));
         }
         check(&settings(), &[("nbf", "\"0\"")], form("nbf"));
@@ -370,7 +390,8 @@ mod tests {
         let kind = |header: &str| decide(&access, header, &claims(&[])).map(drop);
         assert_eq!(kind(r#"{"alg":"RS256","typ":"at+JWT"}"#), Ok(()));
         assert_eq!(kind(r#"{"alg":"RS256","typ":"application/at+jwt"}"#), Ok(()));
-        for header in [r#"{"alg":"RS256","typ":"JWT"}"#, r#"{"alg":"RS256"}"#, r#"{"alg":"RS256","typ":"logout+jwt"}"#] {
+        for header in [r#"{"alg":"RS256","typ":"JWT"}"#, r#"{"alg":"RS256"}"#, r#"{"alg":"RS256","typ":"logout+jwt"}"#]
+        {
             assert_eq!(kind(header), Err(ClaimError::Kind), "{header}");
         }
     }
@@ -383,7 +404,11 @@ mod tests {
         };
         let strict = JwtSettings {
             required: vec!["jti".into(), "act.sub".into()],
-            claims: vec![rule("client_id", &["web", "7"]), rule("realm.roles", &["admin"]), rule("https://a.b/ok", &["true"])],
+            claims: vec![
+                rule("client_id", &["web", "7"]),
+                rule("realm.roles", &["admin"]),
+                rule("https://a.b/ok", &["true"]),
+            ],
             ..settings()
         };
         let good = [
@@ -416,7 +441,12 @@ mod tests {
     fn the_consumer_is_named_by_a_claim_and_does_not_have_the_name_of_another_kind() {
         let of = |settings: &JwtSettings, more: &[(&str, &str)]| decide(settings, r#"{"alg":"RS256"}"#, &claims(more));
         assert_eq!(of(&settings(), &[]).unwrap().consumer, "staff:ada");
-        let other = JwtSettings { consumer: "azp".into(), consumer_prefix: Some(String::new()), plan: Some("tier".into()), ..settings() };
+        let other = JwtSettings {
+            consumer: "azp".into(),
+            consumer_prefix: Some(String::new()),
+            plan: Some("tier".into()),
+            ..settings()
+        };
         let found = of(&other, &[("azp", "12"), ("tier", "\"gold\"")]).unwrap();
         assert_eq!((found.consumer.as_str(), found.plan.as_deref()), ("12", Some("gold")));
         assert_eq!(of(&other, &[]).unwrap_err(), ClaimError::Missing("azp".into()));
@@ -442,7 +472,10 @@ mod tests {
             scopes: vec![ScopeRule { scope: "write".into(), in_token: "pets.write".into() }],
             ..settings()
         };
-        assert_eq!(of(&renamed, &[("scope", "\"pets.write read\"")]), Ok(vec!["pets.write".into(), "read".into(), "write".into()]));
+        assert_eq!(
+            of(&renamed, &[("scope", "\"pets.write read\"")]),
+            Ok(vec!["pets.write".into(), "read".into(), "write".into()])
+        );
         assert_eq!(of(&renamed, &[("scope", "\"write\"")]), Ok(vec![]), "only `pets.write` stands for `write`");
     }
 

@@ -86,7 +86,12 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[track_caller]
-    fn check(place: &TokenPlace, lines: &[(&'static str, &'static str)], query: Option<&str>, want: TokenPresented<'_>) {
+    fn check(
+        place: &TokenPlace,
+        lines: &[(&'static str, &'static str)],
+        query: Option<&str>,
+        want: TokenPresented<'_>,
+    ) {
         let mut fields = HeaderMap::new();
         for (name, value) in lines {
             fields.append(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -96,7 +101,8 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn a_token_is_in_one_place() {
-        let bearer = TokenPlace { field: "authorization".into(), scheme: Some("Bearer".into()), query: Some("t".into()) };
+        let bearer =
+            TokenPlace { field: "authorization".into(), scheme: Some("Bearer".into()), query: Some("t".into()) };
         check(&bearer, &[], None, TokenPresented::Nothing);
         check(&bearer, &[("authorization", "Bearer a.b.c")], None, TokenPresented::Token("a.b.c"));
         check(&bearer, &[("authorization", "bEARER  a")], None, TokenPresented::Token("a"));

@@ -185,6 +185,7 @@ macro_rules! derive_slots {
         $(
             $(#[$slot_doc])*
             #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+            #[allow(clippy::large_enum_variant, reason = "a gateway has a few policies")]
             pub enum $SlotPolicy {
                 $(
                     $(#[$doc])*
@@ -224,6 +225,7 @@ macro_rules! derive_slots {
 
         /// A policy of any slot.
         #[derive(Clone, Debug, PartialEq, Eq)]
+        #[expect(clippy::large_enum_variant, reason = "a gateway has a few policies")]
         pub enum Policy {
             $( $(#[$slot_doc])* $Slot($SlotPolicy), )*
         }

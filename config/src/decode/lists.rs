@@ -49,12 +49,11 @@ pub(crate) fn text_or_texts(node: &Node, max: usize, report: &mut Report) -> Opt
     }
 }
 
+/// Strings by name.
+pub(crate) type TextsByName = Vec<(Spanned<String>, Vec<Spanned<String>>)>;
+
 /// Strings, or lists of strings, by name.
-pub(crate) fn texts_by_name(
-    node: &Node,
-    max: usize,
-    report: &mut Report,
-) -> Option<Vec<(Spanned<String>, Vec<Spanned<String>>)>> {
+pub(crate) fn texts_by_name(node: &Node, max: usize, report: &mut Report) -> Option<TextsByName> {
     let entries = mapping(node, report)?;
     check_length(node, entries.len(), max, report).then_some(())?;
     let read =

@@ -186,7 +186,7 @@ impl Kind for JwtSettings {
         let claims = self.claims.iter().map(|rule| (rule.claim.clone(), rule.any_of.clone())).collect::<Vec<_>>();
         let scopes =
             self.scopes.iter().map(|rule| (rule.scope.clone(), vec![rule.in_token.clone()])).collect::<Vec<_>>();
-        let named = |key, all: Vec<_>| (!all.is_empty()).then(|| (key, Value::Named(all)));
+        let named = |key, all: Vec<_>| (!all.is_empty()).then_some((key, Value::Named(all)));
         let duration = |key, seconds: u32| Some((key, Value::DurationMs(u64::from(seconds) * 1_000)));
         let (source, is_private) = match &self.keys {
             KeySource::Set(url, is_private) => (text("jwks", url), *is_private),
@@ -245,7 +245,7 @@ fn key_source(written: &Written, issuers: &[String], report: &mut Report) -> Opt
     }
     if let Some(url) = written.text("jwks") {
         parsed::url(&url, report)?;
-        return is_secure(&url, is_private, report).then(|| KeySource::Set(url.value, is_private));
+        return is_secure(&url, is_private, report).then_some(KeySource::Set(url.value, is_private));
     }
     let issuer = written.list("issuer").into_iter().next()?;
     if issuers.len() > 1 {

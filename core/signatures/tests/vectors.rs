@@ -14,7 +14,7 @@ fn bytes(text: &str) -> Vec<u8> {
 }
 
 fn es256() -> Signed {
-    all().into_iter().find(|signed| signed.algorithm == Algorithm::Es256).unwrap()
+    all().into_iter().find(|signed| signed.algorithm == Algorithm::Es256).expect("a vector for ES256")
 }
 
 fn holds(key: &Jwk, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {

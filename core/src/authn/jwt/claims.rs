@@ -295,9 +295,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(settings: &JwtSettings, more: &[(&str, &str)], want: Result<(), ClaimError>) {
+    fn check(settings: &JwtSettings, more: &[(&str, &str)], want: &Result<(), ClaimError>) {
         assert!(settings.is_coherent());
-        assert_eq!(decide(settings, r#"{"alg":"RS256"}"#, &claims(more)).map(drop), want, "{more:?}");
+        assert_eq!(decide(settings, r#"{"alg":"RS256"}"#, &claims(more)).map(drop).as_ref(), want.as_ref(), "{more:?}");
     }
 
     fn missing(name: &str) -> Result<(), ClaimError> {
@@ -311,26 +311,26 @@ mod tests {
     /// RFC 7519, section 4.1.1; RFC 8725, section 3.8: the issuer is compared exactly.
     #[wasm_bindgen_test(unsupported = test)]
     fn rfc_8725_3_8_the_issuer_is_one_that_is_trusted() {
-        check(&settings(), &[], Ok(()));
+        check(&settings(), &[], &Ok(()));
         for other in ["\"https://id.example.com/\"", "\"HTTPS://id.example.com\"", "\"\"", "\"https://evil.example\""] {
-            check(&settings(), &[("iss", other)], Err(ClaimError::Issuer));
+            check(&settings(), &[("iss", other)], &Err(ClaimError::Issuer));
         }
-        check(&settings(), &[("iss", "")], missing("iss"));
-        check(&settings(), &[("iss", "[\"https://id.example.com\"]")], form("iss"));
+        check(&settings(), &[("iss", "")], &missing("iss"));
+        check(&settings(), &[("iss", "[\"https://id.example.com\"]")], &form("iss"));
     }
 
     /// RFC 7519, section 4.1.3; RFC 8725, section 3.9.
     #[wasm_bindgen_test(unsupported = test)]
     fn rfc_8725_3_9_the_audience_is_one_of_the_policys() {
         for ours in ["\"owners\"", "[\"pets\"]", "[\"other\",\"owners\"]"] {
-            check(&settings(), &[("aud", ours)], Ok(()));
+            check(&settings(), &[("aud", ours)], &Ok(()));
         }
         for other in ["\"pet\"", "\"pets \"", "[]", "[\"other\"]", "\"\""] {
-            check(&settings(), &[("aud", other)], Err(ClaimError::Audience));
+            check(&settings(), &[("aud", other)], &Err(ClaimError::Audience));
         }
-        check(&settings(), &[("aud", "")], missing("aud"));
+        check(&settings(), &[("aud", "")], &missing("aud"));
         for broken in ["1", "{\"pets\":1}", "[\"pets\",1]", "null"] {
-            check(&settings(), &[("aud", broken)], form("aud"));
+            check(&settings(), &[("aud", broken)], &form("aud"));
         }
     }
 
@@ -341,17 +341,17 @@ mod tests {
         for (offset, want) in
             [(-31, Err(ClaimError::Expired)), (-30, Err(ClaimError::Expired)), (-29, Ok(())), (1, Ok(()))]
         {
-            check(&settings(), &[("exp", &at(offset))], want);
+            check(&settings(), &[("exp", &at(offset))], &want);
         }
         for name in ["nbf", "iat"] {
             for (offset, want) in [(30, Ok(())), (31, Err(ClaimError::NotYet)), (-100_000, Ok(()))] {
-                check(&settings(), &[(name, &at(offset))], want);
+                check(&settings(), &[(name, &at(offset))], &want);
             }
         }
-        check(&settings(), &[("exp", "")], missing("exp"));
-        check(&settings(), &[("exp", "1800000060.5")], Ok(()));
-        check(&settings(), &[("exp", "1.80000006e9")], Ok(()));
-        check(&settings(), &[("exp", "253402300799")], Ok(()));
+        check(&settings(), &[("exp", "")], &missing("exp"));
+        check(&settings(), &[("exp", "1800000060.5")], &Ok(()));
+        check(&settings(), &[("exp", "1.80000006e9")], &Ok(()));
+        check(&settings(), &[("exp", "253402300799")], &Ok(()));
         for broken in [
             "\"1800000060\"",
             "null",
@@ -363,10 +363,10 @@ mod tests {
             "18446744073709551615",
             "[1]",
         ] {
-            check(&settings(), &[("exp", broken)], form("exp"));
+            check(&settings(), &[("exp", broken)], &form("exp"));
         }
-        check(&settings(), &[("nbf", "\"0\"")], form("nbf"));
-        check(&settings(), &[("iat", "true")], form("iat"));
+        check(&settings(), &[("nbf", "\"0\"")], &form("nbf"));
+        check(&settings(), &[("iat", "true")], &form("iat"));
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -418,13 +418,13 @@ mod tests {
             ("realm", "{\"roles\":[\"user\",\"admin\"]}"),
             ("https://a.b/ok", "true"),
         ];
-        check(&strict, &good, Ok(()));
+        check(&strict, &good, &Ok(()));
         let with = |name: &'static str, value: &'static str| {
             good.iter().map(|(own, kept)| if *own == name { (name, value) } else { (*own, *kept) }).collect::<Vec<_>>()
         };
-        check(&strict, &with("jti", ""), missing("jti"));
-        check(&strict, &with("act", "\"sub\""), missing("act.sub"));
-        check(&strict, &with("realm", "{}"), missing("realm.roles"));
+        check(&strict, &with("jti", ""), &missing("jti"));
+        check(&strict, &with("act", "\"sub\""), &missing("act.sub"));
+        check(&strict, &with("realm", "{}"), &missing("realm.roles"));
         for (name, value, claim) in [
             ("client_id", "\"WEB\"", "client_id"),
             ("client_id", "7.0", "client_id"),
@@ -433,7 +433,7 @@ mod tests {
             ("realm", "{\"roles\":[[\"admin\"]]}", "realm.roles"),
             ("https://a.b/ok", "\"TRUE\"", "https://a.b/ok"),
         ] {
-            check(&strict, &with(name, value), Err(ClaimError::Value(claim.into())));
+            check(&strict, &with(name, value), &Err(ClaimError::Value(claim.into())));
         }
     }
 

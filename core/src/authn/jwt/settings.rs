@@ -139,11 +139,9 @@ impl PolicyKind for JwtSettings {
             KeySource::Discovery(_) => self.issuers.len() == 1 && !self.algorithms.iter().any(is_shared),
             KeySource::Set(..) | KeySource::Static(_) => !self.algorithms.iter().any(is_shared),
         };
-        is_field_name(&self.place.field)
-            && !self.issuers.is_empty()
-            && !self.algorithms.is_empty()
-            && !(self.audiences.is_empty() && self.claims.is_empty())
-            && keys_fit
+        let is_for_somebody = !self.audiences.is_empty() || !self.claims.is_empty();
+        let is_complete = !self.issuers.is_empty() && !self.algorithms.is_empty() && is_for_somebody;
+        is_field_name(&self.place.field) && is_complete && keys_fit
     }
 
     fn uses(&self) -> Uses<'_> {

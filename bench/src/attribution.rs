@@ -15,7 +15,7 @@ use crate::sizes;
 /// are the most that the Worker may ever have.
 const SHARES: [(&str, u64, bool); 7] = [
     ("gateway", 390, true),
-    ("identity", 80, false),
+    ("identity", 80, true),
     ("quotas", 20, false),
     ("upstreams", 25, false),
     ("cache", 15, false),

@@ -5,7 +5,7 @@ use tollgate_contracts::stage::{Answer, Command, Store};
 use tollgate_contracts::{Breach, Subject};
 use tollgate_core::forward::{Reply, UpstreamError};
 use tollgate_core::time::Timestamp;
-use tollgate_edge::memory::{Content, MemoryHost, VirtualClock};
+use tollgate_edge::memory::{Content, MemoryHost, MemorySignatures, VirtualClock};
 
 use crate::stage::{Stage, Stores};
 
@@ -20,7 +20,8 @@ pub(crate) struct Reference {
 impl Reference {
     pub(crate) fn new() -> Self {
         let nobody = |_: &http::Request<Content>| (0, Err(UpstreamError::DestinationUnavailable));
-        let host = MemoryHost::new(VirtualClock::at(NOW), 1, nobody);
+        let mut host = MemoryHost::new(VirtualClock::at(NOW), 1, nobody);
+        host.signatures = MemorySignatures::new(tollgate_signatures::verifies);
         host.secrets.put("TOKEN", "s3cret");
         Self { stage: Stage::new(host.clone()), host }
     }

@@ -10,7 +10,7 @@ use http::{Request, Response};
 use tollgate_core::forward::UpstreamError;
 use tollgate_core::hex;
 use tollgate_core::time::Timestamp;
-use tollgate_edge::memory::{Content, MemoryHost, VirtualClock};
+use tollgate_edge::memory::{Content, MemoryHost, MemorySignatures, VirtualClock};
 use tollgate_edge::ports::Content as _;
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
 
@@ -22,7 +22,8 @@ pub(crate) type Found = BTreeMap<String, (String, String)>;
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 pub(crate) async fn run(corpus: &Corpus) -> Result<Found, Box<dyn Error>> {
-    let host = MemoryHost::new(VirtualClock::at(NOW), 1, answer);
+    let mut host = MemoryHost::new(VirtualClock::at(NOW), 1, answer);
+    host.signatures = MemorySignatures::new(tollgate_signatures::verifies);
     for (key, value) in corpus.records("http://127.0.0.1:1")? {
         host.records.put(key, value);
     }

@@ -10,7 +10,7 @@ use futures_executor::LocalPool;
 use futures_util::task::LocalSpawnExt;
 use tollgate_config::fixtures;
 use tollgate_core::time::Timestamp;
-use tollgate_edge::memory::{MemoryHost, VirtualClock};
+use tollgate_edge::memory::{MemoryHost, MemorySignatures, VirtualClock};
 use tollgate_edge::ports::Clock;
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
 
@@ -136,7 +136,8 @@ impl Simulation {
         let dice = Dice::new(seed);
         let (upstream_dice, trouble, versions) = (dice.clone(), weather.trouble, clients::Versions::default());
         let script = move |request: &http::Request<_>| clients::answer(request, &upstream_dice, trouble, &versions);
-        let inner = MemoryHost::new(VirtualClock::at(START), seed, script);
+        let mut inner = MemoryHost::new(VirtualClock::at(START), seed, script);
+        inner.signatures = MemorySignatures::new(tollgate_signatures::verifies);
         inner.secrets.put("TOKEN", SECRET);
         inner.counters.apart.set(dice.percent(50));
         let host = ShakyHost::new(inner, &dice, weather.store_fails_percent);

@@ -46,6 +46,10 @@ pub const CREDENTIALS_CACHED_MAX: usize = 10_000;
 /// Verified tokens remembered per isolate (about 400 bytes each).
 pub const TOKENS_REMEMBERED_MAX: usize = 10_000;
 
+/// How long a verified token is remembered: as long as fetched keys are fresh, so that those of a key that its issuer has
+/// withdrawn end soon after.
+pub const TOKEN_REMEMBERED_MS: u64 = 300_000;
+
 /// How long an existing credential is cached; also the maximum delay of a revocation in an isolate, in addition to the
 /// store's own delay (Workers KV: up to 60 s).
 pub const CREDENTIAL_FRESH_MS: u64 = 30_000;

@@ -19,6 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use crate::policy_name::PolicyName;
 
 use crate::limit::LimitBy;
+use crate::secret::SecretText;
 
 /// Calls a macro with the list of all policy kinds.
 ///
@@ -104,6 +105,8 @@ pub struct Uses<'s> {
     pub credential: Option<CredentialPlace<'s>>,
     /// Charges the counters of a partition.
     pub charge: Option<LimitBy>,
+    /// Reads the secrets that this text refers to.
+    pub secrets: Option<&'s SecretText>,
 }
 
 /// Where a policy looks for a credential.

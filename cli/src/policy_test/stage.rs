@@ -145,8 +145,7 @@ fn bench(
     });
     host.signatures = MemorySignatures::new(tollgate_signatures::verifies);
     host.records = MemoryRecords::new(host.clock.clone()).over(Rc::clone(records));
-    let fields = compiled.whole().upstreams.iter().flat_map(|upstream| &upstream.fields);
-    for name in fields.flat_map(|(_, text)| text.secret_names()) {
+    for name in compiled.whole().secret_names() {
         host.secrets.put(name, format!("made-up-{name}"));
     }
     for (name, value) in &file.secrets {

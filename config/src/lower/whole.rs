@@ -36,6 +36,15 @@ pub struct Whole {
     pub upstreams: Vec<UpstreamSettings>,
 }
 
+impl Whole {
+    /// The names of the secrets that upstreams and policies refer to.
+    pub fn secret_names(&self) -> impl Iterator<Item = &str> {
+        let of_upstreams = self.upstreams.iter().flat_map(|upstream| &upstream.fields).map(|(_, text)| text);
+        let of_policies = self.policies.iter().filter_map(|policy| policy.uses.secrets);
+        of_upstreams.chain(of_policies).flat_map(|text| text.secret_names())
+    }
+}
+
 /// A route, with information that is not part of a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompiledRoute {

@@ -99,6 +99,17 @@ impl Algorithm {
         }
     }
 
+    /// The least bytes of a shared secret: those of the hash (RFC 7518, section 3.2); 0 if it has none.
+    #[must_use]
+    pub const fn secret_bytes_min(self) -> usize {
+        match self {
+            Self::Hs256 => 32,
+            Self::Hs384 => 48,
+            Self::Hs512 => 64,
+            _ => 0,
+        }
+    }
+
     /// The bytes of a signature; `None` for RSA, where they are those of the modulus.
     #[must_use]
     pub const fn signature_bytes(self) -> Option<usize> {

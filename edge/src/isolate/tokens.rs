@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHasher;
 use tollgate_core::authn::{JwtSettings, MarkSecret, Principal, TextMark};
-use tollgate_core::bounds::TOKENS_REMEMBERED_MAX;
+use tollgate_core::bounds::{TOKEN_REMEMBERED_MS, TOKENS_REMEMBERED_MAX};
 use tollgate_core::fetch::FetchAnswer;
 use tollgate_core::jose::JwkSet;
 use tollgate_core::kinds::PolicyName;
@@ -84,6 +84,7 @@ impl Tokens {
             self.verified.clear();
         }
         let policy = self.shared(policy);
+        let until = until.min(now.plus_millis(TOKEN_REMEMBERED_MS));
         self.verified.insert(mark, Verified { policy, principal, until });
     }
 

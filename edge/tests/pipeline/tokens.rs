@@ -184,6 +184,19 @@ fn a_remembered_token_ends_when_it_expires() {
 }
 
 #[test]
+fn the_tokens_of_a_key_that_was_withdrawn_end_soon_after() {
+    let world = World::new(settings(at_url()));
+    let text = token("a", &key(1), &claims("ada"));
+    assert_eq!(world.get("/pets", &text).status, 200);
+    world.answers(set(&[("b", &key(2))]));
+    world.bench.host.clock.advance(301_000);
+    // The stale keys are used once more, and fetched again after this reply.
+    assert_eq!(world.get("/pets", &text).status, 200);
+    world.bench.host.clock.advance(300_000);
+    world.check(&text, 401, "credential-unknown", "token-key-unknown");
+}
+
+#[test]
 fn a_token_that_is_missing_broken_or_foreign_is_refused_with_a_challenge() {
     let world = World::new(settings(at_url()));
     let missing = world.bench.get("/pets", &[]);
@@ -328,6 +341,9 @@ fn keys_in_the_configuration_and_shared_secrets_need_no_issuer() {
     let world = World::new(shared);
     let text = "eyJhbGciOiJIUzI1NiJ9.e30.AAAA";
     world.check(text, 503, "secret-missing", "secret-missing");
+    world.bench.host.secrets.put("SHARED", "too short");
+    world.bench.host.clock.advance(60_000);
+    world.check(text, 503, "store-unavailable", "token-keys-away");
     world.bench.host.secrets.put("SHARED", "0123456789abcdef0123456789abcdef");
     world.bench.host.clock.advance(60_000);
     world.check(text, 401, "credential-unknown", "signature-wrong");

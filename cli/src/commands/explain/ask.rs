@@ -43,8 +43,7 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
     host.signatures = MemorySignatures::new(tollgate_signatures::verifies);
     let records = compiled.records().iter().cloned().chain(fixtures.records(compiled.gateway()));
     records.for_each(|(key, value)| host.records.put(key, value));
-    let upstreams = &compiled.whole().upstreams;
-    for name in upstreams.iter().flat_map(|upstream| &upstream.fields).flat_map(|(_, text)| text.secret_names()) {
+    for name in compiled.whole().secret_names() {
         host.secrets.put(name, "not-a-secret");
     }
     let settings = IsolateSettings { gateway: compiled.gateway().to_owned(), freshness: Freshness::EachRequest };

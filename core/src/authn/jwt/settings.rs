@@ -147,7 +147,11 @@ impl PolicyKind for JwtSettings {
     fn uses(&self) -> Uses<'_> {
         let TokenPlace { field, scheme, query } = &self.place;
         let place = CredentialPlace { field, scheme: scheme.as_deref(), query: query.as_deref() };
-        Uses { credential: Some(place), ..Uses::default() }
+        let secrets = match &self.keys {
+            KeySource::Secret(text) => Some(text),
+            KeySource::Set(..) | KeySource::Discovery(_) | KeySource::Static(_) => None,
+        };
+        Uses { credential: Some(place), secrets, ..Uses::default() }
     }
 }
 

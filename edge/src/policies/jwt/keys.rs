@@ -6,7 +6,7 @@ use http::Uri;
 use tollgate_core::authn::{JwtSettings, KeySource};
 use tollgate_core::event::Reason;
 use tollgate_core::fetch::{AddressRule, FetchAnswer, FetchBounds, FetchRequest, Lifetimes};
-use tollgate_core::jose::{Jwk, JwkSet, Members};
+use tollgate_core::jose::{Algorithm, Jwk, JwkSet, Members};
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::unavailable;
@@ -32,6 +32,12 @@ impl Keys {
                     let detail = "The operator of this gateway has been notified.";
                     Problem::new(ProblemKind::SecretMissing, detail, Reason::SecretMissing { names })
                 })?;
+                let least = settings.algorithms.iter().map(Algorithm::secret_bytes_min).max().unwrap_or_default();
+                if secret.expose().len() < least {
+                    return Err(unavailable(format!(
+                        "the shared secret has fewer than {least} bytes (RFC 7518, section 3.2)"
+                    )));
+                }
                 let keys = vec![Jwk::of_secret(secret.expose().as_bytes().to_vec())];
                 Ok(Self { set: Rc::new(JwkSet { keys, unused: Vec::new() }), plan: None })
             }

@@ -4,17 +4,26 @@ use std::cell::RefCell;
 use std::io::Write;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel, sync_channel};
 use std::time::Duration;
 
 /// The thread that writes the log of one server.
 #[derive(Debug)]
 pub(crate) struct LogWriter {
-    blocks: SyncSender<Block>,
-    dropped: Arc<AtomicU64>,
+    blocks: Sender<Block>,
+    counts: Arc<Counts>,
     /// Disconnected when the thread has ended.
     ended: Receiver<()>,
+}
+
+/// What is counted of a log.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Lines that could not be written.
+    dropped: AtomicU64,
+    /// Bytes that wait for the reader of the log.
+    waiting: AtomicUsize,
 }
 
 /// Complete lines, each with its line break.
@@ -27,19 +36,19 @@ struct Block {
 impl LogWriter {
     /// Starts the thread; every write consists of complete lines.
     pub(crate) fn start(output: Box<dyn Write + Send>) -> std::io::Result<Self> {
-        let (blocks, waiting) = sync_channel(BLOCKS_MAX);
-        let dropped = Arc::<AtomicU64>::default();
-        let counted = Arc::clone(&dropped);
+        let (blocks, waiting) = channel();
+        let counts = Arc::<Counts>::default();
+        let counted = Arc::clone(&counts);
         let (ends, ended) = sync_channel(0);
         std::thread::Builder::new().name("tollgate-log".into()).spawn(move || {
             write_all(&waiting, output, &counted);
             drop(ends);
         })?;
-        Ok(Self { blocks, dropped, ended })
+        Ok(Self { blocks, counts, ended })
     }
 
     pub(crate) fn handle(&self) -> LogHandle {
-        LogHandle { blocks: self.blocks.clone(), dropped: Arc::clone(&self.dropped) }
+        LogHandle { blocks: self.blocks.clone(), counts: Arc::clone(&self.counts) }
     }
 
     /// Waits until all submitted lines are written, but no longer than this, because the reader of the log may have
@@ -51,36 +60,45 @@ impl LogWriter {
     }
 }
 
-fn write_all(waiting: &Receiver<Block>, mut output: Box<dyn Write + Send>, dropped: &AtomicU64) {
+fn write_all(waiting: &Receiver<Block>, mut output: Box<dyn Write + Send>, counts: &Counts) {
     while let Ok(block) = waiting.recv() {
         // The reader of the log may have closed it; the gateway continues and counts the lost lines.
         if output.write_all(&block.text).and_then(|()| output.flush()).is_err() {
-            dropped.fetch_add(block.lines, Ordering::Relaxed);
+            counts.dropped.fetch_add(block.lines, Ordering::Relaxed);
         }
+        counts.waiting.fetch_sub(block.text.len(), Ordering::Relaxed);
     }
 }
 
 /// A handle to the log that can be sent to a thread.
 #[derive(Clone, Debug)]
 pub(crate) struct LogHandle {
-    blocks: SyncSender<Block>,
-    dropped: Arc<AtomicU64>,
+    blocks: Sender<Block>,
+    counts: Arc<Counts>,
 }
 
 impl LogHandle {
     /// A handle that drops and counts every line.
     pub(crate) fn discarding() -> Self {
-        Self { blocks: sync_channel(0).0, dropped: Arc::default() }
+        Self { blocks: channel().0, counts: Arc::default() }
     }
 
     /// The number of lines that could not be written, because the log was slow or closed.
     pub(crate) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.counts.dropped.load(Ordering::Relaxed)
     }
 
-    fn hand_in(&self, block: Block) {
-        if let Err(TrySendError::Full(block) | TrySendError::Disconnected(block)) = self.blocks.try_send(block) {
-            self.dropped.fetch_add(block.lines, Ordering::Relaxed);
+    /// Hands in a block, unless too much waits already.
+    fn hand_in(&self, mut block: Block) {
+        let bytes = block.text.len();
+        if block.text.capacity() > 2 * bytes {
+            block.text.shrink_to_fit();
+        }
+        let before = self.counts.waiting.fetch_add(bytes, Ordering::Relaxed);
+        let sent = if before + bytes > WAITING_BYTES_MAX { Err(SendError(block)) } else { self.blocks.send(block) };
+        if let Err(SendError(lost)) = sent {
+            self.counts.waiting.fetch_sub(bytes, Ordering::Relaxed);
+            self.counts.dropped.fetch_add(lost.lines, Ordering::Relaxed);
         }
     }
 }
@@ -149,8 +167,9 @@ impl Drop for Gathered {
 /// Lines are written in blocks of about this size: about 240 exchanges for one system call, and for waking the thread.
 const BLOCK_BYTES: usize = 128 * 1024;
 
-/// Blocks that may wait for a slow reader of the log: 8 MiB, then lines are dropped and counted.
-const BLOCKS_MAX: usize = 64;
+/// Bytes that may wait for a slow reader of the log; then lines are dropped and counted. Blocks are not counted: with little
+/// traffic each holds a few lines.
+const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// How long a line waits for further ones; short enough to follow the log live.
 const WRITE_DELAY: Duration = Duration::from_millis(20);
@@ -217,12 +236,43 @@ mod tests {
         let writer = LogWriter::start(Box::new(Held(held))).unwrap();
         let handle = writer.handle();
         let line = "x".repeat(BLOCK_BYTES);
-        on_an_isolate(async |log| (0..BLOCKS_MAX + 10).for_each(|_| log.line(&line)), writer.handle());
-        let dropped = handle.dropped();
-        assert!((9..=10).contains(&dropped), "{dropped}");
+        let fit = WAITING_BYTES_MAX / (BLOCK_BYTES + 1);
+        on_an_isolate(async |log| (0..fit + 10).for_each(|_| log.line(&line)), writer.handle());
+        assert_eq!(handle.dropped(), 10);
         drop((release, handle));
         assert!(writer.finish(Duration::from_secs(10)));
     }
+
+    #[test]
+    fn a_slow_reader_has_time_however_few_lines_there_are() {
+        struct Held(Receiver<()>, Written);
+        impl Write for Held {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                let _ = self.0.recv();
+                self.1.write(bytes)
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let ((release, held), written) = (sync_channel::<()>(0), Written::default());
+        let writer = LogWriter::start(Box::new(Held(held, written.clone()))).unwrap();
+        let handle = writer.handle();
+        // As many blocks as eight isolates hand in in a minute.
+        let blocks = 24_000;
+        let hand_in = async |log: IsolateLog| {
+            for _ in 0..blocks {
+                log.line("a line");
+                log.flush();
+            }
+        };
+        on_an_isolate(hand_in, writer.handle());
+        assert_eq!(handle.dropped(), 0);
+        drop((release, handle));
+        assert!(writer.finish(Duration::from_secs(10)));
+        assert_eq!(written.0.lock().unwrap().len(), blocks * "a line\n".len());
+    }
+
     #[test]
     fn a_log_that_nobody_reads_delays_the_end_only_for_its_time() {
         struct Blocked(Receiver<()>);

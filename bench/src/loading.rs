@@ -62,7 +62,8 @@ fn counted() -> Result<Vec<Row>, String> {
         let cost = cost(&program, "load", &file, Runs { shorter: 1, more: 4 })?;
         let least = *least.get_or_insert(cost);
         let ratio = cost.instructions as f64 / least.instructions.max(1) as f64;
-        let what = format!("loading, counted: {hosts} hosts with {routes} routes, against {} routes", COUNTED[0].1);
+        let hosts = if hosts == 1 { "a host".to_owned() } else { format!("{hosts} hosts") };
+        let what = format!("loading, counted: {hosts} with {routes} routes, against {} routes", COUNTED[0].1);
         rows.push(Row::plain(what, cost.to_string(), least.to_string(), format!("{ratio:.2} (more is slower)")));
     }
     Ok(rows)
@@ -97,7 +98,8 @@ fn row(where_: &str, pair: &Pair, one: &[f64], other: &[f64]) -> Row {
     let ratio = median(&mut ratios);
     let time = |times: &[f64]| format!("{:.3} ms", median(&mut times[ROUNDS / 5..].to_vec()));
     let what = format!("loading, {where_}: {}", pair.what);
-    Row::plain(what, time(one), time(other), format!("{ratio:.2} (more is slower)"))
+    let (lowest, highest) = (ratios.first().copied().unwrap_or(ratio), ratios.last().copied().unwrap_or(ratio));
+    Row::plain(what, time(one), time(other), format!("{ratio:.2} ({lowest:.2} to {highest:.2}; more is slower)"))
 }
 
 fn median(numbers: &mut [f64]) -> f64 {

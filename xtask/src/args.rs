@@ -136,7 +136,8 @@ impl Task {
         match task.as_str() {
             "build" => Ok(Self::Build(hosts_or_all(&rest)?)),
             "test" => Ok(Self::Test(selection(&rest)?)),
-            "bench" => Ok(Self::Bench(rest)),
+            "bench" if rest.iter().any(|word| word == "--help" || word == "-h") => Ok(Self::Help),
+            "bench" => benchmarks(rest).map(Self::Bench),
             "help" | "--help" | "-h" => Ok(Self::Help),
             "setup" => alone(&task, &rest, Self::Setup),
             "layers" => alone(&task, &rest, Self::Layers),
@@ -156,6 +157,22 @@ fn alone(name: &str, rest: &[String], task: Task) -> Result<Task, String> {
         Some(word) => Err(format!("`{name}` takes no argument, got `{word}`")),
     }
 }
+
+/// The words of a comparison, checked before anything is built.
+fn benchmarks(words: Vec<String>) -> Result<Vec<String>, String> {
+    let mut names = words.iter();
+    while let Some(name) = names.next() {
+        match name.as_str() {
+            "--against" => drop(value(name, names.next())?),
+            name if BENCHMARKS.contains(&name) => {}
+            other => return Err(format!("there is no benchmark `{other}`; there are {}", BENCHMARKS.join(", "))),
+        }
+    }
+    Ok(words)
+}
+
+/// The benchmarks of `bench/src/main.rs`.
+const BENCHMARKS: [&str; 8] = ["workerd", "native", "spin", "hosts", "keys", "sizes", "loading", "serving"];
 
 fn hosts_or_all(words: &[String]) -> Result<Vec<Host>, String> {
     if words.is_empty() {
@@ -207,6 +224,14 @@ mod tests {
         assert_eq!(selection.hosts(), [Host::Spin]);
         assert_eq!(selection.filter, ["cache"]);
         assert!(selection.wants(Suite::E2e) && !selection.wants(Suite::Unit));
+    }
+
+    #[test]
+    fn a_benchmark_is_known_before_anything_is_built() {
+        assert_eq!(parse("bench --help"), Ok(Task::Help));
+        assert!(matches!(parse("bench sizes --against HEAD~1"), Ok(Task::Bench(words)) if words.len() == 3));
+        assert!(parse("bench size").is_err_and(|why| why.contains("`size`") && why.contains("sizes")));
+        assert!(parse("bench --against").is_err());
     }
 
     #[test]

@@ -125,7 +125,7 @@ fn bench_floor(place: &Place) -> Result<(), String> {
 /// The loader of bundles, with the bindings for Node.
 fn bench_loader(place: &Place) -> Result<(), String> {
     let mut build = run::cargo(place);
-    build.args(["build", "--locked", "--package", "tollgate-bench-loader", "--lib"]);
+    build.args(["rustc", "--locked", "--package", "tollgate-bench-loader", "--lib", "--crate-type", "cdylib"]);
     build.args(["--target", "wasm32-unknown-unknown", "--profile", "wasm"]);
     run::announced("build: the loader of bundles, for wasm", &mut build)?;
     let mut bind = Command::new(place.tool("wasm-bindgen"));

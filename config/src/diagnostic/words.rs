@@ -1,5 +1,7 @@
 //! Suggestions and lists of words in diagnostics.
 
+use std::cmp::Reverse;
+
 /// The word of `known` that was probably intended: the one with the smallest edit distance.
 pub(crate) fn closest<'k>(given: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     if given.len() > COMPARED_BYTES_MAX {
@@ -9,10 +11,15 @@ pub(crate) fn closest<'k>(given: &str, known: impl Iterator<Item = &'k str>) -> 
     known
         .filter(|word| word.len() <= COMPARED_BYTES_MAX)
         .take(COMPARED_WORDS_MAX)
-        .map(|word| (strsim::damerau_levenshtein(&given, word), word))
-        .filter(|(distance, word)| *distance <= 1 + word.chars().count() / 4)
+        .map(|word| (strsim::damerau_levenshtein(&given, word), Reverse(common_beginning(&given, word)), word))
+        .filter(|(distance, _, word)| *distance <= 1 + word.chars().count() / 4)
         .min()
-        .map(|(_, word)| word)
+        .map(|(_, _, word)| word)
+}
+
+/// Of two words that are as near, the one that begins as the given one is meant: `x-forwarded` for `xforwarded`.
+fn common_beginning(given: &str, word: &str) -> usize {
+    given.bytes().zip(word.bytes()).take_while(|(one, other)| one == other).count()
 }
 
 /// Formats words as a list: "`a`, `b` and `c`".
@@ -51,5 +58,7 @@ mod tests {
         ] {
             assert_eq!(closest(given, known.into_iter()), expected, "{given}");
         }
+        let fields = ["forwarded", "x-forwarded", "both"];
+        assert_eq!(closest("xforwarded", fields.into_iter()), Some("x-forwarded"), "both are as near");
     }
 }

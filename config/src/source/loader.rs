@@ -105,7 +105,8 @@ impl Loader {
                     Diagnostic::error(Code::UnreadableFile, at, format!("`{path}` cannot be read: {reason}"))
                         .why("the project cannot be compiled without this file")
                         .fix(format!(
-                            "make sure that {shown} is a readable file inside the project folder, of at most {} MiB",
+                            "make sure that {shown} is a readable file inside the project folder, of at most {} MiB; an API can \
+                             have a file of its own, `apis/NAME/api.yaml`",
                             limits.bytes >> 20
                         )),
                 );

@@ -65,7 +65,7 @@ impl LoadedPart {
         let Some(site) = &self.0 else { return Ok(false) };
         site.open(path)?;
         let request = RequestHead { method: &Method::GET, path, query: None, fields: &HeaderMap::new() };
-        Ok(matches!(Site::find(std::slice::from_ref(site), &request), Found::Route(_)))
+        Ok(matches!(Site::find(std::slice::from_ref(site), &request)?, Found::Route(_)))
     }
 
     /// Decodes all routes; returns their number, 0 if the bundle has no part for the host.

@@ -1,10 +1,14 @@
-//! The response of a problem.
+//! The response of a problem, and the problems of several modules.
 
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response};
-use tollgate_core::problem::Problem;
+use tollgate_core::event::{Local, Reason};
+use tollgate_core::problem::{Problem, ProblemKind};
+use tollgate_kv_schemas::RecordError;
 
+use crate::config::NoSite;
 use crate::ports::Content;
+use crate::site::Site;
 
 /// The response of a problem.
 pub(crate) fn problem_response<C: Content>(problem: Problem, request_id: &str, is_head: bool) -> Response<C> {
@@ -22,6 +26,45 @@ pub(crate) fn problem_response<C: Content>(problem: Problem, request_id: &str, i
         fields.insert(REQUEST_ID, request_id);
     }
     response
+}
+
+/// The same response for routes that do not exist and for routes that are not for this client, so that they cannot be
+/// probed.
+pub(crate) fn not_found(reason: Reason) -> Problem {
+    let detail = "No route matches this host and path. Check the URL; a trailing slash and upper case matter.";
+    Problem::new(ProblemKind::RouteNotFound, detail, reason)
+}
+
+/// The problem of a request without a configuration.
+pub(crate) fn no_site(why: &NoSite, gateway: &str) -> Problem {
+    let problem = match why {
+        NoSite::UnknownHost => return not_found(Reason::NoRoute),
+        NoSite::Unpublished => Problem::new(
+            ProblemKind::NoConfiguration,
+            format!(
+                "Nothing was published to the gateway `{gateway}` yet. Publish a project to it: tollgate publish PROJECT --help shows how for each host."
+            ),
+            Reason::NoBundle,
+        ),
+        NoSite::Unavailable(text) => Problem::new(
+            ProblemKind::StoreUnavailable,
+            "The gateway cannot reach its configuration. Try again later.",
+            Reason::ConfigurationUnavailable { text: Local(text.as_str().into()) },
+        ),
+        NoSite::Unusable(text) => Problem::new(
+            ProblemKind::NoConfiguration,
+            format!(
+                "What was published to the gateway `{gateway}` cannot be used; its log says why. Publish again: tollgate publish PROJECT."
+            ),
+            Reason::ConfigurationUnusable { text: Local(text.as_str().into()) },
+        ),
+    };
+    problem.with(RETRY_AFTER, "5")
+}
+
+/// The problem of a page of routes that cannot be used.
+pub(crate) fn unusable_page(error: &RecordError, site: &Site) -> Problem {
+    no_site(&NoSite::Unusable(error.to_string()), &site.gateway.name)
 }
 
 /// The field with the request id, for the upstream and the client.

@@ -45,6 +45,8 @@ pub(crate) struct Site {
 /// A page of a part's routes, compiled.
 #[derive(Debug)]
 pub(crate) struct Page {
+    /// Its index among the pages of its part.
+    number: usize,
     routes: Vec<RouteSettings>,
     router: Router,
     /// The labels of routes in telemetry, created when a route is first selected: most isolates use few of them.
@@ -102,23 +104,26 @@ impl Site {
         }
     }
 
-    /// Whether all pages are in memory that may have routes for a path.
+    /// Whether all pages are in memory that [`Site::open`] decodes.
     pub(crate) fn is_open(&self, path: &CanonicalPath) -> bool {
+        self.has_pages(path) && plain(path).is_none_or(|plain| self.has_pages(&plain))
+    }
+
+    fn has_pages(&self, path: &CanonicalPath) -> bool {
         let is_open = |page: usize| self.pages[page].borrow().is_some();
         let check = &mut |page| if is_open(page) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
         self.part.visit(path, check).is_continue()
     }
 
-    /// Decodes the pages that may have routes for a path, so that every search for it succeeds.
+    /// Decodes the pages that may have routes for a path, or for it without matrix parameters, so that every search for
+    /// both succeeds.
     ///
     /// # Errors
     /// If one cannot be used.
     pub(crate) fn open(&self, path: &CanonicalPath) -> Result<(), RecordError> {
-        let opened = self.part.visit(path, &mut |page| match self.page(page) {
-            Ok(_) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        });
-        opened.break_value().map_or(Ok(()), Err)
+        let open = |path: &CanonicalPath| self.visit(path, |_| ControlFlow::<()>::Continue(())).map(drop);
+        open(path)?;
+        plain(path).map_or(Ok(()), |plain| open(&plain))
     }
 
     /// Decodes each page once.
@@ -134,7 +139,7 @@ impl Site {
         if let Some(page) = &*place.borrow() {
             return Ok(Rc::clone(page));
         }
-        let page = Rc::new(Page::compile(self.part.routes(page)?));
+        let page = Rc::new(Page::compile(page, self.part.routes(page)?));
         self.make_room(page.cost);
         place.replace(Some(Rc::clone(&page)));
         Ok(page)
@@ -155,8 +160,11 @@ impl Site {
         Arc::clone(&self.upstream_labels[index])
     }
 
-    /// The most specific route of a request among the parts for its host, whose pages are open.
-    pub(crate) fn find(sites: &[Rc<Self>], request: &RequestHead<'_>) -> Found {
+    /// The most specific route of a request among the parts for its host.
+    ///
+    /// # Errors
+    /// If a page that may have it cannot be used; not if the path was [opened](Site::open).
+    pub(crate) fn find(sites: &[Rc<Self>], request: &RequestHead<'_>) -> Result<Found, RecordError> {
         let mut found = Matched::Nothing;
         for (place, site) in sites.iter().enumerate() {
             let selected = site.visit(request.path, |page| {
@@ -166,20 +174,31 @@ impl Site {
                     Matched::Route(index) => ControlFlow::Break(Selected { place, page, index }),
                     Matched::OtherMethods(_) | Matched::Nothing => ControlFlow::Continue(()),
                 }
-            });
-            if let ControlFlow::Break(selected) = selected {
-                return Found::Route(selected);
+            })?;
+            if let Some(selected) = selected {
+                return Ok(Found::Route(selected));
             }
         }
-        match found {
+        Ok(match found {
             Matched::OtherMethods(methods) => Found::OtherMethods(methods),
             Matched::Route(_) | Matched::Nothing => Found::Nothing,
-        }
+        })
     }
 
-    /// Visits the pages of a path. A page that was verified when the path's pages were opened can be decoded again.
-    fn visit<B>(&self, path: &CanonicalPath, mut visit: impl FnMut(Rc<Page>) -> ControlFlow<B>) -> ControlFlow<B> {
-        self.part.visit(path, &mut |page| self.page(page).map_or(ControlFlow::Continue(()), &mut visit))
+    /// Visits the pages of a path until `visit` breaks; returns what it breaks with.
+    ///
+    /// # Errors
+    /// If a page cannot be used: the routes on it may restrict access, so others must not replace them.
+    fn visit<B>(
+        &self,
+        path: &CanonicalPath,
+        mut visit: impl FnMut(Rc<Page>) -> ControlFlow<B>,
+    ) -> Result<Option<B>, RecordError> {
+        let visited = self.part.visit(path, &mut |page| match self.page(page) {
+            Ok(page) => visit(page).map_break(Ok),
+            Err(error) => ControlFlow::Break(Err(error)),
+        });
+        visited.break_value().transpose()
     }
 
     /// A query as it is forwarded: without API keys. An empty one is not the same as none (RFC 3986, section 6.2.3), unless only
@@ -196,15 +215,18 @@ impl Site {
     }
 
     /// The resources under which responses to a GET of this URL, whose query has no API keys, are stored.
+    ///
+    /// # Errors
+    /// As [`Site::find`].
     pub(crate) fn resources(
         sites: &[Rc<Self>],
         name: &HostName,
         path: &CanonicalPath,
         query: Option<&str>,
-    ) -> Vec<CacheKey> {
+    ) -> Result<Vec<CacheKey>, RecordError> {
         let mut resources = Vec::new();
         for site in sites {
-            let _ = site.visit(path, |page| {
+            site.visit(path, |page| {
                 let (routes, is_complete) = page.router.gather(path, &Method::GET);
                 for cache in routes.into_iter().filter_map(|index| page.routes[index].cache.as_ref()) {
                     let resource = resource_key(cache, Resource { host: name.as_str(), path: path.as_str(), query });
@@ -214,18 +236,18 @@ impl Site {
                     }
                 }
                 if is_complete { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            });
+            })?;
         }
-        resources
+        Ok(resources)
     }
 }
 
 impl Page {
-    fn compile(Routes { settings: routes, cost }: Routes) -> Self {
+    fn compile(number: usize, Routes { settings: routes, cost }: Routes) -> Self {
         let router = Router::new(routes.iter().map(Entry::from));
         let labels = routes.iter().map(|_| OnceCell::new()).collect();
         let siblings = siblings(&routes);
-        Self { routes, router, labels, siblings, cost }
+        Self { number, routes, router, labels, siblings, cost }
     }
 }
 
@@ -247,10 +269,17 @@ impl Selected {
         Taken { when: &self.route().when, siblings, inside }
     }
 
-    /// Whether both are one route.
+    /// Whether both are one route of the same parts. Its page may have been decoded again between the searches.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.page, &other.page) && self.index == other.index
+        let place = |of: &Self| (of.place, of.page.number, of.index);
+        place(self) == place(other)
     }
+}
+
+/// The path as a server reads it that removes matrix parameters, if it has some; a path that would be refused is not
+/// searched.
+fn plain(path: &CanonicalPath) -> Option<CanonicalPath> {
+    path.has_parameters().then(|| path.without_parameters().ok()).flatten()
 }
 
 /// The places in which a policy reads credentials, with its index.

@@ -155,7 +155,7 @@ impl Running<'_, '_> {
         let Bench { host: ports, isolate, .. } = &self.bench;
         let of_host = |host: &str| {
             let name = HostName::from_authority(host).ok()?;
-            let found = ports.clock.drive(isolate.resources(ports, &name, &path, query))?;
+            let found = ports.clock.drive(isolate.resources(ports, &name, &path, query))?.ok()?;
             (!found.is_empty()).then_some(found)
         };
         let hosts = host.map_or_else(|| self.stage.hosts(true), |host| vec![host]);

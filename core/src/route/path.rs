@@ -63,6 +63,7 @@ pub struct CanonicalPath {
     encoded: String,
     /// The path without escapes, if it has some. No segment contains a slash when it is decoded.
     decoded: Option<String>,
+    has_parameters: bool,
 }
 
 /// Decoded segments of a path, in order; a trailing slash is a last segment that is empty.
@@ -117,7 +118,12 @@ impl CanonicalPath {
             push(&mut encoded, &mut decoded, segment)?;
         }
         let decoded = (decoded != encoded.as_bytes()).then(|| String::from_utf8(decoded));
-        Ok(Self { encoded, decoded: decoded.transpose().map_err(|_| PathError::NotUtf8)? })
+        Ok(Self::new(encoded, decoded.transpose().map_err(|_| PathError::NotUtf8)?))
+    }
+
+    fn new(encoded: String, decoded: Option<String>) -> Self {
+        let has_parameters = encoded.bytes().any(|byte| byte == b';');
+        Self { encoded, decoded, has_parameters }
     }
 
     /// A path in which nothing is encoded, as most are: `pchar` are text, and none is a control character.
@@ -135,7 +141,7 @@ impl CanonicalPath {
             left = left.saturating_sub(1);
         }
         let encoded = std::str::from_utf8(raw).map_err(|_| PathError::NotUtf8)?.to_owned();
-        Ok(Self { encoded, decoded: None })
+        Ok(Self::new(encoded, None))
     }
 
     /// The path as forwarded: canonical percent-encoding, beginning with `/`.
@@ -161,8 +167,8 @@ impl CanonicalPath {
 
     /// Whether a segment has matrix parameters: a literal `;`.
     #[must_use]
-    pub fn has_parameters(&self) -> bool {
-        self.encoded.bytes().any(|byte| byte == b';')
+    pub const fn has_parameters(&self) -> bool {
+        self.has_parameters
     }
 
     /// The path as a server reads it that removes matrix parameters.

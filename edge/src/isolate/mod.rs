@@ -20,13 +20,15 @@ use secrets::SecretCache;
 use tokens::Tokens;
 use tollgate_core::bounds::{CLOCK_SET_BACK_MS_MAX, PARTS_REMEMBERED_BYTES};
 use tollgate_core::cache::{CacheKey, Changes};
+use tollgate_core::problem::Problem;
 use tollgate_core::route::{CanonicalPath, HostName};
 use tollgate_core::settings::GatewaySettings;
 use tollgate_core::telemetry::ExchangeLines;
 use tollgate_core::time::{MonotonicInstant, SetBack, Timestamp};
 
-use crate::config::Config;
+use crate::config::{Config, NoSite};
 use crate::ports::{Clock, Host};
+use crate::problems::{no_site, unusable_page};
 use crate::site::Site;
 
 /// The state of one isolate: a Worker isolate, a Spin instance, or a thread of the native host.
@@ -151,16 +153,23 @@ impl Isolate {
     /// The resources under which responses to a GET of this URL are stored: the keys in `Cache-Status` and of purges.
     ///
     /// One, unless header fields select between cached routes of the URL; none if no route of the URL is cached.
+    ///
+    /// # Errors
+    /// The problem for the response, if the configuration of the URL cannot be read.
     pub async fn resources<H: Host>(
         &self,
         host: &H,
         name: &HostName,
         path: &CanonicalPath,
         query: Option<&str>,
-    ) -> Vec<CacheKey> {
-        let sites = self.config.sites(host, name, path, true).await.unwrap_or_default();
+    ) -> Result<Vec<CacheKey>, Problem> {
+        let sites = match self.config.sites(host, name, path, true).await {
+            Ok(sites) => sites,
+            Err(NoSite::UnknownHost) => return Ok(Vec::new()),
+            Err(reason) => return Err(no_site(&reason, &self.settings.gateway)),
+        };
         let query = Site::without_keys(&sites, query);
-        Site::resources(&sites, name, path, query.as_deref())
+        Site::resources(&sites, name, path, query.as_deref()).map_err(|error| unusable_page(&error, &sites[0]))
     }
 
     /// Leaves work for after a reply; the same work of several requests is done once.

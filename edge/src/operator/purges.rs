@@ -30,7 +30,7 @@ impl<H: Host> Task<'_, H> {
             PurgeTarget::Key(key) => Ok(vec![Some(key)]),
             PurgeTarget::Url { host, path, query } => {
                 self.isolate.refresh(self.host).await;
-                let found = self.isolate.resources(self.host, &host, &path, query.as_deref()).await;
+                let found = self.isolate.resources(self.host, &host, &path, query.as_deref()).await?;
                 if found.is_empty() {
                     let detail = "No cached route has this URL, so there is nothing to purge.";
                     return Err(Problem::plain(ProblemKind::ResourceNotFound, detail));

@@ -16,6 +16,7 @@ use tollgate_core::route::{CanonicalPath, HostName, RequestHead};
 use tollgate_core::settings::{GatewaySettings, RouteSettings};
 use tollgate_core::telemetry::{ClientRecord, ExchangeRecord, RequestId, TraceContext};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
+use tollgate_kv_schemas::RecordError;
 
 use super::Client;
 use super::undo::Undo;
@@ -146,11 +147,14 @@ impl Exchange {
     }
 
     /// The route of a GET with the same URL and fields, and its part.
-    pub(super) fn route_of_get(&self) -> Option<(&Site, Selected)> {
-        match Site::find(&self.sites, &self.received.head(&Method::GET)) {
-            Found::Route(selected) => Some((self.sites.get(selected.place)?, selected)),
+    ///
+    /// # Errors
+    /// As [`Site::find`].
+    pub(super) fn route_of_get(&self) -> Result<Option<(&Site, Selected)>, RecordError> {
+        Ok(match Site::find(&self.sites, &self.received.head(&Method::GET))? {
+            Found::Route(selected) => self.sites.get(selected.place).map(|site| (&**site, selected)),
             Found::OtherMethods(_) | Found::Nothing => None,
-        }
+        })
     }
 
     /// What decided the selection of its route besides the URL.

@@ -13,6 +13,7 @@ use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::forward::{Outbound, Reply, has_no_content};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::time::Timestamp;
+use tollgate_kv_schemas::RecordError;
 
 use super::exchange::{Answer, Changes, Exchange, Journal};
 use super::outbound::target;
@@ -20,6 +21,7 @@ use super::step::Step;
 use crate::apart::apart;
 use crate::isolate::Isolate;
 use crate::ports::{Content, Host, ResponseCache, Stored, Unavailable};
+use crate::problems::unusable_page;
 use crate::site::Site;
 use crate::timeout::within;
 
@@ -46,7 +48,8 @@ pub(super) async fn look_up<'a, H: Host>(
     journal: &mut Journal,
 ) -> Step<Option<Box<CacheUse<'a, H::Content>>>, H::Content> {
     if !outbound.method().is_safe() {
-        journal.changes = changed_by(exchange, outbound);
+        let changes = changed_by(exchange, outbound).map_err(|error| unusable_page(&error, &exchange.site));
+        journal.changes = changes.map_err(|problem| journal.refused(Phase::LookUp, problem))?;
     }
     match &exchange.route().cache {
         None => Ok(None),
@@ -191,19 +194,19 @@ async fn find<H: Host>(
 }
 
 /// The stored responses that an unsafe method invalidates if it succeeds: those that a GET for the same URL would use.
-fn changed_by(exchange: &Exchange, outbound: &Outbound<'_>) -> Option<Changes> {
+fn changed_by(exchange: &Exchange, outbound: &Outbound<'_>) -> Result<Option<Changes>, RecordError> {
     let received = &exchange.received;
     let resource = outbound.resource();
-    let resources = Site::resources(&exchange.sites, &received.host, &received.path, resource.query);
+    let resources = Site::resources(&exchange.sites, &received.host, &received.path, resource.query)?;
     if resources.is_empty() {
-        return None;
+        return Ok(None);
     }
-    let primary = exchange.route_of_get().and_then(|(site, selected)| {
+    let primary = exchange.route_of_get()?.and_then(|(site, selected)| {
         let route = selected.route();
         let cache = route.cache.as_ref()?;
         let target = target(exchange, site, route, &Method::GET).ok()?;
         let resource = resource_key(cache, resource);
         Some(primary_key(cache, selected.taken(received.client.inside), &target, outbound.fields(), &resource))
     });
-    Some(Changes { resources, primary })
+    Ok(Some(Changes { resources, primary }))
 }

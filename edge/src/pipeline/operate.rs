@@ -13,6 +13,7 @@ use super::step::Step;
 use crate::isolate::Isolate;
 use crate::operator::{self, Call, Gate};
 use crate::ports::{Content, Host, complete};
+use crate::problems::not_found;
 
 /// Whether a request is for the operator endpoint, on or off; if so it is never routed.
 pub(super) fn is_claimed(isolate: &Isolate, received: &Received) -> bool {
@@ -30,7 +31,7 @@ pub(super) async fn operate<H: Host>(
     let Gate::Open(tokens) = operator::gate(isolate, host, &received.host, &received.path).await? else {
         // The same as for any other path without a route, independent of the gateway's state.
         route::sites(isolate, host, &mut received, &content, journal).await?;
-        return Err(journal.refused(Phase::Route, route::not_found(Reason::OperatorOff)).into());
+        return Err(journal.refused(Phase::Route, not_found(Reason::OperatorOff)).into());
     };
     if let Some(gateway) = isolate.gateway(host).await {
         received.find_client(&gateway);

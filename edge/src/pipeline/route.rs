@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 
-use http::header::{ALLOW, MAX_FORWARDS, RETRY_AFTER};
+use http::header::{ALLOW, MAX_FORWARDS};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use tollgate_core::event::{Local, Phase, Reason, Verdict};
+use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::forward::Reply;
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::route::{PathError, RequestHead};
+use tollgate_kv_schemas::RecordError;
 
 use super::exchange::{Answer, Exchange, Journal, Received};
 use super::receive::{admit, no_host, refused_path};
@@ -16,6 +17,7 @@ use crate::apart::rare;
 use crate::config::NoSite;
 use crate::isolate::{Freshness, Isolate};
 use crate::ports::{Content, Host, complete};
+use crate::problems::{no_site, not_found, unusable_page};
 use crate::site::{Found, Site, Sites};
 
 /// The configuration for the request's host, the part of the most specific pattern first. It says who the client is.
@@ -59,11 +61,7 @@ pub(super) async fn sites<H: Host>(
 
 /// The route of the request; `OPTIONS` without a route is answered here.
 pub(super) fn route<C: Content>(sites: Sites, received: Received, journal: &mut Journal) -> Step<Box<Exchange>, C> {
-    let found = Site::find(&sites, &received.head(&received.method));
-    if received.path.has_parameters() && !allows_parameters(&sites, &received, &found) {
-        return Err(journal.refused(Phase::Route, refused_path(PathError::Parameters)).into());
-    }
-    match found {
+    match search(&sites, &received).map_err(|problem| journal.refused(Phase::Route, problem))? {
         Found::Route(selected) => {
             let exchange = Exchange::new(received, sites, selected);
             // The compiler puts internal routes on internal hosts only; this check does not rely on it.
@@ -91,13 +89,23 @@ pub(super) fn route<C: Content>(sites: Sites, received: Received, journal: &mut 
     }
 }
 
+/// The result of the search, if matrix parameters of the path are allowed.
+fn search(sites: &Sites, received: &Received) -> Result<Found, Problem> {
+    let unusable = |error| unusable_page(&error, &sites[0]);
+    let found = Site::find(sites, &received.head(&received.method)).map_err(unusable)?;
+    if received.path.has_parameters() && !allows_parameters(sites, received, &found).map_err(unusable)? {
+        return Err(refused_path(PathError::Parameters));
+    }
+    Ok(found)
+}
+
 /// Whether the route allows matrix parameters, and is the route of the path without them too: a server that removes them
 /// must not find a resource that another route protects.
-fn allows_parameters(sites: &Sites, received: &Received, found: &Found) -> bool {
-    let Found::Route(selected) = found else { return false };
-    let Ok(path) = received.path.without_parameters() else { return false };
-    let plain = Site::find(sites, &RequestHead { path: &path, ..received.head(&received.method) });
-    selected.route().matrix_parameters && matches!(plain, Found::Route(same) if same.is(selected))
+fn allows_parameters(sites: &Sites, received: &Received, found: &Found) -> Result<bool, RecordError> {
+    let Found::Route(selected) = found else { return Ok(false) };
+    let Ok(path) = received.path.without_parameters() else { return Ok(false) };
+    let plain = Site::find(sites, &RequestHead { path: &path, ..received.head(&received.method) })?;
+    Ok(selected.route().matrix_parameters && matches!(plain, Found::Route(same) if same.is(selected)))
 }
 
 /// How many more hops an `OPTIONS` request may take (RFC 9110, section 7.6.2).
@@ -115,37 +123,4 @@ fn options<C: Content>(allow: &str) -> Answer<C> {
         response.headers_mut().insert(ALLOW, value);
     }
     Answer::new(Reply::own(response))
-}
-
-/// The same response for routes that do not exist and for routes that are not for this client, so that they cannot be
-/// probed.
-pub(super) fn not_found(reason: Reason) -> Problem {
-    let detail = "No route matches this host and path. Check the URL; a trailing slash and upper case matter.";
-    Problem::new(ProblemKind::RouteNotFound, detail, reason)
-}
-
-fn no_site(why: &NoSite, gateway: &str) -> Problem {
-    let problem = match why {
-        NoSite::UnknownHost => return not_found(Reason::NoRoute),
-        NoSite::Unpublished => Problem::new(
-            ProblemKind::NoConfiguration,
-            format!(
-                "Nothing was published to the gateway `{gateway}` yet. Publish a project to it: tollgate publish PROJECT --help shows how for each host."
-            ),
-            Reason::NoBundle,
-        ),
-        NoSite::Unavailable(text) => Problem::new(
-            ProblemKind::StoreUnavailable,
-            "The gateway cannot reach its configuration. Try again later.",
-            Reason::ConfigurationUnavailable { text: Local(text.as_str().into()) },
-        ),
-        NoSite::Unusable(text) => Problem::new(
-            ProblemKind::NoConfiguration,
-            format!(
-                "What was published to the gateway `{gateway}` cannot be used; its log says why. Publish again: tollgate publish PROJECT."
-            ),
-            Reason::ConfigurationUnusable { text: Local(text.as_str().into()) },
-        ),
-    };
-    problem.with(RETRY_AFTER, "5")
 }

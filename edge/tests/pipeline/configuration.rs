@@ -4,6 +4,7 @@ use std::rc::Rc;
 use futures_executor::block_on;
 use tollgate_core::bounds::CONFIG_FRESH_MS;
 use tollgate_core::route::HostPattern;
+use tollgate_core::settings::{RouteSettings, SiteSettings};
 use tollgate_edge::ports::{Clock as _, Records as _};
 use tollgate_edge::{Freshness, Isolate, IsolateSettings};
 use tollgate_kv_schemas::{Bundle, keys};
@@ -15,14 +16,14 @@ fn bench() -> Bench {
 }
 
 /// Truncates the records of a bundle whose keys contain this word.
-fn damage_records(bench: &Bench, sites: &BTreeMap<HostPattern, tollgate_core::settings::SiteSettings>, word: &str) {
+fn damage_records(bench: &Bench, sites: &BTreeMap<HostPattern, SiteSettings>, word: &str) {
     for (key, _) in Bundle::new(&gateway(), sites).records.iter().filter(|(key, _)| key.contains(word)) {
         let value = block_on(bench.host.records.read(key)).unwrap().unwrap();
         bench.host.records.put(key.clone(), &value[..value.len() / 2]);
     }
 }
 
-fn sites(path: &str) -> BTreeMap<HostPattern, tollgate_core::settings::SiteSettings> {
+fn sites(path: &str) -> BTreeMap<HostPattern, SiteSettings> {
     on_any_host(site(vec![route(path, &["GET"])]))
 }
 
@@ -174,7 +175,7 @@ fn the_first_request_reads_the_configuration_once() {
 }
 
 /// More routes than fit on a page: `/PREFIX000` to `/PREFIX199`.
-fn many(prefix: &str) -> Vec<tollgate_core::settings::RouteSettings> {
+fn many(prefix: &str) -> Vec<RouteSettings> {
     (0..200).map(|n| route(&format!("/{prefix}{n:03}"), &["GET"])).collect()
 }
 
@@ -220,4 +221,57 @@ fn a_host_with_a_damaged_page_is_served_from_the_previous_generation() {
     bench.host.records.put(key, part);
     bench.get("/old", &[]);
     assert_eq!((bench.get("/new199", &[]).status, bench.get("/old", &[]).status), (200, 404));
+}
+
+/// More routes than fit on a page, one that allows matrix parameters, and one that protects `/m/k` from them.
+fn with_matrix_parameters(is_protected: bool) -> Vec<RouteSettings> {
+    let literal = |prefix: &str, n: usize| route(&format!("/m/{prefix}{n:03}"), &["GET"]);
+    let mut routes: Vec<_> = (0..100).flat_map(|n| [literal("a", n), literal("k-", n)]).collect();
+    routes.extend(is_protected.then(|| route("/m/k", &["GET"])));
+    routes.push(RouteSettings { matrix_parameters: true, ..route("/m/{id}", &["GET"]) });
+    routes
+}
+
+/// Damages the page with `/m/k`.
+fn damage_protection(bench: &Bench) {
+    let settings = on_any_host(site(with_matrix_parameters(true)));
+    let (key, mut part) = Bundle::new(&gateway(), &settings).records.swap_remove(0);
+    let text = b"\x64/m/k";
+    let at = part.windows(text.len()).position(|window| window == text).unwrap();
+    part[at + 1] ^= 1;
+    bench.host.records.put(key, part);
+}
+
+#[test]
+fn without_room_for_all_pages_the_route_without_matrix_parameters_is_the_same() {
+    let mut bench = Bench::new(with_matrix_parameters(false), ok(&[], "hello"));
+    let settings = IsolateSettings { gateway: "acme".into(), freshness: Freshness::Cached };
+    bench.isolate = Rc::new(Isolate::new(settings).with_room_for_parts(1_000));
+    for _ in 0..4 {
+        assert_eq!(bench.get("/m/k;v=1", &[]).status, 200);
+    }
+}
+
+#[test]
+fn a_damaged_page_does_not_allow_matrix_parameters_that_its_routes_refuse() {
+    let bench = Bench::new(with_matrix_parameters(true), ok(&[], "hello"));
+    damage_protection(&bench);
+    assert_eq!(bench.get("/m/z", &[]).status, 200, "its page is not damaged");
+    for path in ["/m/k;v=1", "/m/k;v=1", "/m/k"] {
+        let answer = bench.get(path, &[]);
+        assert_eq!((answer.status, answer.problem().as_str()), (503, "no-configuration"), "{path}");
+    }
+    assert_eq!(bench.get("/m/z", &[]).status, 200, "from the part that served it last");
+    let bench = Bench::new(with_matrix_parameters(true), ok(&[], "hello"));
+    assert_eq!(bench.get("/m/k;v=1", &[]).status, 400, "without damage");
+}
+
+#[test]
+fn a_host_with_a_damaged_page_of_the_path_without_parameters_is_served_from_the_previous_generation() {
+    let bench = bench();
+    assert_eq!(bench.get("/old", &[]).status, 200);
+    bench.publish(&on_any_host(site(with_matrix_parameters(true))));
+    damage_protection(&bench);
+    assert_eq!(bench.get("/m/z;v=1", &[]).status, 200, "its pages are not damaged");
+    assert_eq!((bench.get("/m/k;v=1", &[]).status, bench.get("/old", &[]).status), (400, 200));
 }

@@ -167,6 +167,15 @@ fn a_purge_takes_effect_and_is_in_log_and_record() {
 }
 
 #[test]
+fn a_purge_of_a_url_whose_configuration_cannot_be_read_is_a_503() {
+    let bench = bench();
+    bench.host.records.put(keys::active("acme"), "{");
+    let answer = bench.ask(Role::Purge, "POST", PURGES, r#"{"url":"http://api.example.com/cached"}"#);
+    check(&answer, 503, "no-configuration");
+    assert_eq!(answer.field("retry-after"), "5");
+}
+
+#[test]
 fn a_store_with_one_write_per_second_delays_the_response() {
     let bench = bench();
     let purge = |n: u8| {

@@ -121,7 +121,8 @@ fn a_url_has_the_same_resources_with_and_without_an_api_key() {
     let name = HostName::from_authority("api.example.com").unwrap();
     let path = tollgate_core::route::CanonicalPath::parse(b"/c").unwrap();
     for query in [with_key.as_str(), "a=1"] {
-        let found = futures_executor::block_on(bench.isolate.resources(&bench.host, &name, &path, Some(query)));
+        let found =
+            futures_executor::block_on(bench.isolate.resources(&bench.host, &name, &path, Some(query))).unwrap();
         assert!(found.len() == 1 && told.contains(found[0].as_str()), "{told} {found:?}");
     }
 }
@@ -198,7 +199,7 @@ fn a_purge_or_change_of_a_url_affects_all_its_routes() {
     let name = HostName::from_authority("api.example.com").unwrap();
     let path = tollgate_core::route::CanonicalPath::parse(b"/c").unwrap();
     let keys_of = bench.isolate.resources(&bench.host, &name, &path, Some("v=2"));
-    let resources = futures_executor::block_on(keys_of);
+    let resources = futures_executor::block_on(keys_of).unwrap();
     assert_eq!(resources.len(), 2, "one with the whole query, one without");
     let mut purges = Purges::default();
     for resource in resources {

@@ -5,9 +5,9 @@ import { DurableObject } from "cloudflare:workers";
 import { OpenCell, idleAt } from "./cell.mjs";
 
 // Changes are kept in memory and written at most once in this interval, so that a busy cell costs one row per second
-// instead of one per request. If the machine fails, at most the changes of this interval are lost. Changes that must
-// not be lost are written before the reply. An idle object writes before it is evicted, because the timer keeps it
-// alive.
+// instead of one per request. If the machine or the module fails, at most the changes of this interval are lost.
+// Changes that must not be lost are written before the reply. An idle object writes before it is evicted, because the
+// timer keeps it alive.
 const WRITE_EVERY_MS = 1000;
 
 // A state is kept for at least this time: that of a fast limit has no information after milliseconds, and a busy cell would
@@ -37,7 +37,8 @@ export class TollgateCounter extends DurableObject {
   // Applies an update to the cell, and returns the reply. Both are text with a character for each byte, because a call with
   // strings costs a fifth less than one with bytes.
   update(request) {
-    const { answer, isChanged, writeThrough } = this.#cell?.update(request, Date.now()) ?? this.#open().update(request, Date.now());
+    if (this.#cell === undefined) this.#open();
+    const { answer, isChanged, writeThrough } = this.#cell.update(request, Date.now());
     if (isChanged) this.#keep(writeThrough);
     return answer;
   }
@@ -56,17 +57,16 @@ export class TollgateCounter extends DurableObject {
     await this.ctx.storage.deleteAll();
   }
 
-  // Also if the module has lost the open cell, with the changes since the last write.
   #open() {
-    this.#close();
     this.#timer = setTimeout(() => this.#passInterval(), WRITE_EVERY_MS);
-    return (this.#cell = new OpenCell(this.#stored));
+    this.#cell = new OpenCell(this.#stored);
   }
 
   #passInterval() {
     if (!this.#isChanged) return this.#close();
-    this.#write(UNCONFIRMED);
+    // Before the write, which fails if the module does: later changes have to be written, too.
     this.#timer = setTimeout(() => this.#passInterval(), WRITE_EVERY_MS);
+    this.#write(UNCONFIRMED);
   }
 
   #close() {
@@ -85,13 +85,11 @@ export class TollgateCounter extends DurableObject {
 
   #write(options) {
     if (!this.#isChanged) return;
+    this.#stored = this.#cell.state();
     this.#isChanged = false;
     this.#isWritten = true;
-    const state = this.#cell.state();
-    if (state === undefined) return;
-    this.#stored = state;
-    this.ctx.storage.put("state", state, options);
-    if (!this.#alarmed) this.#wakeAt(idleAt(state));
+    this.ctx.storage.put("state", this.#stored, options);
+    if (!this.#alarmed) this.#wakeAt(idleAt(this.#stored));
   }
 
   #wakeAt(time) {

@@ -7,7 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use js_sys::{Array, Uint8Array};
 use tollgate_cloudflare::{CloudflareHost, WorkerContent, response_of};
 use tollgate_contracts::stage::{Answer, Command, ask};
-use tollgate_contracts::{Breach, NAMES, Subject, run};
+use tollgate_contracts::{Breach, NAMES, Subject, charge, run};
+use tollgate_core::cell::{self, OperationId, Terms};
 use tollgate_core::forward::Reply;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -30,6 +31,20 @@ pub async fn contract(name: String, stage: String, env: Env) -> Result<Option<St
     let subject = Worker { host: CloudflareHost::new(&env, "contracts"), stage };
     let outcome = run(&name, &subject).await.ok_or_else(|| JsError::new("no such check"))?;
     Ok(outcome.err().map(|breach| breach.to_string()))
+}
+
+/// A request to a cell, which charges the only token of a quota, for `cells.mjs`.
+#[wasm_bindgen(js_name = chargeRequest)]
+#[must_use]
+pub fn charge_request(id: u8) -> Vec<u8> {
+    cell::write_request(Terms { id: OperationId::new([id; 16]), hold_ms: None }, &[charge("only", 1, 1)])
+}
+
+/// Whether a cell's reply is that it was granted.
+#[wasm_bindgen(js_name = isGranted)]
+#[must_use]
+pub fn is_granted(answer: &[u8]) -> bool {
+    cell::read_answer(answer).is_ok_and(|outcome| outcome.granted)
 }
 
 struct Worker {

@@ -15,15 +15,17 @@ use tollgate_core::time::Timestamp;
 thread_local! {
     static INPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static OUTPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    static NEXT: Place<u32> = const { Place::new(0) };
-    /// By number, which increases.
+    static NEXT: Place<f64> = const { Place::new(0.0) };
+    /// By number, which increases: a double counts to 2^53, which an isolate does not live to see.
     static OPEN: RefCell<Vec<OpenCell>> = const { RefCell::new(Vec::new()) };
 }
 
 struct OpenCell {
-    number: u32,
+    number: f64,
     /// The cell, or why its state cannot be read.
     cell: Result<Cell, CellError>,
+    /// Whether it has changes that only this module has: the object has not taken the state since.
+    is_ahead: bool,
 }
 
 /// Reserves this number of bytes for the input, and returns the address to write them to.
@@ -38,40 +40,41 @@ pub extern "C" fn cell_input(bytes: usize) -> *mut u8 {
 
 /// Opens the cell whose stored state is in the input; no bytes are no state. Returns its number.
 #[unsafe(no_mangle)]
-pub extern "C" fn cell_open() -> u32 {
+pub extern "C" fn cell_open() -> f64 {
     let cell = INPUT.with_borrow(|state| if state.is_empty() { Ok(Cell::default()) } else { Cell::from_bytes(state) });
     let number = NEXT.get();
-    NEXT.set(number.wrapping_add(1));
+    NEXT.set(number + 1.0);
     OPEN.with_borrow_mut(|open| {
-        if number == 0 {
-            // Once in four billion: the numbers begin again, and the objects open their cells again.
-            open.clear();
+        while open.len() >= OPEN_MAX
+            && let Some(oldest) = open.iter().position(|cell| !cell.is_ahead)
+        {
+            open.remove(oldest);
         }
-        if open.len() == OPEN_MAX {
-            open.remove(0);
-        }
-        open.push(OpenCell { number, cell });
+        open.push(OpenCell { number, cell, is_ahead: false });
     });
     number
 }
 
 /// Maximum number of open cells, of at most a few kilobytes each: more than the objects of an isolate that have calls within a
-/// second. An object that the platform has reset leaves its cell open; beyond this number the oldest is assumed to be one
-/// of these.
+/// second. Beyond it the oldest whose state its object has is closed; if there is none, each state is taken with its reply
+/// ([`TAKE`]). An object that the platform has reset leaves its cell open.
 const OPEN_MAX: usize = 4096;
 
 /// Applies the request in the input to an open cell.
 ///
-/// Describes the output at [`cell_output`]: returns the number of bytes of the reply, times four, plus [`CHANGED`] if the
-/// cell has to be stored, plus [`WRITE_THROUGH`] if that has to be done before the reply is sent; or [`NOT_OPEN`].
+/// Describes the output at [`cell_output`]: returns the number of bytes of the reply, times eight, plus [`CHANGED`] if the
+/// cell has to be stored, plus [`WRITE_THROUGH`] if that has to be done before the reply is sent, plus [`TAKE`]; or [`NOT_OPEN`].
 #[unsafe(no_mangle)]
-pub extern "C" fn cell_update(number: u32, now_ms: f64) -> usize {
+pub extern "C" fn cell_update(number: f64, now_ms: f64) -> usize {
     OPEN.with_borrow_mut(|open| {
-        let Some(at) = place(open, number) else { return NOT_OPEN };
-        let served = INPUT.with_borrow(|request| cell::serve(&mut open[at].cell, request, timestamp(now_ms)));
+        let is_crowded = open.len() > OPEN_MAX;
+        let Some(cell) = find(open, number) else { return NOT_OPEN };
+        let served = INPUT.with_borrow(|request| cell::serve(&mut cell.cell, request, timestamp(now_ms)));
+        cell.is_ahead |= served.committed.changed;
         let changed = if served.committed.changed { CHANGED } else { 0 };
         let write_through = if served.committed.write_through { WRITE_THROUGH } else { 0 };
-        put_out(served.answer) * 4 + changed + write_through
+        let take = if is_crowded && cell.is_ahead { TAKE } else { 0 };
+        put_out(served.answer) * 8 + changed + write_through + take
     })
 }
 
@@ -79,22 +82,27 @@ pub extern "C" fn cell_update(number: u32, now_ms: f64) -> usize {
 pub const CHANGED: usize = 1;
 /// Set in the result of [`cell_update`] if the new state has to be stored immediately.
 pub const WRITE_THROUGH: usize = 2;
+/// Set in the result of [`cell_update`] if the object has to take the new state immediately: there are too many open cells.
+pub const TAKE: usize = 4;
 /// The result of [`cell_update`] if there is no open cell of this number: no reply has so many bytes.
 pub const NOT_OPEN: usize = usize::MAX;
 
 /// Puts the state of an open cell into the output, and returns its number of bytes; none if there is no open cell of this
-/// number, or its state cannot be read.
+/// number, or its state cannot be read. From now on the object has this state, and the cell may be closed.
 #[unsafe(no_mangle)]
-pub extern "C" fn cell_state(number: u32) -> usize {
-    OPEN.with_borrow(|open| match place(open, number).map(|at| &open[at].cell) {
-        Some(Ok(cell)) => put_out(cell.to_bytes()),
-        Some(Err(_)) | None => 0,
+pub extern "C" fn cell_state(number: f64) -> usize {
+    OPEN.with_borrow_mut(|open| match find(open, number) {
+        Some(OpenCell { cell: Ok(cell), is_ahead, .. }) => {
+            *is_ahead = false;
+            put_out(cell.to_bytes())
+        }
+        Some(_) | None => 0,
     })
 }
 
 /// Closes a cell.
 #[unsafe(no_mangle)]
-pub extern "C" fn cell_close(number: u32) {
+pub extern "C" fn cell_close(number: f64) {
     OPEN.with_borrow_mut(|open| {
         if let Some(at) = place(open, number) {
             open.remove(at);
@@ -102,8 +110,12 @@ pub extern "C" fn cell_close(number: u32) {
     });
 }
 
-fn place(open: &[OpenCell], number: u32) -> Option<usize> {
-    open.binary_search_by_key(&number, |cell| cell.number).ok()
+fn find(open: &mut [OpenCell], number: f64) -> Option<&mut OpenCell> {
+    place(open, number).map(|at| &mut open[at])
+}
+
+fn place(open: &[OpenCell], number: f64) -> Option<usize> {
+    open.binary_search_by(|cell| cell.number.total_cmp(&number)).ok()
 }
 
 /// The address of the last output.
@@ -152,12 +164,12 @@ mod tests {
         INPUT.with_borrow_mut(|input| input.copy_from_slice(bytes));
     }
 
-    fn open(state: &[u8]) -> u32 {
+    fn open(state: &[u8]) -> f64 {
         input(state);
         cell_open()
     }
 
-    fn update(cell: u32, id: u8, now_ms: f64) -> (Outcome, usize) {
+    fn update(cell: f64, id: u8, now_ms: f64) -> (Outcome, usize) {
         let n = |value| NonZeroU32::new(value).unwrap();
         let gcra = Gcra { quota: "p".into(), rate: n(1), period_ms: n(1_000), burst: n(1), cost: n(1) };
         let terms = Terms { id: OperationId::new([id; 16]), hold_ms: None };
@@ -165,11 +177,11 @@ mod tests {
         let result = cell_update(cell, now_ms);
         assert_ne!(result, NOT_OPEN);
         let output = OUTPUT.with_borrow(Clone::clone);
-        assert_eq!(output.len(), result / 4);
+        assert_eq!(output.len(), result / 8);
         (read_answer(&output).unwrap(), result)
     }
 
-    fn state(cell: u32) -> Vec<u8> {
+    fn state(cell: f64) -> Vec<u8> {
         let bytes = cell_state(cell);
         let output = OUTPUT.with_borrow(Clone::clone);
         assert_eq!(output.len(), bytes);
@@ -200,14 +212,52 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_of_too_many_open_cells_is_closed() {
-        let first = open(b"");
-        let others: Vec<u32> = (0..OPEN_MAX).map(|_| open(b"")).collect();
-        assert_eq!(cell_update(first, 1.0), NOT_OPEN);
-        update(others[0], 1, 1_000.0);
-        for cell in others {
-            cell_close(cell);
+    fn the_oldest_of_too_many_open_cells_whose_object_has_the_state_is_closed() {
+        let (ahead, taken, last) = (open(b""), open(b""), open(b""));
+        update(ahead, 1, 1_000.0);
+        update(taken, 1, 1_000.0);
+        state(taken);
+        for _ in 3..OPEN_MAX {
+            open(b"");
         }
+        assert_eq!(open_cells(), OPEN_MAX);
+        open(b"");
+        assert_eq!(open_cells(), OPEN_MAX);
+        assert_eq!(cell_update(taken, 1_000.0), NOT_OPEN);
+        let (refused, result) = update(ahead, 2, 1_000.0);
+        assert!(!refused.granted && result & TAKE == 0);
+        update(last, 1, 1_000.0);
+    }
+
+    #[test]
+    fn too_many_open_cells_with_changes_lose_none_and_give_out_their_states() {
+        let cells: Vec<f64> = (0..OPEN_MAX).map(|_| open(b"")).collect();
+        for cell in &cells {
+            let (first, result) = update(*cell, 1, 1_000.0);
+            assert!(first.granted && result & TAKE == 0);
+        }
+        let mut taken = b"".to_vec();
+        for id in 2..10 {
+            let another = open(&taken);
+            assert_eq!(open_cells(), OPEN_MAX + 1, "only one more");
+            let (outcome, result) = update(another, id, 1_000.0);
+            assert_eq!(outcome.granted, taken.is_empty());
+            if outcome.granted {
+                assert_ne!(result & TAKE, 0);
+                taken = state(another);
+            }
+        }
+        for cell in &cells {
+            let (second, result) = update(*cell, 2, 1_000.0);
+            assert!(!second.granted && result & TAKE != 0, "what it is ahead by is taken, too");
+            state(*cell);
+        }
+        open(b"");
+        assert_eq!(open_cells(), OPEN_MAX);
+    }
+
+    fn open_cells() -> usize {
+        OPEN.with_borrow(Vec::len)
     }
 
     #[test]

@@ -293,6 +293,16 @@ fn ambiguous_routes_on_several_hosts_are_reported_once() {
 }
 
 #[test]
+fn too_many_routes_are_one_finding() {
+    let hosts: Vec<_> = (0..10_000).map(|n| format!("h{n}.org")).collect();
+    let routes: String = (0..25).map(|n| format!("\n    - {{path: /r{n}}}")).collect();
+    let found =
+        findings(&with_apis(&format!("a:\n  upstream: pets\n  hosts: [{}]\n  routes:{routes}", hosts.join(", "))));
+    let told: Vec<_> = found.iter().map(|d| (d.code, d.span.start.line, d.what.as_str())).collect();
+    assert_eq!(told, [(Code::TooMany, 31, "the project has 250001 routes")]);
+}
+
+#[test]
 fn projects_above_the_size_limits_are_refused() {
     let many = |from: usize, to: usize, item: &str| -> String {
         (from..to).map(|n| item.replace("NNNN", &format!("{n:04}"))).collect::<Vec<_>>().join(", ")

@@ -14,7 +14,7 @@ use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::kinds::Policies;
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
-use tollgate_kv_schemas::{Bundle, Id};
+use tollgate_kv_schemas::{Bundle, Id, encode_part};
 
 pub use project::{Options, Project};
 
@@ -224,12 +224,48 @@ fn compiled(project: WrittenProject, root: Span, lowered: Lowered, report: &mut 
     let sites = lower::sites(&whole);
     let bundle = Bundle::new(&settings, &sites);
     if bundle.records.iter().any(|(_, value)| value.len() > PART_BYTES_MAX) {
-        report.push(
-            Diagnostic::error(Code::TooMany, root, "a part of the bundle is too large")
-                .why(format!("the maximum for a record in a store is {} MiB", PART_BYTES_MAX >> 20))
-                .fix("distribute the routes over several hosts or gateways"),
-        );
+        report.push(too_large(&sites, root));
     }
     let (written, substituted) = (Arc::new(project), Arc::new(report.all_substituted().clone()));
     Some(Compiled { settings, bundle, sites, whole, written, substituted, warnings: Diagnostics::default() })
+}
+
+/// The finding about the first record that is too large for a store: the part of a host, or the list of all hosts.
+fn too_large(sites: &BTreeMap<HostPattern, SiteSettings>, root: Span) -> Diagnostic {
+    let mut parts = sites.iter().map(|(host, site)| (host, encode_part(site).len()));
+    let (what, fix) = match parts.find(|(_, bytes)| *bytes > PART_BYTES_MAX) {
+        Some((host, bytes)) => (
+            format!("the routes of the host `{host}` take {bytes} bytes in the bundle"),
+            "distribute the routes over several hosts or gateways",
+        ),
+        None => (
+            format!("the list of {} hosts is too large for the bundle", sites.len()),
+            "use host patterns, or distribute the hosts over several gateways",
+        ),
+    };
+    Diagnostic::error(Code::TooMany, root, what)
+        .why(format!("a record in a store has at most {PART_BYTES_MAX} bytes"))
+        .fix(fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_too_large_is_named_with_its_size() {
+        let text = "format: 1\ngateway: {name: acme, authn: none}\nupstreams: {u: \"http://u\"}\napis:\n  \
+                    a: {upstream: u, hosts: [a.example.com, b.example.com], routes: [{path: /a}]}\n";
+        let mut draft = Project::of([("tollgate.yaml".to_owned(), text.to_owned())].into()).draft(&Options::default());
+        let root = draft.project.as_ref().unwrap().1;
+        let mut sites = lower::sites(&draft.lowered().unwrap().0.whole);
+        let hosts = too_large(&sites, root);
+        assert_eq!(hosts.what, "the list of 2 hosts is too large for the bundle");
+        let (_, last) = sites.iter_mut().next_back().unwrap();
+        last.routes[0].api = "a".repeat(PART_BYTES_MAX);
+        let bytes = encode_part(last).len();
+        let part = too_large(&sites, root);
+        assert_eq!(part.what, format!("the routes of the host `b.example.com` take {bytes} bytes in the bundle"));
+        assert_eq!(part.why, "a record in a store has at most 16777216 bytes");
+    }
 }

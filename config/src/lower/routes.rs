@@ -52,6 +52,7 @@ pub(super) fn routes(
         routes: Vec::new(),
         guarded: Vec::new(),
         count: 0,
+        first_excess: None,
     };
     if let Some(gateway) = &project.gateway {
         lowering.names(&gateway.level, None);
@@ -61,8 +62,11 @@ pub(super) fn routes(
             lowering.api(place, name, api);
         }
     }
-    let Lowering { uncached, routes, guarded, report, .. } = lowering;
+    let Lowering { uncached, routes, guarded, report, count, first_excess, .. } = lowering;
     uncached.report(report);
+    if let Some(span) = first_excess {
+        report_count(span, count, report);
+    }
     (routes, guarded)
 }
 
@@ -83,6 +87,8 @@ struct Lowering<'p, 'w> {
     guarded: Operations,
     /// The sum of the hosts of all routes.
     count: usize,
+    /// The first route above the maximum.
+    first_excess: Option<Span>,
 }
 
 /// The settings of an API that apply to its routes.
@@ -205,7 +211,7 @@ impl<'p> Lowering<'p, '_> {
             let tags = Arc::clone(&route.tags);
             self.routes.push((CompiledRoute { hosts, settings, tags, span: route.path.span, written }, stated));
         } else {
-            self.report_count(route);
+            self.first_excess.get_or_insert(route.span);
         }
     }
 
@@ -354,14 +360,14 @@ impl<'p> Lowering<'p, '_> {
         let of_policy = |place: &usize| self.policies.get(*place)?.policy.uses().credential;
         authn.iter().map(|places| places.iter().filter_map(of_policy).collect()).collect()
     }
+}
 
-    fn report_count(&mut self, route: &Route) {
-        self.report.push(
-            Diagnostic::error(Code::TooMany, route.span, "too many routes")
-                .why(format!("each route counts once for each of its hosts, and the maximum is {ROUTES_MAX}"))
-                .fix("use host patterns, or split the gateway into several"),
-        );
-    }
+fn report_count(first_excess: Span, count: usize, report: &mut Report) {
+    report.push(
+        Diagnostic::error(Code::TooMany, first_excess, format!("the project has {count} routes"))
+            .why(format!("the maximum is {ROUTES_MAX}, where a route counts once for each of its hosts; this is the first above it"))
+            .fix("use host patterns, or split the gateway into several"),
+    );
 }
 
 /// The policies that can be listed in a slot, for messages.

@@ -6,14 +6,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rustc_hash::FxHasher;
-use tollgate_core::authn::{Credential, KeyDigest, KeyText, MarkSecret, Principal, TextMark};
+use tollgate_core::authn::{Credential, KeyDigest, KeyText, Principal, TextMark};
 use tollgate_core::bounds::{CREDENTIAL_ABSENT_MS, CREDENTIAL_FRESH_MS, CREDENTIALS_CACHED_MAX, REVOCATION_KEPT_MS};
 use tollgate_core::time::MonotonicInstant;
 use tollgate_kv_schemas::{RecordError, decode, keys};
 
 use super::{Freshness, Isolate};
 use crate::apart::rare;
-use crate::ports::{Clock, Entropy, Host, Records, Unavailable};
+use crate::ports::{Clock, Host, Records, Unavailable};
 use crate::timeout::within;
 
 /// The cache of credentials in an isolate.
@@ -21,8 +21,6 @@ use crate::timeout::within;
 /// The two kinds are bounded separately, so that invalid keys cannot evict existing ones.
 #[derive(Debug, Default)]
 pub(crate) struct Credentials {
-    /// The secret of the marks; it is drawn for the first key.
-    secret: Option<MarkSecret>,
     present: Remembered<Rc<Known>>,
     absent: Remembered<()>,
     /// Those that were revoked here. A store may answer for a while what was true before, so they outlast what it says.
@@ -72,7 +70,7 @@ pub(crate) async fn credential<H: Host>(
     if !remember {
         return rare(read_credential(isolate, host, key.digest(), None)).await;
     }
-    let mark = key.mark(&isolate.credentials.borrow_mut().secret(host));
+    let mark = key.mark(&isolate.mark_secret(host));
     if let Some(known) = isolate.credentials.borrow().get(mark, now) {
         return Ok(known);
     }
@@ -99,14 +97,6 @@ async fn read_credential<H: Host>(
 }
 
 impl Credentials {
-    fn secret<H: Host>(&mut self, host: &H) -> MarkSecret {
-        *self.secret.get_or_insert_with(|| {
-            let mut random = [0; 16];
-            host.entropy().fill(&mut random);
-            MarkSecret::new(random)
-        })
-    }
-
     #[expect(clippy::option_option, reason = "known to exist, known not to, or not known")]
     fn get(&self, mark: TextMark, now: MonotonicInstant) -> Option<Option<Rc<Known>>> {
         if let Some(Entry { digest, found, at }) = self.present.get(&mark) {
@@ -164,7 +154,7 @@ fn make_room<K: Eq + Hash, V, S: BuildHasher>(map: &mut HashMap<K, V, S>, is_fre
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tollgate_core::authn::ApiKey;
+    use tollgate_core::authn::{ApiKey, MarkSecret};
 
     fn credential(n: u32) -> (KeyDigest, Credential) {
         let mut random = [0; 32];

@@ -8,7 +8,7 @@ pub(crate) mod operators;
 pub(crate) mod secrets;
 pub(crate) mod tokens;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use credentials::Credentials;
@@ -18,6 +18,7 @@ pub use operators::OperatorSettings;
 use operators::Operators;
 use secrets::SecretCache;
 use tokens::Tokens;
+use tollgate_core::authn::MarkSecret;
 use tollgate_core::bounds::{CLOCK_SET_BACK_MS_MAX, PARTS_REMEMBERED_BYTES};
 use tollgate_core::cache::{CacheKey, Changes};
 use tollgate_core::problem::Problem;
@@ -27,7 +28,7 @@ use tollgate_core::telemetry::ExchangeLines;
 use tollgate_core::time::{MonotonicInstant, SetBack, Timestamp};
 
 use crate::config::{Config, NoSite};
-use crate::ports::{Clock, Host};
+use crate::ports::{Clock, Entropy, Host};
 use crate::problems::{no_site, unusable_page};
 use crate::site::Site;
 
@@ -40,6 +41,8 @@ pub struct Isolate {
     pub(crate) settings: IsolateSettings,
     pub(crate) config: Config,
     pub(crate) credentials: RefCell<Credentials>,
+    /// The secret of the marks of keys and tokens; it is drawn for the first one.
+    mark_secret: OnceCell<MarkSecret>,
     pub(crate) secrets: RefCell<SecretCache>,
     pub(crate) fetches: RefCell<Fetches>,
     /// What remains to do for fetched answers after a reply: data only, which any exchange may take over.
@@ -87,6 +90,7 @@ impl Isolate {
             config: Config::new(settings.gateway.clone(), PARTS_REMEMBERED_BYTES),
             settings,
             credentials: RefCell::default(),
+            mark_secret: OnceCell::new(),
             secrets: RefCell::default(),
             fetches: RefCell::default(),
             deferred: RefCell::default(),
@@ -170,6 +174,15 @@ impl Isolate {
         };
         let query = Site::without_keys(&sites, query);
         Site::resources(&sites, name, path, query.as_deref()).map_err(|error| unusable_page(&error, &sites[0]))
+    }
+
+    /// The secret of the marks by which keys and tokens are remembered.
+    pub(crate) fn mark_secret<H: Host>(&self, host: &H) -> MarkSecret {
+        *self.mark_secret.get_or_init(|| {
+            let mut random = [0; 16];
+            host.entropy().fill(&mut random);
+            MarkSecret::new(random)
+        })
     }
 
     /// Leaves work for after a reply; the same work of several requests is done once.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rustc_hash::FxHasher;
-use tollgate_core::authn::{JwtSettings, MarkSecret, Principal, TextMark};
+use tollgate_core::authn::{JwtSettings, Principal, TextMark};
 use tollgate_core::bounds::{TOKEN_REMEMBERED_MS, TOKENS_REMEMBERED_MAX};
 use tollgate_core::fetch::FetchAnswer;
 use tollgate_core::jose::JwkSet;
@@ -14,13 +14,9 @@ use tollgate_core::kinds::PolicyName;
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::Id;
 
-use crate::ports::{Entropy, Host};
-
 /// What an isolate remembers of tokens and of the keys that verify them.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
-    /// The secret of the marks; it is drawn for the first token.
-    secret: Option<MarkSecret>,
     verified: HashMap<TextMark, Verified, BuildHasherDefault<FxHasher>>,
     /// The policies that verified them: what one accepts says nothing about another.
     policies: Vec<Rc<Policy>>,
@@ -52,16 +48,6 @@ impl Policy {
 }
 
 impl Tokens {
-    /// What a token is remembered by in this isolate.
-    pub(crate) fn mark<H: Host>(&mut self, host: &H, token: &str) -> TextMark {
-        let secret = *self.secret.get_or_insert_with(|| {
-            let mut random = [0; 16];
-            host.entropy().fill(&mut random);
-            MarkSecret::new(random)
-        });
-        TextMark::of(token, &secret)
-    }
-
     /// The bearer of a token that the policy has verified, if it is still accepted.
     pub(crate) fn get(&self, mark: TextMark, policy: Named<'_>, now: Timestamp) -> Option<Arc<Principal>> {
         let verified = self.verified.get(&mark)?;

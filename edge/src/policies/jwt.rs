@@ -5,7 +5,7 @@ mod keys;
 use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
-use tollgate_core::authn::{ClaimError, JwtSettings, Principal, TokenPresented, token_id};
+use tollgate_core::authn::{ClaimError, JwtSettings, Principal, TextMark, TokenPresented, token_id};
 use tollgate_core::event::{Local, Reason};
 use tollgate_core::jose::{JwkSet, SignatureCheck, Token, TokenError};
 use tollgate_core::kinds::PolicyName;
@@ -28,8 +28,8 @@ impl Authenticates for JwtSettings {
     ) -> Result<Arc<Principal>, Problem> {
         let text = presented(self, received)?;
         let now = isolate.time(host.clock());
-        let mark =
-            (isolate.settings.freshness == Freshness::Cached).then(|| isolate.tokens.borrow_mut().mark(host, text));
+        let remembers = isolate.settings.freshness == Freshness::Cached;
+        let mark = remembers.then(|| TextMark::of(text, &isolate.mark_secret(host)));
         if let Some(mark) = mark
             && let Some(known) = isolate.tokens.borrow().get(mark, (name, self), now)
         {

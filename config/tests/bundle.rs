@@ -181,7 +181,7 @@ fn upstreams_and_policies_are_compiled_with_defaults() {
     assert_eq!((slow.rate.get(), slow.period_ms.get(), slow.burst.get()), (1, 1_000, 1));
     let staff = &site.policies.authn.iter().find(|keys| keys.name == "staff").unwrap().policy;
     let AuthnPolicy::ApiKey(staff) = staff else { panic!("{staff:?}") };
-    assert_eq!((staff.field.as_str(), &staff.scheme, &staff.query), ("x-api-key", &None, &None));
+    assert_eq!((staff.place.field.as_str(), &staff.place.scheme, &staff.place.query), ("x-api-key", &None, &None));
     assert!(manifest.gateway.telemetry.log && manifest.gateway.proxies.is_none());
     let internal: Vec<String> = manifest.gateway.internal_hosts.iter().map(ToString::to_string).collect();
     assert_eq!(internal, ["ops.internal", "unused.internal"]);

@@ -18,6 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use crate::policy_name::PolicyName;
 
+use crate::credential_place::CredentialPlace;
 use crate::limit::LimitBy;
 use crate::secret::SecretText;
 
@@ -102,24 +103,11 @@ pub trait SlotPolicy: Sized + 'static {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Uses<'s> {
     /// Reads a credential that a request presents in this place.
-    pub credential: Option<CredentialPlace<'s>>,
+    pub credential: Option<&'s CredentialPlace>,
     /// Charges the counters of a partition.
     pub charge: Option<LimitBy>,
     /// Reads the secrets that this text refers to.
     pub secrets: Option<&'s SecretText>,
-}
-
-/// Where a policy looks for a credential.
-///
-/// Policies that read one field with different schemes cannot all find a credential in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CredentialPlace<'s> {
-    /// The field, in lower case.
-    pub field: &'s str,
-    /// The scheme before the credential.
-    pub scheme: Option<&'s str>,
-    /// The query parameter that may also contain it.
-    pub query: Option<&'s str>,
 }
 
 /// A policy with the name it is referred to by.

@@ -22,6 +22,7 @@ mod canonical;
 pub mod cell;
 pub mod client;
 pub mod codec;
+mod credential_place;
 pub mod event;
 pub mod fetch;
 mod field_name;

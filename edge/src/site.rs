@@ -9,11 +9,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{HeaderValue, Method};
-use tollgate_core::authn::KeyParameters;
+use tollgate_core::authn::{CredentialNames, CredentialPlace};
 use tollgate_core::cache::{CacheKey, Taken, resource_key};
 use tollgate_core::event::{RouteLabel, UpstreamLabel};
 use tollgate_core::forward::{FieldRules, Resource, UNREAD_IN_REQUESTS};
-use tollgate_core::kinds::{CredentialPlace, SlotPolicy};
+use tollgate_core::kinds::SlotPolicy;
 use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, RouteIndex, Router, Subject};
 use tollgate_core::settings::{GatewaySettings, RouteSettings};
 use tollgate_kv_schemas::{Id, Part, RecordError, Routes};
@@ -32,8 +32,8 @@ pub(crate) struct Site {
     upstream_labels: Box<[Arc<UpstreamLabel>]>,
     /// The values of `Host` for upstreams.
     pub(crate) upstream_hosts: Box<[Option<HeaderValue>]>,
-    /// The query parameters in which its policies read keys.
-    pub(crate) keys: KeyParameters,
+    /// The query parameters and cookies in which its policies read credentials.
+    pub(crate) credentials: CredentialNames,
     /// The fields that its policies, routes and upstreams name.
     pub(crate) fields: Arc<FieldRules>,
     /// Whether its configuration names fields that an adapter may leave out.
@@ -85,7 +85,7 @@ impl Site {
         let upstream_labels =
             upstreams().map(|upstream| Arc::new(UpstreamLabel::new(&upstream.name, &upstream.url))).collect();
         let upstream_hosts = upstreams().map(|upstream| HeaderValue::from_str(upstream.url.authority()).ok()).collect();
-        let keys = key_parameters(&part);
+        let credentials = credential_names(&part);
         let fields = Arc::new(field_rules(&part));
         let names_left_out = fields.names_any(&UNREAD_IN_REQUESTS);
         let pages = (0..part.page_count()).map(|_| RefCell::default()).collect();
@@ -96,7 +96,7 @@ impl Site {
             cost_max: room.saturating_mul(COST_OF_STORED_BYTE),
             upstream_labels,
             upstream_hosts,
-            keys,
+            credentials,
             fields,
             names_left_out,
             id,
@@ -207,7 +207,7 @@ impl Site {
         let received = query?;
         let mut query = received.to_owned();
         for site in sites {
-            if let Cow::Owned(rest) = site.keys.without_keys(&query) {
+            if let Cow::Owned(rest) = site.credentials.without_keys(&query) {
                 query = rest;
             }
         }
@@ -283,15 +283,15 @@ fn plain(path: &CanonicalPath) -> Option<CanonicalPath> {
 }
 
 /// The places in which a policy reads credentials, with its index.
-fn credential_places(part: &Part) -> impl Iterator<Item = (usize, CredentialPlace<'_>)> {
+fn credential_places(part: &Part) -> impl Iterator<Item = (usize, &CredentialPlace)> {
     let authenticators = part.policies.authn.iter().enumerate();
     authenticators.filter_map(|(at, named)| Some((at, named.policy.as_kind().uses().credential?)))
 }
 
-fn key_parameters(part: &Part) -> KeyParameters {
-    let mut parameters = KeyParameters::default();
-    credential_places(part).filter_map(|(_, place)| place.query).for_each(|name| parameters.add(name));
-    parameters
+fn credential_names(part: &Part) -> CredentialNames {
+    let mut names = CredentialNames::default();
+    credential_places(part).for_each(|(_, place)| names.add(place));
+    names
 }
 
 /// The fields of the predicates of all routes with the path of a cached route; only where there are some.
@@ -315,7 +315,7 @@ fn siblings(routes: &[RouteSettings]) -> HashMap<RouteIndex, Vec<String>> {
 fn field_rules(part: &Part) -> FieldRules {
     let mut rules = FieldRules::default();
     for (policy, place) in credential_places(part) {
-        rules.add_credential(place.field, place.scheme, policy);
+        rules.add_credential(place.field.as_str(), place.scheme.as_deref(), policy);
     }
     for (at, upstream) in part.upstreams.iter().enumerate() {
         upstream.fields.iter().for_each(|(name, _)| rules.add_set(name, at));

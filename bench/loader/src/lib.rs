@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use http::{HeaderMap, Method};
-use tollgate_core::authn::ApiKeySettings;
+use http::{HeaderMap, HeaderName, Method};
+use tollgate_core::authn::{ApiKeySettings, CredentialPlace};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::{ClientFields, UpstreamSettings};
 use tollgate_core::kinds::{Named, Place, Policy};
@@ -120,7 +120,7 @@ fn site(routes: usize) -> SiteSettings {
         on_unavailable: OnUnavailable::Open,
         plans: BTreeMap::new(),
     };
-    let keys = ApiKeySettings { field: "x-api-key".into(), scheme: None, query: None };
+    let keys = ApiKeySettings { place: CredentialPlace::field(HeaderName::from_static("x-api-key"), None) };
     let policies = [("keys", Policy::from(keys)), ("burst", Policy::from(limit))];
     let upstream = |n: usize| {
         let url = format!("https://up{n}.internal:8443/base").parse().ok()?;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use http::Method;
 use tollgate_config::{CompiledRoute, Whole};
 use tollgate_core::authn::Credential;
-use tollgate_core::kinds::CredentialPlace;
+use tollgate_core::authn::CredentialPlace;
 use tollgate_core::route::{HostPattern, PathTemplate};
 use tollgate_core::settings::RouteSettings;
 
@@ -86,11 +86,11 @@ fn may(credential: &Credential, route: &RouteSettings) -> bool {
     route.scopes.iter().all(|scope| credential.scopes.contains(scope))
 }
 
-fn key_place<'a>(whole: &'a Whole, route: &'a RouteSettings) -> Option<CredentialPlace<'a>> {
+fn key_place<'a>(whole: &'a Whole, route: &'a RouteSettings) -> Option<&'a CredentialPlace> {
     route.policies(&whole.policies).find_map(|policy| policy.uses.credential)
 }
 
-fn curl(route: &CompiledRoute, url: &str, key: Option<(CredentialPlace<'_>, &str)>) -> String {
+fn curl(route: &CompiledRoute, url: &str, key: Option<(&CredentialPlace, &str)>) -> String {
     let mut line = "curl -i".to_owned();
     match route.hosts.last() {
         None | Some(HostPattern::Any) => {}
@@ -98,7 +98,7 @@ fn curl(route: &CompiledRoute, url: &str, key: Option<(CredentialPlace<'_>, &str
         Some(HostPattern::Wildcard(suffix)) => line.push_str(&format!(" -H 'Host: any.{suffix}'")),
     }
     if let Some((settings, key)) = key {
-        let scheme = settings.scheme.map_or_else(String::new, |scheme| format!("{scheme} "));
+        let scheme = settings.scheme.as_ref().map(|scheme| format!("{scheme} ")).unwrap_or_default();
         line.push_str(&format!(" -H '{}: {scheme}{key}'", settings.field));
     }
     line + &format!(" {url}{}", sample_path(&route.settings.path))

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
-use http::{HeaderName, HeaderValue, Request, Uri};
+use http::{HeaderValue, Request, Uri};
 use tollgate_config::policy_tests::RequestStep;
 use tollgate_edge::Client;
 use tollgate_edge::memory::Content;
@@ -69,11 +69,11 @@ fn put_key(
         Some(scheme) => format!("{scheme} {}", key.key.expose()),
         None => key.key.expose().to_owned(),
     };
-    let (Ok(name), Ok(mut value)) = (HeaderName::try_from(place.field), HeaderValue::try_from(text)) else {
+    let Ok(mut value) = HeaderValue::try_from(text) else {
         return Err(format!("the key is not a valid value of the field {}", place.field));
     };
     value.set_sensitive(true);
-    request.headers_mut().insert(name, value);
+    request.headers_mut().insert(place.field.clone(), value);
     Ok(())
 }
 

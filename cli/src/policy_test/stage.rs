@@ -7,7 +7,7 @@ use http::header::HOST;
 use http::{HeaderValue, Request, Response};
 use tollgate_config::policy_tests::{Case, TestFile, TestKey};
 use tollgate_config::{Compiled, CompiledRoute};
-use tollgate_core::kinds::CredentialPlace;
+use tollgate_core::authn::CredentialPlace;
 use tollgate_core::route::HostPattern;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_edge::memory::{Content, MemoryHost, MemoryRecords, MemorySignatures, VirtualClock};
@@ -31,7 +31,7 @@ pub(super) struct Stage<'f> {
     /// Hosts for internal callers.
     internal_hosts: Vec<String>,
     /// The places from which the project's policies read keys.
-    key_places: Vec<CredentialPlace<'f>>,
+    key_places: Vec<&'f CredentialPlace>,
 }
 
 /// One gateway with its clock, stores and upstreams.
@@ -95,7 +95,7 @@ impl<'f> Stage<'f> {
     }
 
     /// Where the route of a request reads a key; if it reads none, the first place that any policy reads.
-    pub(super) fn key_place(&self, request: &Request<Content>, client: Client) -> Option<CredentialPlace<'f>> {
+    pub(super) fn key_place(&self, request: &Request<Content>, client: Client) -> Option<&'f CredentialPlace> {
         let any = self.key_places.first().copied();
         if self.key_places.len() < 2 {
             return any;
@@ -162,8 +162,8 @@ fn records(compiled: &Compiled, file: &TestFile) -> HashMap<String, Vec<u8>> {
 }
 
 /// The different places from which policies read keys.
-fn key_places(compiled: &Compiled) -> Vec<CredentialPlace<'_>> {
-    let mut places: Vec<CredentialPlace<'_>> = Vec::new();
+fn key_places(compiled: &Compiled) -> Vec<&CredentialPlace> {
+    let mut places: Vec<&CredentialPlace> = Vec::new();
     for place in compiled.whole().policies.iter().filter_map(|policy| policy.uses.credential) {
         if !places.iter().any(|known| known.field == place.field && known.scheme == place.scheme) {
             places.push(place);

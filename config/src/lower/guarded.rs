@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tollgate_core::kinds::{CredentialPlace, Policies};
+use tollgate_core::authn::CredentialPlace;
+use tollgate_core::kinds::Policies;
 use tollgate_core::route::{CanonicalPath, HostPattern, PathTemplate, Segment};
 use tollgate_core::settings::RouteSettings;
 
@@ -164,7 +165,7 @@ fn matches(template: &PathTemplate, path: &CanonicalPath) -> bool {
 }
 
 /// The places from which each alternative of a route reads credentials.
-fn accepted<'p>(route: &RouteSettings, policies: &'p Policies) -> Vec<Vec<CredentialPlace<'p>>> {
+fn accepted<'p>(route: &RouteSettings, policies: &'p Policies) -> Vec<Vec<&'p CredentialPlace>> {
     let alternatives = route.authn.iter().map(|together| policies.at(together));
     alternatives.map(|together| together.filter_map(|named| named.policy.uses().credential).collect()).collect()
 }

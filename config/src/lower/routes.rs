@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use tollgate_core::authn::CredentialPlace;
 use tollgate_core::bounds::{CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::UpstreamSettings;
-use tollgate_core::kinds::{CredentialPlace, NamedPolicy, Place, Policy, Slot, SlotPolicy};
+use tollgate_core::kinds::{NamedPolicy, Place, Policy, Slot, SlotPolicy};
 use tollgate_core::limit::LimitBy;
 use tollgate_core::route::{Methods, PathTemplate, Predicate};
 use tollgate_core::settings::RouteSettings;
@@ -356,7 +357,7 @@ impl<'p> Lowering<'p, '_> {
     }
 
     /// The places from which each alternative of a route reads credentials.
-    fn credentials(&self, authn: &[Vec<usize>]) -> Vec<Vec<CredentialPlace<'_>>> {
+    fn credentials(&self, authn: &[Vec<usize>]) -> Vec<Vec<&CredentialPlace>> {
         let of_policy = |place: &usize| self.policies.get(*place)?.policy.uses().credential;
         authn.iter().map(|places| places.iter().filter_map(of_policy).collect()).collect()
     }

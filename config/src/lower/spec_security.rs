@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use tollgate_core::kinds::CredentialPlace;
+use tollgate_core::authn::CredentialPlace;
 
 use crate::diagnostic::{Code, Diagnostic, Report, listed};
 use crate::model::api::Route;
@@ -14,7 +14,7 @@ use crate::place::{Span, Spanned};
 /// What the gateway requires of the callers of a route.
 pub(super) struct Required<'a> {
     /// The alternatives of `authn`, each with the places from which credentials are read; none for a public route.
-    pub(super) alternatives: Vec<Vec<CredentialPlace<'a>>>,
+    pub(super) alternatives: Vec<Vec<&'a CredentialPlace>>,
     pub(super) scopes: &'a [String],
     pub(super) is_internal: bool,
 }
@@ -172,14 +172,14 @@ enum Weakness {
     Elsewhere,
 }
 
-fn compare_credentials(all: &[Vec<SchemeRequirement>], accepted: &[Vec<CredentialPlace<'_>>]) -> Option<Weakness> {
+fn compare_credentials(all: &[Vec<SchemeRequirement>], accepted: &[Vec<&CredentialPlace>]) -> Option<Weakness> {
     let has_certificate =
         |needs: &Vec<SchemeRequirement>| needs.iter().any(|need| need.scheme.kind == SchemeKind::MutualTls);
     // A certificate is not verified, so an alternative with one is satisfied by the others only.
     let is_full = |needs: &Vec<SchemeRequirement>, keys: &[_]| !has_certificate(needs) && satisfies(needs, keys);
     let lacking: Vec<_> = accepted.iter().filter(|keys| !all.iter().any(|needs| is_full(needs, keys))).collect();
-    let is_some_satisfied = |keys: &[CredentialPlace<'_>]| all.iter().any(|needs| satisfies(needs, keys));
-    let is_part = |keys: &[CredentialPlace<'_>]| {
+    let is_some_satisfied = |keys: &[&CredentialPlace]| all.iter().any(|needs| satisfies(needs, keys));
+    let is_part = |keys: &[&CredentialPlace]| {
         all.iter().any(|needs| needs.len() > 1 && needs.iter().any(|need| is_read(need, keys)))
     };
     let is_single = |needs: &Vec<SchemeRequirement>| needs.len() == 1;
@@ -195,7 +195,7 @@ fn compare_credentials(all: &[Vec<SchemeRequirement>], accepted: &[Vec<Credentia
 /// Whether [`Weaknesses`] reports that less is required than this.
 pub(super) fn is_reported(
     requirement: &SecurityRequirement,
-    accepted: &[Vec<CredentialPlace<'_>>],
+    accepted: &[Vec<&CredentialPlace>],
     scopes: &[String],
 ) -> bool {
     let all = &requirement.alternatives;
@@ -205,12 +205,8 @@ pub(super) fn is_reported(
 }
 
 /// Whether every caller with one of these alternatives of credentials, and with these scopes, has what is required.
-pub(super) fn is_met(
-    requirement: &SecurityRequirement,
-    accepted: &[Vec<CredentialPlace<'_>>],
-    scopes: &[String],
-) -> bool {
-    let has_all = |needs: &Vec<SchemeRequirement>, keys: &[CredentialPlace<'_>]| {
+pub(super) fn is_met(requirement: &SecurityRequirement, accepted: &[Vec<&CredentialPlace>], scopes: &[String]) -> bool {
+    let has_all = |needs: &Vec<SchemeRequirement>, keys: &[&CredentialPlace]| {
         let is_checked = |need: &SchemeRequirement| need.scheme.kind != SchemeKind::MutualTls;
         satisfies(needs, keys)
             && needs.iter().all(|need| is_checked(need) && need.scopes.iter().all(|scope| scopes.contains(scope)))
@@ -224,7 +220,7 @@ pub(super) fn is_met(
 /// Those of the alternatives that the credentials satisfy count, or of all if they satisfy none.
 fn missing_scopes<'s>(
     all: &'s [Vec<SchemeRequirement>],
-    keys: &[CredentialPlace<'_>],
+    keys: &[&CredentialPlace],
     required: &[String],
 ) -> Vec<&'s str> {
     let missing = |needs: &'s Vec<SchemeRequirement>| -> Vec<&'s str> {
@@ -236,24 +232,25 @@ fn missing_scopes<'s>(
 }
 
 /// Whether these credentials include all of an alternative of the specification.
-fn satisfies(needs: &[SchemeRequirement], keys: &[CredentialPlace<'_>]) -> bool {
+fn satisfies(needs: &[SchemeRequirement], keys: &[&CredentialPlace]) -> bool {
     needs.iter().all(|need| is_read(need, keys))
 }
 
 /// Whether the gateway reads a credential from the place that the specification names.
-fn is_read(requirement: &SchemeRequirement, keys: &[CredentialPlace<'_>]) -> bool {
+fn is_read(requirement: &SchemeRequirement, keys: &[&CredentialPlace]) -> bool {
     let in_scheme = |word: &str| {
         let is_scheme = |scheme: &str| scheme.eq_ignore_ascii_case(word);
-        keys.iter().any(|key| key.field == "authorization" && key.scheme.is_some_and(is_scheme))
+        keys.iter().any(|key| key.field == "authorization" && key.scheme.as_deref().is_some_and(is_scheme))
     };
     match &requirement.scheme.kind {
-        SchemeKind::HeaderKey(name) => keys
-            .iter()
-            .any(|key| key.field.eq_ignore_ascii_case(name) && (key.scheme.is_none() || key.field == "authorization")),
-        SchemeKind::QueryKey(name) => keys.iter().any(|key| key.query == Some(name)),
+        SchemeKind::HeaderKey(name) => keys.iter().any(|key| {
+            key.field.as_str().eq_ignore_ascii_case(name) && (key.scheme.is_none() || key.field == "authorization")
+        }),
+        SchemeKind::QueryKey(name) => keys.iter().any(|key| key.query.as_deref() == Some(name)),
         SchemeKind::Bearer | SchemeKind::OAuth2 | SchemeKind::OpenIdConnect => in_scheme("bearer"),
         SchemeKind::OtherHttp(scheme) => in_scheme(scheme),
-        SchemeKind::CookieKey(_) | SchemeKind::Basic => false,
+        SchemeKind::CookieKey(name) => keys.iter().any(|key| key.cookie.as_deref() == Some(name)),
+        SchemeKind::Basic => false,
         SchemeKind::MutualTls | SchemeKind::Unknown => true,
     }
 }

@@ -1,6 +1,8 @@
 //! `kind: api-key`.
 
-use tollgate_core::authn::ApiKeySettings;
+use http::HeaderName;
+use http::header::{AUTHORIZATION, COOKIE};
+use tollgate_core::authn::{ApiKeySettings, CredentialPlace};
 
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
@@ -52,22 +54,26 @@ fn report_cookie(header: Span, report: &mut Report) {
 impl Kind for ApiKeySettings {
     fn lower(written: &Written, report: &mut Report) -> Option<Self> {
         let header = written.text("header");
-        let field = header.as_ref().and_then(|name| parsed::field_name(name, report));
+        let field = header.as_ref().and_then(|name| HeaderName::try_from(parsed::field_name(name, report)?).ok());
         let scheme = written.parsed("scheme", |scheme| parsed::key_scheme(scheme, report));
-        if let (Some(header), Some("authorization"), Some(None)) = (&header, field.as_deref(), &scheme) {
+        if let (Some(header), Some(field), Some(None)) = (&header, &field, &scheme)
+            && field == AUTHORIZATION
+        {
             report_no_scheme(header.span, report);
         }
-        if let (Some(header), Some("cookie")) = (&header, field.as_deref()) {
+        if let (Some(header), Some(field)) = (&header, &field)
+            && field == COOKIE
+        {
             report_cookie(header.span, report);
         }
         let query = written.parsed("query", |name| parsed::key_place(name, report));
-        Some(Self { field: field?, scheme: scheme?, query: query? })
+        Some(Self { place: CredentialPlace { query: query?, ..CredentialPlace::field(field?, scheme?) } })
     }
 
     fn values(&self) -> Vec<(&'static str, Value)> {
-        let Self { field, scheme, query } = self;
+        let CredentialPlace { field, scheme, query, cookie: _ } = &self.place;
         let text = |key, value: &Option<String>| Some((key, Value::Text(value.clone()?)));
-        let field = Some(("header", Value::Text(field.clone())));
+        let field = Some(("header", Value::Text(field.to_string())));
         [field, text("scheme", scheme), text("query", query)].into_iter().flatten().collect()
     }
 }

@@ -1,13 +1,15 @@
 //! `kind: jwt`.
 
-use tollgate_core::authn::{ClaimRule, JwtSettings, KeySource, ScopeRule, TokenPlace};
+use http::HeaderName;
+use http::header::{AUTHORIZATION, COOKIE};
+use tollgate_core::authn::{ClaimRule, CredentialPlace, JwtSettings, KeySource, ScopeRule};
 use tollgate_core::jose::{Algorithm, Algorithms, JwkSet, KeyType};
 
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
-use crate::schema::texts::{ALGORITHM, CLAIM, FIELD, QUERY_PARAMETER, SCHEME, SCOPE, URL};
+use crate::schema::texts::{self, ALGORITHM, CLAIM, FIELD, QUERY_PARAMETER, SCHEME, SCOPE, URL};
 use crate::schema::{Key, List, Named, Object, Quantity, Rule, Shape};
 
 /// A short description of the kind.
@@ -71,6 +73,10 @@ pub(super) static TABLE: Object = Object {
             .absent("no query parameter")
             .change(Change::Identity)
             .examples(&["\"access_token\""]),
+        Key::optional("cookie", "A cookie that may contain the token instead.", Shape::Ruled(&texts::COOKIE))
+            .absent("no cookie")
+            .change(Change::Identity)
+            .examples(&["\"session\""]),
         Key::optional(
             "type",
             "The type that the header of a token must have (`typ`), such as `at+jwt` for access tokens (RFC 9068).",
@@ -201,9 +207,10 @@ impl Kind for JwtSettings {
             source,
             Some(("private-network", Value::Boolean(is_private))),
             list("algorithms", &algorithms),
-            text("header", &self.place.field),
+            text("header", self.place.field.as_str()),
             self.place.scheme.as_deref().and_then(|scheme| text("scheme", scheme)),
             self.place.query.as_deref().and_then(|query| text("query", query)),
+            self.place.cookie.as_deref().and_then(|cookie| text("cookie", cookie)),
             self.kind.as_deref().and_then(|kind| text("type", kind)),
             duration("leeway", self.leeway_s),
             self.age_max_s.and_then(|seconds| duration("max-age", seconds)),
@@ -355,21 +362,22 @@ fn report_unknown(name: &Spanned<String>, report: &mut Report) {
     );
 }
 
-fn place(written: &Written, report: &mut Report) -> Option<TokenPlace> {
+fn place(written: &Written, report: &mut Report) -> Option<CredentialPlace> {
     let header = written.text("header")?;
-    let field = parsed::field_name(&header, report)?;
-    if field == "cookie" {
+    let field = HeaderName::try_from(parsed::field_name(&header, report)?).ok()?;
+    if field == COOKIE {
         report.push(
-            Diagnostic::error(Code::BadField, header.span, "tokens in cookies are not read")
+            Diagnostic::error(Code::BadField, header.span, "`header` names the field `Cookie`")
                 .why("the whole value of `Cookie` would have to be the token, but it consists of pairs such as `name=value`")
-                .fix("write another field, such as `Authorization`"),
+                .fix("write `cookie: NAME` with the name of the cookie in place of `header`"),
         );
         return None;
     }
     let scheme = written.parsed("scheme", |scheme| parsed::key_scheme(scheme, report))?;
-    let scheme = scheme.or_else(|| (field == "authorization").then(|| "Bearer".to_owned()));
+    let scheme = scheme.or_else(|| (field == AUTHORIZATION).then(|| "Bearer".to_owned()));
     let query = written.parsed("query", |name| parsed::key_place(name, report))?;
-    Some(TokenPlace { field, scheme, query })
+    let cookie = written.parsed("cookie", |name| parsed::cookie_name(name, report))?;
+    Some(CredentialPlace { field, scheme, query, cookie })
 }
 
 fn seconds(written: &Written, key: &str) -> Option<u32> {

@@ -134,6 +134,14 @@ pub(crate) static QUERY_PARAMETER: TextRule = TextRule {
     examples: &["page"],
 };
 
+/// The name of a cookie.
+pub(crate) static COOKIE: TextRule = TextRule {
+    name: "cookie",
+    doc: "The name of a cookie, as clients send it: letters, digits and ``!#$%&'*+-.^_`|~``.",
+    pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+    examples: &["session"],
+};
+
 /// The name of a claim.
 pub(crate) static CLAIM: TextRule = TextRule {
     name: "claim",

@@ -13,28 +13,19 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::{Authenticator, MarkSecret, TextMark};
+use super::{Authenticator, CredentialPlace, MarkSecret, Presented, TextMark};
 use crate::codec;
-use crate::field_name::is_field_name;
 use crate::hex;
-use crate::kinds::{CredentialPlace, PolicyKind, Uses};
+use crate::kinds::{PolicyKind, Uses};
 
 /// Settings of one `api-key` policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-#[serde(deny_unknown_fields)]
-#[cbor(map)]
+#[serde(transparent)]
+#[cbor(transparent)]
 pub struct ApiKeySettings {
-    /// The field with the key, in lower case.
+    /// Where a request presents the key.
     #[n(0)]
-    pub field: String,
-    /// The scheme before the key within the field, such as `Bearer`.
-    #[serde(default)]
-    #[n(1)]
-    pub scheme: Option<String>,
-    /// The query parameter that may contain the key; absent, the query is not accepted.
-    #[serde(default)]
-    #[n(2)]
-    pub query: Option<String>,
+    pub place: CredentialPlace,
 }
 
 impl codec::Section for ApiKeySettings {}
@@ -64,7 +55,7 @@ pub enum KeyError {
 
 /// What a request presents to an `api-key` policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Presented<'r> {
+pub enum KeyPresented<'r> {
     /// Nothing in the places where this policy reads.
     Nothing,
     /// A well-formed key.
@@ -189,74 +180,40 @@ impl KeyDigest {
 
 impl PolicyKind for ApiKeySettings {
     fn is_coherent(&self) -> bool {
-        is_field_name(&self.field)
+        true
     }
 
     fn uses(&self) -> Uses<'_> {
-        let place =
-            CredentialPlace { field: &self.field, scheme: self.scheme.as_deref(), query: self.query.as_deref() };
-        Uses { credential: Some(place), ..Uses::default() }
+        Uses { credential: Some(&self.place), ..Uses::default() }
     }
 }
 
 impl Authenticator for ApiKeySettings {
     fn challenge(&self, realm: &str) -> String {
-        match &self.scheme {
-            Some(scheme) => format!("{scheme} realm=\"{realm}\""),
-            None => format!("ApiKey realm=\"{realm}\", header=\"{}\"", self.field),
-        }
+        self.place.challenge("ApiKey", realm)
     }
 }
 
 impl ApiKeySettings {
     /// Reads the key from the places that this policy allows.
     #[must_use]
-    pub fn presented<'r>(&self, fields: &'r HeaderMap, query: Option<&'r str>) -> Presented<'r> {
-        let in_query: Vec<&str> = match &self.query {
-            Some(name) => query_values(query, name).collect(),
-            None => Vec::new(),
-        };
-        match (self.in_field(fields), in_query.as_slice()) {
-            (Presented::Nothing, []) if query.is_some_and(|query| holds_key(query.as_bytes())) => Presented::WrongPlace,
-            (found, []) => found,
-            (Presented::Nothing, [value]) => read(value),
-            _ => Presented::Ambiguous,
-        }
-    }
-
-    fn in_field<'r>(&self, fields: &'r HeaderMap) -> Presented<'r> {
-        let mut values = fields.get_all(self.field.as_str()).iter();
-        let Some(value) = values.next() else {
-            return Presented::Nothing;
-        };
-        if values.next().is_some() {
-            return Presented::Ambiguous;
-        }
-        let Ok(text) = value.to_str() else {
-            return Presented::Malformed(KeyError::Form);
-        };
-        // Some platforms join the lines of a field, and no key has a comma in it.
-        let read = |text: &'r str| {
-            if text.bytes().any(|byte| byte == b',') { Presented::Ambiguous } else { read(text.trim_ascii()) }
-        };
-        match &self.scheme {
-            None => read(text),
-            Some(scheme) => match text.trim().split_once(' ') {
-                Some((given, key)) if given.eq_ignore_ascii_case(scheme) => read(key),
-                // A value with another scheme is for another policy.
-                _ => Presented::Nothing,
-            },
+    pub fn presented<'r>(&self, fields: &'r HeaderMap, query: Option<&'r str>) -> KeyPresented<'r> {
+        match self.place.presented(fields, query) {
+            Presented::Text(text) => read(text),
+            Presented::Several => KeyPresented::Ambiguous,
+            Presented::Nothing if query.is_some_and(|query| holds_key(query.as_bytes())) => KeyPresented::WrongPlace,
+            Presented::Nothing => KeyPresented::Nothing,
         }
     }
 }
 
-fn read(text: &str) -> Presented<'_> {
+fn read(text: &str) -> KeyPresented<'_> {
     if text.len() > crate::bounds::KEY_BYTES_MAX {
-        return Presented::Malformed(KeyError::Form);
+        return KeyPresented::Malformed(KeyError::Form);
     }
     match KeyText::parse(text) {
-        Ok(key) => Presented::Key(key),
-        Err(error) => Presented::Malformed(error),
+        Ok(key) => KeyPresented::Key(key),
+        Err(error) => KeyPresented::Malformed(error),
     }
 }
 
@@ -277,18 +234,6 @@ pub(super) fn holds_key(text: &[u8]) -> bool {
         rest = &rest[PREFIX.len()..];
     }
     false
-}
-
-pub(super) fn query_values<'a>(query: Option<&'a str>, name: &str) -> impl Iterator<Item = &'a str> {
-    query.into_iter().flat_map(|q| q.split('&')).filter(move |pair| name_of(pair) == name).map(value_of)
-}
-
-fn name_of(pair: &str) -> &str {
-    pair.split_once('=').map_or(pair, |(name, _)| name)
-}
-
-fn value_of(pair: &str) -> &str {
-    pair.split_once('=').map_or("", |(_, value)| value)
 }
 
 fn is_environment(text: &str) -> bool {
@@ -329,6 +274,7 @@ const CHECKSUM_CHARS: usize = 6;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderName;
     use proptest::prelude::*;
     use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -337,11 +283,12 @@ mod tests {
     }
 
     fn settings(query: Option<&str>, scheme: Option<&str>) -> ApiKeySettings {
-        ApiKeySettings { field: "x-api-key".into(), scheme: scheme.map(Into::into), query: query.map(Into::into) }
+        let place = CredentialPlace::field(HeaderName::from_static("x-api-key"), scheme.map(Into::into));
+        ApiKeySettings { place: CredentialPlace { query: query.map(Into::into), ..place } }
     }
 
     #[track_caller]
-    fn check(settings: &ApiKeySettings, field: Option<&str>, query: Option<&str>, want: &Presented) {
+    fn check(settings: &ApiKeySettings, field: Option<&str>, query: Option<&str>, want: &KeyPresented<'_>) {
         let mut fields = HeaderMap::new();
         if let Some(value) = field {
             fields.insert("x-api-key", value.parse().unwrap());
@@ -352,18 +299,18 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn a_key_is_read_from_allowed_places_only() {
         let (key, text) = (key(), key().expose().to_owned());
-        let found = Presented::Key(KeyText(key.expose()));
+        let found = KeyPresented::Key(KeyText(key.expose()));
         check(&settings(None, None), Some(&text), None, &found);
-        check(&settings(None, None), None, None, &Presented::Nothing);
-        check(&settings(None, None), None, Some(&format!("a=b&api_key={text}")), &Presented::WrongPlace);
-        check(&settings(None, None), None, Some(&format!("a=b&any={text}")), &Presented::WrongPlace);
-        check(&settings(None, None), None, Some("api_key=something-else"), &Presented::Nothing);
+        check(&settings(None, None), None, None, &KeyPresented::Nothing);
+        check(&settings(None, None), None, Some(&format!("a=b&api_key={text}")), &KeyPresented::WrongPlace);
+        check(&settings(None, None), None, Some(&format!("a=b&any={text}")), &KeyPresented::WrongPlace);
+        check(&settings(None, None), None, Some("api_key=something-else"), &KeyPresented::Nothing);
         check(&settings(Some("k"), None), None, Some(&format!("a=b&k={text}")), &found);
-        check(&settings(Some("k"), None), Some(&text), Some(&format!("k={text}")), &Presented::Ambiguous);
-        check(&settings(Some("k"), None), None, Some(&format!("k={text}&k={text}")), &Presented::Ambiguous);
+        check(&settings(Some("k"), None), Some(&text), Some(&format!("k={text}")), &KeyPresented::Ambiguous);
+        check(&settings(Some("k"), None), None, Some(&format!("k={text}&k={text}")), &KeyPresented::Ambiguous);
         check(&settings(None, Some("Bearer")), Some(&format!("bearer {text}")), None, &found);
-        check(&settings(None, Some("Bearer")), Some("Basic abc"), None, &Presented::Nothing);
-        check(&settings(None, None), Some("hello"), None, &Presented::Malformed(KeyError::Form));
+        check(&settings(None, Some("Bearer")), Some("Basic abc"), None, &KeyPresented::Nothing);
+        check(&settings(None, None), Some("hello"), None, &KeyPresented::Malformed(KeyError::Form));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -4,11 +4,9 @@
 //! is that of a key of the issuer is verified before its claims are read for anything.
 
 mod claims;
-mod place;
 mod settings;
 
 pub use claims::{ClaimError, Identity};
-pub use place::{TokenPlace, TokenPresented};
 use sha2::{Digest, Sha256};
 
 use crate::hex;

@@ -10,13 +10,12 @@ use crate::kinds::{PolicyKind, declare_modules};
 
 crate::policy_kinds!(declare_modules @authn);
 
-pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, KeyText, Presented};
+pub use crate::credential_place::{CredentialPlace, Presented};
+pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, KeyPresented, KeyText};
 pub use credential::{Credential, CredentialState};
-pub use jwt::{
-    ClaimError, ClaimRule, Identity, JwtSettings, KeySource, ScopeRule, TokenPlace, TokenPresented, token_id,
-};
+pub use jwt::{ClaimError, ClaimRule, Identity, JwtSettings, KeySource, ScopeRule, token_id};
 pub use mark::{MarkSecret, TextMark};
-pub use places::{KeyParameters, authorization_holds_key};
+pub use places::{CredentialNames, authorization_holds_key};
 
 use std::fmt;
 

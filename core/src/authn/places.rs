@@ -1,7 +1,8 @@
-//! The parameters in which the policies of a host read keys, and their removal from requests that are forwarded.
+//! The parameters and cookies in which the policies of a host read credentials, and their removal from requests that are
+//! forwarded.
 //!
 //! They are collected once, when a part is loaded, and removed whatever route a request takes: on a public route, too,
-//! and whether the request presents a key correctly or not. A parameter is removed in every spelling that an upstream may
+//! and whether the request presents a credential correctly or not. They are removed in every spelling that an upstream may
 //! read as the same: `k%65y` for `key` (RFC 3986, section 2.1), separated by `;`, `api.key` and `+api_key[]` for `api_key`
 //! (PHP). Fields are removed by [`FieldRules`](crate::forward::FieldRules).
 
@@ -10,23 +11,51 @@ use std::borrow::Cow;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
+use super::CredentialPlace;
 use super::api_key::holds_key;
 use crate::query::decoded;
 
-/// The query parameters in which the policies of a part read keys.
+/// The names of the query parameters and cookies in which the policies of a part read credentials.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyParameters {
-    /// Their names, [as they are read](as_read).
-    names: Vec<Vec<u8>>,
+pub struct CredentialNames {
+    parameters: Names,
+    cookies: Names,
 }
 
-impl KeyParameters {
-    /// A policy reads keys in a parameter.
-    pub fn add(&mut self, parameter: &str) {
-        let name = as_read(decoded(parameter)).into_owned();
-        if !self.names.contains(&name) {
-            self.names.push(name);
+/// Names, [as they are read](as_read).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Names(Vec<Vec<u8>>);
+
+impl CredentialNames {
+    /// A policy reads credentials in a place.
+    pub fn add(&mut self, place: &CredentialPlace) {
+        place.query.iter().for_each(|name| self.parameters.add(name));
+        place.cookie.iter().for_each(|name| self.cookies.add(name));
+    }
+
+    /// Whether policies read credentials in cookies.
+    #[must_use]
+    pub const fn has_cookies(&self) -> bool {
+        !self.cookies.0.is_empty()
+    }
+
+    /// The value of `Cookie` without the cookies in which a credential may be; `None` if there is none of those.
+    #[must_use]
+    pub fn cookies_without(&self, line: &[u8]) -> Option<Vec<u8>> {
+        let is_end = |byte: &u8| b";,".contains(byte);
+        let is_secret = |pair: &[u8]| {
+            let name = pair.split(|byte| *byte == b'=' || is_end(byte)).next().unwrap_or_default();
+            self.cookies.has(&String::from_utf8_lossy(name.trim_ascii()))
+        };
+        let pairs = || line.split_inclusive(is_end);
+        if !pairs().any(is_secret) {
+            return None;
         }
+        let mut kept = pairs().filter(|pair| !is_secret(pair)).collect::<Vec<_>>().concat();
+        if !line.last().is_some_and(is_end) && kept.last().is_some_and(is_end) {
+            kept.pop();
+        }
+        Some(kept.trim_ascii().to_vec())
     }
 
     /// The query without the parameters in which a key may be, and without those that contain a key.
@@ -47,18 +76,27 @@ impl KeyParameters {
     }
 
     fn is_secret(&self, parameter: &str) -> bool {
-        self.is_place(parameter.split('=').next().unwrap_or_default()) || holds_key(&decoded(parameter))
+        self.parameters.has(parameter.split('=').next().unwrap_or_default()) || holds_key(&decoded(parameter))
+    }
+}
+
+impl Names {
+    fn add(&mut self, name: &str) {
+        let name = as_read(decoded(name)).into_owned();
+        if !self.0.contains(&name) {
+            self.0.push(name);
+        }
     }
 
-    /// Whether a parameter of this name, or a member of it (`key[]`), is one of the places.
-    fn is_place(&self, name: &str) -> bool {
-        if self.names.is_empty() {
+    /// Whether it is one of these names, or that of a member of one (`key[]`).
+    fn has(&self, name: &str) -> bool {
+        if self.0.is_empty() {
             return false;
         }
         let name = as_read(decoded(name));
         let is_or_has =
-            |place: &Vec<u8>| name.strip_prefix(place.as_slice()).is_some_and(|rest| matches!(rest, [] | [b'[', ..]));
-        self.names.iter().any(is_or_has)
+            |own: &Vec<u8>| name.strip_prefix(own.as_slice()).is_some_and(|rest| matches!(rest, [] | [b'[', ..]));
+        self.0.iter().any(is_or_has)
     }
 }
 
@@ -104,15 +142,37 @@ mod tests {
         ApiKey::generate("dev", &[7; 32]).unwrap().expose().to_owned()
     }
 
-    fn parameters() -> KeyParameters {
-        let mut parameters = KeyParameters::default();
-        parameters.add("key");
-        parameters
+    fn parameters(name: &str) -> CredentialNames {
+        let place = CredentialPlace::field(AUTHORIZATION, None);
+        let mut names = CredentialNames::default();
+        names.add(&CredentialPlace { query: Some(name.to_owned()), ..place });
+        names
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_cookie_is_removed_in_every_spelling_and_the_others_stay() {
+        let mut names = CredentialNames::default();
+        assert!(!names.has_cookies());
+        let place = CredentialPlace::field(AUTHORIZATION, None);
+        names.add(&CredentialPlace { cookie: Some("session".to_owned()), ..place });
+        let left = |line: &str| names.cookies_without(line.as_bytes()).map(|left| String::from_utf8(left).unwrap());
+        for cookie in ["session=x", "session", "session=", "s%65ssion=x", "session[]=x", "session=x=y", " session =x"] {
+            assert_eq!(left(cookie).as_deref(), Some(""), "{cookie}");
+            assert_eq!(left(&format!("a=1; {cookie}; b=2")).as_deref(), Some("a=1; b=2"), "{cookie}");
+            assert_eq!(left(&format!("a=1; {cookie}")).as_deref(), Some("a=1"), "{cookie}");
+            assert_eq!(left(&format!("{cookie};b=2")).as_deref(), Some("b=2"), "{cookie}");
+            assert_eq!(left(&format!("a=1,{cookie}; b=2")).as_deref(), Some("a=1, b=2"), "{cookie}");
+        }
+        assert_eq!(left("session=x; session=y"), Some(String::new()));
+        for other in ["", "a=session", "sessions=x; Session=y", "a=1; b=2;", "xsession=1"] {
+            assert_eq!(left(other), None, "{other}");
+        }
+        assert_eq!(names.cookies_without(b"a=\xff; session=x").as_deref(), Some(b"a=\xff".as_slice()));
     }
 
     #[track_caller]
     fn check_query(query: &str, want: &str) {
-        assert_eq!(parameters().without_keys(query), want, "{query}");
+        assert_eq!(parameters("key").without_keys(query), want, "{query}");
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -133,11 +193,7 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn a_parameter_is_removed_in_the_spellings_that_php_and_others_read_as_its_name() {
-        let left = |place, query: &str| {
-            let mut parameters = KeyParameters::default();
-            parameters.add(place);
-            parameters.without_keys(query).into_owned()
-        };
+        let left = |name, query: &str| parameters(name).without_keys(query).into_owned();
         let spellings = [
             "api.key=x",
             "+api_key=x",
@@ -185,7 +241,7 @@ mod tests {
         for value in [key.clone(), escaped, format!("Bearer+{key}"), format!("%22{key}%22"), format!("a,{key}")] {
             check_query(&format!("a=1&any={value}&b=2"), "a=1&b=2");
         }
-        assert_eq!(KeyParameters::default().without_keys(&format!("x;y={key}")), "x");
+        assert_eq!(CredentialNames::default().without_keys(&format!("x;y={key}")), "x");
         check_query("a=tg_dev_nothing", "a=tg_dev_nothing");
     }
 }

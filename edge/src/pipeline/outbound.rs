@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, HOST, MAX_FORWARDS};
+use http::header::{AUTHORIZATION, COOKIE, HOST, MAX_FORWARDS};
 use http::{HeaderName, HeaderValue, Method, Uri};
 use tollgate_core::authn::authorization_holds_key;
 use tollgate_core::cache::forwarded_query;
@@ -13,7 +13,7 @@ use tollgate_core::forward::{Ambiguity, Edits, Fate, ForwardedFor, Outbound, Tra
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::settings::RouteSettings;
 
-use super::exchange::{Exchange, Journal};
+use super::exchange::{Exchange, Journal, Received};
 use super::route::max_forwards;
 use crate::ports::Content;
 use crate::problems::REQUEST_ID;
@@ -81,6 +81,9 @@ fn edits(exchange: &Exchange, journal: &mut Journal) -> (Edits, Option<Ambiguity
     if authorization_holds_key(&received.fields) {
         edits.remove(AUTHORIZATION);
     }
+    for site in exchange.sites.iter().filter(|site| site.credentials.has_cookies()) {
+        remove_cookies(site, received, &mut edits);
+    }
     if received.method == Method::OPTIONS
         && let Some(left) = max_forwards(&received.fields)
     {
@@ -90,6 +93,18 @@ fn edits(exchange: &Exchange, journal: &mut Journal) -> (Edits, Option<Ambiguity
     edits.set_some(REQUEST_ID, journal.request_id_value.clone());
     edits.set_some(HOST, exchange.upstream_host());
     (edits, ambiguity)
+}
+
+/// Removes the cookies in which the policies of a part read credentials; the others stay.
+fn remove_cookies(site: &Site, received: &Received, edits: &mut Edits) {
+    let fields = edits.over(&received.fields);
+    // Several lines were joined when the request was received.
+    let left = fields.get(COOKIE).and_then(|line| site.credentials.cookies_without(line.as_bytes()));
+    match left.as_deref().map(HeaderValue::from_bytes) {
+        None => {}
+        Some(Ok(left)) if !left.is_empty() => edits.set(COOKIE, left),
+        Some(_) => edits.remove(COOKIE),
+    }
 }
 
 /// What the configuration says of a field: every credential is removed, and every disguise of a field that selects routes, of

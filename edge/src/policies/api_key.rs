@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
-use tollgate_core::authn::{ApiKeySettings, Credential, CredentialState, KeyText, Presented, Principal};
+use tollgate_core::authn::{ApiKeySettings, Credential, CredentialState, KeyPresented, KeyText, Principal};
 use tollgate_core::event::{Local, Reason};
 use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -36,24 +36,21 @@ impl Authenticates for ApiKeySettings {
 }
 
 fn presented<'r>(settings: &ApiKeySettings, received: &'r Received) -> Result<KeyText<'r>, Problem> {
-    let place = || match &settings.scheme {
-        Some(scheme) => format!("the field `{}: {scheme} <key>`", settings.field),
-        None => format!("the field `{}`", settings.field),
-    };
+    let place = || settings.place.in_words("key");
     let (kind, detail, reason) = match settings.presented(&received.fields, received.query.as_deref()) {
-        Presented::Key(key) => return Ok(key),
-        Presented::Nothing => {
+        KeyPresented::Key(key) => return Ok(key),
+        KeyPresented::Nothing => {
             (ProblemKind::CredentialMissing, format!("Send your API key in {}.", place()), Reason::KeyMissing)
         }
-        Presented::Malformed(error) => {
+        KeyPresented::Malformed(error) => {
             let detail = format!("Refused without a look-up: {error}.");
             (ProblemKind::CredentialMalformed, detail, Reason::KeyMalformed { error })
         }
-        Presented::Ambiguous => {
+        KeyPresented::Ambiguous => {
             let detail = format!("Send one API key, once, in {}.", place());
             (ProblemKind::CredentialMalformed, detail, Reason::KeysSeveral)
         }
-        Presented::WrongPlace => (
+        KeyPresented::WrongPlace => (
             ProblemKind::CredentialMisplaced,
             format!(
                 "An API key in the URL is not accepted, because URLs are logged. Send it in {}, and replace this one.",

@@ -5,7 +5,7 @@ mod keys;
 use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
-use tollgate_core::authn::{ClaimError, JwtSettings, Principal, TextMark, TokenPresented, token_id};
+use tollgate_core::authn::{ClaimError, JwtSettings, Presented, Principal, TextMark, token_id};
 use tollgate_core::event::{Local, Reason};
 use tollgate_core::jose::{JwkSet, SignatureCheck, Token, TokenError};
 use tollgate_core::kinds::PolicyName;
@@ -48,17 +48,14 @@ impl Authenticates for JwtSettings {
 }
 
 fn presented<'r>(settings: &JwtSettings, received: &'r Received) -> Result<&'r str, Problem> {
-    let place = || match &settings.place.scheme {
-        Some(scheme) => format!("the field `{}: {scheme} <token>`", settings.place.field),
-        None => format!("the field `{}`", settings.place.field),
-    };
+    let place = || settings.place.in_words("token");
     match settings.place.presented(&received.fields, received.query.as_deref()) {
-        TokenPresented::Token(text) => Ok(text),
-        TokenPresented::Nothing => {
+        Presented::Text(text) => Ok(text),
+        Presented::Nothing => {
             let detail = format!("Send a token of your identity provider in {}.", place());
             Err(Problem::new(ProblemKind::CredentialMissing, detail, Reason::TokenMissing))
         }
-        TokenPresented::Several => {
+        Presented::Several => {
             let detail = format!("Send one token, once, in {}.", place());
             Err(Problem::new(ProblemKind::CredentialMalformed, detail, Reason::TokensSeveral))
         }

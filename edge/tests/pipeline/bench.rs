@@ -5,8 +5,9 @@ use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
-use tollgate_core::authn::{ApiKey, ApiKeySettings, Credential};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, Request, Response};
+use tollgate_core::authn::{ApiKey, ApiKeySettings, Credential, CredentialPlace};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::{ClientFields, UpstreamError, UpstreamSettings};
 use tollgate_core::guard::ip_filter::IpFilterSettings;
@@ -216,7 +217,8 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
         })
     };
     let keys = |query: Option<&str>| {
-        Policy::from(ApiKeySettings { field: "x-api-key".into(), scheme: None, query: query.map(Into::into) })
+        let place = CredentialPlace::field(HeaderName::from_static("x-api-key"), None);
+        Policy::from(ApiKeySettings { place: CredentialPlace { query: query.map(Into::into), ..place } })
     };
     let policies = [
         ("keys", keys(None)),
@@ -239,7 +241,7 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
 }
 
 fn bearer() -> Policy {
-    ApiKeySettings { field: "authorization".into(), scheme: Some("Bearer".into()), query: None }.into()
+    ApiKeySettings { place: CredentialPlace::field(AUTHORIZATION, Some("Bearer".into())) }.into()
 }
 
 /// Admits the clients of 192.0.2.0/24.

@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use ed25519_dalek::{Signer, SigningKey};
+use http::header::AUTHORIZATION;
 use http::{Request, Response};
-use tollgate_core::authn::{JwtSettings, KeySource, TokenPlace};
+use tollgate_core::authn::{CredentialPlace, JwtSettings, KeySource};
 use tollgate_core::forward::UpstreamError;
 use tollgate_core::jose::{Algorithm, KeyType};
 use tollgate_core::kinds::{Named, Place, Policy};
@@ -27,7 +28,7 @@ fn settings(keys: KeySource) -> JwtSettings {
         audiences: vec!["pets".into()],
         keys,
         algorithms: [Algorithm::EdDsa].into_iter().collect(),
-        place: TokenPlace { field: "authorization".into(), scheme: Some("Bearer".into()), query: None },
+        place: CredentialPlace::field(AUTHORIZATION, Some("Bearer".into())),
         kind: None,
         leeway_s: 0,
         age_max_s: None,
@@ -158,6 +159,30 @@ fn a_token_names_its_caller_and_is_verified_once() {
     assert_eq!(world.bench.get("/open", &[("authorization", &format!("Bearer {text}"))]).status, 200);
     let received = world.bench.host.upstream.take_received().remove(0);
     assert!(!received.headers().contains_key("authorization"), "nor is it on a public route");
+}
+
+#[test]
+fn a_token_in_a_cookie_is_read_and_no_upstream_sees_it() {
+    let place = CredentialPlace { cookie: Some("session".into()), ..settings(at_url()).place };
+    let world = World::new(JwtSettings { place, ..settings(at_url()) });
+    let text = token("a", &key(1), &claims("ada"));
+    for (path, cookies, forwarded) in [
+        ("/pets", format!("a=1; session={text}; b=2"), Some("a=1; b=2")),
+        ("/pets", format!("session={text}"), None),
+        ("/open", format!("session={text}; a=1"), Some("a=1")),
+        ("/open", "a=1; b=2".to_owned(), Some("a=1; b=2")),
+    ] {
+        assert_eq!(world.bench.get(path, &[("cookie", &cookies)]).status, 200, "{path} {cookies}");
+        let received = world.bench.host.upstream.take_received().remove(0);
+        let left = received.headers().get("cookie").map(|line| line.to_str().unwrap());
+        assert_eq!(left, forwarded, "{path} {cookies}");
+    }
+    assert!(!world.bench.host.sink.lines().concat().contains(&text));
+    let bearer = format!("Bearer {text}");
+    let both = world.bench.get("/pets", &[("cookie", &format!("session={text}")), ("authorization", &bearer)]);
+    assert_eq!((both.status, both.problem().as_str()), (401, "credential-malformed"));
+    let none = world.bench.get("/pets", &[("cookie", "a=1")]);
+    assert!(String::from_utf8_lossy(&none.content).contains("or the cookie `session`"));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use http::Method;
-use tollgate_core::authn::ApiKeySettings;
+use http::{HeaderName, Method};
+use tollgate_core::authn::{ApiKeySettings, CredentialPlace};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::client::{ProxyField, ProxySettings, TrustedProxies};
 use tollgate_core::forward::{ClientFields, UpstreamSettings};
@@ -127,7 +127,8 @@ fn upstream(name: &str, url: &str, fields: Vec<(String, SecretText)>) -> Upstrea
 
 fn keys(scheme: Option<&str>, query: Option<&str>) -> Policy {
     let (scheme, query) = (scheme.map(Into::into), query.map(Into::into));
-    ApiKeySettings { field: "x-api-key".into(), scheme, query }.into()
+    let field = HeaderName::from_static("x-api-key");
+    ApiKeySettings { place: CredentialPlace { query, ..CredentialPlace::field(field, scheme) } }.into()
 }
 
 fn limit(burst: u32, by: LimitBy, on_unavailable: OnUnavailable) -> Policy {

@@ -20,6 +20,7 @@ scenarios! { "authenticate";
     an_expired_token_is_refused,
     a_token_without_a_scope_is_403,
     a_token_in_the_query_is_removed,
+    a_token_in_a_cookie_is_removed,
     every_family_of_algorithms_is_verified,
     keys_are_found_by_the_metadata_of_the_issuer,
     an_issuer_that_is_away_refuses_nobody_else,
@@ -50,7 +51,7 @@ fn claims(more: &str) -> String {
 /// A gateway that has the issuer's key in its configuration.
 async fn guarded(world: &World) -> Outcome {
     let policy = format!(
-        "staff: {{kind: jwt, issuer: \"{ISSUER}\", audience: pets, query: token, keys: '{{\"keys\":[{}]}}'}}",
+        "staff: {{kind: jwt, issuer: \"{ISSUER}\", audience: pets, query: token, cookie: session, keys: '{{\"keys\":[{}]}}'}}",
         jwk(&key())
     );
     let project = Project::new(world).policy(&policy).route("{path: /a, authn: staff}");
@@ -154,6 +155,22 @@ async fn a_token_in_the_query_is_removed(world: Rc<World>) -> Outcome {
     let received = world.upstream.report().last().ok_or("not forwarded")?;
     assert!(received.target.ends_with("/a?x=1&y=2"), "{}", received.target);
     world.records(1).await?;
+    assert!(!world.host.logs().concat().contains(&token));
+    Ok(())
+}
+
+async fn a_token_in_a_cookie_is_removed(world: Rc<World>) -> Outcome {
+    guarded(&world).await?;
+    let token = token(&key(), &claims(""));
+    for (path, cookies, left) in
+        [("/a", format!("x=1; session={token}"), "x=1"), ("/open", format!("session={token}"), "")]
+    {
+        let answer = world.client().send(Request::get(path).field("Cookie", &cookies)).await?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        assert_eq!(received.field("cookie").unwrap_or_default(), left);
+    }
+    world.records(2).await?;
     assert!(!world.host.logs().concat().contains(&token));
     Ok(())
 }

@@ -281,7 +281,7 @@ fn is_as_strict(
 mod model {
     use serde_json::Value;
     use tollgate_config::openapi::Operation;
-    use tollgate_core::kinds::CredentialPlace;
+    use tollgate_core::authn::CredentialPlace;
 
     /// A credential with its scopes.
     #[derive(Debug)]
@@ -299,11 +299,11 @@ mod model {
     }
 
     impl Place {
-        pub(super) fn is_read(&self, known: &CredentialPlace<'_>) -> bool {
+        pub(super) fn is_read(&self, known: &CredentialPlace) -> bool {
             match self {
-                Self::Field(name) => known.field.eq_ignore_ascii_case(name),
-                Self::Query(name) => known.query == Some(name),
-                Self::Bearer => known.field == "authorization" && known.scheme == Some("Bearer"),
+                Self::Field(name) => known.field.as_str().eq_ignore_ascii_case(name),
+                Self::Query(name) => known.query.as_ref() == Some(name),
+                Self::Bearer => known.field == "authorization" && known.scheme.as_deref() == Some("Bearer"),
             }
         }
     }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use http::Method;
 use tollgate_config::Compiled;
+use tollgate_core::authn::CredentialPlace;
 use tollgate_core::bounds::{EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, STORED_CONTENT_BYTES_MAX};
-use tollgate_core::kinds::CredentialPlace;
 use tollgate_core::limit::LimitBy;
 use tollgate_core::route::{HostName, HostPattern};
 use tollgate_core::secret::SecretText;
@@ -159,9 +159,9 @@ impl Count<'_> {
     /// A field has one value, so policies that read it with different schemes cannot all find a key in it.
     fn keys(&self) -> u64 {
         let policies = self.route.policies(&self.compiled.whole().policies);
-        let mut by_field: BTreeMap<&str, Vec<CredentialPlace<'_>>> = BTreeMap::new();
+        let mut by_field: BTreeMap<&str, Vec<&CredentialPlace>> = BTreeMap::new();
         for place in policies.filter_map(|policy| policy.uses.credential) {
-            by_field.entry(place.field).or_default().push(place);
+            by_field.entry(place.field.as_str()).or_default().push(place);
         }
         by_field.values().map(|settings| keys_of_field(settings)).sum()
     }
@@ -226,15 +226,17 @@ impl Count<'_> {
 }
 
 /// The maximum number of policies for one field that find a key: those with the scheme of its value, and the others by
-/// their query parameters. A policy without a scheme reads any value of the field.
-fn keys_of_field(places: &[CredentialPlace<'_>]) -> u64 {
+/// their query parameters and cookies. A policy without a scheme reads any value of the field.
+fn keys_of_field(places: &[&CredentialPlace]) -> u64 {
+    let reads_elsewhere = |p: &CredentialPlace| p.query.is_some() || p.cookie.is_some();
     let with = |scheme: Option<&str>| {
-        let finds =
-            |p: &&CredentialPlace<'_>| same_scheme(p.scheme, scheme) || (p.scheme.is_some() && p.query.is_some());
+        let finds = |p: &&&CredentialPlace| {
+            same_scheme(p.scheme.as_deref(), scheme) || (p.scheme.is_some() && reads_elsewhere(p))
+        };
         places.iter().filter(finds).count()
     };
-    let by_query = places.iter().filter(|p| p.query.is_some()).count();
-    places.iter().map(|p| with(p.scheme)).fold(by_query, usize::max) as u64
+    let elsewhere = places.iter().filter(|p| reads_elsewhere(p)).count();
+    places.iter().map(|p| with(p.scheme.as_deref())).fold(elsewhere, usize::max) as u64
 }
 
 fn same_scheme(a: Option<&str>, b: Option<&str>) -> bool {

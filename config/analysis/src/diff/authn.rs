@@ -118,11 +118,13 @@ fn places_of(policies: &Policies, name: &str) -> Option<Places> {
 /// The places from which a policy reads a credential.
 fn places(named: &Named<AuthnPolicy>) -> Places {
     let Some(place) = named.policy.uses().credential else { return Places::from([named.name.to_string()]) };
-    let field = match place.scheme {
+    let field = match &place.scheme {
         Some(scheme) => format!("header {} {}", place.field, scheme.to_ascii_lowercase()),
         None => format!("header {}", place.field),
     };
-    std::iter::once(field).chain(place.query.map(|name| format!("query {name}"))).collect()
+    let query = place.query.iter().map(|name| format!("query {name}"));
+    let cookie = place.cookie.iter().map(|name| format!("cookie {name}"));
+    std::iter::once(field).chain(query).chain(cookie).collect()
 }
 
 impl fmt::Display for Alternatives {

@@ -256,6 +256,19 @@ pub(crate) fn key_place(text: &Spanned<String>, report: &mut Report) -> Option<S
     parameter_name(text, report)
 }
 
+/// Parses the name of a cookie, which is a token (RFC 6265, section 4.1.1).
+pub(crate) fn cookie_name(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let is_valid = HeaderName::from_bytes(text.value.as_bytes()).is_ok();
+    if !is_valid {
+        report.push(
+            Diagnostic::error(Code::BadField, text.span, format!("`{}` is not the name of a cookie", text.value))
+                .why("the name of a cookie has no blanks, and none of `()<>@,;:\\\"/[]?={}`")
+                .fix("write the name of one cookie, such as `session`"),
+        );
+    }
+    is_valid.then(|| text.value.clone())
+}
+
 /// Whether a scope is written as a pattern, or as several scopes; it is compared as it is written.
 #[must_use]
 pub fn is_scope_pattern(text: &str) -> bool {

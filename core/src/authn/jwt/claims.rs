@@ -245,11 +245,13 @@ const MAX_S: f64 = 253_402_300_799.0;
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ClaimRule, KeySource, ScopeRule, TokenPlace};
+    use super::super::{ClaimRule, KeySource, ScopeRule};
     use super::*;
+    use crate::authn::CredentialPlace;
     use crate::jose::{Algorithm, TokenError};
     use crate::kinds::PolicyKind;
     use base64ct::{Base64UrlUnpadded, Encoding};
+    use http::header::AUTHORIZATION;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     const NOW_S: u64 = 1_800_000_000;
@@ -260,7 +262,7 @@ mod tests {
             audiences: vec!["pets".into(), "owners".into()],
             keys: KeySource::Discovery(false),
             algorithms: [Algorithm::Rs256].into_iter().collect(),
-            place: TokenPlace { field: "authorization".into(), scheme: Some("Bearer".into()), query: None },
+            place: CredentialPlace::field(AUTHORIZATION, Some("Bearer".into())),
             kind: None,
             leeway_s: 30,
             age_max_s: None,

@@ -5,12 +5,10 @@ use minicbor::encode::{self, Encoder, Write};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use super::TokenPlace;
-use crate::authn::Authenticator;
+use crate::authn::{Authenticator, CredentialPlace};
 use crate::codec;
-use crate::field_name::is_field_name;
 use crate::jose::{Algorithm, Algorithms, KeyType};
-use crate::kinds::{CredentialPlace, PolicyKind, Uses};
+use crate::kinds::{PolicyKind, Uses};
 use crate::secret::SecretText;
 
 /// Settings of one `jwt` policy.
@@ -33,7 +31,7 @@ pub struct JwtSettings {
     pub algorithms: Algorithms,
     /// Where a request presents the token.
     #[n(4)]
-    pub place: TokenPlace,
+    pub place: CredentialPlace,
     /// The type that the token's header must have, in lower case.
     #[serde(default)]
     #[n(5)]
@@ -141,26 +139,21 @@ impl PolicyKind for JwtSettings {
         };
         let is_for_somebody = !self.audiences.is_empty() || !self.claims.is_empty();
         let is_complete = !self.issuers.is_empty() && !self.algorithms.is_empty() && is_for_somebody;
-        is_field_name(&self.place.field) && is_complete && keys_fit
+        is_complete && keys_fit
     }
 
     fn uses(&self) -> Uses<'_> {
-        let TokenPlace { field, scheme, query } = &self.place;
-        let place = CredentialPlace { field, scheme: scheme.as_deref(), query: query.as_deref() };
         let secrets = match &self.keys {
             KeySource::Secret(text) => Some(text),
             KeySource::Set(..) | KeySource::Discovery(_) | KeySource::Static(_) => None,
         };
-        Uses { credential: Some(place), secrets, ..Uses::default() }
+        Uses { credential: Some(&self.place), secrets, ..Uses::default() }
     }
 }
 
 impl Authenticator for JwtSettings {
     fn challenge(&self, realm: &str) -> String {
-        match &self.place.scheme {
-            Some(scheme) => format!("{scheme} realm=\"{realm}\""),
-            None => format!("Bearer realm=\"{realm}\", header=\"{}\"", self.place.field),
-        }
+        self.place.challenge("Bearer", realm)
     }
 }
 

@@ -167,15 +167,7 @@ fn fill(store: &Path, credentials: u32) -> Result<(), String> {
             let mut random = [0; 32];
             random[..4].copy_from_slice(&n.to_be_bytes());
             let Some(key) = ApiKey::generate("dev", &random) else { continue };
-            let credential = Credential {
-                id: key.public_id(),
-                consumer: format!("consumer-{n}"),
-                plan: None,
-                scopes: Vec::new(),
-                not_before: None,
-                expires: None,
-                revoked: false,
-            };
+            let credential = Credential::of(key.public_id(), format!("consumer-{n}"));
             statement.execute((keys::credential(project::GATEWAY, &key.digest()), encode(&credential)))?;
         }
         drop(statement);

@@ -10,7 +10,6 @@ use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{encode, keys};
 
 use crate::compile::Compiled;
-use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
 use crate::model::fixtures::{self as model, Consumer, Key};
 use crate::place::{FileId, Files, Span, Spanned};
@@ -129,28 +128,16 @@ impl Lowering {
     }
 
     fn key(&mut self, consumer: &Consumer, key: &Key, report: &mut Report) {
-        let parsed = api_key(&key.key, report);
-        let not_before = key.not_before.as_ref().map(|text| parsed::timestamp(text, report));
-        let expires = key.expires.as_ref().map(|text| parsed::timestamp(text, report));
-        let Some(parsed) = parsed else { return };
+        let Some(parsed) = api_key(&key.key, report) else { return };
         if let Some(first) = self.keys.insert(key.key.value.clone(), key.key.span) {
             let why = "a request with this key could belong to either of them";
             report.push(duplicate(Code::DuplicateKeyText, key.key.span, first, "duplicate key", why));
         }
-        if let (Some(text), Some(Some(expires))) = (&key.expires, expires) {
-            self.fixtures.expiries.push(Spanned::new(expires, text.span));
-        }
-        let credential = Credential {
-            id: parsed.public_id(),
-            consumer: consumer.id.value.clone(),
-            plan: consumer.plan.as_ref().map(|plan| plan.value.clone()),
-            scopes: key.scopes.iter().filter_map(|scope| parsed::scope(scope, report)).collect(),
-            not_before: not_before.flatten(),
-            expires: expires.flatten(),
-            revoked: key.revoked,
-        };
+        self.fixtures.expiries.extend(key.properties.expires.clone());
+        let plan = consumer.plan.as_ref().map(|plan| plan.value.as_str());
+        let credential = key.properties.credential(parsed.public_id(), &consumer.id.value, plan);
         never_valid(key, &credential, report);
-        if self.fixtures.sample.is_none() && not_before.is_none() && expires.is_none() && !key.revoked {
+        if self.fixtures.sample.is_none() && key.properties.is_always_valid() {
             let consumer = consumer.id.value.clone();
             self.fixtures.sample = Some(SampleKey { key: parsed.clone(), consumer });
         }

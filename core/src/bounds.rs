@@ -124,6 +124,11 @@ pub const PLANS_MAX: usize = 256;
 /// Networks of one list of an `ip-filter` policy: the published lists of large cloud providers have about 10,000.
 pub const NETWORKS_MAX: usize = 16_384;
 
+/// Networks, hosts and origins to which a key may be restricted, each.
+///
+/// Its record is read with every request whose credential is not cached.
+pub const KEY_PLACES_MAX: usize = 64;
+
 /// Most networks of trusted proxies: each request searches them once or a few times; the largest content delivery networks
 /// publish some hundred.
 pub const PROXY_NETWORKS_MAX: usize = 1_024;

@@ -114,10 +114,16 @@ impl Record for Pointer {
     const BYTES_MAX: usize = 64 * 1024;
 }
 
+/// Version 2 has restrictions, without which a credential must not be used.
 impl Record for Credential {
     const KIND: &'static str = "credential";
+    const VERSION: u32 = 2;
     /// Thousands of scopes.
     const BYTES_MAX: usize = 64 * 1024;
+
+    fn least_version(&self) -> u32 {
+        if self.restrictions.is_some() { 2 } else { 1 }
+    }
 }
 
 impl Record for KeyIndex {

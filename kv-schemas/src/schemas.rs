@@ -14,7 +14,7 @@ pub struct RecordSchema {
 /// The schemas of the newest versions.
 pub const SCHEMAS: &[RecordSchema] = &[
     RecordSchema { kind: "pointer", version: 1, text: include_str!("../schemas/pointer.schema.json") },
-    RecordSchema { kind: "credential", version: 1, text: include_str!("../schemas/credential.schema.json") },
+    RecordSchema { kind: "credential", version: 2, text: include_str!("../schemas/credential.schema.json") },
     RecordSchema { kind: "key-index", version: 1, text: include_str!("../schemas/key-index.schema.json") },
     RecordSchema { kind: "audit", version: 1, text: include_str!("../schemas/audit.schema.json") },
     RecordSchema { kind: "fetched", version: 1, text: include_str!("../schemas/fetched.schema.json") },

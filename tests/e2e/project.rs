@@ -194,6 +194,8 @@ pub(crate) struct Key {
     pub(crate) not_before: Option<&'static str>,
     pub(crate) expires: Option<&'static str>,
     pub(crate) revoked: bool,
+    /// Further properties, as YAML in flow style: `name: value`.
+    pub(crate) more: Vec<&'static str>,
 }
 
 impl Key {
@@ -212,6 +214,7 @@ impl Key {
             not_before: None,
             expires: None,
             revoked: false,
+            more: Vec::new(),
         }
     }
 
@@ -225,6 +228,9 @@ impl Key {
             self.scopes.join(", "),
             self.revoked
         );
+        for line in &self.more {
+            yaml.push_str(&format!("        {line}\n"));
+        }
         for (name, time) in [("not-before", self.not_before), ("expires", self.expires)] {
             if let Some(time) = time {
                 yaml.push_str(&format!("        {name}: \"{time}\"\n"));

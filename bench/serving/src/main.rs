@@ -73,15 +73,7 @@ fn serve_all(file: &str, count: usize) -> Result<(), String> {
     let host = MemoryHost::new(VirtualClock::at(NOW), 1, |_| (0, Ok(response())));
     let routes = load(file, &host)?;
     let key = key();
-    let credential = Credential {
-        id: key.public_id(),
-        consumer: "acme".into(),
-        plan: None,
-        scopes: Vec::new(),
-        not_before: None,
-        expires: None,
-        revoked: false,
-    };
+    let credential = Credential::of(key.public_id(), "acme");
     host.records.put(keys::credential("bench", &key.digest()), encode(&credential));
     let isolate = Rc::new(Isolate::new(IsolateSettings { gateway: "bench".into(), freshness: Freshness::Cached }));
     let target = format!("/r{}/7", routes / 2);

@@ -6,8 +6,10 @@ use std::time::SystemTime;
 use clap::{Arg, ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 use tollgate_config::is_scope_pattern;
-use tollgate_core::authn::Credential;
-use tollgate_core::operator::{IssuedKey, KeyRequest, KeyView, Resource};
+use tollgate_core::authn::{Credential, OriginPattern, Restrictions};
+use tollgate_core::guard::{Cidr, Networks};
+use tollgate_core::operator::{Creation, IssuedKey, KeyRequest, KeyView, Resource};
+use tollgate_core::route::HostPattern;
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{credential_records, decode, encode};
 
@@ -32,7 +34,7 @@ pub(crate) struct KeyArgs {
 
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
-    New(NewArgs),
+    New(Box<NewArgs>),
     Revoke(RevokeArgs),
 }
 
@@ -57,6 +59,9 @@ struct NewArgs {
     /// A scope of the key; repeatable.
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
+    /// A group that the key is in; repeatable.
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<String>,
     /// The environment named within the key: 1 to 12 lower-case letters and digits.
     #[arg(long, default_value = "live")]
     env: String,
@@ -66,6 +71,21 @@ struct NewArgs {
     /// The end of its validity (RFC 3339).
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     expires: Option<Timestamp>,
+    /// A network from which the key is accepted, such as 192.0.2.0/24 (default: all); repeatable.
+    #[arg(long = "address", value_name = "CIDR")]
+    addresses: Vec<Cidr>,
+    /// A host of the gateway at which the key is accepted, such as *.example.com (default: all); repeatable.
+    #[arg(long = "host", value_name = "HOST")]
+    hosts: Vec<HostPattern>,
+    /// The origin of web pages that may send the key, such as `https://app.example.com` (default: all); repeatable.
+    #[arg(long = "referrer", value_name = "ORIGIN")]
+    referrers: Vec<OriginPattern>,
+    /// What the key is for: at most 200 characters, shown in lists.
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    /// Who creates the key (default: the user's name). A running gateway records the name of the token instead.
+    #[arg(long, value_name = "NAME", conflicts_with = "at")]
+    created_by: Option<String>,
     #[command(flatten)]
     gateway: GatewayArgs,
     /// Write its records to the store of this host; without it and --at, they are printed so that you can write them yourself.
@@ -157,7 +177,8 @@ fn new(args: &NewArgs) -> Result<(), Failure> {
     let mut random = [0u8; 32];
     getrandom::fill(&mut random)
         .map_err(|error| Failure::problem(format!("the random source of the system is not available: {error}")))?;
-    let (key, credential) = request.issue(&random).map_err(|problem| Failure::usage(problem.detail))?;
+    let creation = Creation { at: now(), by: args.created_by.clone().or_else(user) };
+    let (key, credential) = request.issue(&random, creation).map_err(|problem| Failure::usage(problem.detail))?;
     let records = credential_records(&gateway, &key.digest(), &credential);
     if let Some(target) = &target {
         target.put(&records)?;
@@ -223,9 +244,16 @@ fn request(args: &NewArgs) -> Result<KeyRequest, Failure> {
         consumer: args.consumer.clone(),
         plan: args.plan.clone(),
         scopes: args.scopes.clone(),
+        groups: args.groups.clone(),
         environment: args.env.clone(),
         not_before: args.not_before,
         expires: args.expires,
+        restrictions: Restrictions {
+            addresses: Networks::from(args.addresses.clone()),
+            hosts: args.hosts.clone(),
+            referrers: args.referrers.clone(),
+        },
+        note: args.note.clone(),
     };
     request.check().map_err(Failure::usage)?;
     for scope in request.scopes.iter().filter(|scope| is_scope_pattern(scope)) {
@@ -300,6 +328,13 @@ impl GatewayArgs {
     fn name(&self) -> Result<String, Failure> {
         self.gateway.clone().map_or_else(|| Project::at(&self.project).gateway(), Ok)
     }
+}
+
+/// The name of the system's user, if the environment has it.
+fn user() -> Option<String> {
+    ["USER", "LOGNAME", "USERNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
 }
 
 /// The current time.

@@ -1,6 +1,6 @@
 //! `dev/fixtures.yaml`: consumers and keys for local use.
 
-use super::api::SCOPES_MAX;
+use super::key_properties::KeyProperties;
 use super::project::format_version;
 use crate::decode::{self, Fields};
 use crate::diagnostic::Report;
@@ -20,10 +20,7 @@ pub(crate) struct Consumer {
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     pub(crate) key: Spanned<String>,
-    pub(crate) scopes: Vec<Spanned<String>>,
-    pub(crate) not_before: Option<Spanned<String>>,
-    pub(crate) expires: Option<Spanned<String>>,
-    pub(crate) revoked: bool,
+    pub(crate) properties: KeyProperties,
 }
 
 /// Decodes the root of a fixtures file.
@@ -52,17 +49,12 @@ impl Key {
     fn decode(node: &Node, report: &mut Report) -> Option<Self> {
         if matches!(node.value, Value::Text(_)) {
             let key = decode::text(node, report)?;
-            return Some(Self { key, scopes: Vec::new(), not_before: None, expires: None, revoked: false });
+            return Some(Self { key, properties: KeyProperties::default() });
         }
         let mut fields = Fields::open(node, &tables::CONSUMER_KEY, "this key", node.span, report)?;
         let key = fields.required("key", report, decode::text);
-        let scopes = fields
-            .optional("scopes", report, |node, report| decode::texts(node, SCOPES_MAX, report))
-            .unwrap_or_default();
-        let not_before = fields.optional("not-before", report, decode::text);
-        let expires = fields.optional("expires", report, decode::text);
-        let revoked = fields.optional("revoked", report, decode::boolean).unwrap_or(false);
+        let properties = KeyProperties::decode(&mut fields, report);
         fields.finish(report);
-        Some(Self { key: key?, scopes, not_before, expires, revoked })
+        Some(Self { key: key?, properties })
     }
 }

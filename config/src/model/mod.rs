@@ -2,11 +2,12 @@
 //!
 //! [`project`] is the root; `tables` has the keys of every part, by which `decode` converts nodes to these types. Values
 //! for which core has a type (hosts, paths, keys) are strings here. Core's parsers read them during lowering, so that
-//! there is one parser for each.
+//! there is one parser for each. The properties of keys, which are not lowered, are read when they are decoded.
 
 pub(crate) mod api;
 mod file_kind;
 pub(crate) mod fixtures;
+pub(crate) mod key_properties;
 pub(crate) mod level;
 pub(crate) mod operations;
 pub(crate) mod plan;

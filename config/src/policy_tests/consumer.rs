@@ -8,7 +8,7 @@ use tollgate_core::time::Timestamp;
 use super::file::duplicate;
 use crate::decode::{self, Fields, parsed};
 use crate::diagnostic::Report;
-use crate::model::api::SCOPES_MAX;
+use crate::model::key_properties::KeyProperties;
 use crate::model::tables;
 use crate::place::{Span, Spanned};
 use crate::source::{Node, Value};
@@ -65,7 +65,7 @@ fn consumer(node: &Node, names: &mut BTreeMap<String, Span>, keys: &mut Keys, re
         let key = id.as_ref().and_then(|id| generate(&id.value, &written.name.value));
         keys.insert(written.name.value.clone(), key.clone());
         let (Some(key), Some(id)) = (key, &id) else { continue };
-        made.push(written.credential(key, &id.value, plan.as_ref().map(|plan| plan.value.clone())));
+        made.push(written.credential(key, &id.value, plan.as_ref().map(|plan| plan.value.as_str())));
     }
     Some(Consumer { id: id?, plan, keys: made })
 }
@@ -73,10 +73,7 @@ fn consumer(node: &Node, names: &mut BTreeMap<String, Span>, keys: &mut Keys, re
 /// A key as written.
 struct Written {
     name: Spanned<String>,
-    scopes: Vec<String>,
-    not_before: Option<Timestamp>,
-    expires: Option<Timestamp>,
-    revoked: bool,
+    properties: KeyProperties,
 }
 
 impl Written {
@@ -84,29 +81,17 @@ impl Written {
     fn decode(node: &Node, report: &mut Report) -> Option<Self> {
         if matches!(node.value, Value::Text(_)) {
             let name = decode::text(node, report).filter(|name| decode::check_id(name, report))?;
-            return Some(Self { name, scopes: Vec::new(), not_before: None, expires: None, revoked: false });
+            return Some(Self { name, properties: KeyProperties::default() });
         }
         let mut fields = Fields::open(node, &tables::TEST_KEY, "this key", node.span, report)?;
         let name = fields.required("name", report, decode::text).filter(|name| decode::check_id(name, report));
-        let scopes = fields.optional("scopes", report, |node, report| decode::texts(node, SCOPES_MAX, report));
-        let not_before = fields.optional("not-before", report, timestamp);
-        let expires = fields.optional("expires", report, timestamp);
-        let revoked = fields.optional("revoked", report, decode::boolean).unwrap_or(false);
+        let properties = KeyProperties::decode(&mut fields, report);
         fields.finish(report);
-        let scopes = scopes.unwrap_or_default().iter().filter_map(|scope| parsed::scope(scope, report)).collect();
-        Some(Self { name: name?, scopes, not_before, expires, revoked })
+        Some(Self { name: name?, properties })
     }
 
-    fn credential(self, key: ApiKey, consumer: &str, plan: Option<String>) -> TestKey {
-        let credential = Credential {
-            id: key.public_id(),
-            consumer: consumer.to_owned(),
-            plan,
-            scopes: self.scopes,
-            not_before: self.not_before,
-            expires: self.expires,
-            revoked: self.revoked,
-        };
+    fn credential(self, key: ApiKey, consumer: &str, plan: Option<&str>) -> TestKey {
+        let credential = self.properties.credential(key.public_id(), consumer, plan);
         TestKey { name: self.name, key, credential }
     }
 }

@@ -126,6 +126,14 @@ pub(crate) static NETWORK: TextRule = TextRule {
     examples: &["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"],
 };
 
+/// The origin of web pages.
+pub(crate) static ORIGIN: TextRule = TextRule {
+    name: "origin",
+    doc: "The origin of web pages: scheme, host and an optional port; `*.` before the host stands for all subdomains.",
+    pattern: "^[hH][tT][tT][pP][sS]?://[^/?#@]+$",
+    examples: &["https://app.example.com", "https://*.example.com"],
+};
+
 /// The name of a query parameter.
 pub(crate) static QUERY_PARAMETER: TextRule = TextRule {
     name: "query-parameter",

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Restrictions;
 use crate::time::Timestamp;
 
 /// The record of a credential, stored under the hash of its key, never with the key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credential {
     /// A public id for logs and management.
     pub id: String,
@@ -17,6 +18,12 @@ pub struct Credential {
     /// Its scopes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
+    /// The groups that it is in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// The environment that it was issued for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
     /// The start of its validity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
@@ -26,6 +33,24 @@ pub struct Credential {
     /// Whether it was revoked.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub revoked: bool,
+    /// From where it may be used; readers of version 1 do not know this member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restrictions: Option<Box<Restrictions>>,
+    /// When it was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    /// Who created it: the name of an operator's token, or what a person wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    /// What it is for, in words of those who manage it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// The id of the key that it replaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
+    /// The id of the key that replaces it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
 }
 
 /// Whether a credential is valid.
@@ -42,6 +67,12 @@ pub enum CredentialState {
 }
 
 impl Credential {
+    /// A credential of a consumer with this public id: without plan and scopes, and valid without end.
+    #[must_use]
+    pub fn of(id: impl Into<String>, consumer: impl Into<String>) -> Self {
+        Self { id: id.into(), consumer: consumer.into(), ..Self::default() }
+    }
+
     /// Whether the credential is valid at `now`.
     #[must_use]
     pub fn state(&self, now: Timestamp) -> CredentialState {
@@ -65,15 +96,8 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn a_credential_is_valid_from_its_start_until_just_before_its_end() {
         let at = Timestamp::from_millis;
-        let mut credential = Credential {
-            id: "c".into(),
-            consumer: "acme".into(),
-            plan: None,
-            scopes: vec![],
-            not_before: Some(at(10)),
-            expires: Some(at(20)),
-            revoked: false,
-        };
+        let mut credential =
+            Credential { not_before: Some(at(10)), expires: Some(at(20)), ..Credential::of("c", "acme") };
         let states = [9, 10, 19, 20].map(|ms| credential.state(at(ms)));
         assert_eq!(
             states,

@@ -3,6 +3,7 @@
 mod credential;
 mod mark;
 mod places;
+mod restriction;
 
 use crate::canonical::mark;
 use crate::json::members;
@@ -16,6 +17,7 @@ pub use credential::{Credential, CredentialState};
 pub use jwt::{ClaimError, ClaimRule, Identity, JwtSettings, KeySource, ScopeRule, token_id};
 pub use mark::{MarkSecret, TextMark};
 pub use places::{CredentialNames, authorization_holds_key};
+pub use restriction::{OriginError, OriginPattern, Restricted, Restrictions};
 
 use std::fmt;
 
@@ -38,6 +40,8 @@ pub struct Principal {
     pub plan: Option<String>,
     /// Its scopes.
     pub scopes: Vec<String>,
+    /// The groups that it is in.
+    pub groups: Vec<String>,
     /// Its members of log lines.
     pub(crate) members: Box<str>,
     /// What stands for it in the canonical form of events.
@@ -53,14 +57,14 @@ impl Principal {
             line.text("credential", &credential);
         });
         let mark = mark(&members);
-        Self { consumer, credential, plan, scopes, members, mark }
+        Self { consumer, credential, plan, scopes, groups: Vec::new(), members, mark }
     }
 }
 
 impl From<&Credential> for Principal {
     fn from(credential: &Credential) -> Self {
-        let Credential { id, consumer, plan, scopes, .. } = credential.clone();
-        Self::new(consumer, id, plan, scopes)
+        let Credential { id, consumer, plan, scopes, groups, .. } = credential.clone();
+        Self { groups, ..Self::new(consumer, id, plan, scopes) }
     }
 }
 

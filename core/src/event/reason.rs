@@ -156,6 +156,15 @@ reasons! {
     /// The credential was revoked.
     CredentialRevoked { credential: Arc<str>, consumer: Arc<str> } =
         "credential-revoked", "revoked: credential {credential} of {consumer}";
+    /// The credential is not accepted from the client's address.
+    CredentialAddress { credential: Arc<str>, consumer: Arc<str> } =
+        "credential-address", "not from this address: credential {credential} of {consumer}";
+    /// The credential is not accepted at the request's host.
+    CredentialHost { credential: Arc<str>, consumer: Arc<str> } =
+        "credential-host", "not at this host: credential {credential} of {consumer}";
+    /// The credential is not accepted from the web page that sent the request.
+    CredentialReferrer { credential: Arc<str>, consumer: Arc<str> } =
+        "credential-referrer", "not from this web page: credential {credential} of {consumer}";
     /// Two credentials name different consumers.
     ConsumersDiffer = "consumers-differ", "credentials of different consumers";
     /// Credentials cannot be looked up.

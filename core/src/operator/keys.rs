@@ -1,10 +1,15 @@
 //! API keys: requests for new ones, and the metadata of existing ones.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::is_name;
 use super::members::Members;
-use crate::authn::{ApiKey, Credential, KeyDigest};
+use crate::authn::{ApiKey, Credential, KeyDigest, Restrictions};
+use crate::bounds::KEY_PLACES_MAX;
+use crate::guard::{Cidr, Networks};
 use crate::problem::{Problem, ProblemKind};
 use crate::time::Timestamp;
 
@@ -19,6 +24,9 @@ pub struct KeyRequest {
     /// Its scopes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
+    /// The groups that it is in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// The environment in the text of the key.
     pub environment: String,
     /// The start of its validity.
@@ -27,6 +35,21 @@ pub struct KeyRequest {
     /// The end of its validity.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
     pub expires: Option<Timestamp>,
+    /// From where it may be used.
+    #[serde(flatten)]
+    pub restrictions: Restrictions,
+    /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// The circumstances of a key's creation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Creation {
+    /// When it is created.
+    pub at: Timestamp,
+    /// Who creates it.
+    pub by: Option<String>,
 }
 
 /// A new key: the only response that contains the key itself.
@@ -52,6 +75,12 @@ pub struct KeyView {
     /// Its scopes.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// The groups that it is in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// The environment that it was issued for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
     /// The start of its validity (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<String>,
@@ -60,6 +89,24 @@ pub struct KeyView {
     pub expires: Option<String>,
     /// Whether it is revoked.
     pub revoked: bool,
+    /// From where it may be used.
+    #[serde(flatten)]
+    pub restrictions: Restrictions,
+    /// When it was created (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+    /// Who created it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// The id of the key that it replaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
+    /// The id of the key that replaces it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
 }
 
 /// How a path identifies a key.
@@ -82,9 +129,16 @@ impl KeyRequest {
             consumer: members.text("consumer")?.ok_or_else(|| members.missing("consumer"))?,
             plan: members.text("plan")?,
             scopes: members.texts("scopes")?,
+            groups: members.texts("groups")?,
             environment: members.text("environment")?.unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned()),
             not_before: time(&mut members, "not_before")?,
             expires: time(&mut members, "expires")?,
+            restrictions: Restrictions {
+                addresses: Networks::from(parsed::<Cidr>(&mut members, "addresses")?),
+                hosts: parsed(&mut members, "hosts")?,
+                referrers: parsed(&mut members, "referrers")?,
+            },
+            note: members.text("note")?,
         };
         members.finish()?;
         request.check().map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))?;
@@ -99,10 +153,19 @@ impl KeyRequest {
         if !is_name(&self.consumer) || self.plan.as_ref().is_some_and(|plan| !is_name(plan)) {
             return Err("The names of a consumer and a plan have 1 to 80 letters, digits, `-`, `_` and `.`.");
         }
-        if self.scopes.len() > SCOPES_MAX || !self.scopes.iter().all(|scope| is_scope(scope)) {
-            return Err(
-                "There are at most 64 scopes, each of 1 to 80 visible characters without quotes and backslashes (RFC 6749, section 3.3).",
-            );
+        for words in [&self.scopes, &self.groups] {
+            if words.len() > SCOPES_MAX || !words.iter().all(|word| is_scope(word)) {
+                return Err(
+                    "There are at most 64 scopes and groups, each of 1 to 80 visible characters without quotes and backslashes (RFC 6749, section 3.3).",
+                );
+            }
+        }
+        let Restrictions { addresses, hosts, referrers } = &self.restrictions;
+        if addresses.as_slice().len().max(hosts.len()).max(referrers.len()) > KEY_PLACES_MAX {
+            return Err("A key is restricted to at most 64 networks, hosts and referrers.");
+        }
+        if self.note.as_ref().is_some_and(|note| !is_note(note)) {
+            return Err("A note has 1 to 200 characters, and no control characters.");
         }
         if ApiKey::generate(&self.environment, &[0; 32]).is_none() {
             return Err("An environment has 1 to 12 lower-case letters and digits.");
@@ -145,7 +208,7 @@ impl KeyRequest {
     ///
     /// # Errors
     /// The problem for the response, if the request was not checked before.
-    pub fn issue(self, random: &[u8; 32]) -> Result<(ApiKey, Credential), Problem> {
+    pub fn issue(self, random: &[u8; 32], creation: Creation) -> Result<(ApiKey, Credential), Problem> {
         let key = ApiKey::generate(&self.environment, random)
             .ok_or_else(|| Problem::plain(ProblemKind::BadRequest, "This environment cannot be part of a key."))?;
         let credential = Credential {
@@ -155,7 +218,13 @@ impl KeyRequest {
             scopes: self.scopes,
             not_before: self.not_before,
             expires: self.expires,
-            revoked: false,
+            groups: self.groups,
+            environment: Some(self.environment),
+            restrictions: (!self.restrictions.is_empty()).then(|| Box::new(self.restrictions)),
+            created: Some(creation.at),
+            created_by: creation.by,
+            note: self.note,
+            ..Credential::default()
         };
         Ok((key, credential))
     }
@@ -188,9 +257,17 @@ impl From<&Credential> for KeyView {
             consumer: credential.consumer.clone(),
             plan: credential.plan.clone(),
             scopes: credential.scopes.clone(),
+            groups: credential.groups.clone(),
+            environment: credential.environment.clone(),
             not_before: credential.not_before.map(Timestamp::to_rfc3339),
             expires: credential.expires.map(Timestamp::to_rfc3339),
             revoked: credential.revoked,
+            restrictions: credential.restrictions.as_deref().cloned().unwrap_or_default(),
+            created: credential.created.map(Timestamp::to_rfc3339),
+            created_by: credential.created_by.clone(),
+            note: credential.note.clone(),
+            replaces: credential.replaces.clone(),
+            replaced_by: credential.replaced_by.clone(),
         }
     }
 }
@@ -209,6 +286,17 @@ fn time(members: &mut Members, name: &str) -> Result<Option<Timestamp>, Problem>
     Ok(Some(time))
 }
 
+/// A list of texts that all have the form of a type.
+fn parsed<T: FromStr<Err: fmt::Display>>(members: &mut Members, name: &str) -> Result<Vec<T>, Problem> {
+    let refuse =
+        |error: T::Err| Problem::plain(ProblemKind::BadRequest, format!("A text in `{name}` is refused: {error}."));
+    members.texts(name)?.iter().map(|text| text.parse().map_err(refuse)).collect()
+}
+
+fn is_note(text: &str) -> bool {
+    (1..=NOTE_CHARS_MAX).contains(&text.chars().count()) && !text.contains(char::is_control)
+}
+
 fn is_scope(text: &str) -> bool {
     (1..=SCOPE_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\".contains(&b))
 }
@@ -225,20 +313,34 @@ const ID_DIGITS: usize = 12;
 const SCOPES_MAX: usize = 64;
 const SCOPE_BYTES_MAX: usize = 80;
 
+/// A line or two; it is shown in lists.
+const NOTE_CHARS_MAX: usize = 200;
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use wasm_bindgen_test::wasm_bindgen_test;
 
+    fn creation() -> Creation {
+        Creation { at: Timestamp::from_millis(1_800_000_000_000), by: Some("ci".into()) }
+    }
+
     #[wasm_bindgen_test(unsupported = test)]
     fn a_new_key_has_what_the_request_says() {
-        let text = r#"{"consumer":"acme","plan":"gold","scopes":["pets.read"],"environment":"test","expires":"2030-01-01T00:00:00Z"}"#;
-        let (key, credential) = KeyRequest::parse(text.as_bytes()).unwrap().issue(&[7; 32]).unwrap();
+        let text = r#"{"consumer":"acme","plan":"gold","scopes":["pets.read"],"environment":"test","expires":"2030-01-01T00:00:00Z",
+            "groups":["partners"],"addresses":["192.0.2.0/24"],"hosts":["*.example.com"],"referrers":["https://a.test"],"note":"orders"}"#;
+        let (key, credential) = KeyRequest::parse(text.as_bytes()).unwrap().issue(&[7; 32], creation()).unwrap();
         assert!(key.expose().starts_with("tg_test_"));
         assert_eq!(credential.id, key.public_id());
         let view = KeyView::from(&credential);
         assert_eq!((view.consumer.as_str(), view.plan.as_deref(), view.revoked), ("acme", Some("gold"), false));
-        assert!(view.expires.unwrap().starts_with("2030-01-01T00:00:00"));
+        assert!(view.expires.as_deref().unwrap().starts_with("2030-01-01T00:00:00"));
+        assert_eq!((view.created_by.as_deref(), view.note.as_deref()), (Some("ci"), Some("orders")));
+        assert_eq!(view.created.as_deref(), Some("2027-01-15T08:00:00.000Z"));
+        let shown = serde_json::to_value(&view).unwrap();
+        assert_eq!(shown["addresses"], serde_json::json!(["192.0.2.0/24"]));
+        assert_eq!((&shown["hosts"][0], &shown["referrers"][0]), (&"*.example.com".into(), &"https://a.test".into()));
+        assert_eq!(serde_json::from_value::<KeyView>(shown).unwrap(), view);
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -247,6 +349,9 @@ mod tests {
             consumer: "acme".into(),
             plan: None,
             scopes: vec!["a".into()],
+            groups: vec!["g".into()],
+            restrictions: serde_json::from_str(r#"{"hosts":["a.test"]}"#).unwrap(),
+            note: None,
             environment: "live".into(),
             not_before: None,
             expires: Some(Timestamp::from_millis(1_900_000_000_000)),
@@ -266,6 +371,12 @@ mod tests {
             r#"{"consumer":"a","plan":"ü"}"#,
             r#"{"consumer":"a","scopes":["a b"]}"#,
             r#"{"consumer":"a","scopes":"x"}"#,
+            r#"{"consumer":"a","groups":["a b"]}"#,
+            r#"{"consumer":"a","addresses":["192.0.2.7/24"]}"#,
+            r#"{"consumer":"a","hosts":["https://a.test"]}"#,
+            r#"{"consumer":"a","referrers":["a.test"]}"#,
+            r#"{"consumer":"a","note":"a\nb"}"#,
+            r#"{"consumer":"a","note":""}"#,
             r#"{"consumer":"a","environment":"Live"}"#,
             r#"{"consumer":"a","expires":"tomorrow"}"#,
             r#"{"consumer":"a","not_before":"2030-01-01T00:00:00Z","expires":"2030-01-01T00:00:00Z"}"#,

@@ -19,7 +19,7 @@ mod token;
 
 pub use attempts::{FailedAttempts, FailureHandling};
 pub use audit::{AuditCaller, AuditEvent, AuditOutcome};
-pub use keys::{IssuedKey, KeyReference, KeyRequest, KeyView};
+pub use keys::{Creation, IssuedKey, KeyReference, KeyRequest, KeyView};
 pub use metrics::{Gauge, GaugeKind, MetricsAnswer, MetricsScope, MetricsSnapshot, wants_text};
 pub use place::{Claim, Place, PlaceError, Prefix};
 pub use purge::{PurgeAnswer, PurgeRequest, PurgeTarget};

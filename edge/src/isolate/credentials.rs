@@ -160,10 +160,7 @@ mod tests {
         let mut random = [0; 32];
         random[..4].copy_from_slice(&n.to_be_bytes());
         let key = ApiKey::generate("test", &random).expect("`test` is an environment");
-        let (id, scopes) = (key.public_id(), Vec::new());
-        let (not_before, expires) = (None, None);
-        let consumer = "acme".to_owned();
-        (key.digest(), Credential { id, consumer, plan: None, scopes, not_before, expires, revoked: true })
+        (key.digest(), Credential { revoked: true, ..Credential::of(key.public_id(), "acme") })
     }
 
     #[test]

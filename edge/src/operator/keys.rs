@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use tollgate_core::authn::{ApiKey, Credential, KeyDigest};
-use tollgate_core::operator::{IssuedKey, KeyReference, KeyRequest, KeyView};
+use tollgate_core::operator::{Creation, IssuedKey, KeyReference, KeyRequest, KeyView};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_kv_schemas::{KeyIndex, credential_records, decode, encode, keys};
 
@@ -69,7 +69,8 @@ impl<H: Host> Task<'_, H> {
         for _ in 0..ISSUE_ATTEMPTS {
             let mut random = [0u8; 32];
             self.host.entropy().fill(&mut random);
-            let (key, credential) = request.clone().issue(&random)?;
+            let creation = Creation { at: self.host.clock().now(), by: Some(self.caller.to_owned()) };
+            let (key, credential) = request.clone().issue(&random, creation)?;
             if self.read(&keys::key_index(self.gateway(), &credential.id)).await?.is_none() {
                 return Ok((key, credential));
             }

@@ -188,6 +188,8 @@ async fn client_address<H: Host>(
 struct Task<'t, H> {
     isolate: &'t Isolate,
     host: &'t H,
+    /// The name of the caller's token.
+    caller: &'t str,
     fields: &'t HeaderMap,
     /// The path segment that identifies the target of the call.
     parameter: &'t str,
@@ -218,7 +220,7 @@ async fn perform<H: Host>(
     caller.check_role(resource.role())?;
     let content = if resource.has_content() { content(host, call.fields, call.content).await? } else { Bytes::new() };
     let targets = ledger.targets();
-    let task = Task { isolate, host, fields: call.fields, parameter, content, targets };
+    let task = Task { isolate, host, caller: &caller.name, fields: call.fields, parameter, content, targets };
     handle(resource, task).await
 }
 

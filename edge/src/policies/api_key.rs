@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
-use tollgate_core::authn::{ApiKeySettings, Credential, CredentialState, KeyPresented, KeyText, Principal};
+use tollgate_core::authn::{ApiKeySettings, Credential, CredentialState, KeyPresented, KeyText, Principal, Restricted};
 use tollgate_core::event::{Local, Reason};
 use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -28,10 +28,16 @@ impl Authenticates for ApiKeySettings {
             let detail = "This API key is not known. Check that it belongs to this environment.";
             return Err(Problem::new(ProblemKind::CredentialUnknown, detail, Reason::KeyUnknown));
         };
-        match found.credential.state(host.clock().now()) {
-            CredentialState::Valid => Ok(Arc::clone(&found.principal)),
-            state => Err(not_valid(state, &found.credential)),
+        let credential = &found.credential;
+        match credential.state(host.clock().now()) {
+            CredentialState::Valid => {}
+            state => return Err(not_valid(state, credential)),
         }
+        if let Some(restrictions) = &credential.restrictions {
+            let checked = restrictions.check(received.origin.address, &received.host, &received.fields);
+            checked.map_err(|restricted| not_here(restricted, credential))?;
+        }
+        Ok(Arc::clone(&found.principal))
     }
 }
 
@@ -81,6 +87,26 @@ fn not_valid(state: CredentialState, credential: &Credential) -> Problem {
             Problem::new(ProblemKind::CredentialRevoked, "This API key was revoked. Request a new one.", reason)
         }
     }
+}
+
+/// A key is not accepted from everywhere; which places it is accepted from is nobody's business who has found it.
+fn not_here(restricted: Restricted, credential: &Credential) -> Problem {
+    let (id, consumer) = (credential.id.as_str().into(), credential.consumer.as_str().into());
+    let (detail, reason) = match restricted {
+        Restricted::Address => (
+            "This API key is not accepted from your address. Use it from a network that it was issued for.",
+            Reason::CredentialAddress { credential: id, consumer },
+        ),
+        Restricted::Host => (
+            "This API key is not accepted at this host. Use it at a host that it was issued for.",
+            Reason::CredentialHost { credential: id, consumer },
+        ),
+        Restricted::Referrer => (
+            "This API key is accepted only from certain web pages, which `Origin` or `Referer` must name.",
+            Reason::CredentialReferrer { credential: id, consumer },
+        ),
+    };
+    Problem::new(ProblemKind::CredentialNotAccepted, detail, reason)
 }
 
 /// A caller that cannot be authenticated is never admitted.

@@ -147,15 +147,7 @@ pub(crate) fn key() -> ApiKey {
 }
 
 pub(crate) fn credential() -> Credential {
-    Credential {
-        id: "key-1".into(),
-        consumer: "acme-inc".into(),
-        plan: Some("gold".into()),
-        scopes: vec!["pets.read".into()],
-        not_before: None,
-        expires: None,
-        revoked: false,
-    }
+    Credential { plan: Some("gold".into()), scopes: vec!["pets.read".into()], ..Credential::of("key-1", "acme-inc") }
 }
 
 /// A public route to the upstream; tests change what they need.

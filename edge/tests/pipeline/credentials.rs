@@ -34,6 +34,23 @@ fn a_key_is_valid_within_its_time_and_until_revoked() {
 }
 
 #[test]
+fn a_key_is_accepted_only_from_where_it_may_be_used() {
+    // The bench's client has the address 192.0.2.7, and asks for the host of its route.
+    let restricted = |restrictions: &str| {
+        let restrictions = Some(serde_json::from_str(restrictions).unwrap());
+        Credential { restrictions, ..credential() }
+    };
+    check(&restricted(r#"{"addresses":["0.0.0.0/0","::/0"]}"#), (200, ""));
+    for restrictions in [
+        r#"{"addresses":["198.51.100.0/24"]}"#,
+        r#"{"hosts":["elsewhere.test"]}"#,
+        r#"{"referrers":["https://app.example.com"]}"#,
+    ] {
+        check(&restricted(restrictions), (401, "credential-not-accepted"));
+    }
+}
+
+#[test]
 fn invalid_keys_are_distinguished_and_challenged() {
     let bench = bench();
     let text = key().expose().to_owned();

@@ -29,6 +29,7 @@ const PAGED_PART: &[u8] = include_bytes!("../golden/part.v2.bin");
 const MANIFEST: &[u8] = include_bytes!("../golden/manifest.v1.bin");
 const POINTER: &str = include_str!("../golden/pointer.v1.json");
 const CREDENTIAL: &str = include_str!("../golden/credential.v1.json");
+const RESTRICTED_CREDENTIAL: &str = include_str!("../golden/credential.v2.json");
 const PURGES: &str = include_str!("../golden/purges.v1.json");
 
 #[track_caller]
@@ -142,6 +143,8 @@ fn a_page_is_checked_when_it_is_read() {
 fn credentials_and_purges_are_unchanged() {
     let credential: Credential = check(CREDENTIAL);
     assert_eq!(credential.consumer, "acme");
+    let restricted: Credential = check(RESTRICTED_CREDENTIAL);
+    assert!(restricted.restrictions.is_some_and(|all| !all.addresses.is_empty()));
     let purges: Purges = check(PURGES);
     assert!(purges.covers(&CacheKey::parse(&"ab".repeat(32)).unwrap(), Timestamp::from_millis(5)));
     let mut everything = Purges::default();

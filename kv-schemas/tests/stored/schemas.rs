@@ -9,7 +9,8 @@ use crate::sample;
 
 fn golden(kind: &str) -> Value {
     // Of a fetched answer, the first line is JSON.
-    let file = if kind == "fetched" { "fetched.v1.txt".into() } else { format!("{kind}.v1.json") };
+    let version = SCHEMAS.iter().find(|schema| schema.kind == kind).unwrap().version;
+    let file = if kind == "fetched" { "fetched.v1.txt".into() } else { format!("{kind}.v{version}.json") };
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file)).unwrap();
     serde_json::from_str(text.lines().next().unwrap()).unwrap()
 }
@@ -39,7 +40,7 @@ fn a_pointer_as_it_is_published_fits_its_schema() {
 
 #[test]
 fn schema_violations_are_found() {
-    let wrong: [(&str, &str, Value); 13] = [
+    let wrong: [(&str, &str, Value); 16] = [
         ("pointer", "/kind", json!("manifest")),
         ("pointer", "/v", json!(2)),
         ("pointer", "/data/generation", json!(-1)),
@@ -48,6 +49,9 @@ fn schema_violations_are_found() {
         ("pointer", "/data/needs/0", json!("jwt")),
         ("credential", "/data/id", json!(7)),
         ("credential", "/data/scopes", json!("pets.read")),
+        ("credential", "/v", json!(1)),
+        ("credential", "/v", json!(3)),
+        ("credential", "/data/restrictions/referrers/0", json!("app.example.com")),
         ("purges", "/data/0/resource", json!("ab")),
         ("key-index", "/data/digest", json!("AB")),
         ("audit", "/data/outcome", json!("open")),

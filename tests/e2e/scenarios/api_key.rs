@@ -18,6 +18,7 @@ scenarios! { "authenticate";
     a_key_before_its_time_is_refused,
     a_revoked_key_is_refused,
     a_revocation_takes_effect,
+    a_key_is_accepted_only_from_where_it_may_be_used,
     a_key_in_the_query_is_refused_unless_allowed,
     a_key_in_the_query_is_removed_if_allowed,
     two_keys_are_refused,
@@ -130,6 +131,23 @@ async fn a_revocation_takes_effect(world: Rc<World>) -> Outcome {
     let answer = with_key(&world, &key.text).await?;
     assert_problem(&answer, 401, "credential-revoked");
     assert_eq!(world.upstream.report().total(), 1);
+    Ok(())
+}
+
+async fn a_key_is_accepted_only_from_where_it_may_be_used(world: Rc<World>) -> Outcome {
+    guarded(&world).await?;
+    let refused =
+        ["addresses: [198.51.100.0/24]", "hosts: [elsewhere.test]", "referrers: [\"https://app.example.com\"]"];
+    for property in refused {
+        let key = world.key("acme", |key| key.more = vec![property]).await?;
+        assert_refused(&world, &with_key(&world, &key).await?, &key, "credential-not-accepted");
+    }
+    let allowed =
+        ["addresses: [127.0.0.0/8, \"::1/128\"]", "hosts: [\"*.test\"]", "referrers: [\"https://*.example.com\"]"];
+    let key = world.key("acme", |key| key.more = allowed.to_vec()).await?;
+    let request = Request::get("/a").field("X-API-Key", &key).field("Origin", "https://app.example.com");
+    let answer = world.client().send(request).await?;
+    assert_eq!(answer.status, 200, "{}", answer.text());
     Ok(())
 }
 

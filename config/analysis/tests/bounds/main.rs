@@ -62,15 +62,7 @@ impl Bench {
         }
         for consumer in 0..2 {
             let key = key(consumer);
-            let credential = Credential {
-                id: key.public_id(),
-                consumer: format!("c{consumer}"),
-                plan: None,
-                scopes: Vec::new(),
-                not_before: None,
-                expires: None,
-                revoked: false,
-            };
+            let credential = Credential::of(key.public_id(), format!("c{consumer}"));
             inner.records.put(keys::credential("g", &key.digest()), encode(&credential));
         }
         for n in 0..4 {

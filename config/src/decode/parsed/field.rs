@@ -121,6 +121,19 @@ pub(crate) fn scope(text: &Spanned<String>, report: &mut Report) -> Option<Strin
     valid.then(|| text.value.clone())
 }
 
+/// Parses a group, which has the form of a scope.
+pub(crate) fn group(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let valid = can_be_scope(&text.value);
+    if !valid {
+        report.push(
+            Diagnostic::error(Code::BadName, text.span, format!("`{}` is not a valid group", text.value))
+                .why("a group is one word without spaces")
+                .fix("write a word such as `partners`"),
+        );
+    }
+    valid.then(|| text.value.clone())
+}
+
 /// Whether a text is a scope (RFC 6749, section 3.3).
 #[must_use]
 pub fn can_be_scope(text: &str) -> bool {

@@ -10,7 +10,7 @@ pub use address::usable_url;
 pub(crate) use address::{hosts, network, otlp_endpoint, url};
 pub use field::{can_be_field, can_be_parameter, can_be_scope, is_scope_pattern};
 pub(crate) use field::{
-    compared_field, cookie_name, export_fields, field_name, fields, key_parameter, key_place, key_scheme,
+    compared_field, cookie_name, export_fields, field_name, fields, group, key_parameter, key_place, key_scheme,
     parameter_name, scope, secret_text,
 };
 pub(crate) use path::{

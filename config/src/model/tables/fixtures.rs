@@ -1,8 +1,8 @@
 //! `dev/fixtures.yaml`.
 
 use super::FILE;
-use super::api::SCOPES;
-use crate::schema::texts::{ID, INSTANT, KEY_TEXT};
+use super::key_properties::KEY_PROPERTIES;
+use crate::schema::texts::{ID, KEY_TEXT};
 use crate::schema::{Key, List, Object, Shape};
 
 /// The root of `dev/fixtures.yaml`.
@@ -35,18 +35,7 @@ static KEYS: List = List::of(Shape::AnyOf(&[Shape::Ruled(&KEY_TEXT), Shape::Obje
 pub(crate) static CONSUMER_KEY: Object = Object {
     name: "consumer-key",
     doc: "A key with its properties.",
-    keys: &[
-        Key::required("key", "The key.", Shape::Ruled(&KEY_TEXT)),
-        Key::optional("scopes", "The scopes of the key.", Shape::List(&SCOPES))
-            .absent("none")
-            .examples(&["[\"pets.read\"]"]),
-        Key::optional("not-before", "The time from which the key is valid.", Shape::Ruled(&INSTANT))
-            .absent("valid immediately")
-            .examples(&["\"2026-01-01T00:00:00Z\""]),
-        Key::optional("expires", "The time from which the key is no longer valid.", Shape::Ruled(&INSTANT))
-            .absent("never")
-            .examples(&["\"2027-01-01T00:00:00Z\""]),
-        Key::optional("revoked", "Whether the key is revoked.", Shape::Boolean).default("false"),
-    ],
+    keys: &[Key::required("key", "The key.", Shape::Ruled(&KEY_TEXT))],
+    shared: &[KEY_PROPERTIES],
     ..Object::PLAIN
 };

@@ -2,6 +2,7 @@
 
 mod api;
 mod fixtures;
+pub(crate) mod key_properties;
 mod level;
 mod policy_tests;
 mod prices;

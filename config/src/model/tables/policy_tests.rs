@@ -4,8 +4,7 @@ use tollgate_core::forward::UpstreamError;
 use tollgate_core::problem::ProblemKind;
 
 use super::FILE;
-use super::api::SCOPES;
-use crate::model::api::SCOPES_MAX;
+use super::key_properties::KEY_PROPERTIES;
 use crate::schema::texts::{FIELD, ID, INSTANT, METHOD, NAME};
 use crate::schema::{Key, List, Named, Object, Quantity, Rule, Shape, TextRule};
 
@@ -65,19 +64,10 @@ static KEYS: List = List::of(Shape::AnyOf(&[Shape::Ruled(&ID), Shape::Object(&TE
 pub(crate) static TEST_KEY: Object = Object {
     name: "test-key",
     doc: "A key of a test with its properties.",
-    keys: &[
-        Key::required("name", "The name of the key in steps.", Shape::Ruled(&ID)).examples(&["\"k1\""]),
-        Key::optional("scopes", "The scopes of the key.", Shape::List(&KEY_SCOPES)).absent("none"),
-        Key::optional("not-before", "The time from which the key is valid.", Shape::Ruled(&INSTANT))
-            .absent("valid immediately"),
-        Key::optional("expires", "The time from which the key is no longer valid.", Shape::Ruled(&INSTANT))
-            .absent("never"),
-        Key::optional("revoked", "Whether the key is revoked.", Shape::Boolean).default("false"),
-    ],
+    keys: &[Key::required("name", "The name of the key in steps.", Shape::Ruled(&ID)).examples(&["\"k1\""])],
+    shared: &[KEY_PROPERTIES],
     ..Object::PLAIN
 };
-
-static KEY_SCOPES: List = List::texts(SCOPES.of, SCOPES_MAX);
 
 const SCRIPT_OR_ANSWERS: Shape = Shape::AnyOf(&[Shape::Object(&SCRIPT), Shape::List(&ANSWERS)]);
 const ANSWER_OR_ANSWERS: Shape = Shape::AnyOf(&[Shape::Object(&ANSWER), Shape::List(&ANSWERS)]);

@@ -287,6 +287,21 @@ fn ambiguous_routes_are_reported_with_an_example_request() {
 }
 
 #[test]
+fn a_field_tells_an_upstream_one_thing_and_is_no_credential_or_text_of_the_gateway() {
+    let with = |upstream: &str| {
+        let upstream = format!("pets: {{url: \"http://127.0.0.1:9000\", {upstream}}}");
+        findings(&RIGHT.replace("pets: \"http://127.0.0.1:9000\"", &upstream))
+    };
+    let codes = |upstream: &str| with(upstream).iter().map(|found| found.code.id()).collect::<Vec<_>>();
+    assert_eq!(codes("identity: {X-A: consumer, X-B: plan}"), [""; 0]);
+    assert_eq!(codes("identity: {X-A: consumer, x_a: plan}"), ["TG0213"]);
+    assert_eq!(codes("identity: {X-A: consumer}, headers: {x-a: b}"), ["TG0213"]);
+    assert_eq!(codes("identity: {Host: consumer}"), ["TG0308"]);
+    let unknown = with("identity: {X-A: user}");
+    assert!(unknown.to_string().contains("consumer"), "{unknown}");
+}
+
+#[test]
 fn ambiguous_routes_on_several_hosts_are_reported_once() {
     let text = "format: 1\ngateway: {name: a, authn: none, hosts: [x.org, y.org]}\nupstreams: {u: \"http://u\"}\napis: {a: {upstream: u, routes: [{path: /x}, {path: /x}]}}\n";
     check(text, &[("TG0401", 4, 53)]);

@@ -209,7 +209,10 @@ pub fn are_coherent(upstreams: &[UpstreamSettings], policies: &Policies) -> bool
 }
 
 fn is_coherent_upstream(upstream: &UpstreamSettings) -> bool {
-    upstream.fields.len() <= ROUTE_LIST_MAX && upstream.fields.iter().all(|(name, _)| is_field_name(name))
+    let UpstreamSettings { fields, identity, .. } = upstream;
+    fields.len() <= ROUTE_LIST_MAX
+        && identity.len() <= ROUTE_LIST_MAX
+        && fields.iter().all(|(name, _)| is_field_name(name))
 }
 
 fn is_coherent_cache(cache: &CacheSettings) -> bool {

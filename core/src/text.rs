@@ -16,6 +16,14 @@ pub(crate) fn digits<const N: usize>(out: &mut String, mut number: u64) {
     out.push_str(std::str::from_utf8(&text).unwrap_or_default());
 }
 
+/// Adds a byte as an escape (RFC 3986, section 2.1).
+pub(crate) fn escape(out: &mut String, byte: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.push('%');
+    out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+    out.push(char::from(DIGITS[usize::from(byte & 15)]));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

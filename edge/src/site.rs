@@ -319,6 +319,7 @@ fn field_rules(part: &Part) -> FieldRules {
     }
     for (at, upstream) in part.upstreams.iter().enumerate() {
         upstream.fields.iter().for_each(|(name, _)| rules.add_set(name, at));
+        upstream.identity.iter().for_each(|field| rules.add_identity(field.name.as_str()));
     }
     part.selecting.iter().for_each(|name| rules.add_selecting(name));
     rules

@@ -124,7 +124,8 @@ fn site(routes: usize) -> SiteSettings {
     let policies = [("keys", Policy::from(keys)), ("burst", Policy::from(limit))];
     let upstream = |n: usize| {
         let url = format!("https://up{n}.internal:8443/base").parse().ok()?;
-        Some(UpstreamSettings { name: format!("up{n}"), url, connect_timeout_ms: 5_000, fields: vec![] })
+        let (name, fields, identity) = (format!("up{n}"), vec![], vec![]);
+        Some(UpstreamSettings { name, url, connect_timeout_ms: 5_000, fields, identity })
     };
     SiteSettings {
         upstreams: (0..4).filter_map(upstream).collect(),

@@ -237,11 +237,13 @@ fn lower_upstream(
 ) -> Option<UpstreamSettings> {
     let url = parsed::url(&upstream.url, report);
     let fields = parsed::fields(&upstream.headers, report);
+    let identity = parsed::identity(&upstream.identity, &fields, report);
     let own = upstream.connect_timeout_ms.as_ref().map(|ms| ms.value);
     Some(UpstreamSettings {
         name: name.to_owned(),
         url: url?,
         connect_timeout_ms: own.unwrap_or(connect_timeout_ms),
         fields,
+        identity,
     })
 }

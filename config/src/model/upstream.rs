@@ -1,5 +1,7 @@
 //! `upstreams:`, the servers to which the gateway forwards requests.
 
+use tollgate_core::forward::Attribute;
+
 use super::level::{self, Level, Setting};
 use crate::decode::{self, Fields, habits};
 use crate::diagnostic::{Code, Diagnostic, Report};
@@ -15,6 +17,7 @@ pub(crate) struct Upstream {
     pub(crate) level: Level,
     pub(crate) connect_timeout_ms: Option<Spanned<u64>>,
     pub(crate) headers: Vec<(Spanned<String>, Spanned<String>)>,
+    pub(crate) identity: Vec<(Spanned<String>, Spanned<Attribute>)>,
 }
 
 impl Upstream {
@@ -22,7 +25,8 @@ impl Upstream {
     pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
         if !matches!(node.value, Value::Map(_)) {
             let url = url(node, report)?;
-            return Some(Self { url, level: Level::default(), connect_timeout_ms: None, headers: Vec::new() });
+            let (headers, identity) = (Vec::new(), Vec::new());
+            return Some(Self { url, level: Level::default(), connect_timeout_ms: None, headers, identity });
         }
         let mut fields =
             Fields::open(node, &tables::UPSTREAM, format!("upstream `{}`", name.value), name.span, report)?;
@@ -32,8 +36,9 @@ impl Upstream {
         });
         let connect_timeout_ms = fields.optional("connect-timeout", report, decode::placed_time_limit);
         let headers = fields.optional("headers", report, headers).unwrap_or_default();
+        let identity = fields.optional("identity", report, identity).unwrap_or_default();
         fields.finish(report);
-        Some(Self { url: url?, level: Level { timeout, ..Level::default() }, connect_timeout_ms, headers })
+        Some(Self { url: url?, level: Level { timeout, ..Level::default() }, connect_timeout_ms, headers, identity })
     }
 }
 
@@ -52,13 +57,27 @@ pub(crate) fn url(node: &Node, report: &mut Report) -> Option<Spanned<String>> {
 
 /// Decodes a mapping from header fields to strings, which may contain secret references.
 pub(crate) fn headers(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, Spanned<String>)>> {
+    by_field(node, "values", "write a mapping such as `{X-Name: value}`", report, decode::text)
+}
+
+/// Decodes a mapping from header fields to what they tell about the caller.
+fn identity(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, Spanned<Attribute>)>> {
+    let words = Attribute::ALL.map(|attribute| (attribute.as_str(), attribute));
+    let fix = "write a mapping such as `{X-Consumer: consumer}`";
+    by_field(node, "what they tell about the caller", fix, report, |value, report| {
+        decode::word(value, &words, report).map(|attribute| Spanned::new(attribute, value.span))
+    })
+}
+
+fn by_field<T>(
+    node: &Node,
+    what: &str,
+    fix: &str,
+    report: &mut Report,
+    read: impl Fn(&Node, &mut Report) -> Option<T>,
+) -> Option<Vec<(Spanned<String>, T)>> {
     let Value::Map(entries) = &node.value else {
-        return decode::mistyped(
-            node,
-            "a mapping from header fields to values",
-            "write a mapping such as `{X-Name: value}`",
-            report,
-        );
+        return decode::mistyped(node, &format!("a mapping from header fields to {what}"), fix, report);
     };
     if entries.len() > HEADERS_MAX {
         report.push(
@@ -68,7 +87,7 @@ pub(crate) fn headers(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<S
         );
         return None;
     }
-    let pair = |Entry { key, value }: &Entry| Some((key.clone(), decode::text(value, report)?));
+    let pair = |Entry { key, value }: &Entry| Some((key.clone(), read(value, report)?));
     Some(entries.iter().filter_map(pair).collect())
 }
 

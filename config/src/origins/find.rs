@@ -1,6 +1,7 @@
 //! Finds the origins of the settings of one route.
 
 use tollgate_core::bounds::{CONNECT_TIMEOUT_MS_DEFAULT, CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
+use tollgate_core::forward::Attribute;
 use tollgate_core::settings::RouteSettings;
 
 use super::{Origin, Overridden, policy, show};
@@ -117,6 +118,11 @@ impl Finder<'_> {
             Origin::new(&setting, value.value.clone(), OriginLevel::Upstream, Some(value.span))
         };
         all.extend(upstream.headers.iter().map(header));
+        let identity = |(name, tells): &(Spanned<String>, Spanned<Attribute>)| {
+            let setting = format!("upstream.identity.{}", name.value);
+            Origin::new(&setting, tells.value.to_string(), OriginLevel::Upstream, Some(tells.span))
+        };
+        all.extend(upstream.identity.iter().map(identity));
         all
     }
 

@@ -6,6 +6,7 @@ mod places;
 mod restriction;
 
 use crate::canonical::mark;
+use crate::forward::Caller;
 use crate::json::members;
 use crate::kinds::{PolicyKind, declare_modules};
 
@@ -65,6 +66,12 @@ impl From<&Credential> for Principal {
     fn from(credential: &Credential) -> Self {
         let Credential { id, consumer, plan, scopes, groups, .. } = credential.clone();
         Self { groups, ..Self::new(consumer, id, plan, scopes) }
+    }
+}
+
+impl<'p> From<&'p Principal> for Caller<'p> {
+    fn from(Principal { consumer, credential, plan, scopes, .. }: &'p Principal) -> Self {
+        Self { consumer, credential, plan: plan.as_deref(), scopes }
     }
 }
 

@@ -43,7 +43,11 @@ impl Reading {
         let fields = request.fields();
         let mut hash = Hasher::new("variant");
         hash.add(self.primary.as_str().as_bytes());
-        self.consumer.iter().for_each(|consumer| hash.add(consumer.as_bytes()));
+        if let Some(consumer) = &self.consumer {
+            hash.add(consumer.as_bytes());
+            // Credentials of one consumer differ in what the upstream is told, such as scopes.
+            request.identity().iter().for_each(|field| hash.field(fields, field.name.as_str()));
+        }
         hash.end();
         for name in names {
             hash.field(fields, name);
@@ -147,8 +151,8 @@ impl Hasher {
 mod tests {
     use super::*;
     use crate::cache::{Bypass, CacheCredentials, Plan, plan};
-    use crate::forward::{Ambiguity, Edits};
-    use http::{HeaderMap, HeaderValue, Method};
+    use crate::forward::{Ambiguity, Attribute, Edits, IdentityField};
+    use http::{HeaderMap, HeaderName, HeaderValue, Method};
     use wasm_bindgen_test::wasm_bindgen_test;
 
     const PLAIN: Taken<'static> = Taken { when: &[], siblings: &[], inside: false };
@@ -372,6 +376,25 @@ mod tests {
             let request = Outbound::new(&method, target.clone(), &map, false);
             assert_eq!(plan(&s, PLAIN, &request, None), Plan::Bypass { why, only_if_cached }, "{method}");
         }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_the_upstream_is_told_of_the_caller_selects_the_variant_of_a_consumer() {
+        let identity = [IdentityField { name: HeaderName::from_static("x-scopes"), tells: Attribute::Scopes }];
+        let key = |credentials, scopes: &'static str, identity| {
+            let nothing = HeaderMap::new();
+            let mut edits = Edits::default();
+            edits.set(HeaderName::from_static("x-scopes"), HeaderValue::from_static(scopes));
+            let request = get(&nothing, None).with_edits(edits).with_identity(identity);
+            match plan(&settings(credentials), PLAIN, &request, Some("acme")) {
+                Plan::Use(reading) => reading.variant(&reading.selecting, &request),
+                Plan::Bypass { why, .. } => panic!("{why:?}"),
+            }
+        };
+        let (own, shared) = (CacheCredentials::PerConsumer, CacheCredentials::Shared);
+        assert_ne!(key(own, "read", &identity), key(own, "read write", &identity));
+        assert_eq!(key(own, "read", &[]), key(own, "read write", &[]));
+        assert_eq!(key(shared, "read", &identity), key(shared, "read write", &identity));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, Uri};
 
-use super::{Ambiguity, Edits, Fields, TrailerRules};
+use super::{Ambiguity, Edits, Fields, IdentityField, TrailerRules};
 
 /// The resource that a request is for, as its client named it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub struct Outbound<'r> {
     has_content: bool,
     ambiguity: Option<Ambiguity>,
     trailer_rules: Option<Arc<TrailerRules>>,
+    identity: &'r [IdentityField],
     received: &'r HeaderMap,
     edits: Edits,
     /// The number of edits that apply to every attempt.
@@ -42,8 +43,19 @@ impl<'r> Outbound<'r> {
     #[must_use]
     pub fn new(method: &'r Method, target: Uri, fields: &'r HeaderMap, has_content: bool) -> Self {
         let (resource, edits) = (("", ""), Edits::default());
-        let (ambiguity, trailer_rules) = (None, None);
-        Self { method, target, resource, has_content, ambiguity, trailer_rules, received: fields, edits, lasting: 0 }
+        let (ambiguity, trailer_rules, identity) = (None, None, &[]);
+        Self {
+            method,
+            target,
+            resource,
+            has_content,
+            ambiguity,
+            trailer_rules,
+            identity,
+            received: fields,
+            edits,
+            lasting: 0,
+        }
     }
 
     /// The same with the client's host and path.
@@ -68,6 +80,12 @@ impl<'r> Outbound<'r> {
     #[must_use]
     pub fn with_trailer_rules(self, rules: Option<Arc<TrailerRules>>) -> Self {
         Self { trailer_rules: rules, ..self }
+    }
+
+    /// The same, with the fields that tell the upstream who the caller is; the edits set them.
+    #[must_use]
+    pub fn with_identity(self, identity: &'r [IdentityField]) -> Self {
+        Self { identity, ..self }
     }
 
     /// Starts an attempt: removes the edits of an earlier one, and returns the edits to add those of this one to.
@@ -105,6 +123,12 @@ impl<'r> Outbound<'r> {
     #[must_use]
     pub const fn ambiguity(&self) -> Option<Ambiguity> {
         self.ambiguity
+    }
+
+    /// The fields that tell the upstream who the caller is.
+    #[must_use]
+    pub const fn identity(&self) -> &'r [IdentityField] {
+        self.identity
     }
 
     /// The rules for the trailers of its content.

@@ -32,6 +32,8 @@ struct Rule {
     schemes: Vec<Option<Box<str>>>,
     /// The upstreams for which the gateway sets it, as indexes in the list of the part.
     set_for: Vec<usize>,
+    /// Whether it tells an upstream who the caller is.
+    is_identity: bool,
     /// The spellings that select routes.
     selects: Vec<Box<str>>,
 }
@@ -61,6 +63,11 @@ impl FieldRules {
     /// The gateway sets a field in requests to an upstream.
     pub fn add_set(&mut self, field: &str, upstream: usize) {
         self.rule(field).set_for.push(upstream);
+    }
+
+    /// A field tells an upstream who the caller is. A client's is not forwarded to any upstream: it may be the same server.
+    pub fn add_identity(&mut self, field: &str) {
+        self.rule(field).is_identity = true;
     }
 
     /// Routes are selected by a field.
@@ -97,7 +104,8 @@ impl FieldRules {
         is_own: impl Fn(usize) -> bool,
     ) -> Fate {
         let Some(rule) = self.get(read) else { return Fate::Forwarded };
-        if rule.is_disguised(name)
+        if rule.is_identity
+            || rule.is_disguised(name)
             || rule.set_for.contains(&upstream)
             || rule.read_by.iter().any(|policy| is_own(*policy))
             || rule.may_hold_credential(fields, name)
@@ -108,12 +116,13 @@ impl FieldRules {
     }
 
     /// What happens to a field of a request for the same host that another part serves, which has decided this fate: it is
-    /// removed if a credential may be in it, or if it is another spelling of a field that selects routes.
+    /// removed if a credential may be in it, if it tells upstreams who the caller is, or if it is another spelling of a field
+    /// that selects routes.
     #[must_use]
     pub fn fate_elsewhere(&self, fate: Fate, fields: &HeaderMap, name: &HeaderName, read: &str) -> Fate {
         let Some(rule) = self.get(read) else { return fate };
         let is_disguised = fate == Fate::Forwarded && rule.is_disguised(name);
-        if is_disguised || rule.may_hold_credential(fields, name) { Fate::Removed } else { fate }
+        if is_disguised || rule.is_identity || rule.may_hold_credential(fields, name) { Fate::Removed } else { fate }
     }
 }
 
@@ -251,6 +260,20 @@ mod tests {
             check_for(1, |_| false, &[(name, "a")], &[]);
         }
         check_for(0, |_| false, &[("x-tenant", "a")], &["x-tenant"]);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_field_that_tells_who_the_caller_is_is_never_a_clients() {
+        let mut rules = FieldRules::default();
+        rules.add_identity("x-consumer");
+        rules.add_selecting("x-consumer");
+        for name in ["x-consumer", "x_consumer", "X.Consumer"] {
+            let came = fields(&[(name, "admin")]);
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            let read = as_read(name.as_str());
+            assert_eq!(rules.fate(&came, &name, &read, 0, |_| false), Fate::Removed, "{name}");
+            assert_eq!(rules.fate_elsewhere(Fate::Kept, &came, &name, &read), Fate::Removed, "{name}");
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

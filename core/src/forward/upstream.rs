@@ -10,6 +10,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::IdentityField;
 use crate::codec::{self, Grammar};
 use crate::route::{CanonicalPath, HostName};
 use crate::secret::SecretText;
@@ -32,9 +33,20 @@ pub struct UpstreamSettings {
     #[serde(default)]
     #[cbor(n(3), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub fields: Vec<(String, SecretText)>,
+    /// Fields that tell it who the caller is, replacing the client's, sorted by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cbor(n(4), skip_if = "codec::is_default", decode_with = "codec::list")]
+    pub identity: Vec<IdentityField>,
 }
 
-impl codec::Section for UpstreamSettings {}
+impl codec::Section for UpstreamSettings {
+    const VERSION: u16 = 2;
+
+    /// A reader that ignores `identity` would forward what clients send in its fields.
+    fn least_version(&self) -> u16 {
+        if self.identity.is_empty() { 1 } else { 2 }
+    }
+}
 
 /// An `http` or `https` URL without user information, query or fragment; its path is the prefix of forwarded paths.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -205,6 +217,21 @@ mod tests {
         check("http://a:80", "", None, "http://a:80/");
         check("http://a", "/b", Some("c=d"), "http://a/b?c=d");
         check("HTTPS://A.example/base/", "/b", None, "https://a.example/base/b");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_reader_that_does_not_know_who_is_told_of_callers_refuses_the_section() {
+        use super::super::Attribute;
+        use crate::codec::Section;
+        let identity = vec![IdentityField { name: http::HeaderName::from_static("x-plan"), tells: Attribute::Plan }];
+        let (name, url) = ("pets".to_owned(), "http://a".parse().unwrap());
+        let plain = UpstreamSettings { name, url, connect_timeout_ms: 1, fields: vec![], identity: vec![] };
+        let told = UpstreamSettings { identity, ..plain.clone() };
+        assert_eq!((plain.least_version(), told.least_version()), (1, 2));
+        for settings in [plain, told] {
+            let stored = minicbor::to_vec(&settings).unwrap();
+            assert_eq!(UpstreamSettings::read(2, &mut minicbor::Decoder::new(&stored)).unwrap(), settings);
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

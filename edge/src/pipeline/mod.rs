@@ -106,7 +106,7 @@ async fn phases<H: Host>(
     let principal = principal.as_deref();
     authorize::authorize(&exchange, principal, journal)?;
     limit::charge(host, Limits::of(&exchange, principal), journal).await?;
-    let mut outbound = outbound::outbound(&exchange, &content, journal)?;
+    let mut outbound = outbound::outbound(&exchange, &content, principal, journal)?;
     let cache = look_up::look_up(isolate, host, &exchange, &outbound, principal, journal).await?;
     let stale = cache.as_deref().and_then(look_up::CacheUse::stale);
     let response = forward::forward(isolate, host, &exchange, &mut outbound, content, stale, journal).await?;

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, COOKIE, HOST, MAX_FORWARDS};
 use http::{HeaderName, HeaderValue, Method, Uri};
-use tollgate_core::authn::authorization_holds_key;
+use tollgate_core::authn::{Principal, authorization_holds_key};
 use tollgate_core::cache::forwarded_query;
 use tollgate_core::event::{Local, Phase, Reason};
-use tollgate_core::forward::{Ambiguity, Edits, Fate, ForwardedFor, Outbound, TrailerRules, request_edits};
+use tollgate_core::forward::{
+    Ambiguity, Caller, Edits, Fate, ForwardedFor, IdentityField, Outbound, TrailerRules, request_edits,
+};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::settings::RouteSettings;
 
@@ -23,6 +25,7 @@ use crate::site::Site;
 pub(super) fn outbound<'e, C: Content>(
     exchange: &'e Exchange,
     content: &C,
+    principal: Option<&Principal>,
     journal: &mut Journal,
 ) -> Result<Outbound<'e>, Problem> {
     let received = &exchange.received;
@@ -31,10 +34,15 @@ pub(super) fn outbound<'e, C: Content>(
         let problem = Problem::new(ProblemKind::BadRequest, "The URL cannot be forwarded.", reason);
         journal.refused(Phase::Forward, problem)
     })?;
-    let (edits, ambiguity) = edits(exchange, journal);
+    let (mut edits, ambiguity) = edits(exchange, journal);
+    let identity = exchange.upstream().identity.as_slice();
+    if let Some(principal) = principal {
+        tell_caller(&mut edits, identity, &Caller::from(principal), journal);
+    }
     Ok(Outbound::new(&received.method, target, &received.fields, !content.is_empty())
         .on_behalf_of(received.host.as_str(), received.path.as_str())
         .with_edits(edits)
+        .with_identity(identity)
         .with_ambiguity(ambiguity)
         .with_trailer_rules((!content.is_empty()).then(|| trailer_rules(exchange))))
 }
@@ -104,6 +112,15 @@ fn remove_cookies(site: &Site, received: &Received, edits: &mut Edits) {
         None => {}
         Some(Ok(left)) if !left.is_empty() => edits.set(COOKIE, left),
         Some(_) => edits.remove(COOKIE),
+    }
+}
+
+/// Tells the upstream who the caller is; what the caller does not have is absent, as is everything on a public route.
+fn tell_caller(edits: &mut Edits, identity: &[IdentityField], caller: &Caller<'_>, journal: &mut Journal) {
+    for IdentityField { name, tells } in identity {
+        let mut is_there = false;
+        let value = journal.texts.value(|text| is_there = tells.write(caller, text));
+        edits.set_some(name.clone(), value.filter(|_| is_there));
     }
 }
 

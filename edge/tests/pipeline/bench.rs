@@ -226,6 +226,7 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
             url: "http://pets.internal:8080/base".parse().unwrap(),
             connect_timeout_ms: 100,
             fields: vec![],
+            identity: vec![],
         }],
         policies: policies.into_iter().map(|(name, policy)| Named { name: name.into(), policy }).collect(),
         routes,

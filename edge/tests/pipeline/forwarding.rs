@@ -1,11 +1,12 @@
+use http::HeaderName;
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
-use tollgate_core::forward::{ClientFields, UpstreamError};
+use tollgate_core::forward::{Attribute, ClientFields, IdentityField, UpstreamError};
 use tollgate_core::route::{Predicate, Subject, Test};
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::{GatewaySettings, RouteSettings};
 use tollgate_edge::memory::Content;
 
-use crate::bench::{Bench, answer, gateway, key, ok, on_any_host, request, route, site};
+use crate::bench::{Bench, KEYS, answer, credential, gateway, key, ok, on_any_host, request, route, site};
 
 #[test]
 fn the_upstream_gets_the_request_with_its_own_host_and_is_told_of_ours() {
@@ -24,6 +25,29 @@ fn the_upstream_gets_the_request_with_its_own_host_and_is_told_of_ours() {
     assert_eq!(field("x-request-id"), answer.field("x-request-id"));
     assert_eq!(&received.body().bytes()[..], b"ping");
     assert_eq!((answer.field("via"), answer.field("server"), answer.field("keep-alive")), ("1.1 tollgate", "pets", ""));
+}
+
+#[test]
+fn the_upstream_is_told_who_the_caller_is_and_never_by_the_client() {
+    let told = [("x-consumer", Attribute::Consumer), ("x-plan", Attribute::Plan), ("x-scopes", Attribute::Scopes)];
+    let bench = Bench::new(vec![], ok(&[], ""));
+    let routes = vec![RouteSettings { authn: vec![vec![KEYS]], ..route("/a", &[]) }, route("/open", &[])];
+    let mut site = site(routes);
+    site.upstreams[0].identity =
+        told.map(|(name, tells)| IdentityField { name: HeaderName::from_static(name), tells }).into();
+    bench.publish(&on_any_host(site));
+    let key = key();
+    bench.add(&key, &credential());
+    let claimed = [("x-consumer", "admin"), ("x_plan", "admin"), ("x.scopes", "admin"), ("connection", "x-consumer")];
+    let sent = [&claimed[..], &[("x-api-key", key.expose())]].concat();
+    let known = [Some("acme-inc"), Some("gold"), Some("pets.read")];
+    for (path, want) in [("/a", known), ("/open", [None; 3])] {
+        assert_eq!(bench.get(path, &sent).status, 200);
+        let received = bench.host.upstream.take_received().remove(0);
+        let found = told.map(|(name, _)| received.headers().get(name).map(|value| value.to_str().unwrap()));
+        assert_eq!(found, want, "{path}");
+        assert!(!received.headers().values().any(|value| value == "admin"), "{:?}", received.headers());
+    }
 }
 
 #[test]

@@ -122,7 +122,13 @@ pub(crate) fn route(id: &str, path: &str) -> RouteSettings {
 }
 
 fn upstream(name: &str, url: &str, fields: Vec<(String, SecretText)>) -> UpstreamSettings {
-    UpstreamSettings { name: name.into(), url: url.parse().unwrap(), connect_timeout_ms: 1_000, fields }
+    UpstreamSettings {
+        name: name.into(),
+        url: url.parse().unwrap(),
+        connect_timeout_ms: 1_000,
+        fields,
+        identity: vec![],
+    }
 }
 
 fn keys(scheme: Option<&str>, query: Option<&str>) -> Policy {

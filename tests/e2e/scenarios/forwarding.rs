@@ -31,6 +31,7 @@ scenarios! { "forward";
         except (Spin, "Spin removes Connection, and with it the names of those fields"),
     the_upstream_gets_the_client_address,
     claims_of_a_client_about_earlier_hops_are_replaced,
+    the_upstream_is_told_who_the_caller_is,
     a_secret_is_sent_and_never_exposed,
     a_missing_secret_is_a_problem_that_names_nothing,
     a_slow_upstream_is_504,
@@ -225,6 +226,25 @@ async fn claims_of_a_client_about_earlier_hops_are_replaced(world: Rc<World>) ->
     let claimed = |value: &str| value.contains("claimed") || value.contains("9.9.9.9");
     let found: Vec<_> = received.fields.iter().filter(|(_, value)| claimed(value)).collect();
     assert!(found.is_empty(), "{found:?}");
+    Ok(())
+}
+
+async fn the_upstream_is_told_who_the_caller_is(world: Rc<World>) -> Outcome {
+    let identity = "{X-Consumer: consumer, X-Credential: credential, X-Plan: plan}";
+    let upstream = format!("{{url: \"{}\", identity: {identity}}}", world.upstream.url());
+    let project = Project::new(&world).upstream(&upstream).route("{path: /a, authn: keys}").route("{path: /open}");
+    world.publish(project).await?;
+    let key = world.plain_key("acme").await?;
+    for (path, consumer) in [("/a", Some("acme")), ("/open", None)] {
+        let request = Request::get(path).field("X-API-Key", &key);
+        let claimed = request.field("X-Consumer", "admin").field("X_Consumer", "admin").field("X-Plan", "gold");
+        let answer = world.client().send(claimed).await?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        assert_eq!((received.field("x-consumer"), received.field("x-plan")), (consumer, None), "{:?}", received.fields);
+        assert_eq!(received.field("x-credential").is_some(), consumer.is_some(), "{:?}", received.fields);
+        assert!(!received.fields.iter().any(|(_, value)| value == "admin" || value == "gold"), "{:?}", received.fields);
+    }
     Ok(())
 }
 

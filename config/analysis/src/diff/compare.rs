@@ -312,17 +312,39 @@ fn upstream_changes(subject: &str, old: &UpstreamSettings, new: &UpstreamSetting
         all.push(say("upstream.connect-timeout", from, to, effect, reason));
     }
     let of = |upstream: &UpstreamSettings| upstream.fields.iter().cloned().collect::<BTreeMap<_, _>>();
-    let (old, new) = (of(old), of(new));
-    for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-        if old.get(name) != new.get(name) {
+    let (before, after) = (of(old), of(new));
+    for name in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+        if before.get(name) != after.get(name) {
             // The value may be confidential without being a secret reference.
             let shown = |is_set: bool| is_set.then(|| "set".to_owned());
-            let (from, to) = (shown(old.contains_key(name)), shown(new.contains_key(name)));
+            let (from, to) = (shown(before.contains_key(name)), shown(after.contains_key(name)));
             let reason = "the upstream receives another header field";
             all.push(say(&format!("upstream.headers.{name}"), from, to, Effect::Review, reason));
         }
     }
+    all.extend(identity(old, new).into_iter().map(|(name, from, to)| {
+        let change =
+            |reason| say(&format!("upstream.identity.{name}"), from.clone(), to.clone(), Effect::Review, reason);
+        match to {
+            Some(_) => change("the upstream is told something else about callers"),
+            None => change("the upstream receives what clients send in this header field").loosening(),
+        }
+    }));
     all
+}
+
+/// The fields that tell an upstream something else about the caller than before, with what they told and tell.
+fn identity<'u>(
+    old: &'u UpstreamSettings,
+    new: &'u UpstreamSettings,
+) -> Vec<(&'u str, Option<String>, Option<String>)> {
+    let of = |upstream: &'u UpstreamSettings| -> BTreeMap<&'u str, String> {
+        upstream.identity.iter().map(|field| (field.name.as_str(), field.tells.to_string())).collect()
+    };
+    let (old, new) = (of(old), of(new));
+    let names: BTreeSet<&str> = old.keys().chain(new.keys()).copied().collect();
+    let changed = names.into_iter().filter(|name| old.get(name) != new.get(name));
+    changed.map(|name| (name, old.get(name).cloned(), new.get(name).cloned())).collect()
 }
 
 /// Compares the settings of the gateway.

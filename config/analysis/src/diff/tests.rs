@@ -53,6 +53,23 @@ fn routes_are_compared_by_the_requests_that_they_match() {
 }
 
 #[test]
+fn a_field_that_no_longer_tells_who_the_caller_is_loosens() {
+    let upstream = |more: &str| {
+        let text = format!(
+            "format: 1\ngateway: {{name: g, authn: none}}\nupstreams: {{u: {{url: \"http://u\"{more}}}}}\n\
+             apis: {{a: {{upstream: u, routes: [{{path: /a}}]}}}}\n"
+        );
+        compile_str("tollgate.yaml", &text).unwrap_or_else(|found| unreachable!("{text}{found}"))
+    };
+    let (consumer, plan) = (", identity: {X-A: consumer}", ", identity: {X-A: plan}");
+    for (from, to, loosens) in [("", consumer, false), (consumer, plan, false), (consumer, "", true)] {
+        let changes = diff(&upstream(from), &upstream(to));
+        let found: Vec<_> = changes.iter().map(|c| (c.setting.as_str(), c.effect, c.loosens)).collect();
+        assert_eq!(found, [("upstream.identity.x-a", Effect::Review, loosens)], "{from} -> {to}");
+    }
+}
+
+#[test]
 fn trusting_more_proxies_loosens() {
     let gateway = |rule: &str| {
         let text = format!(

@@ -1,12 +1,13 @@
 //! Header fields, query parameters and scopes.
 
 use http::{HeaderName, HeaderValue};
+use tollgate_core::forward::{Attribute, IdentityField};
 use tollgate_core::operator::SECRET_PREFIX;
 use tollgate_core::secret::{Piece, SecretText};
 
 use crate::decode::habits;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::place::Spanned;
+use crate::place::{Span, Spanned};
 
 /// Parses the name of a field that is read or set; returns it in lowercase letters.
 pub(crate) fn field_name(text: &Spanned<String>, report: &mut Report) -> Option<String> {
@@ -153,17 +154,48 @@ pub(crate) fn fields(list: &[(Spanned<String>, Spanned<String>)], report: &mut R
             );
         }
         if all.iter().any(|(known, _)| *known == field) {
-            report.push(
-                Diagnostic::error(Code::Repeated, name.span, format!("the field `{field}` is set twice"))
-                    .why("the case of letters makes no difference in the name of a field")
-                    .fix("remove one of them"),
-            );
+            let why = "the case of letters makes no difference in the name of a field";
+            report.push(set_twice(name.span, &field, why));
             continue;
         }
         all.push((field, text));
     }
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all
+}
+
+fn set_twice(at: Span, field: &str, why: &str) -> Diagnostic {
+    Diagnostic::error(Code::Repeated, at, format!("the field `{field}` is set twice"))
+        .why(why)
+        .fix("remove one of them")
+}
+
+/// Parses header fields that tell an upstream who the caller is, beside those that are set to a text.
+pub(crate) fn identity(
+    list: &[(Spanned<String>, Spanned<Attribute>)],
+    set: &[(String, SecretText)],
+    report: &mut Report,
+) -> Vec<IdentityField> {
+    let mut all: Vec<IdentityField> = Vec::new();
+    for (written, tells) in list {
+        let name = field_name(written, report).and_then(|name| HeaderName::try_from(name).ok());
+        let Some(name) = name else { continue };
+        let is_same = |known: &str| as_read(known) == as_read(name.as_str());
+        if set.iter().any(|(known, _)| is_same(known)) || all.iter().any(|known| is_same(known.name.as_str())) {
+            let why = "`headers` of the upstream set fields too, and some servers read other spellings of a name, such as with `_` for \
+                       `-`, as the same";
+            report.push(set_twice(written.span, name.as_str(), why));
+            continue;
+        }
+        all.push(IdentityField { name, tells: tells.value });
+    }
+    all.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
+    all
+}
+
+/// The name that CGI and WSGI servers read (RFC 3875, section 4.1.18).
+fn as_read(name: &str) -> String {
+    name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "_")
 }
 
 /// Parses header fields that are set on exports of telemetry.

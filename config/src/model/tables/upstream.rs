@@ -1,5 +1,7 @@
 //! `upstreams:`.
 
+use tollgate_core::forward::Attribute;
+
 use super::level::TIMEOUT;
 use crate::model::upstream::HEADERS_MAX;
 use crate::schema::texts::{FIELD, FIELD_VALUE, URL};
@@ -28,6 +30,13 @@ pub(crate) static UPSTREAM: Object = Object {
         )
         .absent("none")
         .examples(&["{\"Authorization\": \"Bearer ${secret.PETS_TOKEN}\"}"]),
+        Key::optional(
+            "identity",
+            "Header fields that tell the upstream who the caller is. What clients send in these fields is never forwarded.",
+            Shape::Named(&IDENTITY),
+        )
+        .absent("none")
+        .examples(&["{\"X-Consumer\": \"consumer\", \"X-Scopes\": \"scopes\"}"]),
     ],
     examples: &["{\"url\": \"https://pets.internal:8443\", \"timeout\": \"10s\"}"],
     ..Object::PLAIN
@@ -37,3 +46,13 @@ pub(crate) static UPSTREAM: Object = Object {
 pub(crate) const HEADERS: Shape = Shape::Named(&FIELDS);
 
 static FIELDS: Named = Named { names: &FIELD, of: Shape::Ruled(&FIELD_VALUE), max: HEADERS_MAX };
+
+static IDENTITY: Named = Named { names: &FIELD, of: Shape::Word(ATTRIBUTES), max: HEADERS_MAX };
+
+/// What an upstream can be told about a caller.
+const ATTRIBUTES: &[(&str, &str)] = &[
+    (Attribute::Consumer.as_str(), "the name of the consumer"),
+    (Attribute::Credential.as_str(), "the public id of the credential"),
+    (Attribute::Plan.as_str(), "the plan; absent if there is none"),
+    (Attribute::Scopes.as_str(), "the scopes, with blanks between them; absent if there are none"),
+];

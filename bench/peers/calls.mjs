@@ -4,16 +4,13 @@
 // answer is made from memory.
 
 import { DurableObject } from "cloudflare:workers";
-import module from "./edits.wasm";
 
-const { exports } = new WebAssembly.Instance(module);
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+import { decide, set } from "./module.mjs";
 
 export default {
   async fetch(request, env) {
     const path = request.url.slice(request.url.indexOf("/", 8));
-    const [sent, answered] = decide([path, request.headers.get("x-api-key") ?? "", read(request.headers)].join("\n")).split("\0");
+    const [sent, answered] = decide([path, request.headers.get("x-api-key") ?? "", read(request.headers)].join("\n"));
     if (path === "/cached") return new Response(CONTENT, { status: 200, headers: JSON.parse(STORED), encodeBody: "manual" });
     if (path === "/keyed") await charged(env);
     const forwarded = new Request(env.UPSTREAM + path, request);
@@ -41,20 +38,6 @@ function read(headers) {
 const UNREAD = new Set(("accept accept-encoding accept-language cache-control content-type date etag origin referer sec-fetch-mode "
   + "sec-fetch-site user-agent x-content-type-options").split(" "));
 
-function decide(lines) {
-  const memory = (start, bytes) => new Uint8Array(exports.memory.buffer, start, bytes);
-  const { written } = encoder.encodeInto(lines, memory(exports.input(), INPUT_BYTES));
-  const bytes = exports.decide(written, Date.now());
-  return decoder.decode(memory(exports.output(), bytes));
-}
-
-const INPUT_BYTES = 4096;
-
-function set(headers, text) {
-  const lines = text.split("\n");
-  for (let at = 0; at + 1 < lines.length; at += 2) headers.set(lines[at], lines[at + 1]);
-}
-
 async function charged(env) {
   const timer = setTimeout(() => {}, 3000);
   await env.TOLLGATE_COUNTERS.getByName("bench:consumer=acme").update(CHARGE);
@@ -71,7 +54,7 @@ export class TollgateCounter extends DurableObject {
   }
 }
 
-const CONTENT = encoder.encode('{"answer":true}');
+const CONTENT = new TextEncoder().encode('{"answer":true}');
 const STORED = JSON.stringify({
   "content-type": "application/json",
   "content-length": "15",

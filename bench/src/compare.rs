@@ -42,21 +42,40 @@ pub(crate) fn compare_briefly(what: &str, tollgate: &Load, other: &Load) -> Resu
 }
 
 fn compare_for(round: Duration, what: &str, tollgate: &Load, other: &Load) -> Result<Row, String> {
-    run(tollgate, WARM_UP)?;
-    run(other, WARM_UP)?;
-    let mut pairs = Vec::new();
-    for _ in 0..ROUNDS {
-        pairs.push((run(tollgate, round)?, run(other, round)?));
+    let samples = rounds(round, &[tollgate, other])?;
+    Ok(row(what, &samples[0], &samples[1]))
+}
+
+/// Measures several programs in turns, in short rounds, after a warm-up of each; answers the rounds of each.
+pub(crate) fn in_turns(loads: &[&Load]) -> Result<Vec<Vec<Sample>>, String> {
+    rounds(SHORT_ROUND, loads)
+}
+
+fn rounds(round: Duration, loads: &[&Load]) -> Result<Vec<Vec<Sample>>, String> {
+    for load in loads {
+        run(load, WARM_UP)?;
     }
-    let mut ratios: Vec<f64> = pairs.iter().map(|(a, b)| a.per_second / b.per_second).collect();
-    let mut cpu: Vec<f64> = pairs.iter().filter_map(|(a, b)| Some(b.cpu_us? / a.cpu_us?)).collect();
-    Ok(Row {
+    let mut samples: Vec<Vec<Sample>> = loads.iter().map(|_| Vec::new()).collect();
+    for _ in 0..ROUNDS {
+        for (load, samples) in loads.iter().zip(&mut samples) {
+            samples.push(run(load, round)?);
+        }
+    }
+    Ok(samples)
+}
+
+/// The row of the rounds of two programs, measured in turns.
+pub(crate) fn row(what: &str, tollgate: &[Sample], other: &[Sample]) -> Row {
+    let pairs = || tollgate.iter().zip(other);
+    let mut ratios: Vec<f64> = pairs().map(|(a, b)| a.per_second / b.per_second).collect();
+    let mut cpu: Vec<f64> = pairs().filter_map(|(a, b)| Some(b.cpu_us? / a.cpu_us?)).collect();
+    Row {
         what: what.to_owned(),
-        tollgate: summary(pairs.iter().map(|(a, _)| a)),
-        other: summary(pairs.iter().map(|(_, b)| b)),
+        tollgate: summary(tollgate.iter()),
+        other: summary(other.iter()),
         ratio: spread(&mut ratios),
         cpu_ratio: spread(&mut cpu),
-    })
+    }
 }
 
 /// The median with the lowest and the highest value; nothing where the platform does not tell CPU times.

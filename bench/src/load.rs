@@ -18,18 +18,41 @@ pub(crate) struct Load {
     pub(crate) address: SocketAddr,
     /// The process that answers, whose CPU time is measured together with that of its descendants.
     pub(crate) process: u32,
-    /// The hosts, requested round-robin; the address if there are none.
-    pub(crate) hosts: Vec<String>,
+    /// The requests, sent round-robin; at least one.
+    pub(crate) asked: Vec<Asked>,
+    pub(crate) over: Over,
+}
+
+/// One request: what follows the usual fields.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// The address of the server if it is absent.
+    pub(crate) host: Option<String>,
     pub(crate) path: String,
     pub(crate) fields: Vec<(String, String)>,
-    pub(crate) over: Over,
+}
+
+impl Asked {
+    pub(crate) fn new(path: &str, fields: &[(&str, &str)]) -> Self {
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { host: None, path: path.to_owned(), fields }
+    }
 }
 
 impl Load {
     /// Requests for this path with these fields, over HTTP/1.1, to the address as host.
     pub(crate) fn new(address: SocketAddr, process: u32, path: &str, fields: &[(&str, &str)]) -> Self {
-        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self { address, process, hosts: vec![], path: path.to_owned(), fields, over: Over::default() }
+        Self::of(address, process, vec![Asked::new(path, fields)])
+    }
+
+    /// Several requests, over HTTP/1.1.
+    pub(crate) fn of(address: SocketAddr, process: u32, asked: Vec<Asked>) -> Self {
+        Self { address, process, asked, over: Over::default() }
+    }
+
+    /// The request that is made alone.
+    pub(crate) fn first(&self) -> Result<&Asked, String> {
+        self.asked.first().ok_or_else(|| "no request is given".to_owned())
     }
 }
 
@@ -99,8 +122,7 @@ pub(crate) fn first_byte(load: &Load) -> Result<Duration, String> {
     let say = |error: std::io::Error| format!("{}: {error}", load.address);
     let begun = Instant::now();
     let mut stream = TcpStream::connect(load.address).map_err(say)?;
-    let host = load.hosts.first().cloned().unwrap_or_else(|| load.address.to_string());
-    stream.write_all(&head(load, &host)).map_err(say)?;
+    stream.write_all(&head(load, load.first()?)).map_err(say)?;
     let mut byte = [0];
     stream.read_exact(&mut byte).map_err(say)?;
     Ok(begun.elapsed())
@@ -112,31 +134,29 @@ pub(crate) fn in_turn(load: &Load, requests: usize) -> Result<(), String> {
     let mut stream = TcpStream::connect(load.address).map_err(say)?;
     stream.set_nodelay(true).map_err(say)?;
     let mut answers = BufReader::new(stream.try_clone().map_err(say)?);
-    let request = head(load, &load.address.to_string());
+    let asked = load.first()?;
+    let request = head(load, asked);
     for _ in 0..requests {
         stream.write_all(&request).map_err(say)?;
-        answer(&mut answers).map_err(|why| format!("{}{}: {why}", load.address, load.path))?;
+        answer(&mut answers).map_err(|why| format!("{}{}: {why}", load.address, asked.path))?;
     }
     Ok(())
 }
 
-/// One connection; each begins with a different host, and iterates over all of them.
+/// One connection; each begins with a different request, and iterates over all of them.
 fn connection(load: &Load, number: usize, over: &AtomicBool) -> Result<Vec<Duration>, String> {
     let say = |error: std::io::Error| format!("{}: {error}", load.address);
     let mut stream = BufReader::with_capacity(BLOCK_BYTES, open(load)?);
-    let mut requests: Vec<Vec<u8>> = load.hosts.iter().map(|host| head(load, host)).collect();
-    if requests.is_empty() {
-        requests.push(head(load, &load.address.to_string()));
-    }
+    let requests: Vec<(&Asked, Vec<u8>)> = load.asked.iter().map(|asked| (asked, head(load, asked))).collect();
     let first = number * requests.len() / CONNECTIONS;
     let mut times = Vec::new();
-    for request in requests.iter().cycle().skip(first) {
+    for (asked, request) in requests.iter().cycle().skip(first) {
         if over.load(Ordering::Relaxed) {
             break;
         }
         let begun = Instant::now();
         stream.get_mut().write_all(request).map_err(say)?;
-        answer(&mut stream).map_err(|why| format!("{}{}: {why}", load.address, load.path))?;
+        answer(&mut stream).map_err(|why| format!("{}{}: {why}", load.address, asked.path))?;
         times.push(begun.elapsed());
     }
     Ok(times)
@@ -160,11 +180,12 @@ fn open(load: &Load) -> Result<Box<dyn Stream>, String> {
 /// What is read at once.
 const BLOCK_BYTES: usize = 64 * 1024;
 
-fn head(load: &Load, host: &str) -> Vec<u8> {
+fn head(load: &Load, asked: &Asked) -> Vec<u8> {
     let usual = USUAL.iter().copied();
-    let own = load.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let own = asked.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let fields: String = usual.chain(own).map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    format!("GET {} HTTP/1.1\r\nhost: {host}\r\n{fields}\r\n", load.path).into_bytes()
+    let host = asked.host.clone().unwrap_or_else(|| load.address.to_string());
+    format!("GET {} HTTP/1.1\r\nhost: {host}\r\n{fields}\r\n", asked.path).into_bytes()
 }
 
 /// With `Host`, the ten fields of a usual request.

@@ -15,7 +15,7 @@ use crate::load::{self, Load, USUAL};
 /// Connections, over which the streams are distributed.
 pub(crate) const CONNECTIONS: usize = 4;
 
-/// One connection, on its own thread.
+/// One connection, on its own thread; all streams make the first request.
 pub(crate) fn connection(load: &Load, _: usize, over: &AtomicBool) -> Result<Vec<Duration>, String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
@@ -29,7 +29,7 @@ pub(crate) fn connection(load: &Load, _: usize, over: &AtomicBool) -> Result<Vec
         let streams =
             (0..load::CONNECTIONS / CONNECTIONS).map(|_| stream_after_stream(load, sender.clone(), over, &times));
         for ended in futures_util::future::join_all(streams).await {
-            ended.map_err(|why| format!("{}{}: {why}", load.address, load.path))?;
+            ended.map_err(|why| format!("{}: {why}", load.address))?;
         }
         Ok(times.into_inner())
     })
@@ -41,14 +41,15 @@ async fn stream_after_stream(
     over: &AtomicBool,
     times: &RefCell<Vec<Duration>>,
 ) -> Result<(), String> {
-    let url = format!("http://{}{}", load.address, load.path);
+    let asked = load.first()?;
+    let url = format!("http://{}{}", load.address, asked.path);
     while !over.load(Ordering::Relaxed) {
         let begun = Instant::now();
         let mut request = Request::get(&url).version(Version::HTTP_2);
         for (name, value) in USUAL {
             request = request.header(name, value);
         }
-        for (name, value) in &load.fields {
+        for (name, value) in &asked.fields {
             request = request.header(name, value);
         }
         let request = request.body(Empty::new()).map_err(|error| error.to_string())?;

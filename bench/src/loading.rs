@@ -53,12 +53,12 @@ pub(crate) fn measure() -> Result<Vec<Row>, String> {
 const COUNTED: [(usize, usize); 5] = [(1, 10), (1, 1_000), (1, 10_000), (1, 100_000), (1_000, 100)];
 
 fn counted() -> Result<Vec<Row>, String> {
-    let program = artifact_folder("target/release").join(format!("load-bundles{}", std::env::consts::EXE_SUFFIX));
+    let program = artifact_folder("target/release/tollgate-bench-counted");
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let file = folder.path().join("packed");
     let (mut rows, mut least) = (Vec::new(), None);
     for (hosts, routes) in COUNTED {
-        output(Command::new(&program).arg("pack").arg(&file).args([hosts, routes].map(|number| number.to_string())))?;
+        output(Command::new(&program).arg("bundle").arg(&file).args([hosts, routes].map(|number| number.to_string())))?;
         let cost = cost(&program, "load", &file, Runs { shorter: 1, more: 4 })?;
         let least = *least.get_or_insert(cost);
         let ratio = cost.instructions as f64 / least.instructions.max(1) as f64;

@@ -2,12 +2,9 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-
-use tollgate_core::authn::{ApiKey, Credential};
-use tollgate_kv_schemas::{encode, keys};
 
 use crate::compare::{Row, compare, compare_briefly};
 use crate::load::{Load, Over};
@@ -77,22 +74,13 @@ struct Gateway {
 
 impl Gateway {
     fn start(side: &Side, folder: &Path, upstream: SocketAddr) -> Result<Self, String> {
-        Self::start_with(side, folder, upstream, &[], |_| Ok(()))
+        Self::start_with(side, folder, upstream, &[])
     }
 
-    /// As [`Self::start`], with more options and more in the store.
-    fn start_with(
-        side: &Side,
-        folder: &Path,
-        upstream: SocketAddr,
-        options: &[&str],
-        fill: impl Fn(&Path) -> Result<(), String>,
-    ) -> Result<Self, String> {
-        let files = [
-            ("tollgate.yaml".to_owned(), project::tollgate_yaml(upstream, true)),
-            ("dev/fixtures.yaml".to_owned(), project::fixtures_yaml()),
-        ];
-        let (address, program) = start_tollgate(side, folder, &files, options, fill)?;
+    /// As [`Self::start`], with more options.
+    fn start_with(side: &Side, folder: &Path, upstream: SocketAddr, options: &[&str]) -> Result<Self, String> {
+        let store = side.publish_files(folder, &project::files(upstream, true))?;
+        let (address, program) = started(side, &store, options)?;
         Ok(Self { address, program })
     }
 
@@ -140,89 +128,16 @@ fn with_tls(folder: &Path, upstream: SocketAddr) -> Result<Row, String> {
     let listen = format!("ssl;\n ssl_certificate {shown_certificate};\n ssl_certificate_key {shown_key}");
     let (nginx, _nginx) = split(peers::nginx(&folder.join("nginx-tls"), upstream, &listen)?);
     let options = ["--tls-cert", &shown_certificate, "--tls-key", &shown_key];
-    let tollgate = Gateway::start_with(&Side::own(), &folder.join("own-tls"), upstream, &options, |_| Ok(()))?;
+    let tollgate = Gateway::start_with(&Side::own(), &folder.join("own-tls"), upstream, &options)?;
     let own = Load { over: over.clone(), ..tollgate.load(&size(1024), &[]) };
     let other = Load { over, ..nginx(&size(1024)) };
     compare_briefly("native: forward, TLS, 1 KiB, against nginx with TLS", &own, &other)
 }
 
-/// The same requests to two gateways: one with a few credentials in its store, one with a million.
-pub(crate) fn many_keys() -> Result<Vec<Row>, String> {
-    let (folder, upstream) = (tempfile::tempdir().map_err(|e| e.to_string())?, upstream()?);
-    let start = |name: &str, credentials: u32| {
-        Gateway::start_with(&Side::own(), &folder.path().join(name), upstream, &[], |store| fill(store, credentials))
-    };
-    let (many, few) = (start("many", CREDENTIALS)?, start("few", 10)?);
-    let what = "keys: key + limit + forward, 1,000,000 credentials in the store, against 10";
-    Ok(vec![compare(what, &many.keyed(), &few.keyed())?])
-}
-
-/// Adds credentials that nobody uses.
-fn fill(store: &Path, credentials: u32) -> Result<(), String> {
-    let add = || -> rusqlite::Result<()> {
-        let mut connection = rusqlite::Connection::open(store)?;
-        let transaction = connection.transaction()?;
-        let mut statement = transaction.prepare("INSERT OR REPLACE INTO record (key, value) VALUES (?1, ?2)")?;
-        for n in 0..credentials {
-            let mut random = [0; 32];
-            random[..4].copy_from_slice(&n.to_be_bytes());
-            let Some(key) = ApiKey::generate("dev", &random) else { continue };
-            let credential = Credential::of(key.public_id(), format!("consumer-{n}"));
-            statement.execute((keys::credential(project::GATEWAY, &key.digest()), encode(&credential)))?;
-        }
-        drop(statement);
-        transaction.commit()
-    };
-    add().map_err(|error| format!("{}: {error}", store.display()))
-}
-
-/// The size of [`many_keys`], as its row says.
-const CREDENTIALS: u32 = 1_000_000;
-
-/// The same requests to two gateways: one with one host, one with many, each host with different routes.
-pub(crate) fn many_hosts() -> Result<Vec<Row>, String> {
-    let (folder, upstream) = (tempfile::tempdir().map_err(|e| e.to_string())?, upstream()?);
-    let load = |name: &str, hosts: usize| {
-        let hosts: Vec<String> = (0..hosts).map(|n| format!("h{n}.example.com")).collect();
-        let mut files = vec![("tollgate.yaml".to_owned(), project::hosts_yaml(upstream))];
-        let api = |(n, host): (usize, &String)| (format!("apis/h{n}/api.yaml"), project::api_yaml(host, ROUTES));
-        files.extend(hosts.iter().enumerate().map(api));
-        let (address, program) = start_tollgate(&Side::own(), &folder.path().join(name), &files, &[], |_| Ok(()))?;
-        let process = program.0.id();
-        Ok::<_, String>((Load { hosts, ..Load::new(address, process, &format!("/r{}/7", ROUTES - 1), &[]) }, program))
-    };
-    let ((many, _many), (one, _one)) = (load("many", HOSTS)?, load("one", 1)?);
-    let what = "hosts: warm requests, 100 routes on each of 1,000 hosts, against 1 host";
-    Ok(vec![compare(what, &many, &one)?])
-}
-
-/// The size of [`many_hosts`], as its row says.
-const HOSTS: usize = 1_000;
-const ROUTES: usize = 100;
-
-/// Publishes a project of these files to a separate store, adds to it, and serves it with the same side's program.
-fn start_tollgate(
-    side: &Side,
-    folder: &Path,
-    files: &[(String, String)],
-    options: &[&str],
-    fill: impl Fn(&Path) -> Result<(), String>,
-) -> Result<(SocketAddr, Program), String> {
-    let store = publish(side, folder, files)?;
-    fill(&store)?;
-    let (port, mut command) = serve(side, &store)?;
+/// Serves a store with the program of a side.
+pub(crate) fn started(side: &Side, store: &Path, options: &[&str]) -> Result<Peer, String> {
+    let (port, mut command) = serve(side, store)?;
     peers::started(command.args(options).spawn().map_err(|error| side.missing(&error))?, port)
-}
-
-/// Publishes a project of these files to a separate store.
-pub(crate) fn publish(side: &Side, folder: &Path, files: &[(String, String)]) -> Result<PathBuf, String> {
-    let project = folder.join("project");
-    for (name, text) in files {
-        write(&project.join(name), text)?;
-    }
-    let store = folder.join("tollgate.db");
-    side.publish(&project, &store)?;
-    Ok(store)
 }
 
 /// The command that serves a store, at this port.
@@ -235,9 +150,4 @@ pub(crate) fn serve(side: &Side, store: &Path) -> Result<(u16, Command), String>
         .arg(store)
         .stdout(Stdio::null());
     Ok((port, command))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).and_then(|()| fs::write(path, text)).map_err(|e| format!("{}: {e}", path.display()))
 }

@@ -7,9 +7,14 @@ use tollgate_core::authn::ApiKey;
 /// The gateway's name.
 pub(crate) const GATEWAY: &str = "bench";
 
-/// `tollgate.yaml` for an upstream, with the log lines of exchanges or without: in miniflare each line is passed to Node, which costs more
+/// The project for an upstream, with the log lines of exchanges or without: in miniflare each line is passed to Node, which costs more
 /// than the request.
-pub(crate) fn tollgate_yaml(upstream: SocketAddr, log: bool) -> String {
+pub(crate) fn files(upstream: SocketAddr, log: bool) -> [(String, String); 2] {
+    [("tollgate.yaml", tollgate_yaml(upstream, log)), ("dev/fixtures.yaml", fixtures_yaml())]
+        .map(|(name, text)| (name.to_owned(), text))
+}
+
+fn tollgate_yaml(upstream: SocketAddr, log: bool) -> String {
     format!(
         r#"format: 1
 gateway: {{name: {GATEWAY}}}
@@ -30,22 +35,34 @@ apis:
     )
 }
 
-/// `tollgate.yaml` of a gateway whose APIs are [`api_yaml`].
+/// `tollgate.yaml` of a gateway whose APIs are [`api_files`].
 pub(crate) fn hosts_yaml(upstream: SocketAddr) -> String {
     format!(
         "format: 1\ngateway: {{name: {GATEWAY}}}\ntelemetry: {{log: false}}\nupstreams: {{one: \"http://{upstream}\"}}\n"
     )
 }
 
-/// A host with routes that differ from those of other hosts.
-pub(crate) fn api_yaml(host: &str, routes: usize) -> String {
-    let head = format!("format: 1\nhosts: [{host}]\nupstream: one\nauthn: none\nroutes:\n");
-    let route = |n| format!("  - {{path: \"/r{n}/{{id}}\", methods: [GET]}}\n");
-    std::iter::once(head).chain((0..routes).map(route)).collect()
+/// The APIs of a host with so many routes, whose names begin with `api`.
+pub(crate) fn api_files(api: &str, host: &str, routes: usize) -> Vec<(String, String)> {
+    let file = |(file, first): (usize, usize)| {
+        let head = format!("format: 1\nhosts: [{host}]\nupstream: one\nauthn: none\nroutes:\n");
+        let route = |n| format!("  - {{path: \"/r{n}/{{id}}\", methods: [GET]}}\n");
+        let numbers = first..routes.min(first + ROUTES_IN_FILE);
+        (format!("apis/{api}{file}/api.yaml"), std::iter::once(head).chain(numbers.map(route)).collect())
+    };
+    (0..routes).step_by(ROUTES_IN_FILE).enumerate().map(file).collect()
 }
 
+/// A path of the route with this number.
+pub(crate) fn path(route: usize) -> String {
+    format!("/r{route}/7")
+}
+
+/// A file has a maximum of 4 MiB.
+const ROUTES_IN_FILE: usize = 1_000;
+
 /// `dev/fixtures.yaml` with the key.
-pub(crate) fn fixtures_yaml() -> String {
+fn fixtures_yaml() -> String {
     format!("format: 1\nconsumers:\n  - {{id: acme, keys: [{}]}}\n", key())
 }
 

@@ -1,5 +1,6 @@
 //! The artifacts that are measured: those of this checkout, or those of another commit.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -32,8 +33,21 @@ impl Side {
         Self { root, program, component }
     }
 
+    /// Publishes a project of these files, with its fixtures, to a store in a folder of its own; answers the store's path.
+    pub(crate) fn publish_files(&self, folder: &Path, files: &[(String, String)]) -> Result<PathBuf, String> {
+        let (project, store) = (folder.join("project"), folder.join("tollgate.db"));
+        for (name, text) in files {
+            let path = project.join(name);
+            fs::create_dir_all(path.parent().unwrap_or(&project))
+                .and_then(|()| fs::write(&path, text))
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        self.publish(&project, &store)?;
+        Ok(store)
+    }
+
     /// Publishes a project and its fixtures to a store, with the compiler of this side.
-    pub(crate) fn publish(&self, project: &Path, store: &Path) -> Result<(), String> {
+    fn publish(&self, project: &Path, store: &Path) -> Result<(), String> {
         let published = Command::new(&self.program)
             .args(["publish", "--quiet", "--to", "native", "--fixtures", "--store"])
             .arg(store)
@@ -50,9 +64,12 @@ impl Side {
     }
 }
 
+/// A record: its key and its value.
+pub(crate) type Record = (String, Vec<u8>);
+
 /// All records of a store, for hosts that keep theirs elsewhere.
-pub(crate) fn records(store: &Path) -> Result<Vec<(String, Vec<u8>)>, String> {
-    let read = || -> rusqlite::Result<Vec<(String, Vec<u8>)>> {
+pub(crate) fn records(store: &Path) -> Result<Vec<Record>, String> {
+    let read = || -> rusqlite::Result<Vec<Record>> {
         let connection = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let mut statement = connection.prepare("SELECT key, value FROM record")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -2,7 +2,6 @@
 //! (`spin-floor/`): CPU time, and counts that do not depend on what else the machine does.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
@@ -13,27 +12,69 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::compare::{Row, compare};
+use crate::compare::{Row, in_turns, row};
 use crate::load::{Load, in_turn};
 use crate::project;
 use crate::server::{Program, next_json, upstream};
-use crate::side::{self, Side};
+use crate::side::{self, Record, Side};
 
 pub(crate) fn measure() -> Result<Vec<Row>, String> {
     let upstream = upstream()?;
-    let (tollgate, floor) = (Host::tollgate(upstream, &[])?, Host::floor(upstream, &[])?);
-    let bare = floor.load("/public", &[]);
-    let mut rows = Vec::new();
-    for (what, load) in tollgate.loads() {
-        rows.push(compare(&format!("spin: {what}, against the floor"), &load, &bare)?);
-    }
-    drop((tollgate, floor));
+    let mut rows = measured(upstream)?;
     let counting = ["--count"];
-    let (mut tollgate, mut floor) = (Host::tollgate(upstream, &counting)?, Host::floor(upstream, &counting)?);
-    let bare = floor.load("/public", &[]);
-    let least = floor.counts(&bare)?;
-    for (what, load) in tollgate.loads() {
-        rows.extend(tollgate.counts(&load)?.rows(what, &least));
+    let mut floors = Vec::new();
+    for (steps, what) in STEPS {
+        let mut floor = Host::floor(upstream, steps, &counting)?;
+        let counts = floor.counts(&floor.load("/public", &[]))?;
+        rows.extend(counts.rows(&format!("floor, {what}"), floors.first().unwrap_or(&counts)));
+        floors.push(counts);
+    }
+    let mut tollgate = Host::tollgate(upstream, &counting)?;
+    let mut floor = Host::floor(upstream, ALL, &counting)?;
+    let least =
+        tollgate.loads().iter().map(|(_, load)| floor.counts(&floor.of_path(load))).collect::<Result<Vec<_>, _>>()?;
+    for ((what, load), least) in tollgate.loads().iter().zip(&least) {
+        rows.extend(tollgate.counts(load)?.rows(&format!("{what}, against the same calls"), least));
+    }
+    Ok(rows)
+}
+
+/// The steps of the floor, as `spin-floor/` names them; each has those before it.
+const STEPS: [(&str, &str); 7] = [
+    ("", "which forwards"),
+    ("options", "with a timeout"),
+    ("request", "and whether the request has content"),
+    ("ids", "and clocks and ids"),
+    ("response", "and other fields of the response"),
+    ("content", "and its content read and written"),
+    (ALL, "and a log line"),
+];
+
+/// All steps: the calls of the host that Tollgate makes.
+const ALL: &str = "log";
+
+/// CPU time and requests a second, of all in turns.
+fn measured(upstream: SocketAddr) -> Result<Vec<Row>, String> {
+    let tollgate = Host::tollgate(upstream, &[])?;
+    let floors: Vec<Host> =
+        STEPS.iter().map(|(steps, _)| Host::floor(upstream, steps, &[])).collect::<Result<_, _>>()?;
+    let own = tollgate.loads();
+    let mut loads: Vec<Load> = floors.iter().map(|floor| floor.load("/public", &[])).collect();
+    let all = &floors[STEPS.len() - 1];
+    // The last step has measured a forward.
+    loads.extend(own[1..].iter().map(|(_, load)| all.of_path(load)));
+    loads.extend(own.iter().map(|(_, load)| load.clone()));
+    let samples = in_turns(&loads.iter().collect::<Vec<_>>())?;
+    let (floor, tollgate) = samples.split_at(STEPS.len() + own.len() - 1);
+    let mut rows: Vec<Row> = Vec::new();
+    for ((_, what), samples) in STEPS.iter().zip(floor).skip(1) {
+        rows.push(row(&format!("spin: the floor {what}, against the floor"), samples, &floor[0]));
+    }
+    for ((what, _), samples) in own.iter().zip(tollgate) {
+        rows.push(row(&format!("spin: {what}, against the floor"), samples, &floor[0]));
+    }
+    for (((what, _), samples), same) in own.iter().zip(tollgate).zip(&floor[STEPS.len() - 1..]) {
+        rows.push(row(&format!("spin: {what}, against the same calls"), samples, same));
     }
     Ok(rows)
 }
@@ -51,28 +92,20 @@ impl Host {
     fn tollgate(upstream: SocketAddr, options: &[&str]) -> Result<Self, String> {
         let side = Side::own();
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
-        let (project, store) = (folder.path().join("project"), folder.path().join("records.db"));
-        for (name, text) in
-            [("tollgate.yaml", project::tollgate_yaml(upstream, true)), ("dev/fixtures.yaml", project::fixtures_yaml())]
-        {
-            let path = project.join(name);
-            fs::create_dir_all(path.parent().unwrap_or(&project))
-                .and_then(|()| fs::write(&path, text))
-                .map_err(|e| format!("{}: {e}", path.display()))?;
-        }
-        side.publish(&project, &store)?;
+        let store = side.publish_files(folder.path(), &project::files(upstream, true))?;
         let mut host = Self::start(&side, "spin.toml", &[&["--gateway", project::GATEWAY], options].concat())?;
-        let entry = |(key, value): (String, Vec<u8>)| json!({"key": key, "value": BASE64_STANDARD.encode(value), "base64": true});
+        let entry = |(key, value): Record| json!({"key": key, "value": BASE64_STANDARD.encode(value), "base64": true});
         let put: Vec<_> = side::records(&store)?.into_iter().map(entry).collect();
         host.command(json!({"put": put}))?;
         Ok(host)
     }
 
-    fn floor(upstream: SocketAddr, options: &[&str]) -> Result<Self, String> {
+    fn floor(upstream: SocketAddr, steps: &str, options: &[&str]) -> Result<Self, String> {
         let mut side = Side::own();
         side.component.set_file_name("tollgate_bench_spin_floor.wasm");
-        let upstream = format!("UPSTREAM={upstream}");
-        Self::start(&side, "bench/spin-floor/spin.toml", &[&["--secret", &upstream], options].concat())
+        let (upstream, steps) = (format!("UPSTREAM={upstream}"), format!("STEPS={steps}"));
+        let options = [&["--secret", &upstream, "--secret", &steps], options].concat();
+        Self::start(&side, "bench/spin-floor/spin.toml", &options)
     }
 
     fn start(side: &Side, manifest: &str, options: &[&str]) -> Result<Self, String> {
@@ -117,6 +150,11 @@ impl Host {
 
     fn load(&self, path: &str, fields: &[(&str, &str)]) -> Load {
         Load::new(self.address, self.program.0.id(), path, fields)
+    }
+
+    /// The same request to this host.
+    fn of_path(&self, load: &Load) -> Load {
+        Load::of(self.address, self.program.0.id(), load.asked.clone())
     }
 
     /// What one request costs in an instance that has served one, and what the first one costs.
@@ -179,10 +217,14 @@ impl Counts {
         for (name, own) in self.calls.iter().filter(|(name, own)| !name.starts_with(RUNTIME) && **own > 0.0) {
             println!("spin: {what}: {own:.2} {name}, the floor {:.2}", least.calls.get(name).copied().unwrap_or(0.0));
         }
+        let suspensions = |counts: &Self| counts.sum(|name| name == SUSPENDED);
+        let transmits = |counts: &Self| counts.sum(|name| name == TRANSMIT);
         vec![
             row("fuel", self.fuel, least.fuel),
             row("calls of interfaces", interfaces(self), interfaces(least)),
             row("events delivered to the component", events(self), events(least)),
+            row("suspensions of the component's fiber", suspensions(self), suspensions(least)),
+            row("streams and futures", transmits(self), transmits(least)),
             row("fuel of the first request", first[0], first[1]),
         ]
     }
@@ -195,3 +237,5 @@ impl Counts {
 /// The beginning of names that the host gives to operations of its runtime.
 const RUNTIME: &str = "runtime:";
 const DELIVERED: &str = "runtime: deliver event";
+const SUSPENDED: &str = "runtime: suspend fiber";
+const TRANSMIT: &str = "runtime: new transmit";

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::compare::Row;
 use crate::cpu::cpu_time;
-use crate::load::{Load, first_byte};
-use crate::native::{publish, serve};
+use crate::load::{Asked, Load, first_byte};
+use crate::native::serve;
 use crate::project;
 use crate::server::Program;
 use crate::side::Side;
@@ -41,11 +41,9 @@ pub(crate) fn measure(upstream: SocketAddr) -> Result<Row, String> {
 }
 
 fn published(side: &Side, folder: &Path, upstream: SocketAddr, routes: usize) -> Result<PathBuf, String> {
-    let files = [
-        ("tollgate.yaml".to_owned(), project::hosts_yaml(upstream)),
-        ("apis/one/api.yaml".to_owned(), project::api_yaml(HOST, routes)),
-    ];
-    publish(side, folder, &files)
+    let mut files = vec![("tollgate.yaml".to_owned(), project::hosts_yaml(upstream))];
+    files.extend(project::api_files("one", HOST, routes));
+    side.publish_files(folder, &files)
 }
 
 /// What one start took.
@@ -66,10 +64,8 @@ fn start(side: &Side, store: &Path, routes: usize) -> Result<Start, String> {
         }
         thread::sleep(Duration::from_micros(200));
     }
-    let load = Load {
-        hosts: vec![HOST.to_owned()],
-        ..Load::new(address, program.0.id(), &format!("/r{}/7", routes - 1), &[])
-    };
+    let asked = Asked { host: Some(HOST.to_owned()), ..Asked::new(&project::path(routes - 1), &[]) };
+    let load = Load::of(address, program.0.id(), vec![asked]);
     first_byte(&load)?;
     Ok(Start { wall: begun.elapsed(), cpu: cpu_time(load.process).unwrap_or_default() })
 }

@@ -1,6 +1,5 @@
 //! Tollgate on workerd compared with a bare JavaScript pass-through on the same workerd, or with another commit.
 
-use std::fs;
 use std::io::{BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,12 +9,12 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
 
-use crate::compare::{Row, compare};
+use crate::compare::{Row, compare_briefly};
 use crate::cpu::cpu_time;
 use crate::load::{Load, first_byte};
 use crate::project;
 use crate::server::{Program, next_json, upstream};
-use crate::side::{self, Side};
+use crate::side::{self, Record, Side};
 
 /// The number of newly started workerd processes whose first request is timed.
 const COLD_STARTS: usize = 15;
@@ -28,15 +27,19 @@ pub(crate) fn measure() -> Result<Vec<Row>, String> {
     let [edits, calls, hono] = ["edits", "calls", "hono"].map(|name| Worker::peer(name, upstream));
     let (edits, calls, hono) = (edits?, calls?, hono?);
     let mut rows = vec![
-        compare("workerd: forward, against a bare JS pass-through", &tollgate.forward(), &passed)?,
-        compare("workerd: key + limit + forward, against the same", &tollgate.keyed(), &passed)?,
-        compare("workerd: cached, against the same", &tollgate.load("/cached", &[]), &passed)?,
-        compare("workerd: key + limit + forward, against Hono", &tollgate.keyed(), &hono.keyed())?,
-        compare("workerd: floor in wasm, against the pass-through", &edits.keyed(), &passed)?,
-        compare("workerd: Hono, against the same", &hono.keyed(), &passed)?,
-        compare("workerd: forward, against the same calls of the platform", &tollgate.forward(), &calls.forward())?,
-        compare("workerd: key + limit + forward, against the same calls", &tollgate.keyed(), &calls.keyed())?,
-        compare(
+        compare_briefly("workerd: forward, against a bare JS pass-through", &tollgate.forward(), &passed)?,
+        compare_briefly("workerd: key + limit + forward, against the same", &tollgate.keyed(), &passed)?,
+        compare_briefly("workerd: cached, against the same", &tollgate.load("/cached", &[]), &passed)?,
+        compare_briefly("workerd: key + limit + forward, against Hono", &tollgate.keyed(), &hono.keyed())?,
+        compare_briefly("workerd: floor in wasm, against the pass-through", &edits.keyed(), &passed)?,
+        compare_briefly("workerd: Hono, against the same", &hono.keyed(), &passed)?,
+        compare_briefly(
+            "workerd: forward, against the same calls of the platform",
+            &tollgate.forward(),
+            &calls.forward(),
+        )?,
+        compare_briefly("workerd: key + limit + forward, against the same calls", &tollgate.keyed(), &calls.keyed())?,
+        compare_briefly(
             "workerd: cached, against the same calls",
             &tollgate.load("/cached", &[]),
             &calls.load("/cached", &[]),
@@ -53,8 +56,8 @@ pub(crate) fn against(other: &Side) -> Result<Vec<Row>, String> {
     let (upstream, own) = (upstream()?, Side::own());
     let (now, before) = (Worker::tollgate(&own, upstream)?, Worker::tollgate(other, upstream)?);
     let mut rows = vec![
-        compare("workerd: forward, against the other commit", &now.forward(), &before.forward())?,
-        compare("workerd: key + limit + forward, against the same", &now.keyed(), &before.keyed())?,
+        compare_briefly("workerd: forward, against the other commit", &now.forward(), &before.forward())?,
+        compare_briefly("workerd: key + limit + forward, against the same", &now.keyed(), &before.keyed())?,
     ];
     drop((now, before));
     let started = [&|| Worker::tollgate(&own, upstream), &|| Worker::tollgate(other, upstream)] as [Start<'_>; 2];
@@ -92,9 +95,9 @@ fn cold_start(what: &str, start: [Start<'_>; 2]) -> Result<Row, String> {
 }
 
 /// A worker on a separate workerd.
-struct Worker {
-    address: SocketAddr,
-    program: Program,
+pub(crate) struct Worker {
+    pub(crate) address: SocketAddr,
+    pub(crate) program: Program,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
@@ -103,20 +106,25 @@ impl Worker {
     /// The Worker of a side, with the records that the same side's compiler makes.
     fn tollgate(side: &Side, upstream: SocketAddr) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
-        let (project, store) = (folder.path().join("project"), folder.path().join("records.db"));
-        let write = |name: &str, text: String| {
-            let path = project.join(name);
-            fs::create_dir_all(path.parent().unwrap_or(&project)).and_then(|()| fs::write(path, text))
-        };
-        write("tollgate.yaml", project::tollgate_yaml(upstream, false))
-            .and_then(|()| write("dev/fixtures.yaml", project::fixtures_yaml()))
-            .map_err(|e| format!("{}: {e}", project.display()))?;
-        side.publish(&project, &store)?;
-        let mut worker = Self::start(&side.root, &side.root.join("build"), &["--gateway", project::GATEWAY])?;
-        let entry = |(key, value): (String, Vec<u8>)| json!({"key": key, "value": BASE64_STANDARD.encode(value), "base64": true});
-        let put: Vec<_> = side::records(&store)?.into_iter().map(entry).collect();
+        let store = side.publish_files(folder.path(), &project::files(upstream, false))?;
+        Self::with_records(side, side::records(&store)?, &[])
+    }
+
+    /// The Worker of a side with these records, and more options of the launcher.
+    pub(crate) fn with_records(side: &Side, records: Vec<Record>, options: &[&str]) -> Result<Self, String> {
+        let options = [&["--gateway", project::GATEWAY], options].concat();
+        let mut worker = Self::start(&side.root, &side.root.join("build"), &options)?;
+        let entry = |(key, value): Record| json!({"key": key, "value": BASE64_STANDARD.encode(value), "base64": true});
+        let put: Vec<_> = records.into_iter().map(entry).collect();
         worker.command(&json!({"id": 1, "put": put}))?;
         Ok(worker)
+    }
+
+    /// Ends workerd, and waits until it has written what it keeps.
+    pub(crate) fn stop(self) -> Result<(), String> {
+        let Self { mut program, input, .. } = self;
+        drop(input);
+        program.0.wait().map(drop).map_err(|error| error.to_string())
     }
 
     fn pass_through(upstream: SocketAddr) -> Result<Self, String> {

@@ -1,13 +1,14 @@
 // Runs the built worker on workerd, for the end-to-end suite, `tollgate dev --on cloudflare` and the benchmarks.
 //
 //   node tests/miniflare/launch.mjs [--port N] [--gateway NAME] [--dev] [--secret NAME=VALUE]... [--artifact DIR]
-//                                   [--bare] [--await-records]
+//                                   [--bare] [--await-records] [--keep DIR]
 //
 // Lines of JSON on standard output say when it is ready, what the gateway logs, and how each command ended; commands
 // are lines of JSON on standard input, whose end shuts it down. `--artifact` is the folder of the built worker
 // (its `worker.mjs` is the entry), `build` at the root by default. `--bare` runs the worker without the wrapper that
 // makes `fault`, `remember-reads`, `reset-counters` and `trap` possible; benchmarks use it. With `--await-records`, the first requests wait
-// until the first bundle is put; `tollgate dev` uses it.
+// until the first bundle is put; `tollgate dev` uses it. With `--keep`, the records are files in this folder, and the next process
+// finds them there.
 
 import { isUtf8 } from "node:buffer";
 import childProcess from "node:child_process";
@@ -56,6 +57,7 @@ const OPTIONS = {
   artifact: { type: "string", default: join(ROOT, "build") },
   bare: { type: "boolean", default: false },
   "await-records": { type: "boolean", default: false },
+  keep: { type: "string" },
 };
 
 // This process may be killed without a chance to clean up, and workerd would then run on forever. So a shell next to
@@ -97,6 +99,7 @@ function options(args, log) {
     modules: modules(args),
     compatibilityDate: /^compatibility_date = "(.+)"$/m.exec(readFileSync(join(ROOT, "wrangler.toml"), "utf8"))[1],
     kvNamespaces: ["TOLLGATE_RECORDS"],
+    ...(args.keep === undefined ? {} : { kvPersist: resolve(args.keep) }),
     durableObjects: { TOLLGATE_COUNTERS: { className: "TollgateCounter", useSQLite: true } },
     bindings: {
       ...secrets(args.secret),

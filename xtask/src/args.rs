@@ -14,7 +14,7 @@ Usage: cargo xtask <task>
   kinds                      check that every policy kind has its modules, page, example, policy test and scenario
   fmt                        format all code, the modules of policy kinds too, which `cargo fmt` does not see
   lint                       formatting, clippy and docs with warnings denied, cargo-deny
-  bench [workerd|native|spin|hosts|keys|sizes|loading|serving]... [--against REV]
+  bench [workerd|native|spin|hosts|routes|keys|sizes|loading|serving]... [--against REV]
                              measure, and print a table of ratios to a reference, or to another commit
   sizes                      print what the Worker's code belongs to; fails if the Worker is larger than the shares of its features
   ci                         lint, layers, kinds, test, sizes: what .ci/run does
@@ -172,7 +172,7 @@ fn benchmarks(words: Vec<String>) -> Result<Vec<String>, String> {
 }
 
 /// The benchmarks of `bench/src/main.rs`.
-const BENCHMARKS: [&str; 8] = ["workerd", "native", "spin", "hosts", "keys", "sizes", "loading", "serving"];
+const BENCHMARKS: [&str; 9] = ["workerd", "native", "spin", "hosts", "routes", "keys", "sizes", "loading", "serving"];
 
 fn hosts_or_all(words: &[String]) -> Result<Vec<Host>, String> {
     if words.is_empty() {
@@ -232,6 +232,22 @@ mod tests {
         assert!(matches!(parse("bench sizes --against HEAD~1"), Ok(Task::Bench(words)) if words.len() == 3));
         assert!(parse("bench size").is_err_and(|why| why.contains("`size`") && why.contains("sizes")));
         assert!(parse("bench --against").is_err());
+    }
+
+    #[test]
+    fn every_list_of_benchmarks_has_the_same_names() {
+        let programs = include_str!("../../bench/src/main.rs");
+        let mut measured: Vec<&str> =
+            programs.split("Bench { name: \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let mut known = BENCHMARKS;
+        measured.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(measured, known, "BENCHES of bench/src/main.rs");
+        let usage = format!("bench [{}]... [--against REV]", BENCHMARKS.join("|"));
+        let manual = include_str!("../../bench/README.md");
+        for (place, text) in [("HELP", HELP), ("bench/src/main.rs", programs), ("bench/README.md", manual)] {
+            assert!(text.contains(&usage), "{place} does not say `{usage}`");
+        }
     }
 
     #[test]

@@ -81,13 +81,13 @@ fn component_host(place: &Place) -> Result<(), String> {
 /// The artifacts that these benchmarks measure, each as it is deployed; without names, those of all.
 pub(crate) fn for_bench(place: &Place, benches: &[&str]) -> Result<(), String> {
     let wanted = |by: &[&str]| benches.is_empty() || benches.iter().any(|bench| by.contains(bench));
-    if wanted(&["sizes", "workerd"]) {
+    if wanted(&["sizes", "workerd", "routes", "keys"]) {
         worker(place)?;
     }
     if wanted(&["sizes", "spin"]) {
         component(place)?;
     }
-    if wanted(&["workerd", "native", "spin", "hosts", "keys"]) {
+    if wanted(&["workerd", "native", "spin", "hosts", "routes", "keys"]) {
         released(place, "build native: the tollgate program, for release", &["--package", "tollgate"])?;
     }
     if wanted(&["workerd"]) {
@@ -100,12 +100,10 @@ pub(crate) fn for_bench(place: &Place, benches: &[&str]) -> Result<(), String> {
     }
     if wanted(&["loading"]) {
         bench_loader(place)?;
-        let counted = ["--package", "tollgate-bench-loader", "--bin", "load-bundles"];
-        released(place, "build: the loader of bundles, for valgrind", &counted)?;
     }
-    if wanted(&["serving"]) {
-        let serving = ["--package", "tollgate-bench-serving"];
-        released(place, "build: requests on in-memory ports, for valgrind", &serving)?;
+    if wanted(&["loading", "serving"]) {
+        let counted = ["--package", "tollgate-bench-counted"];
+        released(place, "build: what valgrind counts", &counted)?;
     }
     Ok(())
 }

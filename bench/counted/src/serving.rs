@@ -1,14 +1,7 @@
-//! Serves requests on in-memory ports, for valgrind to count.
-//!
-//! `pack FILE ROUTES` compiles a project with so many routes and writes its records to a file, so that valgrind does not
-//! count the compiler. `serve FILE COUNT` serves so many requests for one route in the middle: with a key, a limit and a
-//! forward. `floor FILE COUNT` serves the same by hand. `bare FILE COUNT` makes the same requests and the upstream's
-//! responses, and drops them. Two runs that differ in COUNT alone differ by that many requests.
+//! Serves requests on in-memory ports.
 
-mod floor;
-
+use std::collections::BTreeMap;
 use std::io::Write;
-use std::process::ExitCode;
 use std::rc::Rc;
 
 use bytes::BytesMut;
@@ -20,73 +13,74 @@ use tollgate_edge::ports::Content as _;
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
 use tollgate_kv_schemas::{encode, keys};
 
-fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let done = match words.as_slice() {
-        ["pack", file, routes] => number(routes).and_then(|routes| pack(file, routes)),
-        ["serve", file, count] => number(count).and_then(|count| serve_all(file, count)),
-        ["floor", file, count] => number(count).and_then(|count| by_hand(file, count)),
-        ["bare", _, count] => number(count).map(bare),
-        _ => Err("serving: pack FILE ROUTES, serve FILE COUNT, floor FILE COUNT or bare FILE COUNT".to_owned()),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            eprintln!("{why}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn number(text: &str) -> Result<usize, String> {
-    text.parse().map_err(|_| format!("serving: `{text}` is not a number"))
-}
+use crate::floor::Floor;
+use crate::{number, read};
 
 /// Each record is a line of its key, a line of its length, and its bytes.
-fn pack(file: &str, routes: usize) -> Result<(), String> {
-    let compiled =
-        tollgate_analysis::compile_str("tollgate.yaml", &project(routes)).map_err(|found| found.to_string())?;
+pub(crate) fn pack(file: &str, routes: usize) -> Result<(), String> {
+    let compiled = tollgate_analysis::compile_files(&project(routes)).map_err(|found| found.to_string())?;
     let mut bytes = Vec::new();
     for (key, value) in compiled.records() {
         let _ = write!(bytes, "{key}\n{}\n", value.len());
         bytes.extend_from_slice(value);
     }
-    std::fs::write(file, bytes).map_err(|error| format!("{file}: {error}"))
+    crate::write(file, &bytes)
 }
 
-fn project(routes: usize) -> String {
-    let mut text = "format: 1\n\
-                    gateway: {name: bench, hosts: [api.example.com]}\n\
-                    upstreams: {orders: {url: \"http://orders.internal\"}}\n\
-                    policies:\n  keys: {kind: api-key, header: X-API-Key}\n  \
-                    often: {kind: rate-limit, rate: 1000000/s, burst: 4000000}\n\
-                    apis:\n  orders:\n    upstream: orders\n    authn: keys\n    limit: often\n    routes:\n"
-        .to_owned();
-    for n in 0..routes {
-        text.push_str(&format!("      - {{path: \"/r{n}/{{id}}\", methods: [GET, POST]}}\n"));
-    }
-    text
+fn project(routes: usize) -> BTreeMap<String, String> {
+    let gateway = "format: 1\n\
+                   gateway: {name: bench, hosts: [api.example.com]}\n\
+                   upstreams: {orders: {url: \"http://orders.internal\"}}\n\
+                   policies:\n  keys: {kind: api-key, header: X-API-Key}\n  \
+                   often: {kind: rate-limit, rate: 1000000/s, burst: 4000000}\n";
+    let api = |first: usize| {
+        let head = "format: 1\nupstream: orders\nauthn: keys\nlimit: often\nroutes:\n".to_owned();
+        let route = |n| format!("  - {{path: \"/r{n}/{{id}}\", methods: [GET, POST]}}\n");
+        let routes = (first..routes.min(first + ROUTES_IN_FILE)).map(route);
+        (format!("apis/orders{}/api.yaml", first / ROUTES_IN_FILE), std::iter::once(head).chain(routes).collect())
+    };
+    let open = "format: 1\nupstream: orders\nauthn: none\nroutes:\n  - {path: /public, methods: [GET]}\n  \
+                - {path: /cached, methods: [GET], cache: {ttl: 1h, replace: true}}\n";
+    let named = [("tollgate.yaml", gateway), ("apis/open/api.yaml", open)]
+        .map(|(name, text)| (name.to_owned(), text.to_owned()));
+    named.into_iter().chain((0..routes).step_by(ROUTES_IN_FILE).map(api)).collect()
 }
 
-fn serve_all(file: &str, count: usize) -> Result<(), String> {
+/// A file has a maximum of 4 MiB.
+const ROUTES_IN_FILE: usize = 1_000;
+
+/// What is requested.
+#[derive(Clone, Copy)]
+pub(crate) enum Asked {
+    /// A route with a key and a limit, in the middle of all.
+    Keyed,
+    Public,
+    /// A route whose response is stored by the first request.
+    Cached,
+}
+
+pub(crate) fn serve_all(file: &str, asked: Asked, count: usize) -> Result<(), String> {
     let host = MemoryHost::new(VirtualClock::at(NOW), 1, |_| (0, Ok(response())));
     let routes = load(file, &host)?;
     let key = key();
     let credential = Credential::of(key.public_id(), "acme");
     host.records.put(keys::credential("bench", &key.digest()), encode(&credential));
     let isolate = Rc::new(Isolate::new(IsolateSettings { gateway: "bench".into(), freshness: Freshness::Cached }));
-    let target = format!("/r{}/7", routes / 2);
+    let (target, key) = match asked {
+        Asked::Keyed => (format!("/r{}/7", routes / 2), Some(key)),
+        Asked::Public => ("/public".to_owned(), None),
+        Asked::Cached => ("/cached".to_owned(), None),
+    };
     for _ in 0..count {
         let exchange = async {
-            let served = serve(&isolate, &host, request(&target, &key), CLIENT).await;
+            let served = serve(&isolate, &host, request(&target, key.as_ref()), CLIENT).await;
             let response = served.reply.into_response();
             served.after.await;
             response.status().as_u16()
         };
-        let status = host.clock.drive(exchange).ok_or("serving: an exchange waits for something")?;
+        let status = host.clock.drive(exchange).ok_or("an exchange waits for something")?;
         if status != 200 {
-            return Err(format!("serving: the answer is {status}"));
+            return Err(format!("the answer is {status}"));
         }
         host.upstream.take_received();
     }
@@ -95,11 +89,11 @@ fn serve_all(file: &str, count: usize) -> Result<(), String> {
 
 /// Puts the records of a file into the store; answers how many routes they have, by the size of the file's project.
 fn load(file: &str, host: &MemoryHost) -> Result<usize, String> {
-    let bytes = std::fs::read(file).map_err(|error| format!("{file}: {error}"))?;
+    let bytes = read(file)?;
     let mut rest = bytes.as_slice();
     while !rest.is_empty() {
         let (key, length) = (line(&mut rest)?, line(&mut rest)?);
-        let (value, after) = rest.split_at_checked(number(length)?).ok_or("serving: the file is cut short")?;
+        let (value, after) = rest.split_at_checked(number(length)?).ok_or("the file is cut short")?;
         host.records.put(key.to_owned(), value.to_vec());
         rest = after;
     }
@@ -112,41 +106,45 @@ fn routes_of(file: &str) -> Result<usize, String> {
 }
 
 fn line<'b>(rest: &mut &'b [u8]) -> Result<&'b str, String> {
-    let end = rest.iter().position(|byte| *byte == b'\n').ok_or("serving: the file is cut short")?;
+    let end = rest.iter().position(|byte| *byte == b'\n').ok_or("the file is cut short")?;
     let (line, after) = rest.split_at(end);
     *rest = &after[1..];
     std::str::from_utf8(line).map_err(|error| error.to_string())
 }
 
-fn by_hand(file: &str, count: usize) -> Result<(), String> {
+pub(crate) fn by_hand(file: &str, count: usize) -> Result<(), String> {
     let (routes, key) = (routes_of(file)?, key());
-    let mut floor = floor::Floor::new(routes, &key);
+    let mut floor = Floor::new(routes, &key);
     let target = format!("/r{}/7", routes / 2);
     for _ in 0..count {
-        let served = floor.serve(request(&target, &key), response);
-        std::hint::black_box(served.ok_or("serving: the floor refused a request")?);
+        let served = floor.serve(request(&target, Some(&key)), response);
+        std::hint::black_box(served.ok_or("the floor refused a request")?);
     }
     Ok(())
 }
 
-fn bare(count: usize) {
+pub(crate) fn bare(count: usize) {
     let key = key();
     for _ in 0..count {
-        std::hint::black_box((request("/r0/7", &key), response()));
+        std::hint::black_box((request("/r0/7", Some(&key)), response()));
     }
 }
 
-/// A request as a browser's script sends it, with a key.
-fn request(target: &str, key: &ApiKey) -> Request<Content> {
+/// A request as a browser's script sends it, with a key, or with as many fields that have no meaning.
+fn request(target: &str, key: Option<&ApiKey>) -> Request<Content> {
+    let (first, control) = match key {
+        Some(key) => (("x-api-key", key.expose()), ("cache-control", "no-cache")),
+        None => (("x-app", "tg_bench_000000000000000000000000000000000000000"), ("sec-fetch-site", "same-site")),
+    };
     let mut request = Request::new(Content::empty());
     *request.uri_mut() = target.parse().unwrap_or_default();
     *request.headers_mut() = fields(&[
-        ("x-api-key", key.expose()),
+        first,
         ("host", "api.example.com"),
         ("accept", "application/json"),
         ("accept-encoding", "gzip, deflate, br"),
         ("accept-language", "en-GB,en;q=0.9"),
-        ("cache-control", "no-cache"),
+        control,
         ("referer", "https://www.example.com/"),
         ("sec-fetch-mode", "cors"),
         ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),

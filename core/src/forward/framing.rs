@@ -34,7 +34,16 @@ impl Framing {
     /// # Errors
     /// If no recipient could know where the content ends, or what it is.
     pub fn of(fields: &HeaderMap) -> Result<Self, FramingError> {
-        if fields.contains_key(TRANSFER_ENCODING) {
+        // Two look-ups of a name cost more than a pass over all.
+        let (mut is_coded, mut lines, mut last) = (false, 0, None);
+        for (name, value) in fields {
+            if *name == TRANSFER_ENCODING {
+                is_coded = true;
+            } else if *name == CONTENT_LENGTH {
+                (lines, last) = (lines + 1, Some(value));
+            }
+        }
+        if is_coded {
             let mut codings = elements(fields.get_all(TRANSFER_ENCODING));
             match codings.next().map(|coding| coding.eq_ignore_ascii_case(b"chunked")) {
                 Some(true) if codings.next().is_none() => return Ok(Self::Chunked),
@@ -42,9 +51,10 @@ impl Framing {
                 None => {}
             }
         }
-        let mut lines = fields.get_all(CONTENT_LENGTH).iter();
-        let Some(line) = lines.next() else { return Ok(Self::Unstated) };
-        if let (Some(length), None) = (number(line.as_bytes()), lines.next()) {
+        let Some(line) = last else { return Ok(Self::Unstated) };
+        if lines == 1
+            && let Some(length) = number(line.as_bytes())
+        {
             return Ok(Self::Length(length));
         }
         let mut lengths = elements(fields.get_all(CONTENT_LENGTH)).map(number);

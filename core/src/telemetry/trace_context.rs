@@ -66,18 +66,22 @@ impl TraceContext {
         flag(self.sampled, SAMPLED) | flag(self.random, RANDOM)
     }
 
-    /// The edits of the client's fields before forwarding: `tracestate` is kept if it is valid and belongs to the trace;
-    /// `traceparent` is removed, because every attempt has its own (see [`TraceContext::attempt`]).
+    /// Whether a field of the client is not forwarded: `traceparent`, because every attempt has its own (see
+    /// [`TraceContext::attempt`]), and `tracestate`, unless it is valid and belongs to the trace.
+    #[must_use]
+    pub fn drops(&self, name: &HeaderName) -> bool {
+        *name == PARENT_NAME || (self.state.is_none() && *name == STATE_NAME)
+    }
+
+    /// The edit of `tracestate` before forwarding, where it is kept: all of its lines in one.
     pub fn forward(&self, received: &HeaderMap, edits: &mut Edits) {
+        let Some(state) = &self.state else { return };
         // Another edit removes it where `Connection` names it (RFC 9110, section 7.6.1).
-        if received.contains_key(&STATE_NAME) && edits.over(received).contains(STATE_NAME) {
-            match self.state.as_deref().map(HeaderValue::from_str) {
-                Some(Ok(value)) => edits.set(STATE_NAME, value),
-                Some(Err(_)) | None => edits.remove(STATE_NAME),
+        if edits.over(received).contains(STATE_NAME) {
+            match HeaderValue::from_str(state) {
+                Ok(value) => edits.set(STATE_NAME, value),
+                Err(_) => edits.remove(STATE_NAME),
             }
-        }
-        if received.contains_key(&PARENT_NAME) {
-            edits.remove(PARENT_NAME);
         }
     }
 
@@ -194,6 +198,7 @@ mod tests {
 
     fn propagate(context: &TraceContext, fields: &mut HeaderMap) {
         let mut edits = Edits::default();
+        fields.keys().filter(|name| context.drops(name)).for_each(|name| edits.remove(name.clone()));
         context.forward(fields, &mut edits);
         context.attempt(context.span, &mut edits, &mut Texts::default());
         edits.apply(fields);

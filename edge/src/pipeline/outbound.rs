@@ -83,12 +83,10 @@ fn edits(exchange: &Exchange, journal: &mut Journal) -> (Edits, Option<Ambiguity
         version: received.version,
     };
     let mut edits = Edits::with_capacity(EDITS_USUAL);
-    let ambiguity = request_edits(&mut edits, &mut journal.texts, &received.fields, &client, |name, read| {
-        fate(exchange, name, read)
+    let Journal { texts, trace, .. } = journal;
+    let ambiguity = request_edits(&mut edits, texts, &received.fields, &client, |name, read| {
+        if trace.drops(name) { Fate::Removed } else { fate(exchange, name, read) }
     });
-    if authorization_holds_key(&received.fields) {
-        edits.remove(AUTHORIZATION);
-    }
     for site in exchange.sites.iter().filter(|site| site.credentials.has_cookies()) {
         remove_cookies(site, received, &mut edits);
     }
@@ -97,7 +95,7 @@ fn edits(exchange: &Exchange, journal: &mut Journal) -> (Edits, Option<Ambiguity
     {
         edits.set(MAX_FORWARDS, HeaderValue::from(left.saturating_sub(1)));
     }
-    journal.trace.forward(&received.fields, &mut edits);
+    trace.forward(&received.fields, &mut edits);
     edits.set_some(REQUEST_ID, journal.request_id_value.clone());
     edits.set_some(HOST, exchange.upstream_host());
     (edits, ambiguity)
@@ -128,6 +126,9 @@ fn tell_caller(edits: &mut Edits, identity: &[IdentityField], caller: &Caller<'_
 /// all parts for the host.
 fn fate(exchange: &Exchange, name: &HeaderName, read: &str) -> Fate {
     let (fields, route) = (&exchange.received.fields, exchange.route());
+    if *name == AUTHORIZATION && authorization_holds_key(fields) {
+        return Fate::Removed;
+    }
     let is_own = |policy| route.authenticators().any(|place| place.index() == policy);
     let fate = exchange.site.fields.fate(fields, name, read, route.upstream, is_own);
     let others = exchange.sites.iter().filter(|site| !Rc::ptr_eq(site, &exchange.site));

@@ -3,7 +3,7 @@
 use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE};
 use tollgate_core::authn::{ClaimRule, CredentialPlace, JwtSettings, KeySource, ScopeRule};
-use tollgate_core::jose::{Algorithm, Algorithms, JwkSet, KeyType};
+use tollgate_core::jose::{Algorithm, Algorithms, JwkSet, KeyType, media_type};
 
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
@@ -383,12 +383,6 @@ fn place(written: &Written, report: &mut Report) -> Option<CredentialPlace> {
 fn seconds(written: &Written, key: &str) -> Option<u32> {
     let ms = written.duration_ms(key)?.value;
     u32::try_from(ms.div_ceil(1_000)).ok()
-}
-
-/// A media type without `application/`, in lower case, as types in headers of tokens are compared.
-fn media_type(text: &str) -> String {
-    let lower = text.to_ascii_lowercase();
-    lower.strip_prefix("application/").map_or(lower.clone(), str::to_owned)
 }
 
 /// A text with its references as they are written.

@@ -3,15 +3,9 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use ed25519_dalek::VerifyingKey;
 use proptest::prelude::*;
-use tollgate_contracts::vectors::{Signed, VECTORS, Vector, all};
+use tollgate_contracts::vectors::{Signed, VECTORS, Vector, all, bytes};
 use tollgate_core::jose::{Algorithm, Jwk, JwkError, JwkSet, KeyMaterial, SignatureCheck, Token};
 use tollgate_signatures::verifies;
-
-fn bytes(text: &str) -> Vec<u8> {
-    let mut bytes = vec![0; text.len() / 2];
-    assert!(tollgate_core::hex::read(text.as_bytes(), &mut bytes), "{text}");
-    bytes
-}
 
 fn es256() -> Signed {
     all().into_iter().find(|signed| signed.algorithm == Algorithm::Es256).expect("a vector for ES256")

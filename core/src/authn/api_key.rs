@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::{Authenticator, CredentialPlace, MarkSecret, Presented, TextMark};
+use super::{Authenticator, CredentialPlace, MarkSecret, Presented, TextMark, public_id};
 use crate::codec;
 use crate::hex;
 use crate::kinds::{PolicyKind, Uses};
@@ -115,7 +115,7 @@ impl ApiKey {
     /// A public id for records and logs: the beginning of the digest, which reveals nothing about the key.
     #[must_use]
     pub fn public_id(&self) -> String {
-        format!("key-{}", hex::encode(&self.digest().0[..PUBLIC_ID_BYTES]))
+        public_id("key", &self.digest().0[..PUBLIC_ID_BYTES])
     }
 }
 

@@ -9,12 +9,12 @@ mod settings;
 pub use claims::{ClaimError, Identity};
 use sha2::{Digest, Sha256};
 
-use crate::hex;
+use super::public_id;
 
 /// A public id of a token for records and logs: the beginning of its digest, which reveals nothing about it.
 #[must_use]
 pub fn token_id(token: &str) -> String {
-    format!("jwt-{}", hex::encode(&Sha256::digest(token.as_bytes())[..PUBLIC_ID_BYTES]))
+    public_id("jwt", &Sha256::digest(token.as_bytes())[..PUBLIC_ID_BYTES])
 }
 
 const PUBLIC_ID_BYTES: usize = 8;

@@ -7,6 +7,7 @@ mod restriction;
 
 use crate::canonical::mark;
 use crate::forward::Caller;
+use crate::hex;
 use crate::json::members;
 use crate::kinds::{PolicyKind, declare_modules};
 
@@ -21,6 +22,11 @@ pub use places::{CredentialNames, authorization_holds_key};
 pub use restriction::{OriginError, OriginPattern, Restricted, Restrictions};
 
 use std::fmt;
+
+/// A public id of a credential for records and logs, from the beginning of its digest.
+fn public_id(kind: &str, digest: &[u8]) -> String {
+    format!("{kind}-{}", hex::encode(digest))
+}
 
 /// The decisions of every kind of the authentication slot.
 pub trait Authenticator: PolicyKind {

@@ -15,7 +15,7 @@ mod value;
 
 pub use algorithm::{Algorithm, Algorithms, KeyType};
 pub use jwk::{Jwk, JwkError, JwkSet, KeyMaterial, SetError};
-pub use token::{Token, TokenError};
+pub use token::{Token, TokenError, media_type};
 pub use value::{Members, Value, ValueError};
 
 /// A signature that a platform has to verify.

@@ -124,8 +124,9 @@ fn text_member<'m>(members: &'m Members, name: &str) -> Result<Option<&'m str>, 
     }
 }
 
-/// A media type as it is compared: `application/` is implied if there is no other slash.
-fn media_type(text: &str) -> String {
+/// A media type as it is compared (RFC 7515, section 4.1.9): `application/` is implied if there is no other slash.
+#[must_use]
+pub fn media_type(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     match lower.strip_prefix("application/") {
         Some(rest) if !rest.contains('/') => rest.to_owned(),

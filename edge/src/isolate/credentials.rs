@@ -1,7 +1,7 @@
 //! The cache of credentials in an isolate: existing and absent ones, bounded, for fixed times.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash};
+use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use tollgate_core::bounds::{CREDENTIAL_ABSENT_MS, CREDENTIAL_FRESH_MS, CREDENTIA
 use tollgate_core::time::MonotonicInstant;
 use tollgate_kv_schemas::{RecordError, decode, keys};
 
+use super::room::make_room;
 use super::{Freshness, Isolate};
 use crate::apart::rare;
 use crate::ports::{Clock, Host, Records, Unavailable};
@@ -110,10 +111,10 @@ impl Credentials {
 
     /// Records that a credential was revoked, whatever the store still returns.
     pub(crate) fn revoke(&mut self, digest: KeyDigest, credential: Credential, now: MonotonicInstant) {
-        // The list of revoked keys may be full and cleared before these are old.
+        // It may leave the list of revoked keys, if that is full, before these are old.
         self.present.retain(|_, entry| entry.digest != digest);
         self.absent.retain(|_, entry| entry.digest != digest);
-        make_room(&mut self.revoked, |(_, at)| now.millis_since(*at) < REVOCATION_KEPT_MS);
+        make_room(&mut self.revoked, CREDENTIALS_CACHED_MAX, |(_, at)| now.millis_since(*at) < REVOCATION_KEPT_MS);
         self.revoked.insert(digest, (Rc::new(Known::from(credential)), now));
     }
 
@@ -129,25 +130,19 @@ impl Credentials {
         match found {
             Some(found) => {
                 self.absent.remove(&mark);
-                make_room(&mut self.present, |entry| at.millis_since(entry.at) < CREDENTIAL_FRESH_MS);
+                make_room(&mut self.present, CREDENTIALS_CACHED_MAX, |entry| {
+                    at.millis_since(entry.at) < CREDENTIAL_FRESH_MS
+                });
                 self.present.insert(mark, Entry { digest, found, at });
             }
             None => {
                 self.present.remove(&mark);
-                make_room(&mut self.absent, |entry| at.millis_since(entry.at) < CREDENTIAL_ABSENT_MS);
+                make_room(&mut self.absent, CREDENTIALS_CACHED_MAX, |entry| {
+                    at.millis_since(entry.at) < CREDENTIAL_ABSENT_MS
+                });
                 self.absent.insert(mark, Entry { digest, found: (), at });
             }
         }
-    }
-}
-
-/// Keeps a map below its bound: removes expired entries, and if that is not enough, all entries.
-fn make_room<K: Eq + Hash, V, S: BuildHasher>(map: &mut HashMap<K, V, S>, is_fresh: impl Fn(&V) -> bool) {
-    if map.len() >= CREDENTIALS_CACHED_MAX {
-        map.retain(|_, value| is_fresh(value));
-    }
-    if map.len() >= CREDENTIALS_CACHED_MAX {
-        map.clear();
     }
 }
 
@@ -164,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revoked_key_is_forgotten_even_if_the_list_of_revoked_ones_is_cleared() {
+    fn a_revoked_key_is_forgotten_even_if_it_left_the_list_of_revoked_ones() {
         let (now, mut all) = (MonotonicInstant::default(), Credentials::default());
         let key = ApiKey::generate("test", &[7; 32]).expect("`test` is an environment");
         let text = KeyText::parse(key.expose()).expect("it is a key");

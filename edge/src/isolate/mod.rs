@@ -5,6 +5,7 @@ pub(crate) mod credentials;
 pub(crate) mod exporter;
 pub mod fetched;
 pub(crate) mod operators;
+mod room;
 pub(crate) mod secrets;
 pub(crate) mod tokens;
 

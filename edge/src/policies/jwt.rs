@@ -12,6 +12,7 @@ use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::Authenticates;
+use crate::isolate::tokens::Policy;
 use crate::isolate::{Freshness, Isolate};
 use crate::pipeline::Received;
 use crate::ports::{Host, Signatures};
@@ -28,20 +29,21 @@ impl Authenticates for JwtSettings {
     ) -> Result<Arc<Principal>, Problem> {
         let text = presented(self, received)?;
         let now = isolate.time(host.clock());
+        let policy = isolate.tokens.borrow_mut().policy(name, self);
         let remembers = isolate.settings.freshness == Freshness::Cached;
         let mark = remembers.then(|| TextMark::of(text, &isolate.mark_secret(host)));
         if let Some(mark) = mark
-            && let Some(known) = isolate.tokens.borrow().get(mark, (name, self), now)
+            && let Some(known) = isolate.tokens.borrow().get(mark, &policy, now)
         {
             return Ok(known);
         }
         let token = Token::parse(text).map_err(malformed)?;
-        verify(self, isolate, host, &token).await?;
+        verify(&policy, isolate, host, &token).await?;
         let claims = token.claims().map_err(malformed)?;
         let identity = self.identity(name, &token, &claims, now).map_err(not_accepted)?;
         let principal = Arc::new(Principal::new(identity.consumer, token_id(text), identity.plan, identity.scopes));
         if let Some(mark) = mark {
-            isolate.tokens.borrow_mut().put(mark, (name, self), Arc::clone(&principal), identity.until, now);
+            isolate.tokens.borrow_mut().put(mark, policy, Arc::clone(&principal), identity.until, now);
         }
         Ok(principal)
     }
@@ -63,18 +65,13 @@ fn presented<'r>(settings: &JwtSettings, received: &'r Received) -> Result<&'r s
 }
 
 /// Verifies the signature with the keys of the issuer. If none of them made it, the issuer may have new ones.
-async fn verify<H: Host>(
-    settings: &JwtSettings,
-    isolate: &Isolate,
-    host: &H,
-    token: &Token<'_>,
-) -> Result<(), Problem> {
-    if !settings.accepts(token.algorithm) {
+async fn verify<H: Host>(policy: &Policy, isolate: &Isolate, host: &H, token: &Token<'_>) -> Result<(), Problem> {
+    if !policy.settings().accepts(token.algorithm) {
         let detail = format!("Tokens with the algorithm {} are not accepted here.", token.algorithm);
         let reason = Reason::AlgorithmNotAccepted { algorithm: token.algorithm };
         return Err(Problem::new(ProblemKind::CredentialNotAccepted, detail, reason));
     }
-    let keys = Keys::of(settings, isolate, host).await?;
+    let keys = Keys::of(policy, isolate, host).await?;
     let mut tried = verified_by(&keys.set, host, token).await?;
     // A new key may have the id of an old one.
     if tried != Some(true)

@@ -3,7 +3,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use http::{Request, Response};
-use tollgate_core::fetch::{AddressRule, FetchAnswer, FetchBounds, FetchError, FetchRequest, Lifetimes, RefusedTarget};
+use tollgate_core::fetch::{AddressRule, FetchBounds, FetchError, FetchRequest, Lifetimes, RefusedTarget};
 use tollgate_core::forward::UpstreamError;
 use tollgate_edge::Isolate;
 use tollgate_edge::fetched::{FetchPlan, Fetched, Sharing, fetched};
@@ -49,7 +49,7 @@ fn text(bench: &Bench, isolate: &Isolate, plan: &Rc<FetchPlan>) -> Result<String
     if let Some(work) = after_reply {
         bench.host.clock.drive(work.run(isolate, &bench.host)).unwrap();
     }
-    outcome.map(|answer: Rc<FetchAnswer>| String::from_utf8_lossy(&answer.content).into_owned())
+    outcome.map(|answer| String::from_utf8_lossy(&answer.content).into_owned())
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::rc::Rc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use ed25519_dalek::{Signer, SigningKey};
-use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tollgate_core::authn::{CredentialPlace, JwtSettings, KeySource};
 use tollgate_core::forward::UpstreamError;
@@ -23,23 +22,7 @@ const ISSUER: &str = "https://id.example.com";
 const KEYS_URL: &str = "https://id.example.com/keys";
 
 fn settings(keys: KeySource) -> JwtSettings {
-    JwtSettings {
-        issuers: vec![ISSUER.into()],
-        audiences: vec!["pets".into()],
-        keys,
-        algorithms: [Algorithm::EdDsa].into_iter().collect(),
-        place: CredentialPlace::field(AUTHORIZATION, Some("Bearer".into())),
-        kind: None,
-        leeway_s: 0,
-        age_max_s: None,
-        required: vec![],
-        claims: vec![],
-        consumer: "sub".into(),
-        consumer_prefix: None,
-        plan: None,
-        scope_claim: "scope".into(),
-        scopes: vec![],
-    }
+    JwtSettings::new(ISSUER, "pets", keys, Algorithm::EdDsa)
 }
 
 fn at_url() -> KeySource {
@@ -47,7 +30,7 @@ fn at_url() -> KeySource {
 }
 
 /// A key of the issuer, by its number.
-fn key(number: u8) -> SigningKey {
+pub(crate) fn key(number: u8) -> SigningKey {
     SigningKey::from_bytes(&[number; 32])
 }
 
@@ -56,12 +39,12 @@ fn jwk(id: &str, key: &SigningKey) -> String {
     format!(r#"{{"kty":"OKP","crv":"Ed25519","use":"sig","kid":"{id}","x":"{x}"}}"#)
 }
 
-fn set(keys: &[(&str, &SigningKey)]) -> String {
+pub(crate) fn set(keys: &[(&str, &SigningKey)]) -> String {
     let keys: Vec<String> = keys.iter().map(|(id, key)| jwk(id, key)).collect();
     format!(r#"{{"keys":[{}]}}"#, keys.join(","))
 }
 
-fn token(id: &str, key: &SigningKey, claims: &str) -> String {
+pub(crate) fn token(id: &str, key: &SigningKey, claims: &str) -> String {
     let part = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
     let signed = format!("{}.{}", part(&format!(r#"{{"alg":"EdDSA","kid":"{id}"}}"#)), part(claims));
     let signature = Base64UrlUnpadded::encode_string(&key.sign(signed.as_bytes()).to_bytes());

@@ -116,7 +116,9 @@ fn p384() -> Option<Signed> {
     Some(Signed { name: "RFC 6979, A.2.6: ES384", key, algorithm, message, signature: bytes(signature) })
 }
 
-fn bytes(text: &str) -> Vec<u8> {
+/// The bytes of hexadecimal digits; none if they are not such digits.
+#[must_use]
+pub fn bytes(text: &str) -> Vec<u8> {
     let mut bytes = vec![0; text.len() / 2];
     if tollgate_core::hex::read(text.as_bytes(), &mut bytes) { bytes } else { Vec::new() }
 }

@@ -247,33 +247,17 @@ const MAX_S: f64 = 253_402_300_799.0;
 mod tests {
     use super::super::{ClaimRule, KeySource, ScopeRule};
     use super::*;
-    use crate::authn::CredentialPlace;
     use crate::jose::{Algorithm, TokenError};
     use crate::kinds::PolicyKind;
     use base64ct::{Base64UrlUnpadded, Encoding};
-    use http::header::AUTHORIZATION;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     const NOW_S: u64 = 1_800_000_000;
 
     fn settings() -> JwtSettings {
-        JwtSettings {
-            issuers: vec!["https://id.example.com".into()],
-            audiences: vec!["pets".into(), "owners".into()],
-            keys: KeySource::Discovery(false),
-            algorithms: [Algorithm::Rs256].into_iter().collect(),
-            place: CredentialPlace::field(AUTHORIZATION, Some("Bearer".into())),
-            kind: None,
-            leeway_s: 30,
-            age_max_s: None,
-            required: vec![],
-            claims: vec![],
-            consumer: "sub".into(),
-            consumer_prefix: None,
-            plan: None,
-            scope_claim: "scope".into(),
-            scopes: vec![],
-        }
+        let keys = KeySource::Discovery(false);
+        let plain = JwtSettings::new("https://id.example.com", "pets", keys, Algorithm::Rs256);
+        JwtSettings { audiences: vec!["pets".into(), "owners".into()], leeway_s: 30, ..plain }
     }
 
     fn decide(settings: &JwtSettings, header: &str, claims: &str) -> Result<Identity, ClaimError> {

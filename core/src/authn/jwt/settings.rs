@@ -1,5 +1,6 @@
 //! The settings of a `jwt` policy.
 
+use http::header::AUTHORIZATION;
 use minicbor::decode::{self, Decoder};
 use minicbor::encode::{self, Encoder, Write};
 use minicbor::{Decode, Encode};
@@ -121,6 +122,28 @@ pub struct ScopeRule {
 }
 
 impl JwtSettings {
+    /// A policy with the defaults of the configuration, without a leeway.
+    #[must_use]
+    pub fn new(issuer: &str, audience: &str, keys: KeySource, algorithm: Algorithm) -> Self {
+        Self {
+            issuers: vec![issuer.to_owned()],
+            audiences: vec![audience.to_owned()],
+            keys,
+            algorithms: [algorithm].into_iter().collect(),
+            place: CredentialPlace::field(AUTHORIZATION, Some("Bearer".to_owned())),
+            kind: None,
+            leeway_s: 0,
+            age_max_s: None,
+            required: vec![],
+            claims: vec![],
+            consumer: "sub".to_owned(),
+            consumer_prefix: None,
+            plan: None,
+            scope_claim: "scope".to_owned(),
+            scopes: vec![],
+        }
+    }
+
     /// Whether the algorithm of a token is accepted.
     #[must_use]
     pub const fn accepts(&self, algorithm: Algorithm) -> bool {

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use tollgate_core::bounds::{FETCHED_BYTES_MAX, FETCHED_ENTRIES_MAX};
-use tollgate_core::fetch::{FetchAnswer, Freshness, Lifetimes};
+use tollgate_core::fetch::{Freshness, Lifetimes};
 use tollgate_core::time::MonotonicInstant;
 use tollgate_kv_schemas::Id;
 
-use super::Outcome;
+use super::{Outcome, Usable};
 
 /// The fetched answers of an isolate, bounded in number and bytes.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(crate) struct Fetches {
 #[derive(Debug, Default)]
 struct Entry {
     /// The last successful answer.
-    answer: Option<Kept<Rc<FetchAnswer>>>,
+    answer: Option<Kept<Rc<Usable>>>,
     /// The result of the last attempt, if it failed.
     failure: Option<Kept<Outcome>>,
     /// Until when a request has the right to fetch it.
@@ -44,7 +44,7 @@ pub(super) enum Step {
     /// Use this answer.
     Use(Outcome),
     /// Use this answer, and fetch it again after the reply.
-    UseAndRefresh(Rc<FetchAnswer>),
+    UseAndRefresh(Rc<Usable>),
     /// Another request is fetching.
     Wait,
     /// Claim the right to fetch, and fetch.
@@ -90,7 +90,7 @@ impl Fetches {
     }
 
     /// Caches an answer that was `age_us` microseconds old when it arrived.
-    pub(super) fn put_answer(&mut self, id: Id, answer: Rc<FetchAnswer>, age_us: u64, now: MonotonicInstant) {
+    pub(super) fn put_answer(&mut self, id: Id, answer: Rc<Usable>, age_us: u64, now: MonotonicInstant) {
         self.remove(id);
         let bytes = answer.content.len();
         if bytes > FETCHED_BYTES_MAX {
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use http::{HeaderMap, StatusCode};
-    use tollgate_core::fetch::FetchError;
+    use tollgate_core::fetch::{FetchAnswer, FetchError};
 
     const LIFETIMES: Lifetimes = Lifetimes { fresh_ms: 100, stale_ms: 50, negative_ms: 10 };
 
@@ -151,9 +151,9 @@ mod tests {
         MonotonicInstant::default().plus_millis(ms)
     }
 
-    fn answer(bytes: usize) -> Rc<FetchAnswer> {
+    fn answer(bytes: usize) -> Rc<Usable> {
         let content = Bytes::from(vec![b'x'; bytes]);
-        Rc::new(FetchAnswer { status: StatusCode::OK, fields: HeaderMap::new(), content })
+        Rc::new(Usable::unread(FetchAnswer { status: StatusCode::OK, fields: HeaderMap::new(), content }))
     }
 
     /// Sequential requests: each that may fetch claims the right for a second.

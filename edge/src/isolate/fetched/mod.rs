@@ -7,8 +7,10 @@
 mod claim;
 mod memory;
 
+use std::ops::Deref;
 use std::rc::Rc;
 
+use http::Uri;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, EXPIRES, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName};
 use tollgate_core::fetch::{AddressRule, FetchAnswer, FetchBounds, FetchError, FetchRequest, Freshness, Lifetimes};
@@ -46,15 +48,54 @@ pub enum Expects {
     Metadata(String),
 }
 
+/// An answer with what it says, which is read once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usable {
+    answer: FetchAnswer,
+    pub(crate) meaning: Meaning,
+}
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// Nothing that is read here.
+    Content,
+    /// These are the keys.
+    Keys(Rc<JwkSet>),
+    /// The keys are at this URL.
+    KeysAt(Uri),
+}
+
+impl Usable {
+    const fn unread(answer: FetchAnswer) -> Self {
+        Self { answer, meaning: Meaning::Content }
+    }
+}
+
+impl Deref for Usable {
+    type Target = FetchAnswer;
+
+    fn deref(&self) -> &FetchAnswer {
+        &self.answer
+    }
+}
+
 impl Expects {
-    fn is_met(&self, answer: &FetchAnswer) -> bool {
-        match self {
-            Self::Anything => true,
-            Self::Keys => JwkSet::parse(&answer.content).is_ok_and(|set| !set.keys.is_empty()),
-            Self::Metadata(issuer) => Members::parse(&answer.content).is_ok_and(|metadata| {
-                metadata.text("issuer") == Some(issuer.as_str()) && metadata.text("jwks_uri").is_some()
-            }),
-        }
+    /// The answer with what it says; `None` if it is not what is expected.
+    fn read(&self, answer: FetchAnswer) -> Option<Usable> {
+        let meaning = match self {
+            Self::Anything => Some(Meaning::Content),
+            Self::Keys => {
+                let set = JwkSet::parse(&answer.content).ok().filter(|set| !set.keys.is_empty());
+                set.map(|set| Meaning::Keys(Rc::new(set)))
+            }
+            Self::Metadata(issuer) => {
+                let metadata = Members::parse(&answer.content).ok();
+                let own = metadata.as_ref().filter(|own| own.text("issuer") == Some(issuer.as_str()));
+                own.and_then(|own| own.text("jwks_uri")?.parse().ok()).map(Meaning::KeysAt)
+            }
+        };
+        meaning.map(|meaning| Usable { answer, meaning })
     }
 }
 
@@ -68,7 +109,7 @@ pub enum Sharing {
 }
 
 /// The result of a fetch: an answer of any status (without content if it is not successful), or why there is none.
-pub type Outcome = Result<Rc<FetchAnswer>, FetchError>;
+pub type Outcome = Result<Rc<Usable>, FetchError>;
 
 /// An outcome, and the work after the reply.
 #[derive(Debug)]
@@ -91,7 +132,7 @@ enum Work {
     /// Fetch it again.
     Refresh,
     /// Share it with the other isolates.
-    Share(Rc<FetchAnswer>),
+    Share(Rc<Usable>),
 }
 
 impl FetchPlan {
@@ -195,7 +236,7 @@ impl FetchPlan {
     }
 
     /// The answer to share with the other isolates of the gateway, if it is one.
-    fn shareable(&self, outcome: &Outcome) -> Option<Rc<FetchAnswer>> {
+    fn shareable(&self, outcome: &Outcome) -> Option<Rc<Usable>> {
         let answer = outcome.as_ref().ok().filter(|answer| Lifetimes::is_success(answer))?;
         (self.sharing == Sharing::Gateway).then(|| Rc::clone(answer))
     }
@@ -212,7 +253,7 @@ impl FetchPlan {
 }
 
 /// Loads the answer that another isolate shared into memory; one that cannot be read is ignored.
-async fn shared<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Option<(Rc<FetchAnswer>, Freshness)> {
+async fn shared<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Option<(Rc<Usable>, Freshness)> {
     if plan.sharing == Sharing::Isolate {
         return None;
     }
@@ -221,10 +262,10 @@ async fn shared<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Optio
     let record = FetchedRecord::decode(bytes).ok()?;
     let age_us = plan.lifetimes.age_us(record.fetched_at, host.clock().now())?;
     let freshness = plan.lifetimes.of_answer(age_us);
-    let answer = Rc::new(record.answer);
-    if freshness == Freshness::Gone || !plan.expects.is_met(&answer) {
+    if freshness == Freshness::Gone {
         return None;
     }
+    let answer = Rc::new(plan.expects.read(record.answer)?);
     let now = host.clock().instant();
     isolate.fetches.borrow_mut().put_answer(plan.id, Rc::clone(&answer), age_us, now);
     Some((answer, freshness))
@@ -233,7 +274,7 @@ async fn shared<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Optio
 /// Fetches again, unless another request with the stale answer does or did; returns the answer to share.
 ///
 /// If it fails, the stale answer is used until it expires, and the failure is cached for its time.
-async fn refresh<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Option<Rc<FetchAnswer>> {
+async fn refresh<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Option<Rc<Usable>> {
     let now = host.clock().instant();
     let step = isolate.fetches.borrow().step(plan.id, &plan.lifetimes, now);
     match step {
@@ -248,16 +289,13 @@ async fn refresh<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Opti
 /// Fetches, and caches the result.
 async fn fetch<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan, mut claim: Claim<'_>) -> Outcome {
     claim.extend(plan.fetch_ms(), host.clock().instant());
-    let outcome = host.fetch().fetch(&plan.request, &plan.bounds).await.map(|mut answer| {
+    let outcome = host.fetch().fetch(&plan.request, &plan.bounds).await.and_then(|mut answer| {
         answer.fields = kept_fields(&answer.fields);
         if !Lifetimes::is_success(&answer) {
             answer.content.clear();
+            return Ok(Rc::new(Usable::unread(answer)));
         }
-        Rc::new(answer)
-    });
-    let outcome = outcome.and_then(|answer| {
-        let is_usable = !Lifetimes::is_success(&answer) || plan.expects.is_met(&answer);
-        if is_usable { Ok(answer) } else { Err(FetchError::Unusable) }
+        plan.expects.read(answer).map(Rc::new).ok_or(FetchError::Unusable)
     });
     let now = host.clock().instant();
     let mut fetches = isolate.fetches.borrow_mut();
@@ -268,8 +306,8 @@ async fn fetch<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan, mut claim
     outcome
 }
 
-async fn share<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan, answer: &Rc<FetchAnswer>) {
-    let record = FetchedRecord { fetched_at: host.clock().now(), answer: FetchAnswer::clone(answer) };
+async fn share<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan, answer: &Usable) {
+    let record = FetchedRecord { fetched_at: host.clock().now(), answer: answer.answer.clone() };
     let key = keys::fetched(&isolate.settings.gateway, &plan.id);
     let keep_s = u32::try_from(plan.lifetimes.usable_ms().div_ceil(1_000)).unwrap_or(u32::MAX);
     // If the write is refused or fails, each isolate fetches the answer itself; there is no other effect.

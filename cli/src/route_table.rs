@@ -76,6 +76,7 @@ pub(crate) fn guards<'w>(whole: &'w Whole, route: &RouteSettings) -> Vec<&'w str
 pub(crate) fn authn(whole: &Whole, route: &RouteSettings) -> String {
     // Policies that must all let a caller in are in parentheses where there are other ways.
     let all = |places: &Vec<Place<AuthnPolicy>>| match names(whole, places).as_slice() {
+        [] => "anonymous".to_owned(),
         several @ [_, _, ..] if route.authn.len() > 1 => format!("({})", several.join("+")),
         names => names.join("+"),
     };

@@ -95,7 +95,8 @@ pub struct RouteSettings {
     /// Limits charged before the caller is authenticated, after the guards; none counts by caller.
     #[cbor(n(16), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub guard_limit: Vec<Place<LimitPolicy>>,
-    /// Alternatives, in order. In at least one of them, all policies must authenticate the caller. Empty: public.
+    /// Alternatives, in order. In at least one of them, all policies must authenticate the caller; one without policies admits
+    /// a caller who presents no credential. Empty: public.
     #[cbor(n(6), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub authn: Vec<Vec<Place<AuthnPolicy>>>,
     /// Scopes that the principal must have, all of them.
@@ -128,7 +129,14 @@ pub struct RouteSettings {
     pub timeout_ms: Option<u64>,
 }
 
-impl codec::Section for RouteSettings {}
+impl codec::Section for RouteSettings {
+    const VERSION: u16 = 2;
+
+    fn least_version(&self) -> u16 {
+        // Earlier readers have no alternatives without policies.
+        if self.authn.iter().any(Vec::is_empty) { 2 } else { Self::OLDEST }
+    }
+}
 
 impl<'r> From<&'r RouteSettings> for Entry<'r> {
     fn from(RouteSettings { path, methods, when, .. }: &'r RouteSettings) -> Self {
@@ -169,7 +177,8 @@ impl RouteSettings {
                 .iter()
                 .all(|place| policies.get(*place).is_some_and(|limit| limit.policy.by() == LimitBy::Address))
             && self.authn.iter().map(Vec::len).sum::<usize>() <= ROUTE_LIST_MAX
-            && self.authn.iter().all(|all| !all.is_empty() && all.iter().all(|place| policies.has(*place)))
+            && self.authn.iter().flatten().all(|place| policies.has(*place))
+            && self.has_coherent_alternatives()
             && self.limit.len() <= ROUTE_LIST_MAX
             && self.limit.iter().all(|place| policies.has(*place))
             // Each request would be charged to the same counter twice.
@@ -182,6 +191,18 @@ impl RouteSettings {
             && self.when.is_sorted_by(|a, b| a.of < b.of)
             && self.strip_segments <= PATH_SEGMENTS_MAX
             && self.cache.as_ref().is_none_or(is_coherent_cache)
+    }
+
+    /// An alternative without policies is beside others, and there is one at most. Callers without credentials have no scopes.
+    fn has_coherent_alternatives(&self) -> bool {
+        let (anonymous, others): (Vec<_>, Vec<_>) = self.authn.iter().partition(|all| all.is_empty());
+        anonymous.is_empty() || anonymous.len() == 1 && !others.is_empty() && self.scopes.is_empty()
+    }
+
+    /// Whether it admits callers who present no credential.
+    #[must_use]
+    pub fn admits_anonymous(&self) -> bool {
+        self.authn.is_empty() || self.authn.iter().any(Vec::is_empty)
     }
 
     /// The policies that may authenticate a caller, in order, of all alternatives.

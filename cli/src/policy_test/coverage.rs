@@ -190,7 +190,10 @@ impl Branch {
             Self::NotAdmitted(policy) => by(Phase::Guard, policy, Verdict::Refuse),
             Self::Accepted(policy) => by(Phase::Authenticate, policy, Verdict::Pass),
             Self::Refused(policy) => by(Phase::Authenticate, policy, Verdict::Refuse),
-            Self::NoCredential => record.refusal().is_some_and(|r| r.problem == ProblemKind::CredentialMissing),
+            Self::NoCredential => {
+                record.refusal().is_some_and(|r| r.problem == ProblemKind::CredentialMissing)
+                    || decided(Phase::Authenticate, None, &[Verdict::Skip])
+            }
             Self::ScopesGranted => decided(Phase::Authorize, None, &[Verdict::Pass]),
             Self::ScopesMissing => decided(Phase::Authorize, None, &[Verdict::Refuse]),
             Self::WithinLimit(policy) => by_limit(policy, Verdict::Pass),

@@ -13,12 +13,20 @@ use crate::place::{Span, Spanned};
 
 /// Reports combinations of settings with an effect that is probably not intended.
 pub(super) fn check(route: &Route, effective: &Effective<'_>, is_limited: bool, report: &mut Report) {
-    if let (Some(scope), true) = (route.scopes.first(), effective.authn.items.is_empty()) {
-        report.push(
+    let anonymous = effective.authn.items().find(|item| item.names.is_empty());
+    if let (Some(scope), true) = (route.scopes.first(), effective.authn.items.is_empty() || anonymous.is_some()) {
+        let (why, fix) = match anonymous {
+            None => ("so every request would be refused", "add `authn:` to the route or its API, or remove `scopes:`"),
+            Some(_) => ("so it would be refused", "write `any` in place of `optional`, or remove `scopes:`"),
+        };
+        let mut diagnostic =
             Diagnostic::error(Code::ScopesWithoutAuthn, scope.span, "the route requires scopes but no credential")
-                .why("a request without a credential has no scopes, so every request would be refused")
-                .fix("add `authn:` to the route or its API, or remove `scopes:`"),
-        );
+                .why(format!("a request without a credential has no scopes, {why}"))
+                .fix(fix);
+        if let Some(anonymous) = anonymous {
+            diagnostic = diagnostic.related(anonymous.span, "no credential is required");
+        }
+        report.push(diagnostic);
     }
     if let (Some(cost), true) = (&route.cost, !is_limited) {
         report.push(
@@ -47,7 +55,7 @@ pub(super) fn check(route: &Route, effective: &Effective<'_>, is_limited: bool, 
 fn report_never_decides(authn: &List<'_>, report: &mut Report) {
     for (place, At { level, value: item }) in authn.items.iter().enumerate() {
         let has = |name: &Spanned<String>| item.names.iter().any(|own| own.value == name.value);
-        let mut before = authn.items[..place].iter();
+        let mut before = authn.items[..place].iter().filter(|earlier| !earlier.value.names.is_empty());
         let Some(earlier) = before.find(|earlier| earlier.value.names.iter().all(has)) else { continue };
         let fix = if earlier.level == *level {
             "remove it, or list it before the other one".to_owned()
@@ -80,7 +88,9 @@ fn alternatives(items: &[&Item], replace: bool, is_locked: bool) -> String {
                 [name] => name.value.clone(),
                 _ => format!("{{all: [{}]}}", names(item)),
             };
-            format!("any: [{}]", items.iter().map(alternative).collect::<Vec<_>>().join(", "))
+            let named = || items.iter().filter(|item| !item.names.is_empty());
+            let word = if named().count() < items.len() { "optional" } else { "any" };
+            format!("{word}: [{}]", named().map(alternative).collect::<Vec<_>>().join(", "))
         }
     };
     let lock = if is_locked { ", locked: true" } else { "" };
@@ -114,7 +124,8 @@ impl Uncached {
         if let (Some(own), false) = (own, serves_get) {
             report_without_get(own.span, report);
         }
-        let has_credentials = !effective.authn.items.is_empty() && cache.credentials.value.is_none();
+        let needs_one = effective.authn.items().all(|item| !item.names.is_empty());
+        let has_credentials = !effective.authn.items.is_empty() && needs_one && cache.credentials.value.is_none();
         let lowest = levels.iter().rev().find_map(|level| level.value.cache.as_ref());
         if let (Some(statement), true) = (lowest, serves_get && has_credentials) {
             let known = self.0.entry(statement.span);

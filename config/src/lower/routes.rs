@@ -175,7 +175,12 @@ impl<'p> Lowering<'p, '_> {
         check(route, &effective, is_limited, self.report);
         weaknesses.compare(
             route,
-            &Required { alternatives: self.credentials(&authn), scopes: &scopes, is_internal: internal },
+            &Required {
+                alternatives: self.credentials(&authn),
+                admits_anonymous: authn.iter().any(Vec::is_empty),
+                scopes: &scopes,
+                is_internal: internal,
+            },
         );
         let cache = effective.cache.as_ref().map(|cache| cache_settings(cache, self.report));
         let (Some(path), true) = (path, has_base) else { return };
@@ -305,7 +310,11 @@ impl<'p> Lowering<'p, '_> {
     /// The alternatives of `authn`; those with an unknown policy are omitted.
     fn alternatives(&mut self, items: impl Iterator<Item = &'p Item>, api: Option<&str>) -> Vec<Vec<usize>> {
         let found = items.map(|item| (item, self.named(item, api, Slot::Authn)));
-        found.filter(|(item, places)| places.len() == item.names.len()).map(|(_, places)| places).collect()
+        let found = found.filter(|(item, places)| places.len() == item.names.len()).map(|(_, places)| places);
+        // Callers without a credential are admitted if no policy was given one, whatever level says so.
+        let (anonymous, mut all): (Vec<_>, Vec<_>) = found.partition(Vec::is_empty);
+        all.extend(anonymous);
+        all
     }
 
     /// Finds the policies of an item; policies of another slot are reported.

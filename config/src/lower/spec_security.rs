@@ -15,6 +15,8 @@ use crate::place::{Span, Spanned};
 pub(super) struct Required<'a> {
     /// The alternatives of `authn`, each with the places from which credentials are read; none for a public route.
     pub(super) alternatives: Vec<Vec<&'a CredentialPlace>>,
+    /// Whether a caller without a credential is accepted too.
+    pub(super) admits_anonymous: bool,
     pub(super) scopes: &'a [String],
     pub(super) is_internal: bool,
 }
@@ -67,7 +69,7 @@ impl Weaknesses {
             return;
         }
         let all = &requirement.alternatives;
-        if required.alternatives.is_empty() {
+        if required.alternatives.is_empty() || required.admits_anonymous {
             let kinds = || all.iter().flatten().map(|requirement| requirement.scheme.name.as_str());
             return self.public.add(route, requirement, || listed(unique(kinds()).into_iter()));
         }

@@ -62,7 +62,8 @@ pub(crate) struct ListStatement {
     pub(crate) locked: Option<Span>,
 }
 
-/// One item of a list of policies: a single policy, or in `authn` several that must all accept the caller.
+/// One item of a list of policies: a single policy, or in `authn` several that must all accept the caller; none for a caller
+/// without a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Item {
     pub(crate) span: Span,
@@ -82,6 +83,9 @@ impl Item {
 
     /// The names for messages, such as `keys + signature`.
     pub(crate) fn title(&self) -> String {
+        if self.names.is_empty() {
+            return "callers without a credential".to_owned();
+        }
         self.names.iter().map(|name| name.value.as_str()).collect::<Vec<_>>().join(" + ")
     }
 }
@@ -187,7 +191,7 @@ fn list_statement(node: &Node, object: &'static Object, report: &mut Report) -> 
     }
 }
 
-/// `name`, `[a, {all: [b, c]}]`, `none`, `{any: [...]}` or `{all: [...]}`.
+/// `name`, `[a, {all: [b, c]}]`, `none`, `{any: [...]}`, `{optional: [...]}` or `{all: [...]}`.
 fn authn_statement(node: &Node, report: &mut Report) -> Option<ListStatement> {
     let span = node.span;
     match &node.value {
@@ -195,11 +199,12 @@ fn authn_statement(node: &Node, report: &mut Report) -> Option<ListStatement> {
         Value::Map(_) => {
             let mut fields = Fields::open(node, &tables::AUTHN, "`authn`", span, report)?;
             let any = fields.optional("any", report, alternatives);
+            let optional = fields.optional("optional", report, optional);
             let all = fields.optional("all", report, together);
             let statement = rest_of_list(&mut fields, span, report);
             let is_valid = fields.check_rules(report);
             fields.finish(report);
-            let items = any.or_else(|| all.map(|item| vec![item]));
+            let items = any.or(optional).or_else(|| all.map(|item| vec![item]));
             Some(ListStatement { items: items.filter(|_| is_valid)?, ..statement })
         }
         _ => short_list(node, "any", alternatives, report),
@@ -298,6 +303,13 @@ fn alternatives(node: &Node, report: &mut Report) -> Option<Vec<Item>> {
         }
     }
     Some(kept)
+}
+
+/// Alternatives, and one for callers who present no credential.
+fn optional(node: &Node, report: &mut Report) -> Option<Vec<Item>> {
+    let mut items = alternatives(node, report)?;
+    items.push(Item { span: node.span, names: Vec::new() });
+    Some(items)
 }
 
 fn together(node: &Node, report: &mut Report) -> Option<Item> {

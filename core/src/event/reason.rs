@@ -119,6 +119,8 @@ reasons! {
 
     /// The route requires no authentication.
     Public = "public", "the route is public";
+    /// No credential was presented, and the route admits callers without one.
+    Anonymous = "anonymous", "no credential";
     /// The caller is authenticated.
     Authenticated { principal: Arc<Principal> } = "authenticated", "{principal}";
     /// No key in any place where the policy reads one.

@@ -3,19 +3,19 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use http::header::WWW_AUTHENTICATE;
 use tollgate_core::authn::Principal;
 use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::kinds::{AuthnPolicy, Named, Place};
 use tollgate_core::problem::{Problem, ProblemKind};
 
+use super::challenges::{challenged, presents};
 use super::exchange::{Exchange, Journal};
 use crate::apart::apart;
 use crate::isolate::Isolate;
 use crate::policies::Authenticates;
 use crate::ports::Host;
 
-/// The principal, or `None` on a public route.
+/// The principal, or `None` on a public route and for an anonymous caller.
 pub(super) async fn authenticate<H: Host>(
     isolate: &Isolate,
     host: &H,
@@ -26,20 +26,29 @@ pub(super) async fn authenticate<H: Host>(
         journal.note(Phase::Authenticate, Verdict::Skip, Reason::Public);
         return Ok(None);
     }
-    apart(pin!(by_any(isolate, host, exchange, journal))).await.map(Some)
+    apart(pin!(by_any(isolate, host, exchange, journal))).await
 }
 
-/// Authenticates with the first alternative that identifies the caller.
+/// Authenticates with the first alternative that identifies the caller. One without policies admits a caller who presents no
+/// credential.
 async fn by_any<H: Host>(
     isolate: &Isolate,
     host: &H,
     exchange: &Exchange,
     journal: &mut Journal,
-) -> Result<Arc<Principal>, Problem> {
+) -> Result<Option<Arc<Principal>>, Problem> {
+    let alternatives = &exchange.route().authn;
+    let mut seen = Seen::default();
     let mut furthest: Option<Failed> = None;
-    for alternative in &exchange.route().authn {
-        match by_all(isolate, host, exchange, alternative, journal).await {
-            Ok(principal) => return Ok(principal),
+    for (place, alternative) in alternatives.iter().enumerate().filter(|(_, alternative)| !alternative.is_empty()) {
+        match by_all(isolate, host, exchange, alternative, &mut seen, journal).await {
+            Ok(principal) => {
+                let others = alternatives[place + 1..].iter().flatten().filter(|other| !alternative.contains(other));
+                for other in others {
+                    seen.look(isolate, host, exchange, *other).await;
+                }
+                return if seen.differ { Err(conflict(exchange, journal)) } else { Ok(Some(principal)) };
+            }
             Err(failed) => {
                 furthest = Some(match furthest {
                     Some(earlier) => earlier.or_further(failed),
@@ -47,6 +56,10 @@ async fn by_any<H: Host>(
                 });
             }
         }
+    }
+    if !seen.any && alternatives.iter().any(Vec::is_empty) {
+        journal.note(Phase::Authenticate, Verdict::Skip, Reason::Anonymous);
+        return Ok(None);
     }
     journal.note(Phase::Authenticate, Verdict::Refuse, Reason::NotAuthenticated);
     Err(challenged(furthest.map_or_else(no_credential, |failed| failed.problem), exchange))
@@ -58,12 +71,14 @@ async fn by_all<H: Host>(
     host: &H,
     exchange: &Exchange,
     alternative: &[Place<AuthnPolicy>],
+    seen: &mut Seen,
     journal: &mut Journal,
 ) -> Result<Arc<Principal>, Failed> {
     let mut recognised: Option<Arc<Principal>> = None;
     for (passed, place) in alternative.iter().enumerate() {
         let Named { name, policy } = exchange.policy(*place);
         let found = policy.authenticate(name, isolate, host, &exchange.received).await;
+        seen.note(&found);
         let found =
             found.and_then(|found| joined(recognised.take(), found)).map_err(|problem| problem.by(name.clone()));
         match &found {
@@ -80,6 +95,41 @@ async fn by_all<H: Host>(
     recognised.ok_or_else(|| Failed { passed: 0, problem: no_credential() })
 }
 
+/// The credentials of a request that were seen so far, with whatever policy.
+#[derive(Default)]
+struct Seen {
+    /// Whether there is one, right or wrong.
+    any: bool,
+    first: Option<Arc<Principal>>,
+    /// Whether two credentials name different consumers.
+    differ: bool,
+}
+
+impl Seen {
+    fn note(&mut self, found: &Result<Arc<Principal>, Problem>) {
+        match (found, &self.first) {
+            (Ok(principal), Some(first)) => {
+                // One token may be that of several policies, which give their consumers different names.
+                self.differ |= first.consumer != principal.consumer && first.credential != principal.credential;
+            }
+            (Ok(principal), None) => self.first = Some(Arc::clone(principal)),
+            (Err(problem), _) => {
+                self.any |= problem.kind != ProblemKind::CredentialMissing;
+                return;
+            }
+        }
+        self.any = true;
+    }
+
+    /// Looks at a policy that did not have to decide. A wrong credential beside a right one changes nothing.
+    async fn look<H: Host>(&mut self, isolate: &Isolate, host: &H, exchange: &Exchange, place: Place<AuthnPolicy>) {
+        let Named { name, policy } = exchange.policy(place);
+        if presents(&exchange.received, policy) {
+            self.note(&policy.authenticate(name, isolate, host, &exchange.received).await);
+        }
+    }
+}
+
 /// Why an alternative did not authenticate the caller.
 struct Failed {
     /// How many of its policies did.
@@ -93,11 +143,17 @@ impl Failed {
         if later.progress() > self.progress() { later } else { self }
     }
 
-    /// How far it got: whether a store was unavailable, so that it might have passed; how many of its policies passed; whether
-    /// the request has a credential for the policy that did not.
-    fn progress(&self) -> (bool, usize, bool) {
-        let kind = self.problem.kind;
-        (kind == ProblemKind::StoreUnavailable, self.passed, kind != ProblemKind::CredentialMissing)
+    /// How far it got: whether a store was unavailable, so that it might have passed; how many of its policies passed; and how
+    /// well the policy that did not knows the credential that was presented.
+    fn progress(&self) -> (bool, usize, u8) {
+        let known = match self.problem.kind {
+            ProblemKind::CredentialMissing => 0,
+            ProblemKind::CredentialMalformed => 1,
+            ProblemKind::CredentialUnknown | ProblemKind::CredentialMisplaced => 2,
+            ProblemKind::CredentialNotAccepted => 3,
+            _ => 4,
+        };
+        (self.problem.kind == ProblemKind::StoreUnavailable, self.passed, known)
     }
 }
 
@@ -105,12 +161,22 @@ fn no_credential() -> Problem {
     Problem::new(ProblemKind::CredentialMissing, "A credential is required.", Reason::NotAuthenticated)
 }
 
+/// Two credentials of different consumers: which of them the caller is would depend on an order.
+fn differing() -> Problem {
+    let detail = "The request has credentials of different consumers. Send those of one consumer only.";
+    Problem::new(ProblemKind::CredentialMalformed, detail, Reason::ConsumersDiffer)
+}
+
+fn conflict(exchange: &Exchange, journal: &mut Journal) -> Problem {
+    journal.note(Phase::Authenticate, Verdict::Refuse, Reason::ConsumersDiffer);
+    challenged(differing(), exchange)
+}
+
 /// The principal of two credentials of one consumer: the first one, with the scopes of both.
 fn joined(first: Option<Arc<Principal>>, second: Arc<Principal>) -> Result<Arc<Principal>, Problem> {
     let Some(first) = first else { return Ok(second) };
     if first.consumer != second.consumer {
-        let detail = "The request has credentials of different consumers. Send those of one consumer only.";
-        return Err(Problem::new(ProblemKind::CredentialMalformed, detail, Reason::ConsumersDiffer));
+        return Err(differing());
     }
     let mut joined = Arc::unwrap_or_clone(first);
     joined.scopes.extend(second.scopes.iter().cloned());
@@ -122,13 +188,4 @@ fn joined(first: Option<Arc<Principal>>, second: Arc<Principal>) -> Result<Arc<P
 fn verdict(problem: &Problem) -> Verdict {
     // Another policy may authenticate the caller, so a missing credential is not a refusal yet.
     if problem.kind == ProblemKind::CredentialMissing { Verdict::Skip } else { problem.verdict() }
-}
-
-/// Adds one challenge per policy of the route to a 401 (RFC 9110, section 11.6.1).
-fn challenged(problem: Problem, exchange: &Exchange) -> Problem {
-    if problem.kind == ProblemKind::StoreUnavailable {
-        return problem;
-    }
-    let realm = &exchange.site.gateway.name;
-    exchange.authenticators().fold(problem, |p, named| p.with(WWW_AUTHENTICATE, named.policy.challenge(realm)))
 }

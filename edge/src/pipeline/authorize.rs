@@ -5,6 +5,7 @@ use tollgate_core::authn::Principal;
 use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::problem::{Problem, ProblemKind};
 
+use super::challenges::challenge_with;
 use super::exchange::{Exchange, Journal};
 
 pub(super) fn authorize(
@@ -23,10 +24,13 @@ pub(super) fn authorize(
         return Ok(());
     }
     let missing = missing.join(" ");
-    let realm = &exchange.site.gateway.name;
-    let challenge = format!("ApiKey realm=\"{realm}\", error=\"insufficient_scope\", scope=\"{missing}\"");
+    let challenge = challenge_with(&format!("error=\"insufficient_scope\", scope=\"{missing}\""), exchange);
     let detail = format!("The credential lacks: {missing}. Ask its issuer for it.");
     let reason = Reason::ScopesMissing { scopes: missing.into() };
-    let problem = Problem::new(ProblemKind::ScopeMissing, detail, reason).with(WWW_AUTHENTICATE, challenge);
+    let problem = Problem::new(ProblemKind::ScopeMissing, detail, reason);
+    let problem = match challenge {
+        Some(challenge) => problem.with(WWW_AUTHENTICATE, challenge),
+        None => problem,
+    };
     Err(journal.refused(Phase::Authorize, problem))
 }

@@ -3,6 +3,7 @@
 mod after;
 mod authenticate;
 mod authorize;
+mod challenges;
 mod exchange;
 mod forward;
 mod guard;

@@ -122,7 +122,7 @@ fn the_alternative_that_got_furthest_gives_the_refusal() {
         (&[("authorization", known.as_str())], "query-keys", "credential-missing"),
         (&[("authorization", &known), ("x-api-key", "hello")], "query-keys", "credential-malformed"),
         (&[("authorization", &unknown)], "bearer", "credential-unknown"),
-        (&[("authorization", &unknown), ("x-api-key", "hello")], "keys", "credential-malformed"),
+        (&[("authorization", &unknown), ("x-api-key", "hello")], "bearer", "credential-unknown"),
     ] {
         let answer = bench.get("/two", fields);
         let refusal = answer.record.refusal().unwrap();

@@ -4,6 +4,7 @@
 
 mod bench;
 mod caching;
+mod composition;
 mod configuration;
 mod credentials;
 mod fetches;

@@ -58,6 +58,9 @@ pub(super) fn authn(
     let values = Differing { from: Some(old.to_string()), to: Some(new.to_string()) };
     let change = |effect, reason| Change::of(subject, "authn", values, effect, reason);
     Some(match (old.0.is_empty(), new.0.is_empty()) {
+        (true, false) if new.admits_anonymous() => {
+            change(Effect::Review, "a request with a wrong credential is refused now")
+        }
         (true, _) => change(Effect::Breaking, "a credential is required now"),
         (_, true) => change(Effect::Compatible, "no credential is required any more").loosening(),
         _ => match (accepts_more, accepts_fewer) {
@@ -83,6 +86,10 @@ impl Alternatives {
             }
         };
         Self(route.authn.iter().map(alternative).collect())
+    }
+
+    fn admits_anonymous(&self) -> bool {
+        self.0.iter().any(|alternative| alternative.names.is_empty())
     }
 
     fn places(&self) -> impl Iterator<Item = &Vec<Places>> {
@@ -131,6 +138,9 @@ impl fmt::Display for Alternatives {
     /// Alternatives are joined by `or`. An alternative with several policies is in parentheses if there are others.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |alternative: &Alternative| {
+            if alternative.names.is_empty() {
+                return "anonymous".to_owned();
+            }
             let names = alternative.names.join(" + ");
             if alternative.names.len() > 1 && self.0.len() > 1 { format!("({names})") } else { names }
         };

@@ -50,7 +50,7 @@ fn removed(route: &CompiledRoute, asked: &[&Answered], is_whole_route: bool) -> 
 fn added(route: &CompiledRoute, asked: &[&Answered], is_whole_route: bool) -> Change {
     let setting = if is_whole_route { "route" } else { "matches" };
     let values = Differing { from: None, to: Some(matches(asked)) };
-    let is_public = route.settings.authn.is_empty() && !route.settings.internal;
+    let is_public = route.settings.admits_anonymous() && !route.settings.internal;
     let reason = if is_public {
         "no route matched these requests before; they are public"
     } else {

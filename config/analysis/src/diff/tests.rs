@@ -170,6 +170,14 @@ fn several_required_authenticators_accept_fewer_callers_than_each_alone() {
         ),
         ("authn: {all: [keys, tokens], replace: true}", "authn: keys", ("authn", Compatible, true)),
         ("authn: {all: [keys, tokens], replace: true}", "authn: none", ("authn", Compatible, true)),
+        (
+            "authn: {any: [keys], replace: true}",
+            "authn: {optional: [keys], replace: true}",
+            ("authn", Compatible, true),
+        ),
+        ("authn: {optional: [keys], replace: true}", "authn: {any: [keys], replace: true}", ("authn", Breaking, false)),
+        ("authn: none", "authn: {optional: [keys], replace: true}", ("authn", Review, false)),
+        ("authn: {optional: [keys], replace: true}", "authn: none", ("authn", Compatible, true)),
     ] {
         check(("", &format!("{{path: /a, {from}}}")), ("", &format!("{{path: /a, {to}}}")), &[expected]);
     }

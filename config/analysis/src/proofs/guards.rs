@@ -29,7 +29,7 @@ const RULES: &[Rule] = &[
     Rule {
         code: Code::WriteWithoutAuthn,
         is_violated: |route, stated| {
-            writes(route) && route.settings.authn.is_empty() && stated.authn && !stated.authn_here
+            writes(route) && route.settings.admits_anonymous() && stated.authn && !stated.authn_here
         },
         one: "accepts write methods and is public",
         several: "accept write methods and are public",

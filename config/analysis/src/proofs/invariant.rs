@@ -69,7 +69,7 @@ impl Analysis<'_> {
 
     fn has(&self, route: &RouteSettings, requirement: &Requirement) -> bool {
         match requirement {
-            Requirement::Authn => !route.authn.is_empty(),
+            Requirement::Authn => !route.admits_anonymous(),
             Requirement::Scopes => !route.scopes.is_empty(),
             Requirement::Guard => route.is_guarded(),
             Requirement::Limit => route.is_limited(),

@@ -114,13 +114,20 @@ pub(crate) static AUTHN: Object = Object {
     keys: &[
         Key::optional("any", "Policies of which one must accept the caller.", Shape::List(&ALTERNATIVES))
             .examples(&["[\"partner-keys\", \"staff\"]", "[\"staff\", {\"all\": [\"partner-keys\", \"signature\"]}]"]),
+        Key::optional(
+            "optional",
+            "Policies of which one must accept the caller, unless the request presents no credential to any of them: then the \
+             caller is anonymous. A wrong credential is refused.",
+            Shape::List(&ALTERNATIVES),
+        )
+        .examples(&["[\"partner-keys\", \"staff\"]"]),
         Key::optional("all", "Policies that must all accept the caller.", Shape::List(&POLICIES))
             .examples(&["[\"partner-keys\", \"signature\"]"]),
         REPLACE_LIST,
         Key::optional("locked", "Whether lower levels must not replace the list or add to it.", Shape::Boolean)
             .default("false"),
     ],
-    rules: &[Rule::OneOf(&["any", "all"])],
+    rules: &[Rule::OneOf(&["any", "optional", "all"])],
     ..Object::PLAIN
 };
 

@@ -154,7 +154,7 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
     habit(
         &["api-key"],
         &["anonymous", "allowanonymous", "optional", "required"],
-        "remove it: a route requires its policies, or is public with `authn: none`",
+        "remove it: a route requires its policies, unless they are listed in `authn: {optional: [...]}`",
     ),
     habit(&["api-key"], &["realm"], "remove it: the realm in `WWW-Authenticate` is the name of the gateway"),
     habit(
@@ -263,9 +263,10 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
     habit(&["authn", "authn-together"], &["allof", "and", "every"], "write `all: [...]`"),
     habit(
         &["authn", "authn-together"],
-        &["optional", "required", "anonymous", "allowanonymous", "none", "not"],
-        "remove it: a route requires its policies, or is public with `authn: none`",
+        &["required", "anonymous", "allowanonymous", "none", "not"],
+        "remove it: a route requires its policies, unless they are listed in `authn: {optional: [...]}`",
     ),
+    habit(&["authn-together"], &["optional"], "write `authn: {optional: [...]}`, with all alternatives"),
     habit(
         &["limit"],
         &["rate", "requests", "second", "minute", "hour", "kind", "by"],

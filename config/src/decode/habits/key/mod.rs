@@ -49,7 +49,7 @@ mod tests {
             ("rate-limit", "requests_per_second", "`rate: 100/s`"),
             ("cache", "max-age", "`ttl: 10m`"),
             ("api-key", "hide_credentials", "removed from every request"),
-            ("api-key", "anonymous", "`authn: none`"),
+            ("api-key", "anonymous", "`authn: {optional: [...]}`"),
             ("api-key", "realm", "the name of the gateway"),
         ] {
             assert!(fix(object, key).is_some_and(|fix| fix.contains(meant)), "{object} {key}");

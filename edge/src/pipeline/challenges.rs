@@ -1,0 +1,62 @@
+//! Challenges: how a client authenticates on a route, and what was wrong with its credential (RFC 9110, section 11.6.1).
+
+use http::StatusCode;
+use http::header::WWW_AUTHENTICATE;
+use tollgate_core::authn::Presented;
+use tollgate_core::event::Reason;
+use tollgate_core::kinds::{AuthnPolicy, SlotPolicy};
+use tollgate_core::problem::{Problem, ProblemKind};
+
+use super::exchange::{Exchange, Received};
+
+/// Adds the challenges of the route's policies to a 401, each once. That of a policy which refused a bearer token says why.
+pub(super) fn challenged(problem: Problem, exchange: &Exchange) -> Problem {
+    if problem.kind.status() != StatusCode::UNAUTHORIZED {
+        return problem;
+    }
+    let error = error(&problem);
+    let mut challenges: Vec<(String, bool)> = Vec::new();
+    for named in exchange.authenticators() {
+        let challenge = named.policy.challenge(&exchange.site.gateway.name);
+        let has_refused = is_bearer(&challenge) && problem.policy.as_ref() == Some(&named.name);
+        match challenges.iter_mut().find(|(known, _)| *known == challenge) {
+            Some((_, has_error)) => *has_error |= has_refused,
+            None => challenges.push((challenge, has_refused)),
+        }
+    }
+    challenges.into_iter().fold(problem, |problem, (challenge, has_error)| {
+        let error = error.as_deref().filter(|_| has_error).unwrap_or_default();
+        problem.with(WWW_AUTHENTICATE, challenge + error)
+    })
+}
+
+/// The challenge of the policy whose credential the request presents, with an error.
+pub(super) fn challenge_with(error: &str, exchange: &Exchange) -> Option<String> {
+    let has_presented = exchange.authenticators().find(|named| presents(&exchange.received, &named.policy));
+    let named = has_presented.or_else(|| exchange.authenticators().next())?;
+    Some(format!("{}, {error}", named.policy.challenge(&exchange.site.gateway.name)))
+}
+
+/// Whether a request has something in a place where a policy reads credentials.
+pub(super) fn presents(received: &Received, policy: &AuthnPolicy) -> bool {
+    let place = policy.as_kind().uses().credential;
+    place.is_some_and(|place| place.presented(&received.fields, received.query.as_deref()) != Presented::Nothing)
+}
+
+fn is_bearer(challenge: &str) -> bool {
+    challenge.get(..BEARER.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(BEARER))
+}
+
+const BEARER: &str = "Bearer ";
+
+/// The parameters for a refused token; none if no token was presented (RFC 6750, section 3.1).
+fn error(problem: &Problem) -> Option<String> {
+    let code = match (problem.kind, &problem.reason) {
+        (ProblemKind::CredentialMissing, _) => return None,
+        (_, Reason::TokensSeveral | Reason::KeysSeveral) => "invalid_request",
+        _ => "invalid_token",
+    };
+    let allowed = |c: char| if matches!(c, ' '..='~') && c != '"' && c != '\\' { c } else { '?' };
+    let description: String = problem.detail.chars().map(allowed).collect();
+    Some(format!(", error=\"{code}\", error_description=\"{description}\""))
+}

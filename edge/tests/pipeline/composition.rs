@@ -1,0 +1,155 @@
+//! Several policies on one route: whose error is told, which challenges there are, callers without a credential, and two
+//! credentials at once.
+
+use http::HeaderName;
+use http::header::AUTHORIZATION;
+use tollgate_core::authn::{ApiKeySettings, CredentialPlace, JwtSettings, KeySource};
+use tollgate_core::jose::Algorithm;
+use tollgate_core::kinds::{Named, Place, Policy};
+use tollgate_core::settings::{RouteSettings, SiteSettings};
+use tollgate_edge::memory::MemorySignatures;
+
+use crate::bench::{Answer, Bench, NOW, credential, key, ok, on_any_host, route, site};
+use crate::tokens::{key as signer, set, token};
+
+const KEYS: usize = 0;
+const BEARER: usize = 1;
+const STAFF: usize = 2;
+const PARTNERS: usize = 3;
+
+fn policies() -> [(&'static str, Policy); 4] {
+    let keys = CredentialPlace::field(HeaderName::from_static("x-api-key"), None);
+    let bearer = CredentialPlace::field(AUTHORIZATION, Some("Bearer".into()));
+    let tokens = |issuer, number| {
+        let keys = KeySource::Static(set(&[("a", &signer(number))]));
+        Policy::from(JwtSettings::new(issuer, "pets", keys, Algorithm::EdDsa))
+    };
+    [
+        ("keys", Policy::from(ApiKeySettings { place: keys })),
+        ("bearer", Policy::from(ApiKeySettings { place: bearer })),
+        ("staff", tokens("https://staff.example", 1)),
+        ("partners", tokens("https://partners.example", 2)),
+    ]
+}
+
+/// A gateway with a route for each list of alternatives: `/0`, `/1`...
+fn bench(routes: &[&[&[usize]]]) -> Bench {
+    let authn = |all: &&[&[usize]]| {
+        all.iter().map(|together| together.iter().map(|place| Place::new(*place)).collect()).collect()
+    };
+    let routes = routes.iter().enumerate().map(|(at, all)| {
+        let route = route(&format!("/{at}"), &["GET"]);
+        RouteSettings { authn: authn(all), ..route }
+    });
+    let mut bench = Bench::new(vec![], ok(&[], "pets"));
+    bench.host.signatures = MemorySignatures::new(tollgate_signatures::verifies);
+    let named = policies().into_iter().map(|(name, policy)| Named { name: name.into(), policy });
+    bench.publish(&on_any_host(SiteSettings { policies: named.collect(), ..site(routes.collect()) }));
+    bench.add(&key(), &credential());
+    bench
+}
+
+fn claims(issuer: &str, subject: &str, age_s: u64) -> String {
+    let exp = NOW.as_secs() + 60 - age_s;
+    format!(r#"{{"iss":"https://{issuer}.example","aud":"pets","sub":"{subject}","exp":{exp}}}"#)
+}
+
+fn staff(subject: &str) -> String {
+    format!("Bearer {}", token("a", &signer(1), &claims("staff", subject, 0)))
+}
+
+#[track_caller]
+fn check(answer: &Answer, status: u16, policy: Option<&str>, problem: &str) {
+    let refused = answer.record.refusal().and_then(|refusal| Some(refusal.policy?.to_string()));
+    assert_eq!((answer.status, refused.as_deref(), answer.problem().as_str()), (status, policy, problem));
+    assert!(status == 200 || answer.status != 401 || !answer.field("www-authenticate").is_empty());
+}
+
+#[test]
+fn the_credential_that_was_presented_decides_the_error_in_every_order() {
+    let expired = format!("Bearer {}", token("a", &signer(2), &claims("partners", "pia", 120)));
+    let orders: [&[&[usize]]; 4] = [
+        &[&[KEYS], &[BEARER], &[STAFF], &[PARTNERS]],
+        &[&[PARTNERS], &[STAFF], &[BEARER], &[KEYS]],
+        &[&[BEARER], &[PARTNERS], &[KEYS], &[STAFF]],
+        &[&[STAFF], &[KEYS], &[PARTNERS], &[BEARER]],
+    ];
+    let bench = bench(&orders);
+    for at in 0..orders.len() {
+        let get = |fields: &[(&str, &str)]| bench.get(&format!("/{at}"), fields);
+        check(&get(&[("authorization", &expired)]), 401, Some("partners"), "credential-expired");
+        let unknown = format!("Bearer {}", tollgate_core::authn::ApiKey::generate("dev", &[9; 32]).unwrap().expose());
+        check(&get(&[("authorization", &unknown)]), 401, Some("bearer"), "credential-unknown");
+        check(&get(&[("x-api-key", "hello")]), 401, Some("keys"), "credential-malformed");
+        assert_eq!(get(&[]).problem(), "credential-missing");
+    }
+}
+
+#[test]
+fn a_route_has_one_list_of_challenges_and_the_one_of_a_refused_token_says_why() {
+    let bench = bench(&[&[&[KEYS], &[STAFF], &[PARTNERS]]]);
+    let challenges = |fields: &[(&str, &str)]| {
+        let answer = bench.get("/0", fields);
+        answer
+            .fields
+            .get_all("www-authenticate")
+            .iter()
+            .map(|line| line.to_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let keys = "ApiKey realm=\"acme\", header=\"x-api-key\"";
+    assert_eq!(challenges(&[]), [keys, "Bearer realm=\"acme\""]);
+    assert_eq!(challenges(&[("x-api-key", "hello")]), [keys, "Bearer realm=\"acme\""]);
+    let expired = format!("Bearer {}", token("a", &signer(1), &claims("staff", "ada", 120)));
+    assert_eq!(
+        challenges(&[("authorization", &expired)]),
+        [
+            keys,
+            "Bearer realm=\"acme\", error=\"invalid_token\", error_description=\"The token is not accepted: it has expired.\""
+        ]
+    );
+    let twice = challenges(&[("authorization", "Bearer a, Bearer b")]);
+    assert!(twice[1].contains("error=\"invalid_request\""), "{twice:?}");
+}
+
+#[test]
+fn two_credentials_of_different_consumers_are_refused_in_every_order() {
+    let bench = bench(&[&[&[KEYS], &[STAFF]], &[&[STAFF], &[KEYS]], &[&[KEYS], &[KEYS, STAFF]], &[&[KEYS]]]);
+    for path in ["/0", "/1", "/2"] {
+        let get = |token: &str| bench.get(path, &[("x-api-key", key().expose()), ("authorization", token)]);
+        let both = get(&staff("ada"));
+        assert_eq!((both.status, both.problem().as_str()), (401, "credential-malformed"), "{path}");
+        assert_eq!(both.record.refusal().unwrap().reason.code(), "consumers-differ");
+        assert_eq!(get("Bearer hello").status, 200, "{path}: a wrong credential beside a right one changes nothing");
+        assert_eq!(get("Basic eDp5").status, 200, "{path}: a credential for the upstream");
+    }
+    let unread = bench.get("/3", &[("x-api-key", key().expose()), ("authorization", &staff("ada"))]);
+    assert_eq!(unread.status, 200, "no policy of the route reads the token");
+}
+
+#[test]
+fn one_token_of_two_policies_is_one_identity() {
+    let bench = bench(&[&[&[STAFF], &[PARTNERS]], &[&[PARTNERS], &[STAFF]]]);
+    for path in ["/0", "/1"] {
+        let answer = bench.get(path, &[("authorization", &staff("ada"))]);
+        assert_eq!((answer.status, answer.record.principal().unwrap().consumer.as_str()), (200, "staff:ada"));
+    }
+}
+
+#[test]
+fn an_anonymous_caller_is_admitted_and_a_wrong_credential_is_not() {
+    let bench = bench(&[&[&[KEYS], &[STAFF, BEARER], &[]]]);
+    let anonymous = bench.get("/0", &[]);
+    assert_eq!((anonymous.status, anonymous.record.principal()), (200, None));
+    assert!(anonymous.record.events.to_string().contains("no credential"), "{}", anonymous.record.events);
+    let known = bench.get("/0", &[("x-api-key", key().expose())]);
+    assert_eq!((known.status, known.record.principal().is_some()), (200, true));
+    check(&bench.get("/0", &[("x-api-key", "hello")]), 401, Some("keys"), "credential-malformed");
+    check(&bench.get("/0", &[("authorization", &staff("ada"))]), 401, Some("bearer"), "credential-malformed");
+    check(&bench.get("/0", &[("authorization", "Bearer x")]), 401, Some("staff"), "credential-malformed");
+    assert_eq!(bench.get("/0", &[("authorization", "Basic eDp5")]).status, 200, "no policy reads it");
+    bench.host.records.fault.set(true);
+    let other =
+        bench.get("/0", &[("x-api-key", tollgate_core::authn::ApiKey::generate("dev", &[8; 32]).unwrap().expose())]);
+    assert_eq!((other.status, other.problem().as_str()), (503, "store-unavailable"));
+}

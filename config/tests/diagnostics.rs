@@ -243,7 +243,7 @@ fn apis_and_routes_are_checked() {
     route("authn: keys, scopes: [\"a b\"]", "TG0205", 62);
     route("authn: {optional: [keys]}, scopes: [a]", "TG0309", 76);
     route("authn: {optional: []}", "TG0212", 58);
-    route("authn: {optional: [keys], any: [keys]}", "TG0201", 50);
+    route("authn: {optional: [keys], any: [keys]}", "TG0201", 48);
     route("methods: [GET], cost: 5", "TG0310", 62);
     route("limit: burst, cost: 0", "TG0209", 60);
     route("authn: burst", "TG0303", 47);

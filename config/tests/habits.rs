@@ -385,7 +385,7 @@ fn keys_of_other_gateways_are_refused_with_their_place_here() {
         ("limit: burst", "rate_limit: false", "write `limit: none`"),
         ("kind: api-key", "kind: api-key, hide_credentials: true", "removed from every request"),
         ("kind: api-key", "kind: api-key, realm: a", "the name of the gateway"),
-        ("kind: api-key", "kind: api-key, anonymous: a", "`authn: none`"),
+        ("kind: api-key", "kind: api-key, anonymous: a", "`authn: {optional: [...]}`"),
         ("methods: [GET]", "methods: GET,POST", "write the list `methods: [GET, POST]`"),
         ("methods: [GET]", "methods: GET, POST, PUT", "write the list `methods: [GET, POST, PUT]`"),
         ("limit: burst", "limit: burst,more", "write the list `limit: [burst, more]`"),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own data has failed")]
 
+mod attacks;
 mod bench;
 mod caching;
 mod composition;

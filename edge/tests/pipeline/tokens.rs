@@ -21,7 +21,7 @@ use crate::bench::{Answer, Bench, NOW, ok, on_any_host, request, route, site};
 const ISSUER: &str = "https://id.example.com";
 const KEYS_URL: &str = "https://id.example.com/keys";
 
-fn settings(keys: KeySource) -> JwtSettings {
+pub(crate) fn settings(keys: KeySource) -> JwtSettings {
     JwtSettings::new(ISSUER, "pets", keys, Algorithm::EdDsa)
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn key(number: u8) -> SigningKey {
     SigningKey::from_bytes(&[number; 32])
 }
 
-fn jwk(id: &str, key: &SigningKey) -> String {
+pub(crate) fn jwk(id: &str, key: &SigningKey) -> String {
     let x = Base64UrlUnpadded::encode_string(key.verifying_key().as_bytes());
     format!(r#"{{"kty":"OKP","crv":"Ed25519","use":"sig","kid":"{id}","x":"{x}"}}"#)
 }
@@ -51,23 +51,23 @@ pub(crate) fn token(id: &str, key: &SigningKey, claims: &str) -> String {
     format!("{signed}.{signature}")
 }
 
-fn claims(subject: &str) -> String {
+pub(crate) fn claims(subject: &str) -> String {
     let exp = NOW.as_secs() + 3_600;
     format!(r#"{{"iss":"{ISSUER}","aud":"pets","sub":"{subject}","exp":{exp},"scope":"read"}}"#)
 }
 
 /// A gateway with two `jwt` policies, whose issuer answers by a script; and how often it was asked, and signatures were
 /// verified.
-struct World {
+pub(crate) struct World {
     bench: Bench,
-    asked: Rc<Cell<u32>>,
+    pub(crate) asked: Rc<Cell<u32>>,
     verified: Rc<Cell<u32>>,
     /// What the issuer answers.
     answer: Rc<RefCell<Result<String, UpstreamError>>>,
 }
 
 impl World {
-    fn new(first: JwtSettings) -> Self {
+    pub(crate) fn new(first: JwtSettings) -> Self {
         let mut bench = Bench::new(vec![], ok(&[], "pets"));
         let verified = Rc::new(Cell::new(0));
         let count = Rc::clone(&verified);
@@ -104,12 +104,12 @@ impl World {
         *self.answer.borrow_mut() = Ok(text.into());
     }
 
-    fn get(&self, path: &str, token: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str, token: &str) -> Answer {
         self.bench.get(path, &[("authorization", &format!("Bearer {token}"))])
     }
 
     #[track_caller]
-    fn check(&self, token: &str, status: u16, problem: &str, code: &str) {
+    pub(crate) fn check(&self, token: &str, status: u16, problem: &str, code: &str) {
         let answer = self.get("/pets", token);
         let found = answer.record.refusal().map_or("", |refusal| refusal.reason.code()).to_owned();
         assert_eq!((answer.status, answer.problem().as_str(), found.as_str()), (status, problem, code));

@@ -24,6 +24,7 @@ scenarios! { "authenticate";
     every_family_of_algorithms_is_verified,
     keys_are_found_by_the_metadata_of_the_issuer,
     an_issuer_that_is_away_refuses_nobody_else,
+    two_identities_are_refused_and_none_may_be_anonymous,
 }
 
 const ISSUER: &str = "https://id.example.com";
@@ -241,5 +242,34 @@ async fn an_issuer_that_is_away_refuses_nobody_else(world: Rc<World>) -> Outcome
     let key = world.plain_key("acme").await?;
     assert_eq!(world.client().send(Request::get("/k").field("X-API-Key", &key)).await?.status, 200);
     assert_eq!(world.client().get("/open").await?.status, 200);
+    Ok(())
+}
+
+async fn two_identities_are_refused_and_none_may_be_anonymous(world: Rc<World>) -> Outcome {
+    let policy =
+        format!("staff: {{kind: jwt, issuer: \"{ISSUER}\", audience: pets, keys: '{{\"keys\":[{}]}}'}}", jwk(&key()));
+    let project = Project::new(&world).policy(&policy).route("{path: /a, authn: {optional: [keys, staff]}}");
+    world.publish(project).await?;
+    let key_text = world.plain_key("acme").await?;
+    let bearer = format!("Bearer {}", token(&key(), &claims("")));
+    let (by_key, by_token) = (("X-API-Key", key_text.as_str()), ("Authorization", bearer.as_str()));
+    for (fields, status, problem) in [
+        (&[][..], 200, ""),
+        (&[by_key], 200, ""),
+        (&[by_token], 200, ""),
+        (&[by_key, by_token], 401, "credential-malformed"),
+        (&[("Authorization", "Bearer hello")], 401, "credential-malformed"),
+    ] {
+        let request = fields.iter().fold(Request::get("/a"), |request, (name, value)| request.field(name, value));
+        let answer = world.client().send(request).await?;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        if status == 401 {
+            assert_problem(&answer, status, problem);
+            let challenges = answer.all("www-authenticate").join("; ");
+            assert!(challenges.contains("ApiKey realm") && challenges.contains("Bearer realm"), "{challenges}");
+        }
+    }
+    let refused = with_token(&world, "/a", "hello").await?;
+    assert!(refused.all("www-authenticate").join("; ").contains("error=\"invalid_token\""), "{refused:?}");
     Ok(())
 }

@@ -5,9 +5,13 @@
 //! if a check fails. Where to start: [`TARGETS`].
 #![forbid(unsafe_code)]
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use tollgate_analysis::compile_str;
 use tollgate_config::{Code, Diagnostics, fixtures, fmt, openapi, policy_tests};
+use tollgate_core::authn::{JwtSettings, KeySource};
+use tollgate_core::jose::{Algorithm, JwkSet, KeyType, SignatureCheck, Token};
 use tollgate_core::route::HostName;
+use tollgate_core::time::Timestamp;
 use tollgate_edge::BundleRecords;
 use tollgate_kv_schemas::readable;
 
@@ -21,6 +25,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("formatter", formatter),
     ("policy_tests", policy_tests),
     ("bundle_loader", bundle_loader),
+    ("token", token),
+    ("jwk_set", jwk_set),
 ];
 
 /// A project of one file, and the same text as fixtures: any input is compiled or refused with a reason.
@@ -103,6 +109,48 @@ pub fn bundle_loader(input: &[u8]) {
     let routes = || bundle.load_unnamed(&host).and_then(|part| part.open_all());
     assert_eq!(routes(), routes());
     let _ = bundle.load(&host);
+}
+
+/// A signed token: any text is parsed or refused; what is parsed is in the one form that was signed, and its claims are
+/// judged without a panic.
+pub fn token(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let token = match Token::parse(text) {
+        Ok(token) => token,
+        Err(error) => return assert!(!error.to_string().is_empty() && !error.code().is_empty()),
+    };
+    let signature = Base64UrlUnpadded::encode_string(&token.signature);
+    assert_eq!(format!("{}.{signature}", token.signed), text, "no other text is the same token");
+    let Ok(claims) = token.claims() else { return };
+    let keys = KeySource::Discovery(false);
+    let plain = JwtSettings::new("https://id.example.com", "pets", keys, Algorithm::EdDsa);
+    let policy = JwtSettings { plan: Some("tier.name".to_owned()), age_max_s: Some(60), ..plain };
+    for seconds in [0, 1_800_000_000, Timestamp::MAX.as_secs()] {
+        let now = Timestamp::from_millis(seconds * 1_000);
+        match policy.identity("staff", &token, &claims, now) {
+            Ok(identity) => assert!(now < identity.until && identity.consumer.len() > "staff:".len()),
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+}
+
+/// A set of keys: any text is read or refused; keys that cannot be used have a reason, the others are used with algorithms of
+/// their own type only, and verify nothing that is not a signature.
+pub fn jwk_set(input: &[u8]) {
+    let Ok(set) = JwkSet::parse(input) else { return };
+    assert!(set.unused.iter().all(|(_, why)| !why.to_string().is_empty()));
+    for key in &set.keys {
+        assert_ne!(key.material.key_type(), KeyType::Octets, "a public set has no shared secrets");
+        for algorithm in Algorithm::ALL {
+            assert!(!key.is_for(algorithm) || key.material.key_type() == algorithm.key_type());
+            let bytes = algorithm.signature_bytes().unwrap_or(256);
+            let check = SignatureCheck { algorithm, key, message: b"message", signature: &vec![0; bytes] };
+            assert!(!tollgate_signatures::verifies(&check), "zeros are no signature");
+        }
+    }
+    for algorithm in Algorithm::ALL {
+        assert!(set.candidates(algorithm, None).count() <= set.keys.len());
+    }
 }
 
 fn refused(found: &Diagnostics) {

@@ -160,6 +160,11 @@ fn a_gateway_in_production_takes_orders_by_token_at_its_admin_port_alone() {
     assert!(ran.err.contains("404") && ran.err.contains("docs/operator.md"), "{ran:?}");
     let ran = run(&["key", "new", "--consumer", "acme", "--at", &admin, "--token-file", &file]);
     assert!(ran.code == Some(0) && ran.out.starts_with("tg_live_"), "{ran:?}");
+    let listed = run(&["key", "list", "--consumer", "acme", "--at", &admin, "--token-file", &file, "--output", "json"]);
+    assert!(listed.json()[0]["created_by"] == "ci", "{listed:?}");
+    let id = listed.json()[0]["id"].as_str().unwrap_or_default().to_owned();
+    let rotated = run(&["key", "rotate", "--key-id", &id, "--at", &admin, "--token-file", &file]);
+    assert!(rotated.code == Some(0) && rotated.out.starts_with("tg_live_"), "{rotated:?}");
     let ran = run(&["purge", "--all", "--at", &admin]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("401"), "{ran:?}");
@@ -196,6 +201,35 @@ fn a_key_is_revoked_by_its_id_in_the_stores_of_native_and_spin() {
         let by_digest = run(&[&["key", "revoke", "--digest", digest][..], &place].concat());
         assert!(by_digest.err.contains("was already revoked"), "{by_digest:?}");
         assert_eq!(revoke("key-000000000000").code, Some(1));
+    }
+}
+
+#[test]
+fn keys_are_listed_shown_and_rotated_in_the_stores_of_native_and_spin() {
+    let project = Project::new();
+    for host in ["native", "spin"] {
+        let store = project.file(&format!("{host}.db")).display().to_string();
+        let place = ["--gateway", "quickstart", "--to", host, "--store", &store];
+        let key = |words: &[&str]| run(&[&["key"], words, &place].concat());
+        assert_eq!(run(&["publish", &project.path(), "--to", host, "--store", &store]).code, Some(0));
+        assert!(key(&["list"]).err.contains("no keys in"), "{:?}", key(&["list"]));
+        let restricted = ["--address", "192.0.2.0/24", "--note", "orders", "--created-by", "ci"];
+        let new = key(&[&["new", "--consumer", "acme", "--output", "json"][..], &restricted].concat()).json();
+        key(&["new", "--consumer", "other"]);
+        let id = new["id"].as_str().expect("an id");
+        let listed = key(&["list", "--consumer", "acme"]);
+        assert!(listed.out.contains(id) && !listed.out.contains("other"), "{listed:?}");
+        assert_eq!(key(&["list", "--output", "json"]).json().as_array().map(Vec::len), Some(2));
+        let shown = key(&["show", "--key-id", id, "--output", "json"]).json();
+        assert_eq!((&shown["addresses"][0], &shown["created_by"]), (&"192.0.2.0/24".into(), &"ci".into()));
+        assert!(key(&["show", "--key-id", id]).out.contains("last used    never\n"));
+        let rotated = key(&["rotate", "--key-id", id, "--overlap", "1h", "--output", "json"]).json();
+        assert_eq!((&rotated["replaces"], &rotated["note"]), (&id.into(), &"orders".into()));
+        assert_eq!(rotated["old"]["replaced_by"], rotated["id"]);
+        let again = key(&["rotate", "--key-id", id]);
+        assert!(again.code == Some(1) && again.err.contains("was replaced by key-"), "{again:?}");
+        assert_eq!(key(&["rotate", "--key-id", id, "--overlap", "soon"]).code, Some(2));
+        assert!(key(&["list", "--consumer", "acme"]).out.contains("replaced"));
     }
 }
 

@@ -2,22 +2,33 @@
 
 use std::borrow::Cow;
 
+use tollgate_core::authn::Credential;
 use tollgate_core::cache::Purges;
 
-use crate::{decode, encode, keys};
+use crate::{Record, decode, encode, keys};
 
-/// The value to store: purges are merged with the stored ones, every other value replaces the stored one.
+/// The value to store: purges are merged with the stored ones, a revoked credential stays revoked, every other value replaces
+/// the stored one.
 ///
-/// So two writers of one log, such as two processes with separate counters, keep each other's purges. A stored value
-/// that cannot be read is replaced.
+/// So two writers of one log, such as two processes with separate counters, keep each other's purges, and a rotation does not
+/// undo a revocation at the same time. A stored value that cannot be read is replaced.
 #[must_use]
 pub fn joined<'v>(key: &str, stored: Option<&[u8]>, new: &'v [u8]) -> Cow<'v, [u8]> {
-    let stored = stored.filter(|_| keys::is_purges(key)).and_then(|bytes| decode::<Purges>(bytes).ok());
-    let (Some(stored), Ok(mut purges)) = (stored, decode::<Purges>(new)) else {
-        return Cow::Borrowed(new);
+    let Some(stored) = stored else { return Cow::Borrowed(new) };
+    let joined = if keys::is_purges(key) {
+        both(stored, new, |stored: &Purges, purges| purges.merge(stored))
+    } else if keys::is_credential(key) {
+        both(stored, new, |stored: &Credential, credential| credential.revoked |= stored.revoked)
+    } else {
+        None
     };
-    purges.merge(&stored);
-    Cow::Owned(encode(&purges))
+    joined.map_or(Cow::Borrowed(new), Cow::Owned)
+}
+
+fn both<T: Record>(stored: &[u8], new: &[u8], join: impl FnOnce(&T, &mut T)) -> Option<Vec<u8>> {
+    let (stored, mut new) = (decode::<T>(stored).ok()?, decode::<T>(new).ok()?);
+    join(&stored, &mut new);
+    Some(encode(&new))
 }
 
 #[cfg(test)]
@@ -41,5 +52,15 @@ mod tests {
         assert_eq!(joined("g:purges", None, &new), new.as_slice());
         assert_eq!(joined("g:purges", Some(b"damaged"), &new), new.as_slice());
         assert_eq!(joined("g:credential:x", Some(&stored), &new), new.as_slice());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_revoked_credential_stays_revoked() {
+        let (valid, revoked) =
+            (Credential::of("k", "acme"), Credential { revoked: true, ..Credential::of("k", "acme") });
+        for (stored, new, is_revoked) in [(&valid, &valid, false), (&revoked, &valid, true), (&valid, &revoked, true)] {
+            let kept: Credential = decode(&joined("g:credential:x", Some(&encode(stored)), &encode(new))).unwrap();
+            assert_eq!(kept.revoked, is_revoked);
+        }
     }
 }

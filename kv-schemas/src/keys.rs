@@ -31,6 +31,32 @@ pub fn credential(gateway: &str, digest: &KeyDigest) -> String {
     format!("{gateway}:credential:{}", digest.to_hex())
 }
 
+/// The beginning of the keys of all credentials.
+#[must_use]
+pub fn credentials(gateway: &str) -> String {
+    format!("{gateway}:credential:")
+}
+
+/// The digest in the key of a credential, or of its entry in the index of its consumer.
+#[must_use]
+pub fn digest_of(key: &str) -> Option<KeyDigest> {
+    KeyDigest::parse(key.rsplit_once(':')?.1)
+}
+
+/// The beginning of the keys of the index of a consumer's credentials.
+///
+/// Each credential has an entry of its own, so that two that are created at once do not lose one of them.
+#[must_use]
+pub fn credentials_of(gateway: &str, consumer: &str) -> String {
+    format!("{gateway}:consumer-key:{consumer}:")
+}
+
+/// The entry of a credential in the index of its consumer. The digest is in the key, so that a list shows it.
+#[must_use]
+pub fn credential_of(gateway: &str, consumer: &str, digest: &KeyDigest) -> String {
+    format!("{gateway}:consumer-key:{consumer}:{}", digest.to_hex())
+}
+
 /// The purges of the response cache.
 #[must_use]
 pub fn purges(gateway: &str) -> String {
@@ -55,16 +81,29 @@ pub fn is_purges(key: &str) -> bool {
     key.split_once(':').is_some_and(|(_, kind)| kind == "purges")
 }
 
-/// Whether operators of a running gateway write records under the key: credentials, their index by id, and purges.
+/// Whether the record under the key is a credential.
 #[must_use]
-pub fn is_kept_by_operators(key: &str) -> bool {
-    matches!(key.split(':').nth(1), Some("credential" | "key-id" | "purges"))
+pub fn is_credential(key: &str) -> bool {
+    key.split(':').nth(1) == Some("credential")
+}
+
+/// Whether a running gateway writes records without an expiry under the key: credentials, their indexes by id and by consumer,
+/// their last uses, and purges.
+#[must_use]
+pub fn is_kept(key: &str) -> bool {
+    matches!(key.split(':').nth(1), Some("credential" | "consumer-key" | "key-id" | "key-use" | "purges"))
 }
 
 /// The record with the digest of the key that has this public id.
 #[must_use]
 pub fn key_index(gateway: &str, id: &str) -> String {
     format!("{gateway}:key-id:{id}")
+}
+
+/// The record of the last use of the key that has this public id.
+#[must_use]
+pub fn key_use(gateway: &str, id: &str) -> String {
+    format!("{gateway}:key-use:{id}")
 }
 
 /// The record of one call of the operator endpoint; the action says what was asked for, such as `key.revoke`.

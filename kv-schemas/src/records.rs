@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use tollgate_core::authn::{Credential, KeyDigest};
 use tollgate_core::cache::Purges;
 use tollgate_core::operator::AuditEvent;
+use tollgate_core::time::Timestamp;
 
 use crate::{Id, Need, Record, RecordError, encode, keys};
 
@@ -84,13 +85,26 @@ pub struct KeyIndex {
     pub digest: KeyDigest,
 }
 
-/// The records of a key, in the order in which to write them: the index by its id, and the credential.
+/// The last use of a key, to the day: that is enough to tell keys that nobody uses.
 ///
-/// A key without its index could not be revoked by its id.
+/// It is not part of the credential, so that no isolate overwrites what operators change there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyUse {
+    /// The beginning of the day, in UTC.
+    pub last: Timestamp,
+}
+
+/// The records of a key, in the order in which to write them: the indexes by its id and by its consumer, and the credential.
+///
+/// A key without its indexes could not be revoked by its id, and would be in no list of its consumer.
 #[must_use]
-pub fn credential_records(gateway: &str, digest: &KeyDigest, credential: &Credential) -> [(String, Vec<u8>); 2] {
+pub fn credential_records(gateway: &str, digest: &KeyDigest, credential: &Credential) -> [(String, Vec<u8>); 3] {
     let index = encode(&KeyIndex { digest: *digest });
-    [(keys::key_index(gateway, &credential.id), index), (keys::credential(gateway, digest), encode(credential))]
+    [
+        (keys::key_index(gateway, &credential.id), index.clone()),
+        (keys::credential_of(gateway, &credential.consumer, digest), index),
+        (keys::credential(gateway, digest), encode(credential)),
+    ]
 }
 
 mod digest {
@@ -129,6 +143,12 @@ impl Record for Credential {
 impl Record for KeyIndex {
     const KIND: &'static str = "key-index";
     /// A digest, and ten times that.
+    const BYTES_MAX: usize = 1024;
+}
+
+impl Record for KeyUse {
+    const KIND: &'static str = "key-use";
+    /// A timestamp, and ten times that.
     const BYTES_MAX: usize = 1024;
 }
 

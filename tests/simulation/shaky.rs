@@ -12,7 +12,7 @@ use tollgate_edge::memory::{
     ScriptedFetch, ScriptedUpstream, SeededEntropy, VirtualClock,
 };
 use tollgate_edge::ports::{
-    Clock, CounterFault, Counters, Host, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable,
+    Clock, CounterFault, Counters, Host, KeyPage, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable,
     WriteFault,
 };
 
@@ -99,6 +99,12 @@ impl Records for Shaky<MemoryRecords> {
         self.trouble.wait().await;
         self.trouble.strike()?;
         self.port.keep(key, bytes).await
+    }
+
+    async fn list(&self, prefix: &str, cursor: Option<&str>, max: usize) -> Result<KeyPage, Unavailable> {
+        self.trouble.wait().await;
+        self.trouble.strike()?;
+        self.port.list(prefix, cursor, max).await
     }
 }
 

@@ -34,6 +34,12 @@ export const kvPut = (env, key, value, keepSecs) =>
 
 const KEEP_SECS_MIN = 60;
 
+// The cursor, and the keys, a line each: names of records have no line breaks.
+export async function kvList(env, prefix, cursor, limit) {
+  const page = await bound(env, "TOLLGATE_RECORDS").list({ prefix, cursor, limit });
+  return [page.list_complete ? "" : page.cursor, ...page.keys.map((key) => key.name)].join("\n");
+}
+
 function bound(env, name) {
   if (env[name] === undefined) throw new Error(`nothing is bound to ${name}; wrangler.toml names what should be`);
   return env[name];

@@ -22,6 +22,9 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = kvPut)]
     pub(crate) fn kv_put(env: &Env, key: &str, value: Vec<u8>, keep_secs: Option<u32>) -> Result<Promise, JsValue>;
 
+    #[wasm_bindgen(catch, js_name = kvList)]
+    pub(crate) fn kv_list(env: &Env, prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Promise, JsValue>;
+
     #[wasm_bindgen(catch)]
     pub(crate) fn gather(stream: &ReadableStream, max_bytes: f64) -> Result<Promise, JsValue>;
 

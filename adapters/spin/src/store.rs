@@ -1,12 +1,13 @@
 //! Records and stored responses in Spin's key-value store.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use spin_sdk::key_value::{Error, Store};
 use tollgate_core::cache::{CacheKey, StoredMeta};
-use tollgate_edge::ports::{Clock, Content, Records, ResponseCache, Stored, Unavailable, WriteFault};
+use tollgate_edge::ports::{Clock, Content, KeyPage, Records, ResponseCache, Stored, Unavailable, WriteFault};
 use tollgate_kv_schemas::{expiring, keys};
 
 use crate::blocking::BlockingStore;
@@ -35,6 +36,26 @@ impl Opened {
 
     async fn set(&self, key: String, value: Vec<u8>) -> Result<(), Unavailable> {
         self.blocking.call(self.what, async { self.store().await?.set(key, value).await }).await
+    }
+
+    /// The store lists all its keys, in no order: the smallest ones after the cursor are kept.
+    ///
+    /// That takes longer than a call on the way of a request, and does not tell whether those are slow.
+    async fn list(&self, prefix: &str, cursor: Option<&str>, max: usize) -> Result<KeyPage, Unavailable> {
+        let failed = |error: Error| Unavailable::new(format!("{}: {error}", self.what));
+        let store = self.store().await.map_err(failed)?;
+        let mut all = store.get_keys().await;
+        let mut next = BTreeSet::new();
+        while let Some(key) = all.next().await {
+            if key.starts_with(prefix) && cursor.is_none_or(|last| key.as_str() > last) {
+                next.insert(key);
+                if next.len() > max.saturating_add(1) {
+                    next.pop_last();
+                }
+            }
+        }
+        all.result().await.map_err(failed)?;
+        Ok(KeyPage::cut(next.into_iter().collect(), max))
     }
 
     async fn store(&self) -> Result<Rc<Store>, Error> {
@@ -74,6 +95,10 @@ impl Records for SpinRecords {
     async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), WriteFault> {
         WriteFault::check_kept(key, bytes)?;
         Ok(self.opened.set(key.to_owned(), bytes.to_vec()).await?)
+    }
+
+    async fn list(&self, prefix: &str, cursor: Option<&str>, max: usize) -> Result<KeyPage, Unavailable> {
+        self.opened.list(prefix, cursor, max).await
     }
 }
 

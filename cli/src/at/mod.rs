@@ -52,6 +52,8 @@ pub(crate) struct Call<'c> {
     pub(crate) resource: Resource,
     /// What stands for the parameter of its path.
     pub(crate) parameter: &'c str,
+    /// The parameters of its query.
+    pub(crate) query: &'c [(&'c str, Option<&'c str>)],
     /// The type of the answer, `application/json` where it is not said.
     pub(crate) accept: &'static str,
     pub(crate) content: Option<Vec<u8>>,
@@ -98,7 +100,20 @@ impl Gateway<'_> {
         content: Option<&impl Serialize>,
     ) -> Result<T, Failure> {
         let content = content.map(serde_json::to_vec).transpose().map_err(Failure::problem)?;
-        let answer = self.call(&Call { resource, parameter, accept: "application/json", content })?;
+        self.answer(&Call { resource, parameter, query: &[], accept: "application/json", content })
+    }
+
+    /// Sends a query without content, and reads the answer as JSON.
+    pub(crate) fn ask<T: DeserializeOwned>(
+        &self,
+        resource: Resource,
+        query: &[(&str, Option<&str>)],
+    ) -> Result<T, Failure> {
+        self.answer(&Call { resource, parameter: "", query, accept: "application/json", content: None })
+    }
+
+    fn answer<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, Failure> {
+        let answer = self.call(call)?;
         serde_json::from_slice(&answer).map_err(|error| {
             let name = self.name();
             Failure::problem(format!(
@@ -110,6 +125,9 @@ impl Gateway<'_> {
     /// The content of the answer to a call that was done.
     pub(crate) fn call(&self, call: &Call<'_>) -> Result<Bytes, Failure> {
         let path = format!("{}/{}", self.prefix, call.resource.path().replace("{}", call.parameter));
+        let given = call.query.iter().filter_map(|(name, value)| Some(format!("{name}={}", escaped((*value)?))));
+        let query = given.collect::<Vec<_>>().join("&");
+        let path = if query.is_empty() { path } else { format!("{path}?{query}") };
         let (status, content) = wire::send(self, &call.resource.method(), &path, call)?;
         if status.is_success() { Ok(content) } else { Err(self.explain(status, &content)) }
     }
@@ -129,6 +147,15 @@ impl Gateway<'_> {
         };
         Failure::problem(format!("{} answered {status}: {detail}{hint}", self.name()))
     }
+}
+
+/// A value of a query, with escapes for everything that is not unreserved (RFC 3986, section 2.3).
+fn escaped(value: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    value.bytes().map(escape).collect()
 }
 
 /// The address of `tollgate dev`: the gateway of commands that name none.

@@ -32,7 +32,8 @@ pub(crate) fn run(args: &MetricsArgs) -> Result<(), Failure> {
         Output::Text => "text/plain",
         Output::Json => "application/json",
     };
-    let answer = gateway.call(&Call { resource: Resource::Metrics, parameter: "", accept, content: None })?;
+    let answer =
+        gateway.call(&Call { resource: Resource::Metrics, parameter: "", query: &[], accept, content: None })?;
     terminal::print(&match args.output {
         Output::Text => String::from_utf8_lossy(&answer).into_owned(),
         Output::Json => {

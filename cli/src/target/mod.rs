@@ -183,12 +183,12 @@ impl Target {
         self.get(&keys::active(gateway))?.ok_or_else(missing)
     }
 
-    /// Keys with this prefix; two are enough to know that there is more than one.
-    pub(crate) fn keys(&self, prefix: &str) -> Result<Vec<String>, Failure> {
+    /// Keys with this prefix, sorted, at most `max` where the store can be asked for so many.
+    pub(crate) fn keys(&self, prefix: &str, max: usize) -> Result<Vec<String>, Failure> {
         match self {
-            Self::Native { store, .. } => store.keys(prefix, 2).map_err(Failure::problem),
+            Self::Native { store, .. } => store.keys(prefix, max).map_err(Failure::problem),
             Self::Cloudflare(namespace) => namespace.keys(prefix),
-            Self::Spin(store) => store.keys(prefix),
+            Self::Spin(store) => store.keys(prefix, max),
         }
     }
 }

@@ -68,10 +68,11 @@ impl SpinStore {
         read(&self.connection.borrow(), key).map_err(|error| explain(&self.path, &error))
     }
 
-    pub(super) fn keys(&self, prefix: &str) -> Result<Vec<String>, Failure> {
+    pub(super) fn keys(&self, prefix: &str, max: usize) -> Result<Vec<String>, Failure> {
         let connection = self.connection.borrow();
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
         let list = || -> rusqlite::Result<Vec<String>> {
-            connection.prepare(KEYS)?.query_map(params![STORE, prefix], |row| row.get(0))?.collect()
+            connection.prepare(KEYS)?.query_map(params![STORE, prefix, max], |row| row.get(0))?.collect()
         };
         list().map_err(|error| explain(&self.path, &error))
     }
@@ -108,7 +109,7 @@ const PUT: &str = "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2
     ON CONFLICT (store, key) DO UPDATE SET value = excluded.value";
 const GET: &str = "SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2";
 const KEYS: &str = "SELECT key FROM spin_key_value WHERE store = ?1 AND substr(key, 1, length(?2)) = ?2
-    ORDER BY key LIMIT 2";
+    ORDER BY key LIMIT ?3";
 
 /// Spin's own writes are short.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -126,7 +127,7 @@ mod tests {
         store.put(&[("g:a".into(), b"3".to_vec())]).unwrap();
         assert_eq!(store.get("g:a").unwrap(), Some(b"3".to_vec()));
         assert_eq!(store.get("g:c").unwrap(), None);
-        assert_eq!(store.keys("g:").unwrap(), ["g:a", "g:b"]);
+        assert_eq!(store.keys("g:", 2).unwrap(), ["g:a", "g:b"]);
         let swaps = [(None, false), (Some(&b"1"[..]), false), (Some(b"3"), true)];
         assert!(swaps.iter().all(|(before, swapped)| store.swap("g:a", *before, b"4").unwrap() == *swapped));
         assert_eq!(store.get("g:a").unwrap(), Some(b"4".to_vec()));

@@ -66,6 +66,12 @@ impl Principal {
         let mark = mark(&members);
         Self { consumer, credential, plan, scopes, groups: Vec::new(), members, mark }
     }
+
+    /// Whether the credential is a key, whose record is kept: ids of keys begin with `key-`.
+    #[must_use]
+    pub fn is_of_key(&self) -> bool {
+        self.credential.starts_with("key-")
+    }
 }
 
 impl From<&Credential> for Principal {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::is_name;
 use super::members::Members;
-use crate::authn::{ApiKey, Credential, KeyDigest, Restrictions};
+use crate::authn::{ApiKey, Credential, CredentialState, KeyDigest, Restrictions};
 use crate::bounds::KEY_PLACES_MAX;
 use crate::guard::{Cidr, Networks};
 use crate::problem::{Problem, ProblemKind};
@@ -107,6 +107,9 @@ pub struct KeyView {
     /// The id of the key that replaces it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<String>,
+    /// The day of its last use (`YYYY-MM-DD`, in UTC); absent if it was never used, as far as it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used: Option<String>,
 }
 
 /// How a path identifies a key.
@@ -250,6 +253,23 @@ impl KeyReference {
     }
 }
 
+impl KeyView {
+    /// The same with the time of the last use.
+    #[must_use]
+    pub fn used(self, last: Option<Timestamp>) -> Self {
+        let day = |last: Timestamp| last.to_rfc3339().split('T').next().map(str::to_owned);
+        Self { last_used: last.and_then(day), ..self }
+    }
+
+    /// Whether the key is valid at `now`.
+    #[must_use]
+    pub fn state(&self, now: Timestamp) -> CredentialState {
+        let time = |text: &Option<String>| text.as_deref().and_then(Timestamp::from_rfc3339);
+        let (not_before, expires) = (time(&self.not_before), time(&self.expires));
+        Credential { not_before, expires, revoked: self.revoked, ..Credential::default() }.state(now)
+    }
+}
+
 impl From<&Credential> for KeyView {
     fn from(credential: &Credential) -> Self {
         Self {
@@ -268,16 +288,17 @@ impl From<&Credential> for KeyView {
             note: credential.note.clone(),
             replaces: credential.replaces.clone(),
             replaced_by: credential.replaced_by.clone(),
+            last_used: None,
         }
     }
 }
 
 #[expect(clippy::ref_option, reason = "serde hands a reference")]
-fn as_text<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_text<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     time.map(Timestamp::to_rfc3339).serialize(serializer)
 }
 
-fn time(members: &mut Members, name: &str) -> Result<Option<Timestamp>, Problem> {
+pub(super) fn time(members: &mut Members, name: &str) -> Result<Option<Timestamp>, Problem> {
     let Some(text) = members.text(name)? else { return Ok(None) };
     let time = Timestamp::from_rfc3339(&text).ok_or_else(|| {
         let detail = format!("`{name}` must be a time such as 2027-01-31T23:59:50Z (RFC 3339).");
@@ -303,7 +324,7 @@ fn is_scope(text: &str) -> bool {
 
 const FORM: &str = r#"{"consumer": "acme", "plan": "gold", "scopes": ["pets.read"], "expires": "2027-01-01T00:00:00Z"}; only `consumer` is required"#;
 
-const DEFAULT_ENVIRONMENT: &str = "live";
+pub(super) const DEFAULT_ENVIRONMENT: &str = "live";
 
 /// Number of digits of the digest in a public id.
 const ID_DIGITS: usize = 12;

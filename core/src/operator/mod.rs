@@ -9,21 +9,25 @@
 
 mod attempts;
 mod audit;
+mod key_list;
 mod keys;
 mod members;
 mod metrics;
 mod place;
 mod purge;
 mod resource;
+mod rotation;
 mod token;
 
 pub use attempts::{FailedAttempts, FailureHandling};
 pub use audit::{AuditCaller, AuditEvent, AuditOutcome};
+pub use key_list::{KeyList, KeyQuery};
 pub use keys::{Creation, IssuedKey, KeyReference, KeyRequest, KeyView};
 pub use metrics::{Gauge, GaugeKind, MetricsAnswer, MetricsScope, MetricsSnapshot, wants_text};
 pub use place::{Claim, Place, PlaceError, Prefix};
 pub use purge::{PurgeAnswer, PurgeRequest, PurgeTarget};
 pub use resource::{Found, Resource};
+pub use rotation::{OVERLAP_S, Rotated, RotatedKey, RotationRequest, parse_overlap};
 pub use token::{Caller, Role, SECRET_PREFIX, TokenError, Tokens};
 
 use http::HeaderMap;

@@ -13,8 +13,12 @@ pub enum Resource {
     NewPurge,
     /// Creates an API key.
     NewKey,
+    /// Lists API keys.
+    ListKeys,
     /// Returns the metadata of an API key.
     ShowKey,
+    /// Creates an API key that replaces another one.
+    RotateKey,
     /// Revokes an API key.
     RevokeKey,
 }
@@ -46,7 +50,8 @@ struct Facts {
 
 impl Resource {
     /// Every resource.
-    pub const ALL: [Self; 5] = [Self::Metrics, Self::NewPurge, Self::NewKey, Self::ShowKey, Self::RevokeKey];
+    pub const ALL: [Self; 7] =
+        [Self::Metrics, Self::NewPurge, Self::NewKey, Self::ListKeys, Self::ShowKey, Self::RotateKey, Self::RevokeKey];
 
     fn facts(self) -> Facts {
         use Role::{Operate, Purge, Read};
@@ -54,6 +59,8 @@ impl Resource {
             Self::Metrics => Facts::reads("v1/metrics", Read, "metrics.read"),
             Self::NewPurge => Facts::takes("v1/purges", Purge, "purge.new"),
             Self::NewKey => Facts::takes("v1/keys", Operate, "key.new"),
+            Self::ListKeys => Facts::reads("v1/keys", Read, "key.list"),
+            Self::RotateKey => Facts::takes("v1/keys/{}/rotate", Operate, "key.rotate"),
             Self::ShowKey => Facts::reads("v1/keys/{}", Read, "key.show"),
             Self::RevokeKey => Facts::changes("v1/keys/{}/revoke", Operate, "key.revoke"),
         }
@@ -153,6 +160,8 @@ mod tests {
         assert_eq!(find("GET", "v1/metrics"), Found::Resource(Resource::Metrics, ""));
         assert_eq!(find("HEAD", "v1/metrics"), Found::Resource(Resource::Metrics, ""));
         assert_eq!(find("POST", "v1/keys"), Found::Resource(Resource::NewKey, ""));
+        assert_eq!(find("GET", "v1/keys"), Found::Resource(Resource::ListKeys, ""));
+        assert_eq!(find("POST", "v1/keys/key-1/rotate"), Found::Resource(Resource::RotateKey, "key-1"));
         assert_eq!(find("GET", "v1/keys/key-1"), Found::Resource(Resource::ShowKey, "key-1"));
         assert_eq!(find("POST", "v1/keys/key-1/revoke"), Found::Resource(Resource::RevokeKey, "key-1"));
         assert_eq!(find("DELETE", "v1/purges"), Found::OtherMethods(vec![Method::POST]));

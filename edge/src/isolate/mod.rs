@@ -8,6 +8,7 @@ pub(crate) mod operators;
 mod room;
 pub(crate) mod secrets;
 pub(crate) mod tokens;
+pub(crate) mod uses;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -27,6 +28,7 @@ use tollgate_core::route::{CanonicalPath, HostName};
 use tollgate_core::settings::GatewaySettings;
 use tollgate_core::telemetry::ExchangeLines;
 use tollgate_core::time::{MonotonicInstant, SetBack, Timestamp};
+use uses::Uses;
 
 use crate::config::{Config, NoSite};
 use crate::ports::{Clock, Entropy, Host};
@@ -49,6 +51,7 @@ pub struct Isolate {
     /// What remains to do for fetched answers after a reply: data only, which any exchange may take over.
     deferred: RefCell<Vec<AfterReply>>,
     pub(crate) tokens: RefCell<Tokens>,
+    pub(crate) uses: RefCell<Uses>,
     pub(crate) exporter: RefCell<Exporter>,
     /// The log lines of its exchanges.
     pub(crate) lines: ExchangeLines,
@@ -96,6 +99,7 @@ impl Isolate {
             fetches: RefCell::default(),
             deferred: RefCell::default(),
             tokens: RefCell::default(),
+            uses: RefCell::default(),
             exporter: RefCell::default(),
             exports: true,
             invalidated: RefCell::default(),

@@ -1,5 +1,5 @@
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use tollgate_core::time::MonotonicInstant;
 use tollgate_kv_schemas::{Bundle, Publication};
 
 use super::{Content, Copy, Fault, VirtualClock};
-use crate::ports::{Clock, Content as _, Records, ResponseCache, Secrets, Stored, Unavailable, WriteFault};
+use crate::ports::{Clock, Content as _, KeyPage, Records, ResponseCache, Secrets, Stored, Unavailable, WriteFault};
 
 /// Records in memory. Records that the gateway writes have an expiry, and one write per second for each key, like
 /// Workers KV.
@@ -24,6 +24,8 @@ pub struct MemoryRecords {
     base: Rc<HashMap<String, Vec<u8>>>,
     /// The generation that was published last.
     generation: Rc<Cell<u64>>,
+    /// How many records were kept.
+    pub keeps: Rc<Cell<u64>>,
     /// Makes reading and writing fail.
     pub fault: Fault,
     /// Makes reading eventually consistent.
@@ -151,8 +153,18 @@ impl Records for MemoryRecords {
             return Err(WriteFault::TooOften);
         }
         kept.insert(key.to_owned(), now);
+        self.keeps.set(self.keeps.get() + 1);
         self.put(key, bytes);
         Ok(())
+    }
+
+    async fn list(&self, prefix: &str, cursor: Option<&str>, max: usize) -> Result<KeyPage, Unavailable> {
+        self.fault.check("the record store")?;
+        let (records, written) = (self.records.borrow(), self.written.borrow());
+        let all = records.keys().chain(self.base.keys()).chain(written.keys());
+        let is_next = |key: &&String| key.starts_with(prefix) && cursor.is_none_or(|last| key.as_str() > last);
+        let next: BTreeSet<&String> = all.filter(is_next).collect();
+        Ok(KeyPage::cut(next.into_iter().take(max + 1).cloned().collect(), max))
     }
 }
 

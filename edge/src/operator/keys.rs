@@ -1,10 +1,13 @@
-//! API keys: created, shown, revoked.
+//! API keys: created, listed, shown, rotated, revoked.
 
+use futures_util::future::join_all;
 use http::StatusCode;
 use tollgate_core::authn::{ApiKey, Credential, KeyDigest};
-use tollgate_core::operator::{Creation, IssuedKey, KeyReference, KeyRequest, KeyView};
+use tollgate_core::operator::{
+    Creation, IssuedKey, KeyList, KeyQuery, KeyReference, KeyRequest, KeyView, Rotated, RotatedKey, RotationRequest,
+};
 use tollgate_core::problem::{Problem, ProblemKind};
-use tollgate_kv_schemas::{KeyIndex, credential_records, decode, encode, keys};
+use tollgate_kv_schemas::{KeyIndex, KeyUse, credential_records, decode, encode, keys};
 
 use super::purge_log::WRITE_PAUSE_MS;
 use super::{Done, Task, store_unavailable};
@@ -17,11 +20,9 @@ pub(super) async fn new<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
     let now = task.host.clock().now();
     request.check_expiry(now).map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))?;
     task.check_plan(&request).await?;
-    let (key, credential) = task.issue(request).await?;
+    let (key, credential) = task.unused(|random, creation| request.clone().issue(random, creation)).await?;
     task.targets.push(credential.id.clone());
-    for (key, value) in credential_records(task.gateway(), &key.digest(), &credential) {
-        task.write(key, value).await?;
-    }
+    task.store(&key, &credential).await?;
     let answer = IssuedKey { key: key.expose().to_owned(), view: KeyView::from(&credential) };
     Ok(Done::json(StatusCode::CREATED, &answer))
 }
@@ -29,7 +30,44 @@ pub(super) async fn new<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
 pub(super) async fn show<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
     let (_, credential) = task.named().await?;
     task.targets.push(credential.id.clone());
-    Ok(Done::json(StatusCode::OK, &KeyView::from(&credential)))
+    let view = task.view(&credential).await?;
+    Ok(Done::json(StatusCode::OK, &view))
+}
+
+/// Lists a page of keys. The records are read side by side: their store may be far away.
+pub(super) async fn list<H: Host>(task: &Task<'_, H>) -> Result<Done, Problem> {
+    let KeyQuery { consumer, cursor } = KeyQuery::parse(task.query)?;
+    let gateway = task.gateway();
+    let prefix =
+        consumer.map_or_else(|| keys::credentials(gateway), |consumer| keys::credentials_of(gateway, &consumer));
+    let listed = task.host.records().list(&prefix, cursor.as_deref(), LISTED_MAX);
+    let page = within(task.host, "the record store", listed).await.map_err(|error| store_unavailable(&error))?;
+    let digests = page.keys.iter().filter_map(|key| keys::digest_of(key));
+    let read = join_all(digests.map(async |digest| {
+        // An entry of the index without its record is of a key that is being written, or was removed.
+        let Some(credential) = task.credential(digest).await? else { return Ok(None) };
+        task.view(&credential).await.map(Some)
+    }));
+    let keys = read.await.into_iter().filter_map(Result::transpose).collect::<Result<_, Problem>>()?;
+    Ok(Done::json(StatusCode::OK, &KeyList { keys, cursor: page.cursor }))
+}
+
+/// Creates a key that replaces another one, which expires after an overlap. The new one is stored first: if the old one cannot be
+/// changed, it is still accepted.
+pub(super) async fn rotate<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
+    let request = RotationRequest::parse(&task.content)?;
+    let (digest, old) = task.named().await?;
+    task.targets.push(old.id.clone());
+    let rotate = |random: &[u8; 32], creation| {
+        let Rotated { key, new, old } = request.rotate(&old, random, creation)?;
+        Ok((key, (new, old)))
+    };
+    let (key, (new, old)) = task.unused(rotate).await?;
+    task.targets.push(new.id.clone());
+    task.store(&key, &new).await?;
+    task.write(keys::credential(task.gateway(), &digest), encode(&old)).await?;
+    let answer = RotatedKey { key: key.expose().to_owned(), view: KeyView::from(&new), old: KeyView::from(&old) };
+    Ok(Done::json(StatusCode::CREATED, &answer))
 }
 
 /// Revokes a key; has no effect on a revoked one.
@@ -62,17 +100,20 @@ impl<H: Host> Task<'_, H> {
         checked.map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))
     }
 
-    /// A key with an unused public id.
+    /// A new key with an unused public id.
     ///
     /// An id has 48 bits of the digest: among a million keys, the probability of a collision is 1 in 600.
-    async fn issue(&self, request: KeyRequest) -> Result<(ApiKey, Credential), Problem> {
+    async fn unused<T>(
+        &self,
+        make: impl Fn(&[u8; 32], Creation) -> Result<(ApiKey, T), Problem>,
+    ) -> Result<(ApiKey, T), Problem> {
         for _ in 0..ISSUE_ATTEMPTS {
             let mut random = [0u8; 32];
             self.host.entropy().fill(&mut random);
             let creation = Creation { at: self.host.clock().now(), by: Some(self.caller.to_owned()) };
-            let (key, credential) = request.clone().issue(&random, creation)?;
-            if self.read(&keys::key_index(self.gateway(), &credential.id)).await?.is_none() {
-                return Ok((key, credential));
+            let (key, made) = make(&random, creation)?;
+            if self.read(&keys::key_index(self.gateway(), &key.public_id())).await?.is_none() {
+                return Ok((key, made));
             }
         }
         Err(Problem::plain(ProblemKind::Internal, "No unused key id was found."))
@@ -87,9 +128,28 @@ impl<H: Host> Task<'_, H> {
                 decode::<KeyIndex>(&index).map_err(|error| store_unavailable(&error))?.digest
             }
         };
-        let record = self.read(&keys::credential(self.gateway(), &digest)).await?.ok_or_else(unknown_key)?;
-        let credential = decode(&record).map_err(|error| store_unavailable(&error))?;
+        let credential = self.credential(digest).await?.ok_or_else(unknown_key)?;
         Ok((digest, credential))
+    }
+
+    async fn credential(&self, digest: KeyDigest) -> Result<Option<Credential>, Problem> {
+        let record = self.read(&keys::credential(self.gateway(), &digest)).await?;
+        record.map(|record| decode(&record)).transpose().map_err(|error| store_unavailable(&error))
+    }
+
+    /// What is known of a key, with its last use; one that cannot be read is not known.
+    async fn view(&self, credential: &Credential) -> Result<KeyView, Problem> {
+        let record = self.read(&keys::key_use(self.gateway(), &credential.id)).await?;
+        let used = record.and_then(|record| decode::<KeyUse>(&record).ok());
+        Ok(KeyView::from(credential).used(used.map(|used| used.last)))
+    }
+
+    /// Writes the records of a new key.
+    async fn store(&self, key: &ApiKey, credential: &Credential) -> Result<(), Problem> {
+        for (key, value) in credential_records(self.gateway(), &key.digest(), credential) {
+            self.write(key, value).await?;
+        }
+        Ok(())
     }
 
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Problem> {
@@ -113,6 +173,9 @@ fn unknown_key() -> Problem {
         "This gateway has no key with this id or digest. A new key may take a minute to be visible everywhere.";
     Problem::plain(ProblemKind::ResourceNotFound, detail)
 }
+
+/// Keys of a page: a Worker may make 1,000 calls of stores for one request, and six at once.
+const LISTED_MAX: usize = 50;
 
 /// Each attempt is one read; a second one is almost never needed.
 const ISSUE_ATTEMPTS: usize = 4;

@@ -43,6 +43,7 @@ pub(crate) enum Gate {
 pub(crate) struct Call<'c, C> {
     pub(crate) method: &'c Method,
     pub(crate) path: &'c CanonicalPath,
+    pub(crate) query: Option<&'c str>,
     pub(crate) fields: &'c HeaderMap,
     pub(crate) content: C,
     pub(crate) address: Option<IpAddr>,
@@ -113,6 +114,7 @@ pub async fn serve_operator<H: Host>(
         let call = Call {
             method: &head.method,
             path: &path,
+            query: head.uri.query(),
             fields: &head.headers,
             content,
             address,
@@ -193,6 +195,7 @@ struct Task<'t, H> {
     fields: &'t HeaderMap,
     /// The path segment that identifies the target of the call.
     parameter: &'t str,
+    query: Option<&'t str>,
     content: Bytes,
     /// The targets in the audit log.
     targets: &'t mut Vec<String>,
@@ -220,7 +223,16 @@ async fn perform<H: Host>(
     caller.check_role(resource.role())?;
     let content = if resource.has_content() { content(host, call.fields, call.content).await? } else { Bytes::new() };
     let targets = ledger.targets();
-    let task = Task { isolate, host, caller: &caller.name, fields: call.fields, parameter, content, targets };
+    let task = Task {
+        isolate,
+        host,
+        caller: &caller.name,
+        fields: call.fields,
+        parameter,
+        query: call.query,
+        content,
+        targets,
+    };
     handle(resource, task).await
 }
 
@@ -230,7 +242,9 @@ async fn handle<H: Host>(resource: Resource, task: Task<'_, H>) -> Result<Done, 
         Resource::Metrics => Ok(metrics::show(&task)),
         Resource::NewPurge => purges::new(task).await,
         Resource::NewKey => keys::new(task).await,
+        Resource::ListKeys => keys::list(&task).await,
         Resource::ShowKey => keys::show(task).await,
+        Resource::RotateKey => keys::rotate(task).await,
         Resource::RevokeKey => keys::revoke(task).await,
     }
 }

@@ -10,7 +10,7 @@ use super::exchange::{Journal, ToStore};
 use super::respond::AfterReply;
 use crate::apart::rare;
 use crate::isolate::exporter::export;
-use crate::isolate::{Freshness, Isolate};
+use crate::isolate::{Freshness, Isolate, uses};
 use crate::ports::{Clock, Delivery, Host, ResponseCache, TelemetrySink};
 
 /// Runs the remaining work of an exchange, each part once, and returns its record.
@@ -36,6 +36,7 @@ pub(super) async fn after<H: Host>(
         rare(join(recorded, store(&host, pending.to_store))).await.0
     };
     refresh(&isolate, &host).await;
+    note_use(&isolate, &host, &record).await;
     let deferred = isolate.take_deferred();
     if !deferred.is_empty() {
         rare(join_all(deferred.into_iter().map(|work| work.run(&isolate, &host)))).await;
@@ -85,6 +86,15 @@ async fn emit<H: Host>(isolate: &Isolate, host: &H, record: &ExchangeRecord) {
     }
     if let Some(otlp) = settings.and_then(|settings| settings.otlp.as_ref()).filter(|_| isolate.exports) {
         rare(export(isolate, host, otlp, record)).await;
+    }
+}
+
+/// Records the first use of a key on a day.
+async fn note_use<H: Host>(isolate: &Isolate, host: &H, record: &ExchangeRecord) {
+    let now = record.started;
+    let first = record.events.principal().filter(|principal| isolate.uses.borrow_mut().is_first(principal, now));
+    if let Some(principal) = first {
+        rare(uses::record(isolate, host, &principal.credential, now)).await;
     }
 }
 

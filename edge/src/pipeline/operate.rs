@@ -45,6 +45,7 @@ pub(super) async fn operate<H: Host>(
     let call = Call {
         method: &received.method,
         path: &received.path,
+        query: received.query.as_deref(),
         fields: &received.fields,
         content,
         address: received.origin.address,

@@ -24,7 +24,7 @@ pub(crate) use content::complete;
 pub use content::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 pub use counters::{CounterFault, Counters};
 pub use fetch::{Fetch, fetch_over};
-pub use records::{Records, WriteFault};
+pub use records::{KeyPage, Records, WriteFault};
 pub use response_cache::{ResponseCache, Stored};
 pub use secrets::Secrets;
 pub use signatures::Signatures;

@@ -15,7 +15,7 @@ use tollgate_edge::ports::{Clock as _, Records as _};
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, OperatorSettings, serve};
 use tollgate_kv_schemas::{decode, encode, keys};
 
-use crate::bench::{Answer, Bench, KEYS, cached, credential, gateway, key, ok, request, route};
+use crate::bench::{Answer, Bench, KEYS, NOW, cached, credential, gateway, key, ok, request, route};
 
 const PURGES: &str = "/.tollgate/v1/purges";
 const NEW_KEY: &str = "/.tollgate/v1/keys";
@@ -248,6 +248,99 @@ fn a_key_is_issued_used_shown_and_revoked() {
     assert_eq!(actions, ["key.new", "key.show", "key.revoke", "key.show"]);
     assert!(audit[..3].iter().all(|line| line["targets"] == json!([id])), "{audit:?}");
     assert!(!bench.host.sink.lines().join("\n").contains(&key), "a key in the log");
+}
+
+/// The key and the id of a new key of a consumer.
+fn issue(bench: &Bench, consumer: &str) -> (String, String) {
+    let issued = json(&bench.ask(Role::Operate, "POST", NEW_KEY, &json!({"consumer": consumer}).to_string()));
+    let text = |name: &str| issued[name].as_str().unwrap().to_owned();
+    (text("key"), text("id"))
+}
+
+#[test]
+fn keys_are_listed_in_pages_all_or_those_of_a_consumer() {
+    let bench = bench();
+    let mut of_acme: Vec<String> = (0..3).map(|_| issue(&bench, "acme").1).collect();
+    for _ in 0..52 {
+        issue(&bench, "other");
+    }
+    let ids = |answer: &Value| -> Vec<String> {
+        let keys = answer["keys"].as_array().unwrap().iter();
+        keys.map(|key| key["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let page = |query: &str| json(&bench.ask(Role::Read, "GET", &format!("{NEW_KEY}{query}"), ""));
+    let listed = page("?consumer=acme");
+    let mut found = ids(&listed);
+    found.sort();
+    of_acme.sort();
+    assert_eq!((found, &listed["cursor"]), (of_acme, &Value::Null));
+    assert!(listed["keys"][0].get("key").is_none(), "a list has no keys");
+    let first = page("");
+    let second = page(&format!("?cursor={}", first["cursor"].as_str().unwrap()));
+    let mut all = [ids(&first), ids(&second)].concat();
+    assert_eq!((ids(&first).len(), all.len(), &second["cursor"]), (50, 55, &Value::Null));
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 55);
+    check(&bench.ask(Role::Read, "GET", &format!("{NEW_KEY}?consumer=a:b"), ""), 400, "bad-request");
+    check(&bench.ask(Role::Purge, "GET", NEW_KEY, ""), 403, "role-missing");
+    bench.host.records.fault.set(true);
+    check(&bench.ask(Role::Read, "GET", NEW_KEY, ""), 503, "store-unavailable");
+}
+
+#[test]
+fn both_keys_of_a_rotation_are_accepted_until_the_old_one_expires() {
+    let bench = bench();
+    let (old_key, old) = issue(&bench, "acme");
+    let rotate = |content: &str| bench.ask(Role::Operate, "POST", &format!("{NEW_KEY}/{old}/rotate"), content);
+    let status = |key: &str| bench.get("/guarded", &[("x-api-key", key)]).status;
+    check(&rotate(r#"{"overlap":"soon"}"#), 400, "bad-request");
+    let rotated = rotate(r#"{"overlap":"60s"}"#);
+    assert_eq!(rotated.status, 201, "{rotated:?}");
+    let rotated = json(&rotated);
+    let new_key = rotated["key"].as_str().unwrap();
+    assert_eq!((&rotated["replaces"], &rotated["old"]["replaced_by"]), (&json!(old), &rotated["id"]));
+    assert_eq!((status(&old_key), status(new_key)), (200, 200));
+    bench.host.clock.advance(61_000);
+    assert_eq!((status(&old_key), status(new_key)), (401, 200));
+    check(&rotate("{}"), 400, "bad-request");
+    let audited = bench.audit();
+    let audited = audited.iter().filter(|line| line["action"] == "key.rotate" && line["outcome"] == "done");
+    assert_eq!(audited.map(|line| &line["targets"]).collect::<Vec<_>>(), [&json!([old, rotated["id"]])]);
+    assert!(!bench.host.sink.lines().concat().contains(new_key), "a key in the log");
+}
+
+#[test]
+fn the_day_of_the_last_use_is_recorded_once_a_day_and_isolate() {
+    let bench = bench();
+    let (key, id) = issue(&bench, "acme");
+    let last_used = || json(&bench.ask(Role::Read, "GET", &format!("{NEW_KEY}/{id}"), ""))["last_used"].clone();
+    let written = |action: &dyn Fn()| {
+        let before = bench.host.records.keeps.get();
+        action();
+        bench.host.records.keeps.get() - before
+    };
+    let call = || {
+        for _ in 0..5 {
+            assert_eq!(bench.get("/guarded", &[("x-api-key", &key)]).status, 200);
+        }
+    };
+    assert_eq!(last_used(), Value::Null);
+    assert_eq!(written(&call), 1);
+    assert_eq!(last_used(), json!(NOW.to_rfc3339()[..10]));
+    bench.host.clock.advance(60 * 60 * 1_000);
+    assert_eq!(written(&call), 0, "the same day");
+    let day_ms = 24 * 60 * 60 * 1_000;
+    bench.host.clock.advance(day_ms);
+    assert_eq!(written(&call), 1, "the next day");
+    assert_eq!(last_used(), json!(NOW.plus_millis(day_ms).to_rfc3339()[..10]));
+    let other = Bench { isolate: bench.another_isolate(), host: bench.host.clone() };
+    assert_eq!(
+        written(&|| assert_eq!(other.get("/guarded", &[("x-api-key", &key)]).status, 200)),
+        0,
+        "another isolate"
+    );
+    assert_eq!(written(&|| assert_eq!(other.get("/guarded", &[("x-api-key", "hello")]).status, 401)), 0);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{
-    Bundle, Generation, Id, KeyIndex, Manifest, Part, Pointer, Record, RecordError, decode, decode_part,
+    Bundle, Generation, Id, KeyIndex, KeyUse, Manifest, Part, Pointer, Record, RecordError, decode, decode_part,
     decode_part_unnamed, encode, encode_part,
 };
 
@@ -30,6 +30,7 @@ const MANIFEST: &[u8] = include_bytes!("../golden/manifest.v1.bin");
 const POINTER: &str = include_str!("../golden/pointer.v1.json");
 const CREDENTIAL: &str = include_str!("../golden/credential.v1.json");
 const RESTRICTED_CREDENTIAL: &str = include_str!("../golden/credential.v2.json");
+const KEY_USE: &str = include_str!("../golden/key-use.v1.json");
 const PURGES: &str = include_str!("../golden/purges.v1.json");
 
 #[track_caller]
@@ -145,6 +146,8 @@ fn credentials_and_purges_are_unchanged() {
     assert_eq!(credential.consumer, "acme");
     let restricted: Credential = check(RESTRICTED_CREDENTIAL);
     assert!(restricted.restrictions.is_some_and(|all| !all.addresses.is_empty()));
+    let used: KeyUse = check(KEY_USE);
+    assert_eq!(used.last.to_rfc3339(), "2026-11-28T00:00:00.000Z");
     let purges: Purges = check(PURGES);
     assert!(purges.covers(&CacheKey::parse(&"ab".repeat(32)).unwrap(), Timestamp::from_millis(5)));
     let mut everything = Purges::default();

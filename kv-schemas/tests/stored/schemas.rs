@@ -40,7 +40,7 @@ fn a_pointer_as_it_is_published_fits_its_schema() {
 
 #[test]
 fn schema_violations_are_found() {
-    let wrong: [(&str, &str, Value); 16] = [
+    let wrong: [(&str, &str, Value); 17] = [
         ("pointer", "/kind", json!("manifest")),
         ("pointer", "/v", json!(2)),
         ("pointer", "/data/generation", json!(-1)),
@@ -53,6 +53,7 @@ fn schema_violations_are_found() {
         ("credential", "/v", json!(3)),
         ("credential", "/data/restrictions/referrers/0", json!("app.example.com")),
         ("purges", "/data/0/resource", json!("ab")),
+        ("key-use", "/data/last", json!(7)),
         ("key-index", "/data/digest", json!("AB")),
         ("audit", "/data/outcome", json!("open")),
         ("audit", "/data/caller/role", json!("root")),

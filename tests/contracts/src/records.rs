@@ -101,6 +101,38 @@ pub(crate) async fn what_operators_keep_is_read_back_and_nothing_else_is_kept<S:
     Ok(())
 }
 
+/// Keys are listed in order, each once over all pages, and no key of another prefix is.
+pub(crate) async fn keys_are_listed_in_pages<S: Subject>(subject: &S) -> Outcome {
+    let listed = |n: usize| format!("g:consumer-key:listed:{n:02}");
+    for n in [4, 0, 3, 1, 2] {
+        write(subject, &listed(n), Some("x")).await?;
+    }
+    for other in
+        ["g:consumer-key:liste", "g:consumer-key:listed", "g:consumer-key:listee:00", "h:consumer-key:listed:00"]
+    {
+        write(subject, other, Some("x")).await?;
+    }
+    let (mut found, mut cursor) = (Vec::new(), None);
+    for _ in 0..4 {
+        let page = subject.host().records().list("g:consumer-key:listed:", cursor.as_deref(), 2).await?;
+        ensure!(page.keys.len() <= 2, "{} keys on a page of 2", page.keys.len());
+        found.extend(page.keys);
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    ensure_eq!(cursor, None, "the cursor after three pages");
+    ensure_eq!(found, (0..5).map(listed).collect::<Vec<_>>(), "the keys");
+    let none = subject.host().records().list("g:consumer-key:nobody:", None, 2).await?;
+    ensure_eq!((none.keys.len(), none.cursor), (0, None), "a prefix without keys");
+    set_unavailable(subject, Store::Records, true).await?;
+    let failed = subject.host().records().list("g:consumer-key:listed:", None, 2).await;
+    set_unavailable(subject, Store::Records, false).await?;
+    ensure!(failed.is_err(), "{failed:?} while the store was unavailable");
+    Ok(())
+}
+
 /// An expired record is absent.
 pub(crate) async fn a_record_is_gone_after_its_time<S: Subject>(subject: &S) -> Outcome {
     let key = fetched("short");

@@ -1,9 +1,14 @@
 //! API keys: which are accepted, how the others are refused, and that no key is forwarded.
 
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
+use tollgate_core::authn::ApiKey;
+use tollgate_core::bounds::CREDENTIAL_FRESH_MS;
+use tollgate_core::operator::Role;
 use tollgate_tests::client::{Answer, Request};
 
+use crate::lane::token;
 use crate::project::{Key, Project};
 use crate::scenario::{Outcome, scenarios};
 use crate::world::{World, assert_problem};
@@ -18,6 +23,7 @@ scenarios! { "authenticate";
     a_key_before_its_time_is_refused,
     a_revoked_key_is_refused,
     a_revocation_takes_effect,
+    a_revocation_is_seen_within_the_stated_time,
     a_key_is_accepted_only_from_where_it_may_be_used,
     a_key_in_the_query_is_refused_unless_allowed,
     a_key_in_the_query_is_removed_if_allowed,
@@ -131,6 +137,40 @@ async fn a_revocation_takes_effect(world: Rc<World>) -> Outcome {
     let answer = with_key(&world, &key.text).await?;
     assert_problem(&answer, 401, "credential-revoked");
     assert_eq!(world.upstream.report().total(), 1);
+    Ok(())
+}
+
+/// On a host that caches, whichever way the revocation takes: through the store, and through another isolate or this one.
+async fn a_revocation_is_seen_within_the_stated_time(world: Rc<World>) -> Outcome {
+    let operator = token(Role::Operate);
+    let host = world.start_host(false, &[(Role::Operate.secret_name(), &operator)]).await?;
+    let mut in_store = Key::new(&world.name, 51, "acme");
+    let by_operator = Key::new(&world.name, 52, "acme");
+    host.put(&[in_store.records()?, by_operator.records()?].concat()).await?;
+    world.publish_to(&host, &Project::new(&world).route("{path: /a, authn: keys}").yaml()).await?;
+    let client = host.client().for_host(&world.domain);
+    let status =
+        async |key: &Key| client.send(Request::get("/a").field("X-API-Key", &key.text)).await.map(|a| a.status);
+    for _ in 0..10 {
+        assert_eq!((status(&in_store).await?, status(&by_operator).await?), (200, 200));
+    }
+    in_store.revoked = true;
+    host.put(&in_store.records()?).await?;
+    let digest = ApiKey::parse(&by_operator.text)?.digest().to_hex();
+    let revoke = Request::of("POST", &format!("/.tollgate/v1/keys/{digest}/revoke"));
+    let revoked = client.send(revoke.field("authorization", &format!("Bearer {operator}"))).await?;
+    assert_eq!(revoked.status, 200, "{}", revoked.text());
+    let (since, stated) = (Instant::now(), Duration::from_millis(CREDENTIAL_FRESH_MS));
+    while since.elapsed() < stated {
+        status(&in_store).await?;
+        status(&by_operator).await?;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    // The answers to those that were sent before the end of the time.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for _ in 0..10 {
+        assert_eq!((status(&in_store).await?, status(&by_operator).await?), (401, 401), "{:?}", since.elapsed());
+    }
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The operator endpoint: which roles may use which resources, and the effects.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -24,6 +24,7 @@ scenarios! { "operator";
     a_purge_takes_effect,
     concurrent_purges_are_all_kept,
     a_key_is_issued_used_and_revoked,
+    keys_are_listed_and_rotated,
     every_call_is_audited,
     a_call_is_audited_even_if_its_client_hangs_up,
     metrics_contain_their_scope,
@@ -177,6 +178,43 @@ async fn a_key_is_issued_used_and_revoked(world: Rc<World>) -> Outcome {
     assert_eq!(revoked.json()["revoked"], true, "{}", revoked.text());
     assert_problem(&get().await?, 401, "credential-revoked");
     assert!(!world.host.logs().join("\n").contains(key), "a key in the log");
+    Ok(())
+}
+
+async fn keys_are_listed_and_rotated(world: Rc<World>) -> Outcome {
+    world.publish(Project::new(&world).route("{path: /a, authn: keys}")).await?;
+    let consumer = format!("{}-rotating", world.name);
+    let answer = ask(&world, Role::Operate, post(KEYS, &json!({"consumer": consumer}))).await?;
+    let old = answer.json();
+    let rotate = format!("{KEYS}/{}/rotate", old["id"].as_str().unwrap_or_default());
+    // A store with one write a second for each key may delay the answer.
+    let answer = ask(&world, Role::Operate, post(&rotate, &json!({"overlap": "4s"}))).await?;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let new = answer.json();
+    let status = async |key: &Value| {
+        let request = Request::get("/a").field("x-api-key", key.as_str().unwrap_or_default());
+        world.client().send(request).await.map(|answer| answer.status)
+    };
+    assert_eq!((status(&old["key"]).await?, status(&new["key"]).await?), (200, 200));
+    let listed = ask(&world, Role::Read, Request::get(&format!("{KEYS}?consumer={consumer}"))).await?;
+    let listed = listed.json();
+    let keys = listed["keys"].as_array().ok_or("no list")?;
+    assert_eq!((keys.len(), &listed["cursor"]), (2, &Value::Null), "{listed}");
+    let show = format!("{KEYS}/{}", new["id"].as_str().unwrap_or_default());
+    for attempt in 0.. {
+        let shown = ask(&world, Role::Read, Request::get(&show)).await?.json();
+        if shown["last_used"].is_string() {
+            break;
+        }
+        assert!(attempt < 50, "the use is not recorded: {shown}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let end = Instant::now() + Duration::from_secs(10);
+    while status(&old["key"]).await? == 200 {
+        assert!(Instant::now() < end, "the old key is still accepted");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(status(&new["key"]).await?, 200);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 use std::rc::Rc;
 
 use js_sys::Uint8Array;
-use tollgate_edge::ports::{Records, Unavailable, WriteFault};
+use tollgate_edge::ports::{KeyPage, Records, Unavailable, WriteFault};
 use wasm_bindgen::JsCast;
 use worker::Env;
 
@@ -32,6 +32,17 @@ impl Records for KvRecords {
         WriteFault::check_kept(key, bytes)?;
         self.put(key, bytes, None).await
     }
+
+    async fn list(&self, prefix: &str, cursor: Option<&str>, max: usize) -> Result<KeyPage, Unavailable> {
+        let limit = u32::try_from(max).unwrap_or(LIST_MAX).min(LIST_MAX);
+        let listed = settled(platform::kv_list(&self.0, prefix, cursor, limit))
+            .await
+            .map_err(|error| unavailable("Workers KV", &error))?;
+        let text = listed.as_string().unwrap_or_default();
+        let mut lines = text.split('\n').map(str::to_owned);
+        let cursor = lines.next().filter(|cursor| !cursor.is_empty());
+        Ok(KeyPage { keys: lines.collect(), cursor })
+    }
 }
 
 impl KvRecords {
@@ -45,6 +56,9 @@ impl KvRecords {
         })
     }
 }
+
+/// What KV lists at once.
+const LIST_MAX: u32 = 1_000;
 
 /// How long a data centre may use its own copy: the minimum that KV allows.
 const CACHE_TTL_SECS: u32 = 30;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tollgate_core::time::Timestamp;
-use tollgate_edge::ports::{Records, Unavailable, WriteFault};
+use tollgate_edge::ports::{KeyPage, Records, Unavailable, WriteFault};
 use tollgate_kv_schemas::joined;
 
 use super::{Database, StoreError};
@@ -105,7 +105,7 @@ impl RecordStore {
     /// [`StoreError`] if the store cannot be read.
     pub fn keys(&self, prefix: &str, max: usize) -> Result<Vec<String>, StoreError> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        list_keys(&writer, prefix, max).map_err(|e| self.database.error(e))
+        list_keys(&writer, prefix, "", max).map_err(|e| self.database.error(e))
     }
 
     /// A separate connection for one isolate.
@@ -168,6 +168,13 @@ impl Records for NativeRecords {
         self.faults.check(FaultyStore::Records)?;
         let (store, key, bytes) = (self.store.clone(), key.to_owned(), bytes.to_vec());
         blocking(move || store.write_joined(&key, &bytes)).await
+    }
+
+    async fn list(&self, prefix: &str, cursor: Option<&str>, max: usize) -> Result<KeyPage, Unavailable> {
+        self.faults.check(FaultyStore::Records)?;
+        let listed = list_keys(&self.connection, prefix, cursor.unwrap_or_default(), max.saturating_add(1));
+        let keys = listed.map_err(|error| Unavailable::new(format!("the record store failed: {error}")))?;
+        Ok(KeyPage::cut(keys, max))
     }
 }
 
@@ -255,14 +262,12 @@ fn write_all(connection: &mut Connection, changes: &[RecordChange<'_>]) -> rusql
     transaction.commit()
 }
 
-fn list_keys(connection: &Connection, prefix: &str, max: usize) -> rusqlite::Result<Vec<String>> {
-    let max = i64::try_from(max).unwrap_or(i64::MAX);
-    connection
-        .prepare_cached(
-            "SELECT key FROM record WHERE key >= ?1 AND substr(key, 1, length(?1)) = ?1 ORDER BY key LIMIT ?2",
-        )?
-        .query_map(params![prefix, max], |row| row.get(0))?
-        .collect()
+/// The keys that begin with a prefix and come after one, sorted: a range of the table, at whose end it is left.
+fn list_keys(connection: &Connection, prefix: &str, after: &str, max: usize) -> rusqlite::Result<Vec<String>> {
+    let mut statement =
+        connection.prepare_cached("SELECT key FROM record WHERE key >= ?1 AND key > ?2 ORDER BY key")?;
+    let found = statement.query_map(params![prefix, after], |row| row.get::<_, String>(0))?;
+    found.take_while(|key| key.as_ref().is_ok_and(|key| key.starts_with(prefix))).take(max).collect()
 }
 
 /// "TGRS": the kind of SQLite database this is.

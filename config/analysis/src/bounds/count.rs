@@ -148,10 +148,12 @@ impl Count<'_> {
         outcomes
     }
 
-    /// `Config::load` and `Config::sites`, `credential` for each policy that is tried, and `refresh` after the response, if the request took as long as
-    /// the configuration is fresh.
+    /// `Config::load` and `Config::sites`, `credential` for each policy that is tried, and after the response `refresh`, if the request took as
+    /// long as the configuration is fresh, and `uses::record`, if a key identified the caller.
     fn record_reads(&self) -> u64 {
-        POINTER_AND_PURGES + MANIFEST + self.load.parts + self.keys() + POINTER_AND_PURGES + MANIFEST
+        let keys = self.keys();
+        let last_use = u64::from(keys > 0);
+        POINTER_AND_PURGES + MANIFEST + self.load.parts + keys + POINTER_AND_PURGES + MANIFEST + last_use
     }
 
     /// The maximum number of policies for which one request can contain a key.

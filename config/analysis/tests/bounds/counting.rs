@@ -19,8 +19,8 @@ use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::Timestamp;
 use tollgate_edge::memory::{Content, Copy, MemoryHost, MemorySignatures, ScriptedFetch, SeededEntropy, VirtualClock};
 use tollgate_edge::ports::{
-    CounterFault, Counters, Host, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable, Upstream,
-    UpstreamCall, WriteFault,
+    CounterFault, Counters, Host, KeyPage, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable,
+    Upstream, UpstreamCall, WriteFault,
 };
 
 /// A key and its value.
@@ -84,6 +84,10 @@ impl Records for CountingHost {
 
     async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), WriteFault> {
         self.inner.records.keep(key, bytes).await
+    }
+
+    async fn list(&self, prefix: &str, cursor: Option<&str>, max: usize) -> Result<KeyPage, Unavailable> {
+        self.inner.records.list(prefix, cursor, max).await
     }
 }
 

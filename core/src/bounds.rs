@@ -34,6 +34,10 @@ pub const CONTENT_BYTES_DEFAULT: u64 = 10 * 1024 * 1024;
 /// MB.
 pub const STORED_CONTENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// Bytes of a request's content that are read into memory to verify its signature: messages of webhooks have some KiB, and an
+/// isolate of a Worker has 128 MB for all its requests, each of which has the content up to four times meanwhile.
+pub const VERIFIED_CONTENT_BYTES_MAX: u64 = 1024 * 1024;
+
 /// Default timeout of an exchange with an upstream.
 pub const TIMEOUT_MS_DEFAULT: u64 = 30_000;
 

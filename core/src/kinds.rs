@@ -43,6 +43,8 @@ macro_rules! policy_kinds {
                 api_key ApiKey ApiKeySettings "api-key",
                 /// Authenticates by a signed token.
                 jwt Jwt JwtSettings "jwt",
+                /// Authenticates the senders of signed webhooks.
+                webhook Webhook WebhookSettings "webhook",
             }
             /// A policy of the limit slot.
             limit Limit LimitPolicy Limiter {
@@ -106,8 +108,12 @@ pub struct Uses<'s> {
     pub credential: Option<&'s CredentialPlace>,
     /// Charges the counters of a partition.
     pub charge: Option<LimitBy>,
-    /// Reads the secrets that this text refers to.
-    pub secrets: Option<&'s SecretText>,
+    /// Reads the secrets that these texts refer to.
+    pub secrets: &'s [SecretText],
+    /// Reads the whole content of the request into memory.
+    pub content: bool,
+    /// Charges a counter so that nobody can use the same credential again.
+    pub once: bool,
 }
 
 /// A policy with the name it is referred to by.

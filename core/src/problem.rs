@@ -50,6 +50,8 @@ pub enum ProblemKind {
     CredentialExpired,
     /// The credential was revoked.
     CredentialRevoked,
+    /// The signed message was accepted before.
+    CredentialReplayed,
     /// The credential lacks a scope.
     ScopeMissing,
     /// The role of an operator's token does not allow the request.
@@ -92,7 +94,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, for docs and tests.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::BadRequest,
         Self::BadPath,
         Self::TargetTooLong,
@@ -112,6 +114,7 @@ impl ProblemKind {
         Self::CredentialNotYetValid,
         Self::CredentialExpired,
         Self::CredentialRevoked,
+        Self::CredentialReplayed,
         Self::ScopeMissing,
         Self::RoleMissing,
         Self::ResourceNotFound,
@@ -189,6 +192,7 @@ impl ProblemKind {
             }
             Self::CredentialExpired => ("credential-expired", S::UNAUTHORIZED, "The credential has expired"),
             Self::CredentialRevoked => ("credential-revoked", S::UNAUTHORIZED, "The credential was revoked"),
+            Self::CredentialReplayed => ("credential-replayed", S::UNAUTHORIZED, "The message was sent before"),
             Self::ScopeMissing => ("scope-missing", S::FORBIDDEN, "The credential lacks a scope"),
             Self::RoleMissing => ("role-missing", S::FORBIDDEN, "The token's role does not allow this"),
             Self::ResourceNotFound => ("resource-not-found", S::NOT_FOUND, "There is no such resource"),

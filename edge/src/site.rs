@@ -38,6 +38,8 @@ pub(crate) struct Site {
     pub(crate) fields: Arc<FieldRules>,
     /// Whether its configuration names fields that an adapter may leave out.
     pub(crate) names_left_out: bool,
+    /// Whether one of its policies reads the content of requests.
+    pub(crate) reads_content: bool,
     /// The id of its stored form.
     pub(crate) id: Id,
 }
@@ -88,6 +90,7 @@ impl Site {
         let credentials = credential_names(&part);
         let fields = Arc::new(field_rules(&part));
         let names_left_out = fields.names_any(&UNREAD_IN_REQUESTS);
+        let reads_content = part.policies.authn.iter().any(|named| named.policy.as_kind().uses().content);
         let pages = (0..part.page_count()).map(|_| RefCell::default()).collect();
         Self {
             gateway,
@@ -99,6 +102,7 @@ impl Site {
             credentials,
             fields,
             names_left_out,
+            reads_content,
             id,
             part,
         }

@@ -17,12 +17,17 @@ pub(crate) async fn within<H: Host, T, E: From<Unavailable>>(
     store: &'static str,
     answer: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    // The answer is polled first, so that an answer that is ready never times out.
-    match select(pin!(answer), pin!(host.clock().sleep(STORE_TIMEOUT_MS))).await {
-        Either::Left((answer, _)) => answer,
-        Either::Right(((), _)) => {
-            Err(Unavailable::new(format!("{store} did not answer within {STORE_TIMEOUT_MS} ms")).into())
-        }
+    in_time(host, STORE_TIMEOUT_MS, answer)
+        .await
+        .unwrap_or_else(|| Err(Unavailable::new(format!("{store} did not answer within {STORE_TIMEOUT_MS} ms")).into()))
+}
+
+/// The result of a future, or `None` after a time.
+pub(crate) async fn in_time<H: Host, T>(host: &H, timeout_ms: u64, result: impl Future<Output = T>) -> Option<T> {
+    // The future is polled first, so that a result that is ready never times out.
+    match select(pin!(result), pin!(host.clock().sleep(timeout_ms))).await {
+        Either::Left((result, _)) => Some(result),
+        Either::Right(((), _)) => None,
     }
 }
 

@@ -83,9 +83,12 @@ async fn usable(host: Option<Rc<Host>>, kind: Kind, artifacts: &Artifacts) -> Re
 /// What the lanes' hosts have: a secret for upstreams, and a token of the operator endpoint for each role.
 fn secrets() -> Vec<(String, String)> {
     let bound = Role::ALL.map(|role| (role.secret_name().to_owned(), format!("e2e-{}:{}", role.as_str(), token(role))));
-    let upstream = ("UPSTREAM_TOKEN".to_owned(), "s3cr3t-of-the-host".to_owned());
+    let upstream = (HOST_SECRET.0.to_owned(), HOST_SECRET.1.to_owned());
     bound.into_iter().chain([upstream]).collect()
 }
+
+/// The secret of the lanes' hosts: its name and its value.
+pub(crate) const HOST_SECRET: (&str, &str) = ("UPSTREAM_TOKEN", "s3cr3t-of-the-host");
 
 /// The token of a role.
 pub(crate) fn token(role: Role) -> String {

@@ -86,7 +86,7 @@ impl Running<'_, '_> {
             failure(step.span, what, Mismatch { what: "request".into(), at: step.span, expected, got: got.to_owned() })
         };
         let line = format!("step {number}, {} {}", step.method, step.target);
-        let prepared = prepare(self.stage, step).map_err(|got| failed(line.clone(), &got))?;
+        let prepared = prepare(self.stage, &self.bench, step).map_err(|got| failed(line.clone(), &got))?;
         let scripts = &self.bench.scripts;
         let route = || self.stage.route_of(prepared.request.clone(), prepared.client);
         let route = scripts.ask_for_routes().then(route).flatten().map(|route| route.settings.id.clone());

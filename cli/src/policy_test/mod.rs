@@ -13,6 +13,7 @@ mod report;
 mod request;
 mod script;
 mod shown;
+mod sign;
 mod stage;
 
 use std::cell::OnceCell;

@@ -9,7 +9,8 @@ use tollgate_edge::Client;
 use tollgate_edge::memory::Content;
 use tollgate_edge::ports::Content as _;
 
-use super::stage::Stage;
+use super::sign::sign;
+use super::stage::{Bench, Stage};
 
 /// A request that can be sent repeatedly.
 pub(super) struct Prepared {
@@ -18,7 +19,7 @@ pub(super) struct Prepared {
 }
 
 /// Builds the request of a step; `Err` says what the project lacks.
-pub(super) fn prepare(stage: &Stage<'_>, step: &RequestStep) -> Result<Prepared, String> {
+pub(super) fn prepare(stage: &Stage<'_>, bench: &Bench, step: &RequestStep) -> Result<Prepared, String> {
     let client = Client { address: Some(step.address.unwrap_or(ADDRESS)), https: step.https, inside: step.inside };
     let mut request = Request::new(Content::from_bytes(step.content.bytes()));
     *request.method_mut() = step.method.clone();
@@ -40,6 +41,9 @@ pub(super) fn prepare(stage: &Stage<'_>, step: &RequestStep) -> Result<Prepared,
     }
     put_host(stage, step, &mut request, client);
     put_key(stage, step, &mut request, client)?;
+    if let Some(policy) = &step.sign {
+        sign(stage, bench, &policy.value, &mut request)?;
+    }
     Ok(Prepared { request, client })
 }
 

@@ -146,7 +146,7 @@ fn bench(
     host.signatures = MemorySignatures::new(tollgate_signatures::verifies);
     host.records = MemoryRecords::new(host.clock.clone()).over(Rc::clone(records));
     for name in compiled.whole().secret_names() {
-        host.secrets.put(name, format!("made-up-{name}"));
+        host.secrets.put(name, format!("made-up-value-of-{name}"));
     }
     for (name, value) in &file.secrets {
         host.secrets.put(&name.value, value);

@@ -241,6 +241,11 @@ codes! {
         or `secret`, the keys are found by the metadata of the one issuer, which must be an HTTPS URL. Keys are fetched \
         over HTTPS, unless `private-network` says that the provider is in the gateway's own network. Algorithms of shared \
         secrets (HS256 ...) are for `secret` only; `none` is no algorithm."
+    BadSignaturePolicy "TG0321" "A policy for signed requests cannot verify any, or would accept forged ones."
+        "Secrets of a `webhook` policy are references, because the file and the published configuration are no secrets; a \
+        public key (`whpk_...`) can be written. With `sender: hmac`, `header` names the field of the signature, and `signed` \
+        contains all of the message. A message that is accepted once has to be remembered for as long as it could be sent \
+        again: twice the `tolerance`."
 
     RouteConflict "TG0401" "Two routes match the same request with equal precedence."
         "The most specific route is selected, and the order in the file has no effect. These two routes are equally \

@@ -386,7 +386,7 @@ fn seconds(written: &Written, key: &str) -> Option<u32> {
 }
 
 /// A text with its references as they are written.
-fn written_secret(text: &tollgate_core::secret::SecretText) -> String {
+pub(super) fn written_secret(text: &tollgate_core::secret::SecretText) -> String {
     use tollgate_core::secret::Piece;
     let piece = |piece: &Piece| match piece {
         // A secret that somebody wrote into the file is not shown.

@@ -61,6 +61,22 @@ fn settings_have_the_written_values_and_the_defaults() {
             ("scope-claim", "scope"),
         ],
     );
+    check(
+        "{kind: webhook, sender: slack, secret: \"${secret.SLACK}\", once-within: 10m}",
+        &[("sender", "slack"), ("secret", "[${secret.SLACK}]"), ("tolerance", "5m"), ("once-within", "10m")],
+    );
+    check(
+        "{kind: webhook, sender: hmac, secret: [\"${secret.A}\", \"${secret.B}\"], header: X-Sig, hash: sha512}",
+        &[
+            ("sender", "hmac"),
+            ("secret", "[${secret.A}, ${secret.B}]"),
+            ("tolerance", "5m"),
+            ("header", "x-sig"),
+            ("hash", "sha512"),
+            ("encoding", "hex"),
+            ("signed", "{body}"),
+        ],
+    );
     check("{kind: ip-filter, deny: [\"::ffff:192.0.2.0/120\"]}", &[("deny", "[192.0.2.0/24]")]);
     check("{kind: ip-filter, deny: [192.0.2.7, \"2001:DB8::/32\"]}", &[("deny", "[192.0.2.7/32, 2001:db8::/32]")]);
 }

@@ -37,6 +37,9 @@ impl TestFile {
             if let Action::Request(request) = &step.action {
                 let all = request.each.iter().chain(&request.first).chain(&request.last);
                 all.for_each(|expect| names.expectation(expect, &mut report));
+                if let Some(name) = &request.sign {
+                    names.check("policy", &names.policies, name, &mut report);
+                }
             }
         }
         for invariant in &self.invariants {

@@ -32,6 +32,8 @@ pub struct RequestStep {
     pub content: Content,
     /// The name of the key that is sent, in the place that the route's policy reads.
     pub key: Option<Spanned<String>>,
+    /// The name of the policy as whose sender the request is signed.
+    pub sign: Option<Spanned<String>>,
     /// The client's address.
     pub address: Option<IpAddr>,
     /// Whether the client uses HTTPS.
@@ -115,6 +117,7 @@ impl RequestStep {
         let fields = f.optional("headers", report, |node, report| self::fields(node, Some(keys), report));
         let content = f.optional("body", report, |node, report| content(node, Some(keys), report));
         let key = f.optional("key", report, |node, report| key(node, keys, report));
+        let sign = f.optional("sign", report, decode::text);
         let client = f.optional("client", report, client);
         let inside = f.optional("from", report, |node, report| {
             decode::word(node, &[("inside", true), ("outside", false)], report)
@@ -142,6 +145,7 @@ impl RequestStep {
             fields: fields.unwrap_or_default(),
             content: content.unwrap_or_default(),
             key,
+            sign,
             address: client.address,
             inside: inside.unwrap_or(false),
             upstream,

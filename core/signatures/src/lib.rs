@@ -8,9 +8,9 @@
 mod es384;
 
 use es384::Es384;
-use jwt_compact::AlgorithmSignature;
 use jwt_compact::alg::{Ed25519, Es256, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key, Rsa, RsaPublicKey};
 use jwt_compact::jwk::JsonWebKey;
+use jwt_compact::{Algorithm as _, AlgorithmSignature};
 use tollgate_core::jose::{Algorithm, KeyMaterial, SignatureCheck};
 
 /// Whether a signature is that of the key for the message.
@@ -55,6 +55,17 @@ pub fn verifies(check: &SignatureCheck<'_>) -> bool {
             let key = (&point).try_into();
             algorithm == Algorithm::EdDsa && key.is_ok_and(|key| verify(&Ed25519, &key, message, signature))
         }
+    }
+}
+
+/// The signature of a shared secret, for tools that play its other owner; `None` if the algorithm has public keys.
+#[must_use]
+pub fn hmac(algorithm: Algorithm, secret: &[u8], message: &[u8]) -> Option<Vec<u8>> {
+    match algorithm {
+        Algorithm::Hs256 => Some(Hs256.sign(&Hs256Key::new(secret), message).as_bytes().into_owned()),
+        Algorithm::Hs384 => Some(Hs384.sign(&Hs384Key::new(secret), message).as_bytes().into_owned()),
+        Algorithm::Hs512 => Some(Hs512.sign(&Hs512Key::new(secret), message).as_bytes().into_owned()),
+        _ => None,
     }
 }
 

@@ -4,6 +4,8 @@ mod credential;
 mod mark;
 mod places;
 mod restriction;
+mod seen;
+mod signed;
 
 use crate::canonical::mark;
 use crate::forward::Caller;
@@ -20,6 +22,11 @@ pub use jwt::{ClaimError, ClaimRule, Identity, JwtSettings, KeySource, ScopeRule
 pub use mark::{MarkSecret, TextMark};
 pub use places::{CredentialNames, authorization_holds_key};
 pub use restriction::{OriginError, OriginPattern, Restricted, Restrictions};
+pub use seen::once;
+pub use signed::MessageError;
+pub use webhook::{
+    Encoding, HmacHash, HmacSender, WEBHOOK_SECRETS_MAX, WebhookKeyError, WebhookSender, WebhookSettings, WebhookSigned,
+};
 
 use std::fmt;
 
@@ -32,6 +39,11 @@ fn public_id(kind: &str, digest: &[u8]) -> String {
 pub trait Authenticator: PolicyKind {
     /// The `WWW-Authenticate` challenge (RFC 9110, section 11.6.1).
     fn challenge(&self, realm: &str) -> String;
+
+    /// The field of the signature, if it verifies signed requests.
+    fn signature_field(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// The authenticated caller of a request.

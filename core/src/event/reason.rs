@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Argument, Canonical, Local, RouteLabel, UpstreamRecord};
-use crate::authn::{ClaimError, KeyError, Principal};
+use crate::authn::{ClaimError, KeyError, MessageError, Principal};
 use crate::cache::{Bypass, Forwarded, NotStored};
 use crate::canonical::mark;
 use crate::forward::UpstreamError;
@@ -149,6 +149,20 @@ reasons! {
     TokenNotAccepted { error: ClaimError } = "token-not-accepted", "{error}";
     /// The keys of the issuer are not known.
     TokenKeysUnavailable { text: Local<Arc<str>> } = "token-keys-away", "{text}";
+    /// The request has no signature that the policy verifies.
+    MessageNotSigned = "message-not-signed", "no signature of the request";
+    /// The request is signed, and not as the policy requires.
+    MessageRefused { error: MessageError } = "message-refused", "{error}";
+    /// The same signed request was accepted before.
+    MessageReplayed = "message-replayed", "the same signed message was accepted before";
+    /// The content is too large to be verified.
+    ContentNotVerifiable { max: u64 } = "content-not-verifiable", "the content is larger than the {max} bytes that are verified";
+    /// The content of a request that is signed did not arrive completely.
+    ContentInterrupted = "content-interrupted", "the content was interrupted";
+    /// The content of a request that is signed did not arrive in time.
+    ContentLate = "content-late", "the content did not arrive in time";
+    /// The keys for signed requests cannot be used.
+    SigningKeysUnavailable { text: Local<Arc<str>> } = "signing-keys-away", "{text}";
     /// The credential is not valid yet.
     CredentialNotYetValid { credential: Arc<str>, consumer: Arc<str> } =
         "credential-not-yet-valid", "not yet valid: credential {credential} of {consumer}";
@@ -244,6 +258,7 @@ by_word! {
     KeyError: error => error.code();
     TokenError: error => error.code();
     ClaimError: error => error.code();
+    MessageError: error => error.code();
     Algorithm: algorithm => algorithm.as_str();
     PathError: error => error.code();
     UpstreamError: error => error.proxy_status();

@@ -172,6 +172,13 @@ impl Jwk {
         Self { id: None, algorithm: None, material: KeyMaterial::Octets(secret) }
     }
 
+    /// A point on edwards25519 in its encoded form; `None` for one with which anyone could sign.
+    #[must_use]
+    pub fn of_ed25519(point: [u8; 32]) -> Option<Self> {
+        let material = KeyMaterial::Ed25519(point);
+        (!is_of_small_order(&point)).then_some(Self { id: None, algorithm: None, material })
+    }
+
     /// Whether it may verify signatures of an algorithm.
     #[must_use]
     pub fn is_for(&self, algorithm: Algorithm) -> bool {

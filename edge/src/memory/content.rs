@@ -40,7 +40,13 @@ impl Content {
     /// Content of a message some of whose fields are left out.
     #[must_use]
     pub fn with_left_out(fields: HeaderMap) -> Self {
-        Self { left_out: fields, ..Self::default() }
+        Self::default().leaving_out(fields)
+    }
+
+    /// The same content, of a message some of whose fields are left out.
+    #[must_use]
+    pub fn leaving_out(self, fields: HeaderMap) -> Self {
+        Self { left_out: fields, ..self }
     }
 }
 

@@ -9,6 +9,7 @@ use tollgate_core::kinds::{AuthnPolicy, Named, Place};
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::challenges::{challenged, presents};
+use super::content::RequestContent;
 use super::exchange::{Exchange, Journal};
 use crate::apart::apart;
 use crate::isolate::Isolate;
@@ -20,13 +21,14 @@ pub(super) async fn authenticate<H: Host>(
     isolate: &Isolate,
     host: &H,
     exchange: &Exchange,
+    content: &mut H::Content,
     journal: &mut Journal,
 ) -> Result<Option<Arc<Principal>>, Problem> {
     if exchange.route().authn.is_empty() {
         journal.note(Phase::Authenticate, Verdict::Skip, Reason::Public);
         return Ok(None);
     }
-    apart(pin!(by_any(isolate, host, exchange, journal))).await
+    apart(pin!(by_any(isolate, host, exchange, content, journal))).await
 }
 
 /// Authenticates with the first alternative that identifies the caller. One without policies admits a caller who presents no
@@ -35,20 +37,24 @@ async fn by_any<H: Host>(
     isolate: &Isolate,
     host: &H,
     exchange: &Exchange,
+    content: &mut H::Content,
     journal: &mut Journal,
 ) -> Result<Option<Arc<Principal>>, Problem> {
     let alternatives = &exchange.route().authn;
+    let mut content = RequestContent::new(exchange, content);
     let mut seen = Seen::default();
     let mut furthest: Option<Failed> = None;
     for (place, alternative) in alternatives.iter().enumerate().filter(|(_, alternative)| !alternative.is_empty()) {
-        match by_all(isolate, host, exchange, alternative, &mut seen, journal).await {
+        match by_all(isolate, host, exchange, alternative, (&mut seen, &mut content), journal).await {
             Ok(principal) => {
                 let others = alternatives[place + 1..].iter().flatten().filter(|other| !alternative.contains(other));
                 for other in others {
-                    seen.look(isolate, host, exchange, *other).await;
+                    seen.look(isolate, host, exchange, *other, &mut content).await?;
                 }
                 return if seen.differ { Err(conflict(exchange, journal)) } else { Ok(Some(principal)) };
             }
+            // The content is lost, so no other policy may admit the request.
+            Err(failed) if !content.is_there() => return Err(failed.problem),
             Err(failed) => {
                 furthest = Some(match furthest {
                     Some(earlier) => earlier.or_further(failed),
@@ -71,13 +77,13 @@ async fn by_all<H: Host>(
     host: &H,
     exchange: &Exchange,
     alternative: &[Place<AuthnPolicy>],
-    seen: &mut Seen,
+    (seen, content): (&mut Seen, &mut RequestContent<'_, H::Content>),
     journal: &mut Journal,
 ) -> Result<Arc<Principal>, Failed> {
     let mut recognised: Option<Arc<Principal>> = None;
     for (passed, place) in alternative.iter().enumerate() {
         let Named { name, policy } = exchange.policy(*place);
-        let found = policy.authenticate(name, isolate, host, &exchange.received).await;
+        let found = policy.authenticate(name, isolate, host, &exchange.received, content).await;
         seen.note(&found);
         let found =
             found.and_then(|found| joined(recognised.take(), found)).map_err(|problem| problem.by(name.clone()));
@@ -121,12 +127,25 @@ impl Seen {
         self.any = true;
     }
 
-    /// Looks at a policy that did not have to decide. A wrong credential beside a right one changes nothing.
-    async fn look<H: Host>(&mut self, isolate: &Isolate, host: &H, exchange: &Exchange, place: Place<AuthnPolicy>) {
+    /// Looks at a policy that did not have to decide. A wrong credential beside a right one changes nothing, unless the content
+    /// is lost with it.
+    async fn look<H: Host>(
+        &mut self,
+        isolate: &Isolate,
+        host: &H,
+        exchange: &Exchange,
+        place: Place<AuthnPolicy>,
+        content: &mut RequestContent<'_, H::Content>,
+    ) -> Result<(), Problem> {
         let Named { name, policy } = exchange.policy(place);
         if presents(&exchange.received, policy) {
-            self.note(&policy.authenticate(name, isolate, host, &exchange.received).await);
+            let found = policy.authenticate(name, isolate, host, &exchange.received, content).await;
+            self.note(&found);
+            if let (Err(problem), false) = (found, content.is_there()) {
+                return Err(problem.by(name.clone()));
+            }
         }
+        Ok(())
     }
 }
 

@@ -39,8 +39,10 @@ pub(super) fn challenge_with(error: &str, exchange: &Exchange) -> Option<String>
 
 /// Whether a request has something in a place where a policy reads credentials.
 pub(super) fn presents(received: &Received, policy: &AuthnPolicy) -> bool {
+    let has_signature = policy.signature_field().is_some_and(|name| received.fields.contains_key(name));
     let place = policy.as_kind().uses().credential;
-    place.is_some_and(|place| place.presented(&received.fields, received.query.as_deref()) != Presented::Nothing)
+    has_signature
+        || place.is_some_and(|place| place.presented(&received.fields, received.query.as_deref()) != Presented::Nothing)
 }
 
 fn is_bearer(challenge: &str) -> bool {

@@ -113,13 +113,18 @@ impl Exchange {
         Self { received, sites, site, selected, query_without_keys }
     }
 
-    /// Adds the fields that the adapter left out, if the cache may read them: for a cached route, and for a change of what
-    /// cached routes store.
+    /// Adds the fields that the adapter left out, if they may be read: by the cache, for a cached route and for a change of
+    /// what cached routes store; and by a policy that reads the content, which is then no longer that of the adapter's message.
     pub(super) fn complete_fields(&mut self, content: &impl Content) {
         let is_change = !self.received.method.is_safe() && self.sites.iter().any(|site| site.part.caches);
-        if is_change || self.route().cache.is_some() {
+        if is_change || self.route().cache.is_some() || self.reads_content() {
             complete(&mut self.received.fields, content.left_out());
         }
+    }
+
+    /// Whether a policy of the route may read the content.
+    fn reads_content(&self) -> bool {
+        self.site.reads_content && self.authenticators().any(|named| named.policy.as_kind().uses().content)
     }
 
     pub(super) fn route(&self) -> &RouteSettings {

@@ -11,7 +11,7 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use super::Authenticates;
 use crate::isolate::Isolate;
 use crate::isolate::credentials::{LookUpFailed, credential};
-use crate::pipeline::Received;
+use crate::pipeline::{Received, RequestContent};
 use crate::ports::{Clock, Host};
 
 impl Authenticates for ApiKeySettings {
@@ -21,6 +21,7 @@ impl Authenticates for ApiKeySettings {
         isolate: &Isolate,
         host: &H,
         received: &Received,
+        _: &mut RequestContent<'_, H::Content>,
     ) -> Result<Arc<Principal>, Problem> {
         let key = presented(self, received)?;
         let found = credential(isolate, host, key).await.map_err(|failed| store_failed(&failed))?;

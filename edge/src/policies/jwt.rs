@@ -14,7 +14,7 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use super::Authenticates;
 use crate::isolate::tokens::Policy;
 use crate::isolate::{Freshness, Isolate};
-use crate::pipeline::Received;
+use crate::pipeline::{Received, RequestContent};
 use crate::ports::{Host, Signatures};
 use crate::timeout::within;
 use keys::Keys;
@@ -26,6 +26,7 @@ impl Authenticates for JwtSettings {
         isolate: &Isolate,
         host: &H,
         received: &Received,
+        _: &mut RequestContent<'_, H::Content>,
     ) -> Result<Arc<Principal>, Problem> {
         let text = presented(self, received)?;
         let now = isolate.time(host.clock());

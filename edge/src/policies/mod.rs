@@ -3,6 +3,8 @@
 //! The modules, and the dispatch from a slot's policy to its kind, are derived from the list in `tollgate_core::kinds`.
 //! The kinds of the other slots need none: a guard awaits nothing, and the limit phase charges all limits together.
 
+mod signed;
+
 use std::sync::Arc;
 
 use tollgate_core::authn::Principal;
@@ -10,7 +12,7 @@ use tollgate_core::kinds::{AuthnPolicy, PolicyName};
 use tollgate_core::problem::Problem;
 
 use crate::isolate::Isolate;
-use crate::pipeline::Received;
+use crate::pipeline::{Received, RequestContent};
 use crate::ports::Host;
 
 /// A policy that authenticates callers.
@@ -22,6 +24,7 @@ pub(crate) trait Authenticates {
         isolate: &Isolate,
         host: &H,
         received: &Received,
+        content: &mut RequestContent<'_, H::Content>,
     ) -> Result<Arc<Principal>, Problem>;
 }
 
@@ -37,9 +40,10 @@ macro_rules! declare {
                 isolate: &Isolate,
                 host: &H,
                 received: &Received,
+                content: &mut RequestContent<'_, H::Content>,
             ) -> Result<Arc<Principal>, Problem> {
                 match self {
-                    $(Self::$Kind(settings) => settings.authenticate(name, isolate, host, received).await,)*
+                    $(Self::$Kind(settings) => settings.authenticate(name, isolate, host, received, content).await,)*
                 }
             }
         }

@@ -19,3 +19,4 @@ mod routing;
 mod secrets;
 mod telemetry;
 mod tokens;
+mod webhooks;

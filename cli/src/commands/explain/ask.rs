@@ -44,7 +44,7 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
     let records = compiled.records().iter().cloned().chain(fixtures.records(compiled.gateway()));
     records.for_each(|(key, value)| host.records.put(key, value));
     for name in compiled.whole().secret_names() {
-        host.secrets.put(name, "not-a-secret");
+        host.secrets.put(name, "not-a-secret-of-a-host");
     }
     let settings = IsolateSettings { gateway: compiled.gateway().to_owned(), freshness: Freshness::EachRequest };
     let isolate = Rc::new(Isolate::new(settings).without_exports());

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use http::Method;
 use tollgate_config::Compiled;
 use tollgate_core::authn::CredentialPlace;
-use tollgate_core::bounds::{EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, STORED_CONTENT_BYTES_MAX};
+use tollgate_core::bounds::{
+    EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, STORED_CONTENT_BYTES_MAX, VERIFIED_CONTENT_BYTES_MAX,
+};
 use tollgate_core::limit::LimitBy;
 use tollgate_core::route::{HostName, HostPattern};
 use tollgate_core::secret::SecretText;
@@ -124,16 +126,20 @@ impl Count<'_> {
     fn outcomes(&self, is_cold: bool) -> Vec<(RequestOutcome, Usage)> {
         let partitions = self.partitions();
         let export_secrets = if is_cold { self.export_secrets() } else { 0 };
+        let policy_secrets = if is_cold { self.policy_secrets() } else { 0 };
+        let before_limits = self.guard_charges() + self.charged_once();
         let refused = Usage {
             // With several owners: reserve, confirm, and release if one of them was not confirmed (`limit.rs`, `after.rs`).
-            counter_calls: self.guard_charges() + if partitions > 1 { 3 * partitions } else { partitions },
-            secret_reads: export_secrets,
+            counter_calls: before_limits + if partitions > 1 { 3 * partitions } else { partitions },
+            secret_reads: export_secrets + policy_secrets,
+            gathered_bytes: self.gathered_bytes(),
             ..Usage::default()
         };
         let forwarded = Usage {
-            counter_calls: self.guard_charges() + if partitions > 1 { 2 * partitions } else { partitions },
-            secret_reads: export_secrets + if is_cold { self.upstream_secrets() } else { 0 },
+            counter_calls: before_limits + if partitions > 1 { 2 * partitions } else { partitions },
+            secret_reads: export_secrets + policy_secrets + if is_cold { self.upstream_secrets() } else { 0 },
             upstream_attempts: RETRIES * MIRRORS,
+            gathered_bytes: self.gathered_bytes(),
             ..Usage::default()
         };
         let mut outcomes = vec![(RequestOutcome::Refused, refused)];
@@ -183,6 +189,24 @@ impl Count<'_> {
     /// The limits before authentication all count by the client's address: one partition.
     fn guard_charges(&self) -> u64 {
         u64::from(!self.route.guard_limit.is_empty())
+    }
+
+    /// Policies that accept a credential once charge one cell each, also if another one refuses the caller afterwards.
+    fn charged_once(&self) -> u64 {
+        self.route.policies(&self.compiled.whole().policies).filter(|policy| policy.uses.once).count() as u64
+    }
+
+    /// The secrets of all policies that may be tried; each is read once.
+    fn policy_secrets(&self) -> u64 {
+        let policies = self.route.policies(&self.compiled.whole().policies);
+        let texts = policies.flat_map(|policy| policy.uses.secrets);
+        texts.flat_map(SecretText::secret_names).collect::<BTreeSet<_>>().len() as u64
+    }
+
+    /// A policy that verifies the content has it in memory until it is forwarded.
+    fn gathered_bytes(&self) -> u64 {
+        let is_gathered = self.route.policies(&self.compiled.whole().policies).any(|policy| policy.uses.content);
+        if is_gathered { self.route.content_bytes_max.min(VERIFIED_CONTENT_BYTES_MAX) } else { 0 }
     }
 
     /// `look_up.rs` reads the entry and its variant, `store.rs` writes the index and the variant.

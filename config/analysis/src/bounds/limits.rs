@@ -123,8 +123,8 @@ impl LimitCheck<'_, '_> {
                 ),
             )
             .why(format!(
-                "{} bytes for the bundle and {} for the cache; the platform ends an isolate that exceeds the limit ({})",
-                usage.bundle_bytes, usage.copied_bytes, limit.source
+                "{} bytes for the bundle, {} for the cache and {} for the request; the platform ends an isolate that exceeds the limit ({})",
+                usage.bundle_bytes, usage.copied_bytes, usage.gathered_bytes, limit.source
             ))
             .fix("distribute the routes over several host patterns or gateways"),
         );

@@ -43,6 +43,8 @@ pub struct Usage {
     pub found_bytes: u64,
     /// Bytes of a response that are copied for the cache while it is streamed to the client.
     pub copied_bytes: u64,
+    /// Bytes of the request's content that are read into memory.
+    pub gathered_bytes: u64,
 }
 
 impl Usage {
@@ -70,6 +72,7 @@ impl Usage {
             bundle_bytes: of(self.bundle_bytes, other.bundle_bytes),
             found_bytes: of(self.found_bytes, other.found_bytes),
             copied_bytes: of(self.copied_bytes, other.copied_bytes),
+            gathered_bytes: of(self.gathered_bytes, other.gathered_bytes),
         }
     }
 

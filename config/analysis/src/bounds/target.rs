@@ -142,7 +142,8 @@ impl Platform for Target {
             Self::WorkersFree | Self::WorkersPaid => 0,
             Self::Spin | Self::Native => usage.found_bytes,
         };
-        usage.bundle_bytes.saturating_add(found).saturating_add(usage.copied_bytes)
+        let of_responses = found.saturating_add(usage.copied_bytes);
+        usage.bundle_bytes.saturating_add(of_responses).saturating_add(usage.gathered_bytes)
     }
 }
 

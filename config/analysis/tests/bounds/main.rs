@@ -22,7 +22,7 @@ use tollgate_config::Compiled;
 use tollgate_core::authn::{ApiKey, Credential};
 use tollgate_core::bounds::{EXPORT_QUEUE_MAX, STORED_CONTENT_BYTES_MAX};
 use tollgate_core::time::Timestamp;
-use tollgate_edge::memory::{Content, MemoryHost, VirtualClock};
+use tollgate_edge::memory::{Content, MemoryHost, MemorySignatures, VirtualClock};
 use tollgate_edge::ports::Content as _;
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
 use tollgate_kv_schemas::{encode, keys};
@@ -346,4 +346,26 @@ proptest! {
             }
         }
     }
+}
+
+/// A webhook whose messages are accepted once: its secrets, its cell and its content are counted, and a request needs them all.
+#[test]
+fn a_signed_message_reaches_its_bounds() {
+    let text = "format: 1\ngateway: {name: g}\nupstreams: {u: \"http://u\"}\npolicies:\n  hooks: {kind: webhook, sender: github, \
+                secret: [\"${secret.U0}\", \"${secret.U1}\"], once-within: 1m}\n  often: {kind: rate-limit, rate: 9/s}\napis:\n  a:\n    \
+                upstream: u\n    routes:\n      - {path: /a, methods: [POST], authn: hooks, limit: often, body-limit: 1KiB}\n";
+    let compiled = compile_str("tollgate.yaml", text).unwrap();
+    let bound = count(&compiled)[0].most(State::Cold);
+    let mut inner = MemoryHost::new(VirtualClock::at(NOW), 1, answer);
+    inner.signatures = MemorySignatures::new(|check| check.signature == [7; 32]);
+    compiled.records().iter().for_each(|(key, value)| inner.records.put(key.clone(), value.clone()));
+    ["U0", "U1"].into_iter().for_each(|name| inner.secrets.put(name, "a secret of sixteen bytes"));
+    let host = CountingHost::new(inner);
+    let mut request = request("POST", "/a").map(|_| Content::from_bytes(vec![b'x'; 1_024].into()));
+    request.headers_mut().insert("x-hub-signature-256", format!("sha256={}", "07".repeat(32)).parse().unwrap());
+    let served = run(&host.inner.clock, serve(&Bench::isolate(), &host, request, CLIENT));
+    assert_eq!(run(&host.inner.clock, served.after).status, 200);
+    let used = host.usage.get();
+    assert_eq!((used.counter_calls, used.secret_reads), (2, 2));
+    assert_eq!((bound.counter_calls, bound.secret_reads, bound.gathered_bytes), (2, 2, 1_024));
 }

@@ -240,6 +240,12 @@ pub(crate) static REQUEST_STEP: Object = Object {
             Shape::Ruled(&ID),
         )
         .absent("none"),
+        Key::optional(
+            "sign",
+            "The name of a `webhook` policy: the request is signed as its sender does, with its first secret, at the clock's time.",
+            Shape::Ruled(&ID),
+        )
+        .absent("it is not signed"),
         Key::optional("client", "The client that sends the request.", Shape::Object(&CLIENT))
             .absent("address 192.0.2.1 with HTTPS"),
         Key::optional(

@@ -167,8 +167,8 @@ impl PolicyKind for JwtSettings {
 
     fn uses(&self) -> Uses<'_> {
         let secrets = match &self.keys {
-            KeySource::Secret(text) => Some(text),
-            KeySource::Set(..) | KeySource::Discovery(_) | KeySource::Static(_) => None,
+            KeySource::Secret(text) => std::slice::from_ref(text),
+            KeySource::Set(..) | KeySource::Discovery(_) | KeySource::Static(_) => &[],
         };
         Uses { credential: Some(&self.place), secrets, ..Uses::default() }
     }

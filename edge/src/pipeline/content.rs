@@ -1,0 +1,75 @@
+//! The content of a request, for policies that have to see all of it before the caller is authenticated.
+//!
+//! It is read only when such a policy asks for it, which it does after everything that it can check without it, and then
+//! forwarded from memory. Requests of other routes stream as they are.
+
+use bytes::Bytes;
+use http::Method;
+use tollgate_core::authn::MessageError;
+use tollgate_core::bounds::{TIMEOUT_MS_DEFAULT, VERIFIED_CONTENT_BYTES_MAX};
+use tollgate_core::event::Reason;
+use tollgate_core::problem::{Problem, ProblemKind};
+
+use super::exchange::Exchange;
+use super::guard::too_large;
+use crate::ports::{Content, ContentFault, Gathered, Host};
+use crate::timeout::in_time;
+
+/// The content of a request, with the bounds for reading it.
+pub(crate) struct RequestContent<'c, C> {
+    content: &'c mut C,
+    bytes_max: u64,
+    timeout_ms: u64,
+    /// Whether the method gives content no meaning (RFC 9110, section 9.3.1).
+    is_ignored: bool,
+    is_lost: bool,
+}
+
+impl<'c, C: Content> RequestContent<'c, C> {
+    pub(super) fn new(exchange: &Exchange, content: &'c mut C) -> Self {
+        let (route, method) = (exchange.route(), &exchange.received.method);
+        Self {
+            content,
+            bytes_max: route.content_bytes_max.min(VERIFIED_CONTENT_BYTES_MAX),
+            timeout_ms: route.timeout_ms.unwrap_or(TIMEOUT_MS_DEFAULT),
+            is_ignored: *method == Method::GET || *method == Method::HEAD,
+            is_lost: false,
+        }
+    }
+
+    /// Whether the content can still be forwarded.
+    pub(super) const fn is_there(&self) -> bool {
+        !self.is_lost
+    }
+
+    /// All of it; what is forwarded afterwards is this.
+    pub(crate) async fn gathered<H: Host<Content = C>>(&mut self, host: &H) -> Result<Bytes, Problem> {
+        if self.content.is_empty() {
+            return Ok(Bytes::new());
+        }
+        if self.is_ignored {
+            let error = MessageError::ContentOfGet;
+            let detail = format!("The request is not accepted: {error}.");
+            return Err(Problem::new(error.kind(), detail, Reason::MessageRefused { error }));
+        }
+        self.is_lost = true;
+        let content = std::mem::replace(self.content, C::empty());
+        let whole = match in_time(host, self.timeout_ms, content.gather(self.bytes_max)).await {
+            Some(Ok(Gathered::Complete(whole))) => whole,
+            Some(Ok(Gathered::TooLarge(_)) | Err(ContentFault::LimitExceeded)) => {
+                return Err(too_large(self.bytes_max, Reason::ContentNotVerifiable { max: self.bytes_max }));
+            }
+            Some(Err(ContentFault::Interrupted)) => {
+                let detail = "The request's content is incomplete or invalid.";
+                return Err(Problem::new(ProblemKind::BadRequest, detail, Reason::ContentInterrupted));
+            }
+            None => {
+                let detail = "The request's content did not arrive in time. Send it faster.";
+                return Err(Problem::new(ProblemKind::ContentTimeout, detail, Reason::ContentLate));
+            }
+        };
+        *self.content = C::replay(&whole);
+        self.is_lost = false;
+        Ok(whole.bytes)
+    }
+}

@@ -1,0 +1,79 @@
+//! What the policies for signed requests share: their secrets, messages that are accepted once, and how they refuse.
+
+use std::num::NonZeroU32;
+
+use http::header::RETRY_AFTER;
+use tollgate_core::authn::{MessageError, once};
+use tollgate_core::cell::OperationId;
+use tollgate_core::event::{Local, Reason};
+use tollgate_core::kinds::PolicyName;
+use tollgate_core::limit::{OnFault, OnUnavailable};
+use tollgate_core::problem::{Problem, ProblemKind};
+use tollgate_core::secret::{Secret, SecretText};
+
+use crate::isolate::Isolate;
+use crate::isolate::secrets::resolve;
+use crate::ports::{Entropy, Host};
+use crate::timeout::counted;
+
+/// The values of secrets; all must be there.
+pub(super) async fn secrets<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    texts: &[SecretText],
+) -> Result<Vec<Secret>, Problem> {
+    let mut values = Vec::with_capacity(texts.len());
+    for text in texts {
+        let value = resolve(isolate, host, text).await.map_err(|away| keys_unavailable(away.0))?;
+        values.push(value.ok_or_else(|| {
+            let names = text.secret_names().collect::<Vec<_>>().join(", ").into();
+            let detail = "The operator of this gateway has been notified.";
+            Problem::new(ProblemKind::SecretMissing, detail, Reason::SecretMissing { names })
+        })?);
+    }
+    Ok(values)
+}
+
+/// Accepts something once within a time; without the counter store nothing is accepted.
+pub(super) async fn accept_once<H: Host>(
+    host: &H,
+    policy: &PolicyName,
+    used: &[u8],
+    window_ms: NonZeroU32,
+) -> Result<(), Problem> {
+    let mut random = [0; 16];
+    host.entropy().fill(&mut random);
+    let update = once(policy, used, window_ms, OperationId::new(random));
+    match counted(host, &update).await {
+        Ok(outcome) if outcome.granted => Ok(()),
+        Ok(_) => {
+            let detail = "The same signed message was accepted before. Sign each message anew.";
+            Err(Problem::new(ProblemKind::CredentialReplayed, detail, Reason::MessageReplayed))
+        }
+        Err(fault) => {
+            let reason = Reason::CountersFailed { fault: fault.kind(), text: Local(fault.to_string().into()) };
+            let (kind, retry_s) = match fault.kind().decide(OnUnavailable::Closed) {
+                OnFault::Refuse(kind, retry_s) => (kind, retry_s),
+                OnFault::Pass => (ProblemKind::StoreUnavailable, 1),
+            };
+            let detail = "The gateway cannot tell right now whether this message was sent before. Try again shortly.";
+            Err(Problem::new(kind, detail, reason).with(RETRY_AFTER, retry_s.to_string()))
+        }
+    }
+}
+
+pub(super) fn not_signed(detail: &'static str) -> Problem {
+    Problem::new(ProblemKind::CredentialMissing, detail, Reason::MessageNotSigned)
+}
+
+pub(super) fn refused(error: MessageError) -> Problem {
+    let detail = format!("The signed request is not accepted: {error}.");
+    Problem::new(error.kind(), detail, Reason::MessageRefused { error })
+}
+
+/// A caller that cannot be authenticated is never admitted.
+pub(super) fn keys_unavailable(text: String) -> Problem {
+    let detail = "The gateway cannot verify signatures right now. Try again shortly.";
+    let reason = Reason::SigningKeysUnavailable { text: Local(text.into()) };
+    Problem::new(ProblemKind::StoreUnavailable, detail, reason).with(RETRY_AFTER, "1")
+}

@@ -50,6 +50,9 @@ pub const CREDENTIALS_CACHED_MAX: usize = 10_000;
 /// Verified tokens remembered per isolate (about 400 bytes each).
 pub const TOKENS_REMEMBERED_MAX: usize = 10_000;
 
+/// Keys of stored responses remembered per isolate (about 150 bytes each): a look-up needs up to three.
+pub const CACHE_KEYS_REMEMBERED_MAX: usize = 2_048;
+
 /// How long a verified token is remembered: as long as fetched keys are fresh, so that those of a key that its issuer has
 /// withdrawn end soon after.
 pub const TOKEN_REMEMBERED_MS: u64 = 300_000;

@@ -233,7 +233,11 @@ impl Site {
             site.visit(path, |page| {
                 let (routes, is_complete) = page.router.gather(path, &Method::GET);
                 for cache in routes.into_iter().filter_map(|index| page.routes[index].cache.as_ref()) {
-                    let resource = resource_key(cache, Resource { host: name.as_str(), path: path.as_str(), query });
+                    let resource = resource_key(
+                        cache,
+                        Resource { host: name.as_str(), path: path.as_str(), query },
+                        CacheKey::digest,
+                    );
                     // Few routes match one path.
                     if !resources.contains(&resource) {
                         resources.push(resource);

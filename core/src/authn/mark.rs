@@ -4,7 +4,7 @@ use std::fmt;
 
 use siphasher::sip128::SipHasher24;
 
-/// What a credential is remembered by in memory: a keyed hash (SipHash-2-4 with 128 bits), for a tenth of the work of a digest.
+/// What a credential, or another text, is remembered by in memory: a keyed hash (SipHash-2-4 with 128 bits), for a tenth of the work of a digest.
 /// Without the secret nobody can make a credential with the mark of another one, and marks reveal nothing about credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TextMark(u128);
@@ -17,7 +17,13 @@ impl TextMark {
     /// The mark of a credential.
     #[must_use]
     pub fn of(text: &str, secret: &MarkSecret) -> Self {
-        Self(SipHasher24::new_with_key(&secret.0).hash(text.as_bytes()).as_u128())
+        Self::of_bytes(text.as_bytes(), secret)
+    }
+
+    /// The mark of bytes.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8], secret: &MarkSecret) -> Self {
+        Self(SipHasher24::new_with_key(&secret.0).hash(bytes).as_u128())
     }
 }
 

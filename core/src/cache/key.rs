@@ -3,7 +3,7 @@
 use http::Uri;
 
 use http::header::FORWARDED;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::list::members;
 use super::plan::selecting;
@@ -14,7 +14,7 @@ use crate::route::{Predicate, Subject, Test};
 /// The first key to look up for a GET for the resource that would be forwarded to this target with these fields.
 ///
 /// It depends on what the upstream is told of the URL that the client used, because responses contain links and
-/// redirects made of it.
+/// redirects made of it. `digest` makes the key.
 #[must_use]
 pub fn primary_key(
     settings: &CacheSettings,
@@ -22,72 +22,86 @@ pub fn primary_key(
     target: &Uri,
     fields: Fields<'_>,
     resource: &CacheKey,
+    digest: impl Digest,
 ) -> CacheKey {
-    let mut hash = Hasher::new("primary");
-    hash.add(resource.as_str().as_bytes());
-    hash.target(target);
-    hash.told_url(fields);
-    hash.add(if taken.inside { b"inside".as_slice() } else { b"outside" });
-    taken.when.iter().for_each(|predicate| hash.predicate(predicate));
-    hash.end();
-    hash.add(&[settings.credentials as u8]);
-    selecting(settings, taken).iter().for_each(|name| hash.add(name.as_bytes()));
-    hash.end();
-    hash.key()
+    let mut input = Input::new("primary");
+    input.add(resource.as_str().as_bytes());
+    input.target(target);
+    input.told_url(fields);
+    input.add(if taken.inside { b"inside".as_slice() } else { b"outside" });
+    taken.when.iter().for_each(|predicate| input.predicate(predicate));
+    input.end();
+    input.add(&[settings.credentials as u8]);
+    selecting(settings, taken).iter().for_each(|name| input.add(name.as_bytes()));
+    input.end();
+    digest(&input.0)
 }
 
 impl Reading {
     /// The key of the variant that this request selects by the values of these fields.
     #[must_use]
-    pub fn variant(&self, names: &[String], request: &Outbound<'_>) -> CacheKey {
+    pub fn variant(&self, names: &[String], request: &Outbound<'_>, digest: impl Digest) -> CacheKey {
         let fields = request.fields();
-        let mut hash = Hasher::new("variant");
-        hash.add(self.primary.as_str().as_bytes());
+        let mut input = Input::new("variant");
+        input.add(self.primary.as_str().as_bytes());
         if let Some(consumer) = &self.consumer {
-            hash.add(consumer.as_bytes());
+            input.add(consumer.as_bytes());
             // Credentials of one consumer differ in what the upstream is told, such as scopes.
-            request.identity().iter().for_each(|field| hash.field(fields, field.name.as_str()));
+            request.identity().iter().for_each(|field| input.field(fields, field.name.as_str()));
         }
-        hash.end();
+        input.end();
         for name in names {
-            hash.field(fields, name);
+            input.field(fields, name);
         }
-        hash.key()
+        digest(&input.0)
     }
 }
 
 /// The key of a resource, for all variants and consumers.
 #[must_use]
-pub fn resource_key(settings: &CacheSettings, resource: Resource<'_>) -> CacheKey {
+pub fn resource_key(settings: &CacheSettings, resource: Resource<'_>, digest: impl Digest) -> CacheKey {
     let Resource { host, path, query } = resource;
-    let mut hash = Hasher::new("resource");
-    hash.add(host.as_bytes());
-    hash.add(path.as_bytes());
+    let mut input = Input::new("resource");
+    input.add(host.as_bytes());
+    input.add(path.as_bytes());
     if let Some(query) = forwarded_query(settings, &[], query) {
-        hash.add(query.as_bytes());
+        input.add(query.as_bytes());
     }
-    hash.end();
-    hash.key()
+    input.end();
+    digest(&input.0)
 }
 
-/// SHA-256 over pieces, each with its length, and ends of lists, so that different pieces have different inputs.
-struct Hasher(Sha256);
+/// Makes a key of what it depends on: [`CacheKey::digest`], or what remembers its results.
+pub trait Digest: Fn(&[u8]) -> CacheKey {}
 
-impl Hasher {
+impl<D: Fn(&[u8]) -> CacheKey> Digest for D {}
+
+impl CacheKey {
+    /// The key with the SHA-256 of an input.
+    #[must_use]
+    pub fn digest(input: &[u8]) -> Self {
+        Self::from_digest(Sha256::digest(input).into())
+    }
+}
+
+/// Pieces, each with its length, and ends of lists, so that different pieces have different inputs.
+struct Input(Vec<u8>);
+
+impl Input {
     fn new(purpose: &str) -> Self {
-        let mut hasher = Self(Sha256::new());
-        hasher.add(purpose.as_bytes());
-        hasher
+        let mut input = Self(Vec::with_capacity(INPUT_BYTES_USUAL));
+        input.add(purpose.as_bytes());
+        input
     }
 
     fn add(&mut self, piece: &[u8]) {
-        self.0.update((piece.len() as u64).to_be_bytes());
-        self.0.update(piece);
+        self.0.extend_from_slice(&(piece.len() as u64).to_be_bytes());
+        self.0.extend_from_slice(piece);
     }
 
     /// Ends a list: no piece is that long.
     fn end(&mut self) {
-        self.0.update(u64::MAX.to_be_bytes());
+        self.0.extend_from_slice(&u64::MAX.to_be_bytes());
     }
 
     fn field(&mut self, fields: Fields<'_>, name: &str) {
@@ -141,11 +155,10 @@ impl Hasher {
         }
         self.end();
     }
-
-    fn key(self) -> CacheKey {
-        CacheKey::from_digest(self.0.finalize().into())
-    }
 }
+
+/// Capacity: a usual URL with what the upstream is told of it.
+const INPUT_BYTES_USUAL: usize = 320;
 
 #[cfg(test)]
 mod tests {
@@ -169,8 +182,8 @@ mod tests {
     fn key(s: &CacheSettings, pairs: &[(&'static str, &str)], consumer: Option<&str>, query: Option<&str>) -> CacheKey {
         let fields = fields(pairs);
         let request = get(&fields, query);
-        match plan(s, PLAIN, &request, consumer) {
-            Plan::Use(reading) => reading.variant(&reading.selecting, &request),
+        match plan(s, PLAIN, &request, consumer, CacheKey::digest) {
+            Plan::Use(reading) => reading.variant(&reading.selecting, &request, CacheKey::digest),
             Plan::Bypass { why, .. } => panic!("{why:?}"),
         }
     }
@@ -191,7 +204,10 @@ mod tests {
             [(vec![("authorization", "x")], None), (vec![("cookie", "a=b")], None), (vec![], Some("acme"))]
         {
             let fields = fields(&pairs);
-            assert_eq!(plan(&never, PLAIN, &get(&fields, None), consumer), bypass(Bypass::Credentials));
+            assert_eq!(
+                plan(&never, PLAIN, &get(&fields, None), consumer, CacheKey::digest),
+                bypass(Bypass::Credentials)
+            );
         }
         let own = settings(CacheCredentials::PerConsumer);
         assert_ne!(key(&own, &[], Some("a"), None), key(&own, &[], Some("b"), None));
@@ -211,10 +227,10 @@ mod tests {
         assert_ne!(key(&s, &[("accept-language", "fr")], None, None), key(&s, &[], None, None));
         assert_eq!(key(&s, &[("accept", "x")], None, None), key(&s, &[], None, None));
         assert_ne!(key(&s, &[], None, Some("")), key(&s, &[], None, Some("a")));
-        let resource = |query| resource_key(&s, Resource { host: "h", path: "/p", query });
+        let resource = |query| resource_key(&s, Resource { host: "h", path: "/p", query }, CacheKey::digest);
         assert_ne!(resource(Some("a")), resource(None));
         let picky = CacheSettings { key_query: Some(vec!["q".into(), "page".into()]), ..s.clone() };
-        let resource = |query| resource_key(&picky, Resource { host: "h", path: "/p", query });
+        let resource = |query| resource_key(&picky, Resource { host: "h", path: "/p", query }, CacheKey::digest);
         assert_eq!(resource(Some("q=1&page=2&utm=x")), resource(Some("page=2&q=1")));
         assert_ne!(resource(Some("q=1")), resource(Some("q=2")));
     }
@@ -226,8 +242,8 @@ mod tests {
         let key = |pairs: &[(&'static str, &str)], siblings| {
             let fields = fields(pairs);
             let request = get(&fields, None);
-            match plan(&s, Taken { siblings, ..PLAIN }, &request, None) {
-                Plan::Use(reading) => reading.variant(&reading.selecting, &request),
+            match plan(&s, Taken { siblings, ..PLAIN }, &request, None, CacheKey::digest) {
+                Plan::Use(reading) => reading.variant(&reading.selecting, &request, CacheKey::digest),
                 Plan::Bypass { why, .. } => panic!("{why:?}"),
             }
         };
@@ -240,10 +256,13 @@ mod tests {
         let s = settings(CacheCredentials::Never);
         for value in ["fr\u{fffd}", "\u{fffd}"] {
             let fields = HeaderMap::from_iter([("x-l".parse().unwrap(), HeaderValue::from_str(value).unwrap())]);
-            assert_eq!(plan(&s, PLAIN, &get(&fields, None), None), bypass(Bypass::NotText));
+            assert_eq!(plan(&s, PLAIN, &get(&fields, None), None, CacheKey::digest), bypass(Bypass::NotText));
         }
         let fields = HeaderMap::from_iter([("x-l".parse().unwrap(), HeaderValue::from_bytes(b"fr\xe9").unwrap())]);
-        assert!(matches!(plan(&s, PLAIN, &get(&fields, None), None), Plan::Use(_)), "the bytes are in the key");
+        assert!(
+            matches!(plan(&s, PLAIN, &get(&fields, None), None, CacheKey::digest), Plan::Use(_)),
+            "the bytes are in the key"
+        );
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -259,7 +278,7 @@ mod tests {
         }
         let reading = |(when, inside): &(Vec<Predicate>, bool)| {
             let taken = Taken { when, inside: *inside, ..PLAIN };
-            match plan(&s, taken, &get(&fields(&[]), None), None) {
+            match plan(&s, taken, &get(&fields(&[]), None), None, CacheKey::digest) {
                 Plan::Use(reading) => reading,
                 Plan::Bypass { why, .. } => panic!("{why:?}"),
             }
@@ -272,7 +291,7 @@ mod tests {
     }
 
     fn reading(s: &CacheSettings, request: &Outbound<'_>) -> Reading {
-        match plan(s, PLAIN, request, None) {
+        match plan(s, PLAIN, request, None, CacheKey::digest) {
             Plan::Use(reading) => reading,
             Plan::Bypass { why, .. } => panic!("{why:?}"),
         }
@@ -281,7 +300,7 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn pieces_do_not_run_together() {
         let s = settings(CacheCredentials::Never);
-        let key = |host, path| resource_key(&s, Resource { host, path, query: None });
+        let key = |host, path| resource_key(&s, Resource { host, path, query: None }, CacheKey::digest);
         assert_ne!(key("ab", "/c"), key("a", "b/c"));
         let names = ["accept".to_owned(), "x-b".to_owned()];
         let lines: [&[(&'static str, &str)]; 5] = [
@@ -292,7 +311,7 @@ mod tests {
             &[("accept", "x-b"), ("x-b", "")],
         ];
         let primary = reading(&s, &get(&HeaderMap::new(), None));
-        let keys = lines.map(|lines| primary.variant(&names, &get(&fields(lines), None)));
+        let keys = lines.map(|lines| primary.variant(&names, &get(&fields(lines), None), CacheKey::digest));
         for (place, key) in keys.iter().enumerate() {
             assert!(!keys[..place].contains(key), "{:?}", lines[place]);
         }
@@ -312,9 +331,15 @@ mod tests {
         assert_eq!(reading(&s, &dropped()), reading(&s, &plain));
         let names = ["accept-language".to_owned(), "x-a".to_owned()];
         let of_plain = reading(&s, &plain);
-        assert_eq!(of_plain.variant(&names, &dropped()), of_plain.variant(&names, &plain));
+        assert_eq!(
+            of_plain.variant(&names, &dropped(), CacheKey::digest),
+            of_plain.variant(&names, &plain, CacheKey::digest)
+        );
         for set in [fields(&[("x-a", "1")]), fields(&[("accept-language", "fr")])] {
-            assert_ne!(of_plain.variant(&names, &get(&set, None)), of_plain.variant(&names, &plain));
+            assert_ne!(
+                of_plain.variant(&names, &get(&set, None), CacheKey::digest),
+                of_plain.variant(&names, &plain, CacheKey::digest)
+            );
         }
     }
 
@@ -357,10 +382,10 @@ mod tests {
     fn what_cannot_be_in_a_key_bypasses() {
         let (s, nothing) = (settings(CacheCredentials::Never), HeaderMap::new());
         let body = Outbound::new(&Method::GET, Uri::from_static("http://u/p"), &nothing, true);
-        assert_eq!(plan(&s, PLAIN, &body, None), bypass(Bypass::Content));
+        assert_eq!(plan(&s, PLAIN, &body, None, CacheKey::digest), bypass(Bypass::Content));
         for (ambiguity, why) in [(Ambiguity::Method, Bypass::Override), (Ambiguity::Spelling, Bypass::Spelling)] {
             let request = get(&nothing, None).with_ambiguity(Some(ambiguity));
-            assert_eq!(plan(&s, PLAIN, &request, None), bypass(why));
+            assert_eq!(plan(&s, PLAIN, &request, None, CacheKey::digest), bypass(why));
         }
     }
 
@@ -374,7 +399,11 @@ mod tests {
             (Method::POST, Bypass::Method, false),
         ] {
             let request = Outbound::new(&method, target.clone(), &map, false);
-            assert_eq!(plan(&s, PLAIN, &request, None), Plan::Bypass { why, only_if_cached }, "{method}");
+            assert_eq!(
+                plan(&s, PLAIN, &request, None, CacheKey::digest),
+                Plan::Bypass { why, only_if_cached },
+                "{method}"
+            );
         }
     }
 
@@ -386,8 +415,8 @@ mod tests {
             let mut edits = Edits::default();
             edits.set(HeaderName::from_static("x-scopes"), HeaderValue::from_static(scopes));
             let request = get(&nothing, None).with_edits(edits).with_identity(identity);
-            match plan(&settings(credentials), PLAIN, &request, Some("acme")) {
-                Plan::Use(reading) => reading.variant(&reading.selecting, &request),
+            match plan(&settings(credentials), PLAIN, &request, Some("acme"), CacheKey::digest) {
+                Plan::Use(reading) => reading.variant(&reading.selecting, &request, CacheKey::digest),
                 Plan::Bypass { why, .. } => panic!("{why:?}"),
             }
         };
@@ -402,13 +431,18 @@ mod tests {
         let s = settings(CacheCredentials::PerConsumer);
         let when = [Predicate { of: Subject::Header("x-v".into()), test: Test::Present }];
         let nothing = HeaderMap::new();
-        let Plan::Use(reading) = plan(&s, Taken { when: &when, ..PLAIN }, &get(&nothing, None), Some("acme")) else {
+        let Plan::Use(reading) =
+            plan(&s, Taken { when: &when, ..PLAIN }, &get(&nothing, None), Some("acme"), CacheKey::digest)
+        else {
             panic!("it may use the cache")
         };
         let names = ["accept-language", "authorization", "cookie", "x-v"];
         assert_eq!(reading.selecting, names);
         assert_eq!(reading.varies_on(Some(&["x-a".to_owned(), "x-v".to_owned()])).unwrap().len(), 5);
         let of_other = Reading { consumer: Some("other".into()), ..reading.clone() };
-        assert_ne!(of_other.variant(&[], &get(&nothing, None)), reading.variant(&[], &get(&nothing, None)));
+        assert_ne!(
+            of_other.variant(&[], &get(&nothing, None), CacheKey::digest),
+            reading.variant(&[], &get(&nothing, None), CacheKey::digest)
+        );
     }
 }

@@ -21,7 +21,7 @@ pub use changes::Changes;
 pub use conditional::{Confirmed, confirm, not_modified, validators};
 pub use control::CacheControl;
 pub use freshness::{Assessment, assess, storable};
-pub use key::{primary_key, resource_key};
+pub use key::{Digest, primary_key, resource_key};
 pub use not_stored::NotStored;
 pub use plan::{Bypass, CacheCredentials, Plan, Reading, Taken, plan};
 pub use purge::{Purge, Purges};

@@ -7,7 +7,7 @@ use http::header::{AUTHORIZATION, COOKIE, RANGE};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use super::key::{primary_key, resource_key};
+use super::key::{Digest, primary_key, resource_key};
 use super::{CacheControl, CacheKey, CacheSettings};
 use crate::forward::{Ambiguity, Outbound};
 use crate::route::{Predicate, Subject};
@@ -122,9 +122,15 @@ pub struct Taken<'r> {
     pub inside: bool,
 }
 
-/// Decides whether the request may use the cache; `consumer` is the authenticated one.
+/// Decides whether the request may use the cache; `consumer` is the authenticated one, and `digest` makes the keys.
 #[must_use]
-pub fn plan(settings: &CacheSettings, taken: Taken<'_>, request: &Outbound<'_>, consumer: Option<&str>) -> Plan {
+pub fn plan(
+    settings: &CacheSettings,
+    taken: Taken<'_>,
+    request: &Outbound<'_>,
+    consumer: Option<&str>,
+    digest: impl Digest,
+) -> Plan {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return Plan::Bypass { why: Bypass::Method, only_if_cached: false };
     }
@@ -147,8 +153,8 @@ pub fn plan(settings: &CacheSettings, taken: Taken<'_>, request: &Outbound<'_>, 
     } else if control.no_store {
         Bypass::NoStore
     } else {
-        let resource = resource_key(settings, request.resource());
-        let primary = primary_key(settings, taken, request.target(), fields, &resource);
+        let resource = resource_key(settings, request.resource(), &digest);
+        let primary = primary_key(settings, taken, request.target(), fields, &resource, digest);
         let selecting = selecting(settings, taken);
         let is_own = settings.credentials == CacheCredentials::PerConsumer;
         let consumer = consumer.filter(|_| is_own).map(str::to_owned);
@@ -171,7 +177,10 @@ impl Reading {
 /// Whether a value has U+FFFD: platforms that decode values put it in place of bytes that are not UTF-8, and different bytes
 /// become the same text.
 fn has_replacement(value: &HeaderValue) -> bool {
-    value.as_bytes().windows(REPLACEMENT.len()).any(|bytes| bytes == REPLACEMENT)
+    let bytes = value.as_bytes();
+    // Hardly any value has this byte: without an early end, many are compared at once.
+    let may_have = bytes.iter().fold(false, |found, byte| found | (*byte == REPLACEMENT[0]));
+    may_have && bytes.windows(REPLACEMENT.len()).any(|bytes| bytes == REPLACEMENT)
 }
 
 const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();

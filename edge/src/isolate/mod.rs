@@ -1,6 +1,7 @@
 //! The state that an isolate keeps between requests.
 
 pub(crate) mod aged;
+mod cache_keys;
 pub(crate) mod credentials;
 pub(crate) mod exporter;
 pub mod fetched;
@@ -13,6 +14,7 @@ pub(crate) mod uses;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
+use cache_keys::CacheKeys;
 use credentials::Credentials;
 use exporter::Exporter;
 use fetched::{AfterReply, Fetches};
@@ -22,7 +24,7 @@ use secrets::SecretCache;
 use tokens::Tokens;
 use tollgate_core::authn::MarkSecret;
 use tollgate_core::bounds::{CLOCK_SET_BACK_MS_MAX, PARTS_REMEMBERED_BYTES};
-use tollgate_core::cache::{CacheKey, Changes};
+use tollgate_core::cache::{CacheKey, Changes, Digest};
 use tollgate_core::problem::Problem;
 use tollgate_core::route::{CanonicalPath, HostName};
 use tollgate_core::settings::GatewaySettings;
@@ -52,6 +54,8 @@ pub struct Isolate {
     deferred: RefCell<Vec<AfterReply>>,
     pub(crate) tokens: RefCell<Tokens>,
     pub(crate) uses: RefCell<Uses>,
+    /// Keys of stored responses.
+    cache_keys: CacheKeys,
     pub(crate) exporter: RefCell<Exporter>,
     /// The log lines of its exchanges.
     pub(crate) lines: ExchangeLines,
@@ -100,6 +104,7 @@ impl Isolate {
             deferred: RefCell::default(),
             tokens: RefCell::default(),
             uses: RefCell::default(),
+            cache_keys: CacheKeys::default(),
             exporter: RefCell::default(),
             exports: true,
             invalidated: RefCell::default(),
@@ -188,6 +193,12 @@ impl Isolate {
             host.entropy().fill(&mut random);
             MarkSecret::new(random)
         })
+    }
+
+    /// Makes keys of stored responses, or remembers them.
+    pub(crate) fn cache_keys<H: Host>(&self, host: &H) -> impl Digest + Copy {
+        let secret = self.mark_secret(host);
+        move |input: &[u8]| self.cache_keys.of(input, &secret)
     }
 
     /// Leaves work for after a reply; the same work of several requests is done once.

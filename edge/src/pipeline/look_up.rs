@@ -68,7 +68,7 @@ async fn stored<'a, H: Host>(
     journal: &mut Journal,
 ) -> Step<Option<Box<CacheUse<'a, H::Content>>>, H::Content> {
     let consumer = principal.map(|p| p.consumer.as_str());
-    let reading = match plan(settings, exchange.taken(), outbound, consumer) {
+    let reading = match plan(settings, exchange.taken(), outbound, consumer, isolate.cache_keys(host)) {
         Plan::Use(reading) => reading,
         Plan::Bypass { why, only_if_cached } => {
             may_forward(only_if_cached, journal)?;
@@ -182,7 +182,7 @@ async fn find<H: Host>(
         Some(names) if names.is_empty() => Ok(Found { change: Some(stored.meta), ..nothing }),
         Some(names) => {
             let since = stored.meta.stored_at;
-            let key = reading.variant(names, outbound);
+            let key = reading.variant(names, outbound, isolate.cache_keys(host));
             let variant = within(host, "the response cache", cache.look_up(&key)).await?;
             let stored =
                 variant.filter(|v| usable(&v.meta) && v.meta.requested_at >= since).map(|stored| (key, stored));
@@ -205,8 +205,15 @@ fn changed_by(exchange: &Exchange, outbound: &Outbound<'_>) -> Result<Option<Cha
         let route = selected.route();
         let cache = route.cache.as_ref()?;
         let target = target(exchange, site, route, &Method::GET).ok()?;
-        let resource = resource_key(cache, resource);
-        Some(primary_key(cache, selected.taken(received.client.inside), &target, outbound.fields(), &resource))
+        let resource = resource_key(cache, resource, CacheKey::digest);
+        Some(primary_key(
+            cache,
+            selected.taken(received.client.inside),
+            &target,
+            outbound.fields(),
+            &resource,
+            CacheKey::digest,
+        ))
     });
     Ok(Some(Changes { resources, primary }))
 }

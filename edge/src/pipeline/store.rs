@@ -172,7 +172,7 @@ fn entries<C: Content>(
     let Some(names) = cache.reading.varies_on(meta.varies_on.take().as_deref()) else {
         return vec![ToStore::Response { key: primary.clone(), meta, copy }];
     };
-    let key = cache.reading.variant(&names, outbound);
+    let key = cache.reading.variant(&names, outbound, CacheKey::digest);
     vec![index(cache, &meta, names), ToStore::Response { key, meta, copy }]
 }
 
@@ -187,7 +187,9 @@ fn renewals<C: Content>(
 ) -> Option<Vec<ToStore<C>>> {
     let (reading, confirmed, mut renewed) = (&cache.reading, confirmed.clone(), renewed.clone());
     let names = reading.varies_on(renewed.varies_on.take().as_deref());
-    let own = names.as_ref().map_or_else(|| reading.primary.clone(), |names| reading.variant(names, outbound));
+    let own = names
+        .as_ref()
+        .map_or_else(|| reading.primary.clone(), |names| reading.variant(names, outbound, CacheKey::digest));
     if own != key {
         return None;
     }

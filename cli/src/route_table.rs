@@ -72,7 +72,7 @@ pub(crate) fn guards<'w>(whole: &'w Whole, route: &RouteSettings) -> Vec<&'w str
     [names(whole, &route.guard), names(whole, &route.guard_limit)].concat()
 }
 
-/// Who may call: policies and scopes.
+/// Who may call: policies, scopes, and policies that authorize.
 pub(crate) fn authn(whole: &Whole, route: &RouteSettings) -> String {
     // Policies that must all let a caller in are in parentheses where there are other ways.
     let all = |places: &Vec<Place<AuthnPolicy>>| match names(whole, places).as_slice() {
@@ -84,6 +84,9 @@ pub(crate) fn authn(whole: &Whole, route: &RouteSettings) -> String {
     let mut text = if alternatives.is_empty() { "public".to_owned() } else { alternatives.join(",") };
     if !route.scopes.is_empty() {
         text.push_str(&format!(" [{}]", route.scopes.join(" ")));
+    }
+    if !route.authz.is_empty() {
+        text.push_str(&format!(" ({})", names(whole, &route.authz).join("+")));
     }
     if route.internal {
         text.push_str(" (internal)");

@@ -365,7 +365,7 @@ fn keys_of_other_gateways_are_refused_with_their_place_here() {
         ("  name: acme", "  name: acme\n  proxy_protocol: true", "the PROXY protocol is not read"),
         ("format: 1\n", "format: 1\ntrusted-proxies: 1\n", "under `gateway:`"),
         ("upstream: pets\n", "upstream: pets\n    real_ip_header: X-Real-IP\n", "in `gateway`"),
-        ("limit: burst", "authz: [a]", "write `scopes:"),
+        ("limit: burst", "roles: [a]", "write `authz:"),
         ("path: /pets", "paths: [/pets]", "one route for each path"),
         ("path: /pets", "path: /pets, proxy_pass: x", "write `upstream` there"),
         ("upstream: pets\n", "upstream: pets\n    strip_path: true\n", "`strip-base:"),

@@ -128,6 +128,12 @@ pub const ROUTE_LIST_MAX: usize = 256;
 /// Plans of one policy: ten times as many as API products usually have.
 pub const PLANS_MAX: usize = 256;
 
+/// Names of one list of an `access` policy: what an API gateway has of customers that are named one by one.
+pub const ACCESS_NAMES_MAX: usize = 4_096;
+
+/// Groups and roles of a caller: directories put a person into some dozens; a token of 8 KiB has room for some hundred.
+pub const GROUPS_MAX: usize = 256;
+
 /// Networks of one list of an `ip-filter` policy: the published lists of large cloud providers have about 10,000.
 pub const NETWORKS_MAX: usize = 16_384;
 

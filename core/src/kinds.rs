@@ -46,6 +46,11 @@ macro_rules! policy_kinds {
                 /// Authenticates the senders of signed webhooks.
                 webhook Webhook WebhookSettings "webhook",
             }
+            /// A policy of the authorization slot, which decides what an authenticated caller may do.
+            authz Authz AuthzPolicy Authorizer {
+                /// Authorizes by consumer, plan and group.
+                access Access AccessSettings "access",
+            }
             /// A policy of the limit slot.
             limit Limit LimitPolicy Limiter {
                 /// Limits the request rate of callers.
@@ -61,6 +66,9 @@ macro_rules! declare_modules {
         $(pub mod $module;)*
     };
     (@authn $(#[$d:meta])* authn $S:ident $P:ident $I:ident { $($(#[$k:meta])* $module:ident $K:ident $T:ident $w:literal,)* } $($rest:tt)*) => {
+        $(pub mod $module;)*
+    };
+    (@authz $(#[$d:meta])* authz $S:ident $P:ident $I:ident { $($(#[$k:meta])* $module:ident $K:ident $T:ident $w:literal,)* } $($rest:tt)*) => {
         $(pub mod $module;)*
     };
     (@limit $(#[$d:meta])* limit $S:ident $P:ident $I:ident { $($(#[$k:meta])* $module:ident $K:ident $T:ident $w:literal,)* } $($rest:tt)*) => {

@@ -9,13 +9,14 @@
 //! records).
 //!
 //! Where to start: [`settings::RouteSettings`] has all settings of a route. Each phase of an exchange has a module here
-//! with the settings of its policies, the pure decision, and its tests: [`route`], [`guard`], [`authn`], [`limit`],
+//! with the settings of its policies, the pure decision, and its tests: [`route`], [`guard`], [`authn`], [`authz`], [`limit`],
 //! [`cache`], [`forward`]. [`kinds`] lists the kinds of policy and their slots. The result of a decision is a
 //! [`problem::Problem`] or an [`event::Event`].
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
 pub mod authn;
+pub mod authz;
 pub mod bounds;
 pub mod cache;
 mod canonical;

@@ -54,6 +54,8 @@ pub enum ProblemKind {
     CredentialReplayed,
     /// The credential lacks a scope.
     ScopeMissing,
+    /// The caller may not send this request.
+    NotAuthorized,
     /// The role of an operator's token does not allow the request.
     RoleMissing,
     /// The operator endpoint has no such resource.
@@ -94,7 +96,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, for docs and tests.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::BadRequest,
         Self::BadPath,
         Self::TargetTooLong,
@@ -116,6 +118,7 @@ impl ProblemKind {
         Self::CredentialRevoked,
         Self::CredentialReplayed,
         Self::ScopeMissing,
+        Self::NotAuthorized,
         Self::RoleMissing,
         Self::ResourceNotFound,
         Self::UnsupportedMediaType,
@@ -194,6 +197,7 @@ impl ProblemKind {
             Self::CredentialRevoked => ("credential-revoked", S::UNAUTHORIZED, "The credential was revoked"),
             Self::CredentialReplayed => ("credential-replayed", S::UNAUTHORIZED, "The message was sent before"),
             Self::ScopeMissing => ("scope-missing", S::FORBIDDEN, "The credential lacks a scope"),
+            Self::NotAuthorized => ("not-authorized", S::FORBIDDEN, "The caller may not send this request"),
             Self::RoleMissing => ("role-missing", S::FORBIDDEN, "The token's role does not allow this"),
             Self::ResourceNotFound => ("resource-not-found", S::NOT_FOUND, "There is no such resource"),
             Self::UnsupportedMediaType => {

@@ -14,7 +14,7 @@ use crate::client::ProxySettings;
 use crate::codec;
 use crate::field_name::is_field_name;
 use crate::forward::{ClientFields, UpstreamSettings};
-use crate::kinds::{AuthnPolicy, GuardPolicy, LimitPolicy, Place, Policies, PolicyView};
+use crate::kinds::{AuthnPolicy, AuthzPolicy, GuardPolicy, LimitPolicy, Place, Policies, PolicyView};
 use crate::limit::LimitBy;
 use crate::route::{Entry, HostPattern, Methods, PathTemplate, Predicate};
 use crate::telemetry::TelemetrySettings;
@@ -102,6 +102,10 @@ pub struct RouteSettings {
     /// Scopes that the principal must have, all of them.
     #[cbor(n(7), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub scopes: Vec<String>,
+    /// Policies that must all authorize the request, in order, once the caller is authenticated.
+    #[serde(default)]
+    #[cbor(n(18), skip_if = "codec::is_default", decode_with = "codec::list")]
+    pub authz: Vec<Place<AuthzPolicy>>,
     /// Limits charged, in order.
     #[cbor(n(8), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub limit: Vec<Place<LimitPolicy>>,
@@ -150,8 +154,9 @@ impl RouteSettings {
         let guards = self.guard.iter().filter_map(|place| all.view(*place));
         let guard_limits = self.guard_limit.iter().filter_map(|place| all.view(*place));
         let authenticators = self.authenticators().filter_map(|place| all.view(place));
+        let authorizers = self.authz.iter().filter_map(|place| all.view(*place));
         let limits = self.limit.iter().filter_map(|place| all.view(*place));
-        guards.chain(guard_limits).chain(authenticators).chain(limits)
+        guards.chain(guard_limits).chain(authenticators).chain(authorizers).chain(limits)
     }
 
     /// Whether its requests are charged to a limit, before or after authentication.
@@ -179,6 +184,8 @@ impl RouteSettings {
             && self.authn.iter().map(Vec::len).sum::<usize>() <= ROUTE_LIST_MAX
             && self.authn.iter().flatten().all(|place| policies.has(*place))
             && self.has_coherent_alternatives()
+            && self.authz.len() <= ROUTE_LIST_MAX
+            && self.authz.iter().all(|place| policies.has(*place))
             && self.limit.len() <= ROUTE_LIST_MAX
             && self.limit.iter().all(|place| policies.has(*place))
             // Each request would be charged to the same counter twice.

@@ -152,6 +152,7 @@ fn route(n: usize) -> Option<RouteSettings> {
         internal: false,
         guard: vec![],
         guard_limit: vec![],
+        authz: vec![],
         authn: vec![vec![Place::new(0)]],
         scopes: if n.is_multiple_of(3) { vec![format!("{of}.read")] } else { vec![] },
         limit: vec![Place::new(0)],

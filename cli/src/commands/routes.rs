@@ -187,6 +187,7 @@ pub(crate) fn route_json(whole: &Whole, route: &CompiledRoute) -> Value {
         "authn": alternatives,
         "scopes": route.scopes,
         "guard": guards(whole, route),
+        "authz": names(whole, &route.authz),
         "limit": names(whole, &route.limit),
         "cost": route.cost,
         "cache": route.cache,

@@ -37,6 +37,8 @@ enum Branch {
     NoCredential,
     ScopesGranted,
     ScopesMissing,
+    Authorized(String),
+    NotAuthorized(String),
     WithinLimit(String),
     OverLimit(String),
     CacheHit,
@@ -161,6 +163,10 @@ fn branches(route: &CompiledRoute, policies: &Policies) -> Vec<Branch> {
     if !settings.scopes.is_empty() {
         all.extend([Branch::ScopesGranted, Branch::ScopesMissing]);
     }
+    for policy in named(Slot::Authz) {
+        let policy = policy.name.to_owned();
+        all.extend([Branch::Authorized(policy.clone()), Branch::NotAuthorized(policy)]);
+    }
     for policy in named(Slot::Limit) {
         let policy = policy.name.to_owned();
         all.extend([Branch::WithinLimit(policy.clone()), Branch::OverLimit(policy)]);
@@ -196,6 +202,8 @@ impl Branch {
             }
             Self::ScopesGranted => decided(Phase::Authorize, None, &[Verdict::Pass]),
             Self::ScopesMissing => decided(Phase::Authorize, None, &[Verdict::Refuse]),
+            Self::Authorized(policy) => by(Phase::Authorize, policy, Verdict::Pass),
+            Self::NotAuthorized(policy) => by(Phase::Authorize, policy, Verdict::Refuse),
             Self::WithinLimit(policy) => by_limit(policy, Verdict::Pass),
             Self::OverLimit(policy) => by_limit(policy, Verdict::Refuse),
             Self::CacheHit => matches!(record.cache(), Some(CacheOutcome::Hit { .. })),
@@ -237,6 +245,8 @@ impl std::fmt::Display for Branch {
             Self::NoCredential => f.write_str("authn: no credential"),
             Self::ScopesGranted => f.write_str("scopes: granted"),
             Self::ScopesMissing => f.write_str("scopes: missing"),
+            Self::Authorized(policy) => write!(f, "authz {policy}: authorized"),
+            Self::NotAuthorized(policy) => write!(f, "authz {policy}: refused"),
             Self::WithinLimit(policy) => write!(f, "limit {policy}: within"),
             Self::OverLimit(policy) => write!(f, "limit {policy}: over"),
             Self::CacheHit => f.write_str("cache: hit"),

@@ -169,9 +169,9 @@ codes! {
     UnknownUpstream "TG0301" "An API names an upstream that does not exist."
         "Upstreams are defined under `upstreams:`, and an API names one of them."
     UnknownPolicy "TG0302" "A list names a policy that does not exist."
-        "Policies are defined under `policies:`, and named in the lists of the phases (`guard`, `authn`, `limit`)."
+        "Policies are defined under `policies:`, and named in the lists of the phases (`guard`, `authn`, `authz`, `limit`)."
     WrongPolicyKind "TG0303" "A policy is listed in a phase in which its kind cannot run."
-        "`ip-filter` runs in `guard`, `api-key` in `authn`, and `rate-limit` in `limit`. A `rate-limit` with `by: address` \
+        "`ip-filter` runs in `guard`, `api-key` in `authn`, `access` in `authz`, and `rate-limit` in `limit`. A `rate-limit` with `by: address` \
         can also run in `guard`, because it needs no authenticated caller."
     BadUrl "TG0304" "A URL is not valid."
         "The URL of an upstream consists of `http://` or `https://`, a host, an optional port and an optional path. User \
@@ -246,6 +246,13 @@ codes! {
         public key (`whpk_...`) can be written. With `sender: hmac`, `header` names the field of the signature, and `signed` \
         contains all of the message. A message that is accepted once has to be remembered for as long as it could be sent \
         again: twice the `tolerance`."
+    AuthzWithoutAuthn "TG0330" "A route authorizes callers but does not authenticate them."
+        "A policy in `authz` that decides by consumer, plan, group, scope or claim needs an authenticated caller. On a route \
+        without authentication it would refuse every request."
+    BadAccess "TG0331" "A list of callers cannot have the effect that it seems to have."
+        "An `access` policy refuses the callers that `deny` names, and of the others admits those that `allow` names, in \
+        `consumers`, `plans` and `groups`. A name in both is always refused, and a pattern such as `team-*` is the name of \
+        one single caller."
 
     RouteConflict "TG0401" "Two routes match the same request with equal precedence."
         "The most specific route is selected, and the order in the file has no effect. These two routes are equally \

@@ -22,6 +22,7 @@ pub(crate) struct At<T> {
 pub(crate) struct Effective<'p> {
     pub(crate) guard: List<'p>,
     pub(crate) authn: List<'p>,
+    pub(crate) authz: List<'p>,
     pub(crate) limit: List<'p>,
     pub(crate) cache: Option<Cache<'p>>,
     /// The level that disabled caching, if it is disabled.
@@ -83,13 +84,16 @@ pub(crate) struct Violation {
 /// Merges the levels, the highest first.
 pub(crate) fn merge<'p>(levels: &[At<&'p Level>]) -> Effective<'p> {
     let mut effective = Effective::default();
-    let Effective { guard, authn, limit, cache, cache_off, timeout, body_limit, violations } = &mut effective;
+    let Effective { guard, authn, authz, limit, cache, cache_off, timeout, body_limit, violations } = &mut effective;
     for At { level, value } in levels.iter().copied() {
         if let Some(statement) = &value.guard {
             guard.add(At { level, value: statement }, "guard", true, violations);
         }
         if let Some(statement) = &value.authn {
             authn.add(At { level, value: statement }, "authn", false, violations);
+        }
+        if let Some(statement) = &value.authz {
+            authz.add(At { level, value: statement }, "authz", true, violations);
         }
         if let Some(statement) = &value.limit {
             limit.add(At { level, value: statement }, "limit", true, violations);

@@ -310,7 +310,7 @@ fn overrides(entry: &Override, key: &str) -> bool {
 }
 
 /// Keys whose values are added to those of less specific entries.
-const ADDED: &[&str] = &["authn", "cache", "guard", "limit", "scopes"];
+const ADDED: &[&str] = &["authn", "authz", "cache", "guard", "limit", "scopes"];
 
 /// The only item of a list, also of `{any: [...]}`, which has the same meaning as the list.
 fn only(node: &Node) -> &Node {

@@ -156,6 +156,16 @@ fn report_without_get(span: Span, report: &mut Report) {
     );
 }
 
+/// Reports a policy that decides by the caller, on a route without authentication.
+pub(super) fn report_without_caller(name: &Spanned<String>, report: &mut Report) {
+    let what = format!("policy `{}` decides by the caller, but the route requires no credential", name.value);
+    report.push(
+        Diagnostic::error(Code::AuthzWithoutAuthn, name.span, what)
+            .why("a request without a credential has no caller, so every request would be refused")
+            .fix("add `authn:` to the route or its API, or write `authz: none` on the route"),
+    );
+}
+
 /// Reports policies that are listed in both `limit` and `guard`.
 pub(super) fn report_charged_twice(effective: &Effective<'_>, report: &mut Report) {
     let guards: Vec<_> = effective.guard.items().flat_map(|item| &item.names).collect();

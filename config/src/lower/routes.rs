@@ -14,9 +14,9 @@ use tollgate_core::route::{Methods, PathTemplate, Predicate};
 use tollgate_core::settings::RouteSettings;
 
 use super::hosts::{ApiHosts, Hosts};
-use super::merge::{Cache, Single, merge, report_violations};
+use super::merge::{Cache, Effective, Single, merge, report_violations};
 use super::policies::Definitions;
-use super::route_checks::{Uncached, check, report_charged_twice, report_empty};
+use super::route_checks::{Uncached, check, report_charged_twice, report_empty, report_without_caller};
 use super::spec_security::{Required, Weaknesses};
 use super::when::{self, predicates};
 use super::whole::Stated;
@@ -165,6 +165,7 @@ impl<'p> Lowering<'p, '_> {
         let api = Some(context.name.value.as_str());
         let (guard, guard_limit) = self.guard(effective.guard.items(), api);
         let authn = self.alternatives(effective.authn.items(), api);
+        let authz: Vec<usize> = effective.authz.items().flat_map(|item| self.named(item, api, Slot::Authz)).collect();
         let limit: Vec<usize> = effective.limit.items().flat_map(|item| self.named(item, api, Slot::Limit)).collect();
         if limit.iter().any(|place| guard_limit.contains(place)) {
             report_charged_twice(&effective, self.report);
@@ -173,6 +174,7 @@ impl<'p> Lowering<'p, '_> {
         let internal = route.internal.unwrap_or(context.api.internal);
         let is_limited = !(effective.limit.items.is_empty() && guard_limit.is_empty());
         check(route, &effective, is_limited, self.report);
+        self.check_authz(&effective, &authz);
         weaknesses.compare(
             route,
             &Required {
@@ -195,6 +197,7 @@ impl<'p> Lowering<'p, '_> {
             guard_limit: self.slot_places(&guard_limit),
             authn: authn.iter().map(|places| self.slot_places(places)).collect(),
             scopes,
+            authz: self.slot_places(&authz),
             limit: self.slot_places(&limit),
             cost: route.cost.as_ref().and_then(|cost| NonZeroU32::new(cost.value)).unwrap_or(NonZeroU32::MIN),
             cache,
@@ -281,9 +284,11 @@ impl<'p> Lowering<'p, '_> {
         let items = |statement: &'p Option<ListStatement>| statement.iter().flat_map(|statement| &statement.items);
         self.guard(items(&level.guard), api);
         self.alternatives(items(&level.authn), api);
-        items(&level.limit).for_each(|item| {
-            self.named(item, api, Slot::Limit);
-        });
+        for (list, slot) in [(&level.authz, Slot::Authz), (&level.limit, Slot::Limit)] {
+            items(list).for_each(|item| {
+                self.named(item, api, slot);
+            });
+        }
     }
 
     /// The guards, and the limits that are charged in the guard phase.
@@ -293,14 +298,14 @@ impl<'p> Lowering<'p, '_> {
             let fits = |named: &NamedPolicy| match &named.policy {
                 Policy::Guard(_) => true,
                 Policy::Limit(limit) => limit.by() == LimitBy::Address,
-                Policy::Authn(_) => false,
+                Policy::Authn(_) | Policy::Authz(_) => false,
             };
             let Some(place) = self.policies.find(name, api, fits, self.report) else { continue };
             match self.policies.get(place).map(|policy| &policy.policy) {
                 Some(Policy::Guard(_)) => guards.push(place),
                 Some(Policy::Limit(limit)) if limit.by() == LimitBy::Address => limits.push(place),
                 Some(Policy::Limit(_)) => self.report_limit_by_caller(name, place),
-                Some(Policy::Authn(_)) => self.report_slot(name, place, Slot::Guard),
+                Some(Policy::Authn(_) | Policy::Authz(_)) => self.report_slot(name, place, Slot::Guard),
                 None => {}
             }
         }
@@ -329,6 +334,21 @@ impl<'p> Lowering<'p, '_> {
             }
         }
         places
+    }
+
+    /// Reports policies that decide by the caller, on a route that has none.
+    fn check_authz(&mut self, effective: &Effective<'_>, places: &[usize]) {
+        if !effective.authn.items.is_empty() {
+            return;
+        }
+        let needs_caller = |place: &usize| match self.policies.get(*place).map(|named| &named.policy) {
+            Some(Policy::Authz(policy)) => policy.needs_caller(),
+            Some(Policy::Guard(_) | Policy::Authn(_) | Policy::Limit(_)) | None => false,
+        };
+        let named: Vec<_> = effective.authz.items().flat_map(|item| &item.names).collect();
+        if let Some((name, _)) = named.into_iter().zip(places).find(|(_, place)| needs_caller(place)) {
+            report_without_caller(name, self.report);
+        }
     }
 
     fn report_slot(&mut self, name: &Spanned<String>, place: usize, slot: Slot) {
@@ -385,7 +405,7 @@ fn allowed_policies(slot: Slot) -> String {
     let kinds = slot.kinds().iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(" or ");
     match slot {
         Slot::Guard => format!("a policy of kind {kinds}, or a limit with `by: address`"),
-        Slot::Authn | Slot::Limit => format!("a policy of kind {kinds}"),
+        Slot::Authn | Slot::Authz | Slot::Limit => format!("a policy of kind {kinds}"),
     }
 }
 

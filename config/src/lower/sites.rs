@@ -46,12 +46,14 @@ struct Site<'w> {
 impl Site<'_> {
     fn with(mut self, routes: &[&RouteSettings]) -> SiteSettings {
         let mut upstream_places = BTreeMap::new();
-        let (mut guards, mut authns, mut limits) = (Moved::default(), Moved::default(), Moved::default());
+        let (mut guards, mut authns) = (Moved::default(), Moved::default());
+        let (mut authzs, mut limits) = (Moved::default(), Moved::default());
         for &route in routes {
             let mut route = route.clone();
             route.upstream = *upstream_places.entry(route.upstream).or_insert_with_key(|place| self.upstream(*place));
             route.guard.iter_mut().for_each(|place| guards.place(place, self.whole, &mut self.settings));
             route.authn.iter_mut().flatten().for_each(|place| authns.place(place, self.whole, &mut self.settings));
+            route.authz.iter_mut().for_each(|place| authzs.place(place, self.whole, &mut self.settings));
             let all_limits = route.guard_limit.iter_mut().chain(&mut route.limit);
             all_limits.for_each(|place| limits.place(place, self.whole, &mut self.settings));
             self.settings.routes.push(route);

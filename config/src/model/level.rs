@@ -15,6 +15,7 @@ use crate::source::{Node, Value};
 pub(crate) struct Level {
     pub(crate) guard: Option<ListStatement>,
     pub(crate) authn: Option<ListStatement>,
+    pub(crate) authz: Option<ListStatement>,
     pub(crate) limit: Option<ListStatement>,
     pub(crate) cache: Option<CacheStatement>,
     pub(crate) timeout: Option<Setting<Timeout>>,
@@ -123,6 +124,7 @@ impl Level {
         Self {
             guard: fields.optional("guard", report, |node, report| list_statement(node, &tables::GUARD, report)),
             authn: fields.optional("authn", report, authn_statement),
+            authz: fields.optional("authz", report, |node, report| list_statement(node, &tables::AUTHZ, report)),
             limit: fields.optional("limit", report, |node, report| list_statement(node, &tables::LIMIT, report)),
             cache: fields.optional("cache", report, cache_statement),
             timeout: fields

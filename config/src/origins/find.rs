@@ -145,8 +145,12 @@ fn conditions(when: &When) -> impl Iterator<Item = Origin> + '_ {
 }
 
 fn lists(effective: &Effective<'_>) -> Vec<Origin> {
-    let mut all = [list("authn", &effective.authn), list("limit", &effective.limit)].concat();
-    // Most gateways have no guards, so `guard: none` as a default is not shown.
+    let mut all = list("authn", &effective.authn);
+    // Most gateways have no guards and no authorizers, so `none` as a default is not shown.
+    if effective.authz.last.is_some() {
+        all.extend(list("authz", &effective.authz));
+    }
+    all.extend(list("limit", &effective.limit));
     if effective.guard.last.is_some() {
         all.splice(0..0, list("guard", &effective.guard));
     }

@@ -139,6 +139,14 @@ pub(super) static TABLE: Object = Object {
             .absent("the same names")
             .change(Change::Review("callers have other scopes"))
             .examples(&["{\"write\": \"pets.write\"}"]),
+        Key::optional(
+            "groups",
+            "The claims with the groups and roles of the caller, for policies in `authz`: each one text, or a list.",
+            CLAIM_NAMES,
+        )
+        .absent("no groups")
+        .change(Change::Review("callers are in other groups"))
+        .examples(&["\"groups\"", "[\"groups\", \"realm_access.roles\"]"]),
     ],
     rules: &[Rule::AtMostOneOf(&["jwks", "keys", "secret"]), Rule::SomeOf(&["audience", "claims"])],
     examples: &["{\"kind\": \"jwt\", \"issuer\": \"https://id.example.com\", \"audience\": \"pets\"}"],
@@ -146,6 +154,9 @@ pub(super) static TABLE: Object = Object {
 };
 
 const TEXT_OR_TEXTS: Shape = Shape::AnyOf(&[Shape::Text, Shape::List(&List::some_texts(Shape::Text, 32))]);
+
+const CLAIM_NAMES: Shape =
+    Shape::AnyOf(&[Shape::Ruled(&CLAIM), Shape::List(&List::some_texts(Shape::Ruled(&CLAIM), 8))]);
 
 const CLAIMS: Shape = Shape::Named(&Named { names: &CLAIM, of: TEXT_OR_TEXTS, max: 32 });
 
@@ -183,6 +194,7 @@ impl Kind for JwtSettings {
             plan: written.text("plan").map(|claim| claim.value),
             scope_claim: written.text("scope-claim")?.value,
             scopes: scopes.collect(),
+            group_claims: written.list("groups").into_iter().map(|claim| claim.value).collect(),
         })
     }
 
@@ -221,6 +233,7 @@ impl Kind for JwtSettings {
             self.plan.as_deref().and_then(|plan| text("plan", plan)),
             text("scope-claim", &self.scope_claim),
             named("scopes", scopes),
+            list("groups", &self.group_claims),
         ]
         .into_iter()
         .flatten()

@@ -56,6 +56,8 @@ pub enum Requirement {
     Scopes,
     /// A policy checks requests before callers are authenticated.
     Guard,
+    /// A policy decides what authenticated callers may do.
+    Authz,
     /// A policy limits requests, before or after callers are authenticated.
     Limit,
     /// Responses are cached.
@@ -76,6 +78,7 @@ const WORDS: &[(&str, Word)] = &[
     ("authn", Word::Authn),
     ("scopes", Word::Scopes),
     ("guard", Word::Guard),
+    ("authz", Word::Authz),
     ("limit", Word::Limit),
     ("cache", Word::Cache),
     ("timeout", Word::Timeout),
@@ -87,6 +90,7 @@ enum Word {
     Authn,
     Scopes,
     Guard,
+    Authz,
     Limit,
     Cache,
     Timeout,
@@ -101,6 +105,7 @@ impl Requirement {
             Self::Authn => "authn".to_owned(),
             Self::Scopes => "scopes".to_owned(),
             Self::Guard => "guard".to_owned(),
+            Self::Authz => "authz".to_owned(),
             Self::Limit => "limit".to_owned(),
             Self::Cache => "cache".to_owned(),
             Self::Timeout => "timeout".to_owned(),
@@ -137,6 +142,7 @@ impl Requirement {
             Word::Authn => Self::Authn,
             Word::Scopes => Self::Scopes,
             Word::Guard => Self::Guard,
+            Word::Authz => Self::Authz,
             Word::Limit => Self::Limit,
             Word::Cache => Self::Cache,
             Word::Timeout => Self::Timeout,

@@ -159,6 +159,14 @@ pub(crate) static CLAIM: TextRule = TextRule {
     examples: &["sub", "client_id", "realm_access.roles"],
 };
 
+/// A list of callers.
+pub(crate) static CALLERS: TextRule = TextRule {
+    name: "callers",
+    doc: "A list of callers: `consumers`, `plans` or `groups`. Roles are groups.",
+    pattern: "^(consumers|plans|groups)$",
+    examples: &["consumers", "plans", "groups"],
+};
+
 /// A signature algorithm.
 pub(crate) static ALGORITHM: TextRule = TextRule {
     name: "algorithm",

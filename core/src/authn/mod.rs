@@ -59,7 +59,7 @@ pub struct Principal {
     pub plan: Option<String>,
     /// Its scopes.
     pub scopes: Vec<String>,
-    /// The groups that it is in.
+    /// The groups and roles of the owner, sorted.
     pub groups: Vec<String>,
     /// Its members of log lines.
     pub(crate) members: Box<str>,
@@ -84,12 +84,21 @@ impl Principal {
     pub fn is_of_key(&self) -> bool {
         self.credential.starts_with("key-")
     }
+
+    /// The same, in these groups.
+    #[must_use]
+    pub fn with_groups(mut self, mut groups: Vec<String>) -> Self {
+        groups.sort_unstable();
+        groups.dedup();
+        self.groups = groups;
+        self
+    }
 }
 
 impl From<&Credential> for Principal {
     fn from(credential: &Credential) -> Self {
         let Credential { id, consumer, plan, scopes, groups, .. } = credential.clone();
-        Self { groups, ..Self::new(consumer, id, plan, scopes) }
+        Self::new(consumer, id, plan, scopes).with_groups(groups)
     }
 }
 

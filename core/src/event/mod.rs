@@ -32,7 +32,7 @@ pub enum Phase {
     Guard,
     /// Its caller is authenticated.
     Authenticate,
-    /// Its scopes are checked.
+    /// What its caller may do is checked.
     Authorize,
     /// Its cost is charged.
     Limit,

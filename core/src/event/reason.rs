@@ -192,6 +192,14 @@ reasons! {
     ScopesHeld = "scopes-held", "holds every scope";
     /// Some scopes are missing.
     ScopesMissing { scopes: Arc<str> } = "scopes-missing", "lacks {scopes}";
+    /// A policy authorizes the request.
+    Authorized = "authorized", "authorized";
+    /// A policy decides by the caller, and the request has no credential.
+    CallerUnknown = "caller-unknown", "the request has no authenticated caller";
+    /// The caller is in a list of callers that are denied.
+    CallerDenied { list: &'static str } = "caller-denied", "the caller is in `{list}` of those denied";
+    /// The caller is in no list of callers that are allowed.
+    CallerNotAllowed = "caller-not-allowed", "none of the lists of allowed callers names the caller";
 
     /// The cost was charged.
     Charged { remaining: u32, cost: u32 } = "charged", "{remaining} remaining after a cost of {cost}";

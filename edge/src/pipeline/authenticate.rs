@@ -191,7 +191,7 @@ fn conflict(exchange: &Exchange, journal: &mut Journal) -> Problem {
     challenged(differing(), exchange)
 }
 
-/// The principal of two credentials of one consumer: the first one, with the scopes of both.
+/// The principal of two credentials of one consumer: the first one, with the scopes and groups of both.
 fn joined(first: Option<Arc<Principal>>, second: Arc<Principal>) -> Result<Arc<Principal>, Problem> {
     let Some(first) = first else { return Ok(second) };
     if first.consumer != second.consumer {
@@ -201,6 +201,9 @@ fn joined(first: Option<Arc<Principal>>, second: Arc<Principal>) -> Result<Arc<P
     joined.scopes.extend(second.scopes.iter().cloned());
     joined.scopes.sort_unstable();
     joined.scopes.dedup();
+    joined.groups.extend(second.groups.iter().cloned());
+    joined.groups.sort_unstable();
+    joined.groups.dedup();
     Ok(Arc::new(joined))
 }
 

@@ -1,8 +1,11 @@
-//! authorize: the principal must have the scopes that the route requires.
+//! authorize: the principal must have the scopes that the route requires, and every policy of the slot must authorize the
+//! request.
 
 use http::header::WWW_AUTHENTICATE;
 use tollgate_core::authn::Principal;
+use tollgate_core::authz::Identified;
 use tollgate_core::event::{Phase, Reason, Verdict};
+use tollgate_core::kinds::Named;
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::challenges::challenge_with;
@@ -13,6 +16,19 @@ pub(super) fn authorize(
     principal: Option<&Principal>,
     journal: &mut Journal,
 ) -> Result<(), Problem> {
+    check_scopes(exchange, principal, journal)?;
+    let request = Identified { principal };
+    for place in &exchange.route().authz {
+        let Named { name, policy } = exchange.policy(*place);
+        if let Err(problem) = policy.check(&request) {
+            return Err(journal.refused(Phase::Authorize, problem.by(name.clone())));
+        }
+        journal.note_policy(Phase::Authorize, name, Verdict::Pass, Reason::Authorized);
+    }
+    Ok(())
+}
+
+fn check_scopes(exchange: &Exchange, principal: Option<&Principal>, journal: &mut Journal) -> Result<(), Problem> {
     let needed = &exchange.route().scopes;
     if needed.is_empty() {
         return Ok(());

@@ -161,6 +161,7 @@ pub(crate) fn route(path: &str, methods: &[&str]) -> RouteSettings {
         internal: false,
         guard: vec![],
         guard_limit: vec![],
+        authz: vec![],
         authn: vec![],
         scopes: vec![],
         limit: vec![],

@@ -57,13 +57,14 @@ fn sections_have_to_fit_the_version() {
 
 #[test]
 fn incoherent_settings_are_refused() {
-    let spoil: [fn(&mut SiteSettings); 13] = [
+    let spoil: [fn(&mut SiteSettings); 14] = [
         |site| site.routes[0].upstream = 2,
         |site| site.routes[0].authn = vec![vec![Place::new(9)]],
         |site| site.routes[0].authn = vec![vec![]],
         |site| site.routes[0].authn = vec![],
         |site| site.routes[0].guard = vec![Place::new(9)],
         |site| site.routes[0].guard_limit = vec![Place::new(0)],
+        |site| site.routes[0].authz = vec![Place::new(9)],
         |site| site.routes[0].limit = vec![Place::new(9)],
         |site| site.routes[0].limit = site.routes[0].guard_limit.clone(),
         |site| site.routes[0].limit = vec![Place::new(1); 300],

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 
 use http::{HeaderName, Method};
 use tollgate_core::authn::{ApiKeySettings, CredentialPlace};
+use tollgate_core::authz::{AccessSettings, Callers};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::client::{ProxyField, ProxySettings, TrustedProxies};
 use tollgate_core::forward::{ClientFields, UpstreamSettings};
@@ -43,6 +44,7 @@ pub(crate) fn site() -> SiteSettings {
         ("public-keys", keys(None, None)),
         ("slow", limit(1, LimitBy::Address, OnUnavailable::Closed)),
         ("office", office()),
+        ("staff-only", access()),
     ];
     let fields = vec![("x-token".to_owned(), SecretText::parse("${secret.PETS}").unwrap())];
     SiteSettings {
@@ -67,6 +69,7 @@ fn full_route() -> RouteSettings {
         guard_limit: vec![Place::new(1)],
         authn: vec![vec![Place::new(0), Place::new(1)], vec![Place::new(1)]],
         scopes: vec!["pets.read".into()],
+        authz: vec![Place::new(0)],
         limit: vec![Place::new(0)],
         cost: NonZeroU32::new(300).unwrap(),
         cache: Some(CacheSettings {
@@ -110,6 +113,7 @@ pub(crate) fn route(id: &str, path: &str) -> RouteSettings {
         guard_limit: vec![],
         authn: vec![],
         scopes: vec![],
+        authz: vec![],
         limit: vec![],
         cost: NonZeroU32::MIN,
         cache: None,
@@ -129,6 +133,12 @@ fn upstream(name: &str, url: &str, fields: Vec<(String, SecretText)>) -> Upstrea
         fields,
         identity: vec![],
     }
+}
+
+fn access() -> Policy {
+    let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let allow = Callers { groups: list(&["ops", "staff"]), plans: list(&["gold"]), ..Callers::default() };
+    AccessSettings { allow, deny: Callers { consumers: list(&["acme"]), ..Callers::default() } }.into()
 }
 
 fn keys(scheme: Option<&str>, query: Option<&str>) -> Policy {

@@ -11,7 +11,7 @@ use super::ask::{Explained, Question};
 use super::origins;
 use crate::commands::routes::route_json;
 use crate::redaction::{redact, shown, shown_bytes};
-use crate::route_table::{authn, cache, duration, guards, hosts, policies, upstream};
+use crate::route_table::{authn, cache, duration, guards, hosts, names, policies, upstream};
 use crate::terminal::{heading, table};
 
 /// The request to explain.
@@ -132,8 +132,11 @@ fn route_text(whole: &Whole, route: &CompiledRoute) -> String {
     if route.is_guarded() {
         rows.push(("guard", guards(whole, route).join(",")));
     }
+    rows.push(("authn", authn(whole, route)));
+    if !route.authz.is_empty() {
+        rows.push(("authz", names(whole, &route.authz).join(",")));
+    }
     rows.extend([
-        ("authn", authn(whole, route)),
         ("limit", format!("{}, cost {}", or_none(policies(whole, &route.limit)), route.cost)),
         ("cache", if route.cache.is_some() { cache(route) } else { "none".to_owned() }),
         ("timeout", route.timeout_ms.map_or_else(|| "none".to_owned(), duration)),

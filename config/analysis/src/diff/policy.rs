@@ -30,7 +30,9 @@ pub(super) fn lists(
     };
     let (old_limits, new_limits) = (limits(from, old), limits(to, new));
     let charges = !(old_limits.is_empty() && new_limits.is_empty());
+    let authz = |compiled, route| policies_of(compiled, route, Slot::Authz);
     let mut all = list(subject, &GUARD, (from, &guards(from, old)), (to, &guards(to, new)));
+    all.extend(list(subject, &AUTHZ, (from, &authz(from, old)), (to, &authz(to, new))));
     all.extend(list(subject, &LIMIT, (from, &old_limits), (to, &new_limits)));
     if old.cost != new.cost && charges {
         let values = Differing { from: Some(old.cost.to_string()), to: Some(new.cost.to_string()) };
@@ -67,6 +69,12 @@ const GUARD: PolicyList = PolicyList {
     key: "guard",
     removed: "a guard is removed",
     added: "requests that the new guard does not accept are refused",
+};
+
+const AUTHZ: PolicyList = PolicyList {
+    key: "authz",
+    removed: "callers that the policy did not authorize are accepted",
+    added: "callers that the new policy does not authorize are refused",
 };
 
 const LIMIT: PolicyList =

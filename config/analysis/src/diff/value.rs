@@ -61,12 +61,25 @@ fn has_more(old: &Value, new: &Value) -> Option<bool> {
                 (false, false) => None,
             }
         }
+        // Lists by name are one set of names in lists.
+        (Value::Named(old), Value::Named(new)) => {
+            let (old, new) = (pairs(old), pairs(new));
+            match (new.is_superset(&old), new.is_subset(&old)) {
+                (true, _) => Some(true),
+                (_, true) => Some(false),
+                (false, false) => None,
+            }
+        }
         (Value::Integer(old), Value::Integer(new))
         | (Value::DurationMs(old), Value::DurationMs(new))
         | (Value::SizeBytes(old), Value::SizeBytes(new)) => Some(new > old),
         // Strings, words and booleans have no order.
         _ => None,
     }
+}
+
+fn pairs(all: &[(String, Vec<String>)]) -> BTreeSet<(&String, &String)> {
+    all.iter().flat_map(|(name, texts)| texts.iter().map(move |text| (name, text))).collect()
 }
 
 /// The numerator of a rate as a fraction with the common denominator.
@@ -98,6 +111,12 @@ mod tests {
         check(&list(&["a"]), &list(&["a", "b"]), Looser, Stricter);
         check(&list(&["a", "b"]), &list(&["b"]), Stricter, Looser);
         check(&list(&["a"]), &list(&["b"]), Other, Other);
+        let named =
+            |texts: &[&str]| Value::Named(vec![("a".into(), texts.iter().map(|text| (*text).into()).collect())]);
+        let both = Value::Named(vec![("a".into(), vec!["x".into()]), ("b".into(), vec!["y".into()])]);
+        check(&named(&["x"]), &named(&["x", "y"]), Looser, Stricter);
+        check(&both, &named(&["x"]), Stricter, Looser);
+        check(&named(&["y"]), &both, Other, Other);
         assert!(is_same(Some(&rate(60, 60_000)), Some(&rate(1, 1_000))));
     }
 

@@ -258,7 +258,8 @@ fn is_as_strict(route: &RouteSettings, other: &RouteSettings) -> bool {
     other.authn.is_empty()
         || (!route.authn.is_empty()
             && route.authn.iter().all(has_all)
-            && other.scopes.iter().all(|scope| route.scopes.contains(scope)))
+            && other.scopes.iter().all(|scope| route.scopes.contains(scope))
+            && other.authz.iter().all(|policy| route.authz.contains(policy)))
 }
 
 /// The more specific of two host patterns that match the same hosts.

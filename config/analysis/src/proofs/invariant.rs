@@ -72,6 +72,7 @@ impl Analysis<'_> {
             Requirement::Authn => !route.admits_anonymous(),
             Requirement::Scopes => !route.scopes.is_empty(),
             Requirement::Guard => route.is_guarded(),
+            Requirement::Authz => !route.authz.is_empty(),
             Requirement::Limit => route.is_limited(),
             Requirement::Cache => route.cache.is_some(),
             Requirement::Timeout => route.timeout_ms.is_some(),

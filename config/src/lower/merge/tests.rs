@@ -180,6 +180,7 @@ fn level() -> impl Strategy<Value = Level> {
     (statement(), statement(), caching, one).prop_map(|(authn, limit, cache, one)| Level {
         guard: None,
         authn,
+        authz: limit.clone(),
         limit,
         cache,
         timeout: None,
@@ -201,6 +202,7 @@ proptest! {
         if higher.limit.as_ref().is_some_and(|said| said.locked.is_some()) {
             prop_assert!(names(&whole.limit.items().collect::<Vec<_>>()).starts_with(&names(&top.limit.items().collect::<Vec<_>>())));
         }
+        prop_assert_eq!(names(&whole.authz.items().collect::<Vec<_>>()), names(&whole.limit.items().collect::<Vec<_>>()));
         if higher.body_limit.as_ref().is_some_and(|said| said.locked.is_some()) {
             prop_assert_eq!(whole.body_limit.value, top.body_limit.value);
         }

@@ -23,6 +23,14 @@ pub(crate) const LEVEL: &[Key] = &[
     .absent("the setting of the higher level; if no level sets it, the route is public and a warning is reported")
     .examples(&["\"partner-keys\"", "[\"partner-keys\", \"staff\"]", "{\"any\": [\"staff\"], \"replace\": true}", "{\"all\": [\"partner-keys\", \"signature\"]}", "\"none\""]),
     Key::optional(
+        "authz",
+        "Policies that decide what an authenticated caller may do; all of them must accept the request. Lists of lower levels \
+         are added to those of higher levels. `none` removes all of them.",
+        AUTHZ_STATEMENT,
+    )
+    .absent("the setting of the higher level")
+    .examples(&["\"staff-only\"", "[\"staff-only\", \"office-hours\"]", "{\"use\": [\"staff-only\"], \"locked\": true}"]),
+    Key::optional(
         "limit",
         "Policies that limit requests; all of them are charged. Lists of lower levels are added to those of higher levels. \
          `none` removes all limits.",
@@ -57,6 +65,9 @@ const AUTHN_STATEMENT: Shape =
 const GUARD_STATEMENT: Shape =
     Shape::AnyOf(&[Shape::Ruled(&NAME), Shape::List(&POLICIES), Shape::Object(&GUARD), Shape::Word(NO_GUARD)]);
 
+const AUTHZ_STATEMENT: Shape =
+    Shape::AnyOf(&[Shape::Ruled(&NAME), Shape::List(&POLICIES), Shape::Object(&AUTHZ), Shape::Word(NO_AUTHZ)]);
+
 const LIMIT_STATEMENT: Shape =
     Shape::AnyOf(&[Shape::Ruled(&NAME), Shape::List(&POLICIES), Shape::Object(&LIMIT), Shape::Word(NO_LIMIT)]);
 
@@ -73,6 +84,7 @@ pub(crate) const TIMEOUT: Shape = Shape::AnyOf(&[Shape::Quantity(Quantity::Time)
 const UNBOUNDED: &[(&str, &str)] = &[("none", "no time limit")];
 const EVERYBODY: &[(&str, &str)] = &[("none", "no authentication: everyone may call")];
 const NO_GUARD: &[(&str, &str)] = &[("none", "no guards, not even those of higher levels")];
+const NO_AUTHZ: &[(&str, &str)] = &[("none", "every authenticated caller is authorized, whatever higher levels list")];
 const NO_LIMIT: &[(&str, &str)] = &[("none", "no limits, not even those of higher levels")];
 const NO_CACHE: &[(&str, &str)] = &[("none", "nothing is cached")];
 
@@ -148,6 +160,20 @@ pub(crate) static GUARD: Object = Object {
     keys: &[
         Key::required("use", "Policies that must all accept the request.", Shape::List(&POLICIES))
             .examples(&["[\"office-only\"]"]),
+        REPLACE_LIST,
+        Key::optional("locked", "Whether lower levels must not replace the list; they may add to it.", Shape::Boolean)
+            .default("false"),
+    ],
+    ..Object::PLAIN
+};
+
+/// `authz` as a mapping.
+pub(crate) static AUTHZ: Object = Object {
+    name: "authz",
+    doc: "The policies of `authz` as a mapping, with options.",
+    keys: &[
+        Key::required("use", "Policies that must all accept the request.", Shape::List(&POLICIES))
+            .examples(&["[\"staff-only\"]"]),
         REPLACE_LIST,
         Key::optional("locked", "Whether lower levels must not replace the list; they may add to it.", Shape::Boolean)
             .default("false"),

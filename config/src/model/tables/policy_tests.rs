@@ -524,6 +524,7 @@ const WORDS: &[(&str, &str)] = &[
     ("authn", "a policy authenticates callers"),
     ("scopes", "the credential must have a scope"),
     ("guard", "a policy checks requests before callers are authenticated"),
+    ("authz", "a policy decides what authenticated callers may do"),
     ("limit", "a policy in `guard` or `limit` limits requests"),
     ("cache", "responses are cached"),
     ("timeout", "the exchange with the upstream has a time limit"),

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::JwtSettings;
+use crate::bounds::GROUPS_MAX;
 use crate::jose::{Members, Token, Value};
 use crate::time::Timestamp;
 
@@ -15,6 +16,8 @@ pub struct Identity {
     pub plan: Option<String>,
     /// The scopes, sorted.
     pub scopes: Vec<String>,
+    /// The groups and roles.
+    pub groups: Vec<String>,
     /// Until when the token is accepted, exclusive.
     pub until: Timestamp,
 }
@@ -100,6 +103,7 @@ impl JwtSettings {
             consumer: self.consumer(policy, claims)?,
             plan: self.plan(claims)?,
             scopes: self.scopes(claims)?,
+            groups: self.groups(claims)?,
             until,
         })
     }
@@ -184,6 +188,27 @@ impl JwtSettings {
         scopes.sort_unstable();
         scopes.dedup();
         Ok(scopes)
+    }
+
+    /// The groups and roles of all claims that name some; one name is never several.
+    fn groups(&self, claims: &Members) -> Result<Vec<String>, ClaimError> {
+        let mut groups = Vec::new();
+        for claim in &self.group_claims {
+            let form = || ClaimError::Form(claim.clone());
+            match find(claims, claim) {
+                None => {}
+                Some(Value::Text(text)) => groups.push(text.clone()),
+                Some(Value::List(all)) => {
+                    let texts: Option<Vec<String>> = all.iter().map(|one| one.as_text().map(str::to_owned)).collect();
+                    groups.extend(texts.ok_or_else(form)?);
+                }
+                Some(_) => return Err(form()),
+            }
+            if groups.len() > GROUPS_MAX {
+                return Err(form());
+            }
+        }
+        Ok(groups)
     }
 }
 
@@ -463,6 +488,27 @@ mod tests {
             Ok(vec!["pets.write".into(), "read".into(), "write".into()])
         );
         assert_eq!(of(&renamed, &[("scope", "\"write\"")]), Ok(vec![]), "only `pets.write` stands for `write`");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn groups_are_the_texts_of_all_claims_that_name_some() {
+        let of = |more: &[(&str, &str)]| {
+            let grouped = JwtSettings { group_claims: vec!["groups".into(), "realm.roles".into()], ..settings() };
+            decide(&grouped, r#"{"alg":"RS256"}"#, &claims(more)).map(|identity| identity.groups)
+        };
+        let roles = ("realm", r#"{"roles":["admin","dev"]}"#);
+        assert_eq!(of(&[]), Ok(vec![]));
+        assert_eq!(of(&[("groups", "\"two words\"")]), Ok(vec!["two words".into()]));
+        assert_eq!(of(&[("groups", "[\"a\"]"), roles]), Ok(vec!["a".into(), "admin".into(), "dev".into()]));
+        for wrong in ["1", "[1]", "{}", "null", "[\"a\", []]"] {
+            assert_eq!(of(&[("groups", wrong)]), Err(ClaimError::Form("groups".into())), "{wrong}");
+        }
+        let many = format!("[{}]", vec!["\"g\""; GROUPS_MAX + 1].join(","));
+        assert_eq!(of(&[("groups", &many)]), Err(ClaimError::Form("groups".into())));
+        assert_eq!(
+            decide(&settings(), r#"{"alg":"RS256"}"#, &claims(&[roles])).map(|identity| identity.groups),
+            Ok(vec![])
+        );
     }
 
     /// RFC 8725, section 3.1: a policy for shared secrets has no public keys, and the other way round.

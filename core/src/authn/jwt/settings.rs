@@ -7,6 +7,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::authn::{Authenticator, CredentialPlace};
+use crate::bounds::ROUTE_LIST_MAX;
 use crate::codec;
 use crate::jose::{Algorithm, Algorithms, KeyType};
 use crate::kinds::{PolicyKind, Uses};
@@ -72,6 +73,10 @@ pub struct JwtSettings {
     #[serde(default)]
     #[cbor(n(14), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub scopes: Vec<ScopeRule>,
+    /// The claims with groups and roles: each one text, or a list.
+    #[serde(default)]
+    #[cbor(n(15), skip_if = "codec::is_default", decode_with = "codec::list")]
+    pub group_claims: Vec<String>,
 }
 
 impl codec::Section for JwtSettings {}
@@ -141,6 +146,7 @@ impl JwtSettings {
             plan: None,
             scope_claim: "scope".to_owned(),
             scopes: vec![],
+            group_claims: vec![],
         }
     }
 
@@ -161,7 +167,10 @@ impl PolicyKind for JwtSettings {
             KeySource::Set(..) | KeySource::Static(_) => !self.algorithms.iter().any(is_shared),
         };
         let is_for_somebody = !self.audiences.is_empty() || !self.claims.is_empty();
-        let is_complete = !self.issuers.is_empty() && !self.algorithms.is_empty() && is_for_somebody;
+        let is_complete = self.group_claims.len() <= ROUTE_LIST_MAX
+            && !self.issuers.is_empty()
+            && !self.algorithms.is_empty()
+            && is_for_somebody;
         is_complete && keys_fit
     }
 

@@ -82,7 +82,7 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
     habit(
         POLICIES,
         &["enabled", "disabled", "priority", "order", "runon", "protocols", "phase"],
-        "remove it: a policy runs where `guard`, `authn` or `limit` names it, in the order of the list",
+        "remove it: a policy runs where `guard`, `authn`, `authz` or `limit` names it, in the order of the list",
     ),
     habit(
         &["rate-limit", "plan-limit"],
@@ -259,7 +259,11 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
     habit(&["when"], &["weight", "percent", "percentage"], "remove it: requests are not distributed by weight"),
     habit(&["authn"], &["anyof", "oneof", "or", "some", "firstof"], "write `any: [...]`"),
     habit(&["authn-together"], &["any", "anyof", "oneof", "or"], "write the names as items of the outer list"),
-    habit(&["guard", "limit"], &["any", "all", "anyof", "allof", "names", "policies", "list"], "write `use: [...]`"),
+    habit(
+        &["guard", "authz", "limit"],
+        &["any", "all", "anyof", "allof", "names", "policies", "list"],
+        "write `use: [...]`",
+    ),
     habit(&["authn", "authn-together"], &["allof", "and", "every"], "write `all: [...]`"),
     habit(
         &["authn", "authn-together"],
@@ -277,6 +281,22 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
         &["allow", "deny", "kind", "ip"],
         "define it under `policies`, as `NAME: {kind: ip-filter, allow: [10.0.0.0/8]}`, and write NAME",
     ),
+    habit(
+        &["authz"],
+        &["allow", "deny", "kind", "groups", "consumers", "roles", "plans", "scopes"],
+        "define it under `policies`, as `NAME: {kind: access, allow: {groups: [staff]}}`, and write NAME",
+    ),
+    habit(
+        &["access"],
+        &["allowed", "whitelist", "allowlist", "groups", "roles", "consumers", "plans", "allowgroups", "allowroles"],
+        "write `allow: {groups: [a, b]}`; `consumers` and `plans` are other lists in it",
+    ),
+    habit(
+        &["access"],
+        &["denied", "blacklist", "denylist", "blocklist", "block", "denygroups", "denyroles"],
+        "write `deny: {groups: [a, b]}`; `consumers` and `plans` are other lists in it",
+    ),
+    habit(&["access"], &["scopes", "scope"], "write `scopes: [a, b]` on routes and operations"),
     habit(
         &["plan"],
         &["rate", "burst", "quota", "limit", "throttle", "ratelimit", "requests", "policies"],
@@ -312,9 +332,15 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
     ),
     habit(
         &["consumer", "test-consumer"],
-        &["scopes", "scope", "roles", "groups", "acls"],
+        &["scopes", "scope"],
         "write `scopes` beside each key: `keys: [{key: ..., scopes: [a]}]`",
     ),
+    habit(
+        &["consumer", "test-consumer"],
+        &["groups", "roles", "role", "group", "acl", "acls"],
+        "write `groups` beside each key: `keys: [{key: ..., groups: [a]}]`",
+    ),
+    habit(&["consumer-key", "test-key"], &["roles", "role", "group", "acl", "acls"], "write `groups: [a, b]`"),
     habit(
         &["consumer-key", "test-key"],
         &["enabled", "disabled", "active", "status"],

@@ -12,7 +12,7 @@ pub(super) const PROJECT_HABITS: &[Habit] = &[
     habit(
         PROJECT,
         &["plugins", "globalplugins", "globalrules", "middlewares", "middleware", "filters"],
-        "define policies under `policies`, and name them in `guard`, `authn` or `limit` of the gateway, an API or a route",
+        "define policies under `policies`, and name them in `guard`, `authn`, `authz` or `limit` of the gateway, an API or a route",
     ),
     habit(
         PROJECT,
@@ -63,7 +63,7 @@ pub(super) const PROJECT_HABITS: &[Habit] = &[
     ),
     habit(
         PROJECT,
-        &["hosts", "host", "timeout", "target", "name", "authn", "limit", "cache", "guard", "bodylimit"],
+        &["hosts", "host", "timeout", "target", "name", "authn", "authz", "limit", "cache", "guard", "bodylimit"],
         "write it under `gateway:`",
     ),
     habit(

@@ -116,12 +116,12 @@ pub(super) const ROUTE_HABITS: &[Habit] = &[
     habit(
         &["gateway", "api", "route", "operation", "extension"],
         &["policies"],
-        "name policies by what they do: `guard`, `authn` and `limit` list them",
+        "name policies by what they do: `guard`, `authn`, `authz` and `limit` list them",
     ),
     habit(
         LEVELS,
         &["plugins", "middlewares", "middleware", "filters", "policy", "interceptors", "pipeline"],
-        "name policies by what they do: `guard`, `authn` and `limit` list them",
+        "name policies by what they do: `guard`, `authn`, `authz` and `limit` list them",
     ),
     habit(
         LEVELS,
@@ -241,8 +241,13 @@ pub(super) const ROUTE_HABITS: &[Habit] = &[
     ),
     habit(
         LEVELS,
-        &["authz", "allowedscopes", "requiredscopes", "roles", "permissions", "groups"],
+        &["allowedscopes", "requiredscopes", "permissions"],
         "write `scopes: [pets.read]` on routes and operations: the scopes that the credential must have",
+    ),
+    habit(
+        LEVELS,
+        &["roles", "groups", "acl", "acls", "rbac", "allowedroles", "allowedgroups", "authorization", "authorize"],
+        "write `authz: NAME` with the name of a policy of kind `access`",
     ),
     habit(LEVELS, &["description", "summary", "comment", "title"], "write it as a comment, after `#`"),
 ];

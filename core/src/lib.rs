@@ -45,3 +45,4 @@ pub mod slow_store;
 pub mod telemetry;
 pub mod text;
 pub mod time;
+pub mod x509;

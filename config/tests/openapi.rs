@@ -12,10 +12,11 @@ gateway: {name: test, hosts: [api.example.com]}
 upstreams: {pets: \"http://localhost:9000\"}
 policies:
   keys: {kind: api-key, header: X-API-Key}
+  devices: {kind: client-certificate}
   tokens: {kind: api-key, header: Authorization, scheme: Bearer}
   burst: {kind: rate-limit, rate: 10/s, burst: 10}
 apis:
-  spare: {upstream: pets, base: /spare, authn: {any: [keys, tokens]}, limit: burst, routes: [{path: /x, id: x}]}
+  spare: {upstream: pets, base: /spare, authn: {any: [keys, tokens, devices]}, limit: burst, routes: [{path: /x, id: x}]}
   pets:
     upstream: pets
     base: /v1
@@ -331,6 +332,9 @@ fn weaker_authentication_than_specified_is_reported() {
     check_security("authn: keys", "[{key: []}, {basic: []}]", &[], "");
     check_security("authn: keys", "[{tls: []}]", &[WeakerThanSpec], "client certificate");
     check_security("authn: keys", "[{tls: []}, {key: []}]", &[], "");
+    check_security("authn: devices", "[{tls: []}]", &[], "");
+    check_security("authn: {all: [devices, keys]}", "[{tls: [], key: []}]", &[], "");
+    check_security("authn: devices", "[{tls: [], key: []}]", &[WeakerThanSpec], "one credential");
     check_security("authn: keys", "[{key: [], bearer: []}]", &[WeakerThanSpec], "several together");
     check_security("authn: keys", "[{key: [], bearer: []}, {query: []}]", &[WeakerThanSpec], "several together");
     check_security("authn: keys", "[{key: [], bearer: []}, {key: []}]", &[], "");

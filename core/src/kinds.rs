@@ -45,6 +45,8 @@ macro_rules! policy_kinds {
                 jwt Jwt JwtSettings "jwt",
                 /// Authenticates the senders of signed webhooks.
                 webhook Webhook WebhookSettings "webhook",
+                /// Authenticates by the certificate of a TLS client.
+                client_certificate ClientCertificate ClientCertificateSettings "client-certificate",
             }
             /// A policy of the authorization slot, which decides what an authenticated caller may do.
             authz Authz AuthzPolicy Authorizer {
@@ -114,6 +116,10 @@ pub trait SlotPolicy: Sized + 'static {
 pub struct Uses<'s> {
     /// Reads a credential that a request presents in this place.
     pub credential: Option<&'s CredentialPlace>,
+    /// Reads the certificate of the client.
+    pub certificate: bool,
+    /// Reads the record of a credential that is no text in the request.
+    pub record: bool,
     /// Charges the counters of a partition.
     pub charge: Option<LimitBy>,
     /// Reads the secrets that these texts refer to.

@@ -40,6 +40,8 @@ pub(crate) struct Site {
     pub(crate) names_left_out: bool,
     /// Whether one of its policies reads the content of requests.
     pub(crate) reads_content: bool,
+    /// Whether its policies read certificates of clients.
+    pub(crate) reads_certificates: bool,
     /// The id of its stored form.
     pub(crate) id: Id,
 }
@@ -91,6 +93,7 @@ impl Site {
         let fields = Arc::new(field_rules(&part));
         let names_left_out = fields.names_any(&UNREAD_IN_REQUESTS);
         let reads_content = part.policies.authn.iter().any(|named| named.policy.as_kind().uses().content);
+        let reads_certificates = part.policies.iter().any(|policy| policy.uses.certificate);
         let pages = (0..part.page_count()).map(|_| RefCell::default()).collect();
         Self {
             gateway,
@@ -103,6 +106,7 @@ impl Site {
             fields,
             names_left_out,
             reads_content,
+            reads_certificates,
             id,
             part,
         }

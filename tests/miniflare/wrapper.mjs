@@ -62,10 +62,14 @@ export class Control extends WorkerEntrypoint {
 
 // Cloudflare always sets the client's address; a test may set another.
 function withAddress(request) {
-  if (request.headers.has("cf-connecting-ip")) return request;
+  const tls = request.headers.get("test-tls-client-auth");
+  if (request.headers.has("cf-connecting-ip") && tls === null) return request;
   const headers = new Headers(request.headers);
-  headers.set("cf-connecting-ip", "127.0.0.1");
-  return new Request(request, { headers });
+  headers.set("cf-connecting-ip", headers.get("cf-connecting-ip") ?? "127.0.0.1");
+  if (tls === null) return new Request(request, { headers });
+  // What Cloudflare says of the client's certificate.
+  headers.delete("test-tls-client-auth");
+  return new Request(request, { headers, cf: { tlsClientAuth: JSON.parse(tls) } });
 }
 
 function withFaults(env) {

@@ -115,6 +115,16 @@ function unread(kind) {
 
 const unreadNames = [];
 
+// What the platform says of the client's certificate, a line each; nothing if the client has presented none.
+export function clientCertificate(request) {
+  const tls = request.cf?.tlsClientAuth;
+  if (tls?.certPresented !== "1") return undefined;
+  const said = [
+    tls.certVerified, tls.certRevoked, tls.certRFC9440, tls.certFingerprintSHA256, tls.certIssuerDNRFC2253, tls.certSubjectDNRFC2253,
+  ];
+  return said.map((text) => String(text ?? "").replaceAll("\n", " ")).join("\n");
+}
+
 export const socketOf = (response) => response.webSocket ?? undefined;
 
 function edit(headers, lines, from) {

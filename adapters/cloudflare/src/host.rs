@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use tollgate_core::authn::PeerCertificate;
 use tollgate_core::telemetry::Metrics;
 use tollgate_edge::ports::Host;
 use tollgate_edge::{NearCache, NearResponses};
@@ -14,6 +15,7 @@ use crate::ports::{
     CacheApi, FetchUpstream, KvRecords, ObjectCounters, WebCrypto, WorkerClock, WorkerEntropy, WorkerFetch,
     WorkerSecrets, WorkerTelemetry,
 };
+use crate::{certificate, platform};
 
 /// The ports for one request, with the bindings in its `env`.
 #[derive(Clone, Debug)]
@@ -119,6 +121,11 @@ impl Host for CloudflareHost {
 
     fn telemetry_sink(&self) -> &WorkerTelemetry {
         &self.0.telemetry_sink
+    }
+
+    fn client_certificate(&self, content: &WorkerContent) -> Rc<PeerCertificate> {
+        let said = content.request().and_then(|(request, _)| platform::client_certificate(&request));
+        said.map(|said| Rc::new(certificate::read(&said))).unwrap_or_default()
     }
 
     fn run_to_end(&self) {

@@ -6,6 +6,7 @@
 //!
 //! Start at [`CloudflareHost`], then read one file of `ports/` for each port; [`task`] runs the futures.
 
+mod certificate;
 mod content;
 pub mod entry;
 mod fields;

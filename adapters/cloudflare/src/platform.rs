@@ -49,6 +49,9 @@ extern "C" {
     #[wasm_bindgen(js_name = leftOut)]
     pub(crate) fn left_out(message: &JsValue, unread_in: UnreadIn) -> String;
 
+    #[wasm_bindgen(js_name = clientCertificate)]
+    pub(crate) fn client_certificate(request: &Request) -> Option<String>;
+
     #[wasm_bindgen(js_name = socketOf)]
     pub(crate) fn socket_of(response: &Response) -> Option<WebSocket>;
 

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use tollgate_core::authn::PeerCertificate;
 use tollgate_edge::ports::Host;
 
 use crate::clients::Clients;
 use crate::clock::{SystemClock, SystemEntropy};
-use crate::content::NativeContent;
+use crate::content::{NativeContent, RequestState};
 use crate::counters::NativeCounters;
 use crate::fetch::NativeFetch;
 use crate::response_cache::NativeResponseCache;
@@ -102,6 +103,10 @@ impl Host for NativeHost {
             request.keep(place);
         }
         true
+    }
+
+    fn client_certificate(&self, content: &NativeContent) -> Rc<PeerCertificate> {
+        content.request().and_then(RequestState::certificate).map(Rc::clone).unwrap_or_default()
     }
 
     fn knows_http_version(&self) -> bool {

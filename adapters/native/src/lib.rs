@@ -51,7 +51,7 @@ pub use host::NativeHost;
 pub use response_cache::NativeResponseCache;
 pub use secrets::SecretSource;
 pub use server::{ListenError, Server, ServerBuilder, StartError, TlsError};
-pub use settings::{AdminSettings, Listen, Settings, TlsFiles};
+pub use settings::{AdminSettings, ClientAuthorities, Listen, Settings, TlsFiles};
 pub use store::{NativeRecords, RecordChange, RecordStore, StoreError};
 pub use telemetry::NativeTelemetrySink;
 pub use upstream::{NativeUpstream, TrustError, client_config};

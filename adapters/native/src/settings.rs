@@ -67,13 +67,26 @@ pub struct Listen {
     pub inside: bool,
 }
 
-/// A certificate and its key, as PEM files.
+/// A certificate and its key, as PEM files. They are read again when they change.
 #[derive(Clone, Debug)]
 pub struct TlsFiles {
     /// The certificate, followed by its intermediate certificates.
     pub certificate: PathBuf,
     /// The private key.
     pub key: PathBuf,
+    /// Who vouches for the certificates of clients; without it, clients are not asked for any.
+    pub clients: Option<ClientAuthorities>,
+}
+
+/// Who vouches for the certificates of clients, as PEM files.
+#[derive(Clone, Debug)]
+pub struct ClientAuthorities {
+    /// The certificates of the authorities.
+    pub authorities: PathBuf,
+    /// Lists of the certificates that they have revoked.
+    pub revocations: Vec<PathBuf>,
+    /// Whether a client without a certificate is refused in the handshake; otherwise policies decide.
+    pub required: bool,
 }
 
 /// The listener for operators: health, metrics, the operator endpoint. Use an address that clients cannot reach.

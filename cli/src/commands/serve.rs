@@ -11,7 +11,9 @@ use tollgate_core::route::HostName;
 use tollgate_edge::Freshness;
 use tollgate_edge::OperatorSettings;
 use tollgate_kv_schemas::keys;
-use tollgate_native::{AdminSettings, Listen, RecordStore, SecretSource, Server, Settings, TlsFiles};
+use tollgate_native::{
+    AdminSettings, ClientAuthorities, Listen, RecordStore, SecretSource, Server, Settings, TlsFiles,
+};
 
 use super::gateway_name;
 use crate::dev::{DRAINING, StopSignal, explain_start};
@@ -29,6 +31,11 @@ Examples:
   tollgate serve --store shop.db --gateway shop
   tollgate serve --store shop.db --gateway shop --listen 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem \\
       --admin 127.0.0.1:9901
+  tollgate serve --store shop.db --gateway shop --listen 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem \\
+      --tls-client-ca devices-ca.pem --tls-client-crl devices.crl
+
+The files of TLS are read again within a second after they change. Open connections go on, except those of clients whose
+certificates are no longer accepted.
 
 Secrets that a project refers to as ${secret.NAME} are read from the environment variables TOLLGATE_SECRET_NAME, or from
 the files of --secrets.
@@ -65,6 +72,17 @@ pub(crate) struct ServeArgs {
     /// A PEM file with the private key of the certificate.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// A PEM file with the certificates of the authorities whose client certificates are accepted (mutual TLS). Policies of
+    /// kind client-certificate decide who may call which route.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_client_ca: Option<PathBuf>,
+    /// A PEM file with lists of revoked client certificates (CRL), one for each authority; repeatable. With it, a certificate
+    /// whose authority has no current list is refused.
+    #[arg(long, value_name = "FILE", requires = "tls_client_ca")]
+    tls_client_crl: Vec<PathBuf>,
+    /// Refuse clients without a certificate in the TLS handshake, for all routes.
+    #[arg(long, requires = "tls_client_ca")]
+    tls_client_required: bool,
     /// The number of isolates, each of which is a thread (default: one per core)
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
@@ -133,7 +151,12 @@ fn settings(args: ServeArgs) -> Result<Settings, Failure> {
     check_bound(&args, answers, &tokens, &secrets)?;
     let admin = args.admin.map(|address| AdminSettings { address, open_metrics: false });
     let place = OperatorPlace { prefix: args.operator_path.unwrap_or_default(), host: args.operator_host };
-    let tls = args.tls_cert.zip(args.tls_key).map(|(certificate, key)| TlsFiles { certificate, key });
+    let clients = args.tls_client_ca.map(|authorities| ClientAuthorities {
+        authorities,
+        revocations: args.tls_client_crl,
+        required: args.tls_client_required,
+    });
+    let tls = args.tls_cert.zip(args.tls_key).map(|(certificate, key)| TlsFiles { certificate, key, clients });
     let listen = |inside: bool| move |address: &SocketAddr| (*address, inside);
     let addresses = args.listen.iter().map(listen(false)).chain(args.internal_listen.iter().map(listen(true)));
     let listen = addresses.map(|(address, inside)| Listen { address, tls: tls.clone(), inside });

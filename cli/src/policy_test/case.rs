@@ -114,6 +114,7 @@ impl Running<'_, '_> {
     }
 
     fn send(&mut self, prepared: &Prepared) -> Option<Exchanged> {
+        self.bench.host.certificates.set(&prepared.certificate);
         let (response, record) = self.bench.serve(prepared.request.clone(), prepared.client)?;
         self.requests += 1;
         let received = self.bench.host.upstream.take_received();

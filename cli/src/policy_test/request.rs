@@ -1,10 +1,12 @@
 //! The request that a step sends.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Request, Uri};
 use tollgate_config::policy_tests::RequestStep;
+use tollgate_core::authn::PeerCertificate;
 use tollgate_edge::Client;
 use tollgate_edge::memory::Content;
 use tollgate_edge::ports::Content as _;
@@ -16,6 +18,7 @@ use super::stage::{Bench, Stage};
 pub(super) struct Prepared {
     pub(super) request: Request<Content>,
     pub(super) client: Client,
+    pub(super) certificate: Rc<PeerCertificate>,
 }
 
 /// Builds the request of a step; `Err` says what the project lacks.
@@ -44,7 +47,7 @@ pub(super) fn prepare(stage: &Stage<'_>, bench: &Bench, step: &RequestStep) -> R
     if let Some(policy) = &step.sign {
         sign(stage, bench, &policy.value, &mut request)?;
     }
-    Ok(Prepared { request, client })
+    Ok(Prepared { request, client, certificate: Rc::new(step.certificate.clone()) })
 }
 
 fn put_host(stage: &Stage<'_>, step: &RequestStep, request: &mut Request<Content>, client: Client) {

@@ -246,6 +246,14 @@ codes! {
         public key (`whpk_...`) can be written. With `sender: hmac`, `header` names the field of the signature, and `signed` \
         contains all of the message. A message that is accepted once has to be remembered for as long as it could be sent \
         again: twice the `tolerance`."
+    BadCertificatePolicy "TG0325" "A policy for client certificates could accept none, or says the same twice."
+        "A `client-certificate` policy compares names of certificates as they are. `*.` at the beginning of a host name \
+        stands for one label, `/*` at the end of a URI for the rest of its path; there are no other patterns. The record of a \
+        registered certificate says who its consumer is, with plan and scopes, so the policy cannot."
+    NoCertificates "TG0326" "A policy for client certificates refuses every caller."
+        "A `client-certificate` policy needs somebody who tells which certificate a client has: the host, at the end of the \
+        client's connection, or with `from: client-cert` a proxy that `gateway.trusted-proxies` trusts. Spin does not tell \
+        certificates."
     AuthzWithoutAuthn "TG0330" "A route authorizes callers but does not authenticate them."
         "A policy in `authz` that decides by consumer, plan, group, scope or claim needs an authenticated caller. On a route \
         without authentication it would refuse every request."

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use tollgate_core::authn::CredentialPlace;
 use tollgate_core::kinds::Policies;
 use tollgate_core::route::{CanonicalPath, HostPattern, PathTemplate, Segment};
 use tollgate_core::settings::RouteSettings;
 
-use super::spec_security::{is_met, is_reported};
+use super::spec_security::{Accepted, is_met, is_reported};
 use crate::openapi::{Described, Paths, Pattern, SecurityRequirement, implies};
 use crate::place::Span;
 
@@ -164,8 +163,8 @@ fn matches(template: &PathTemplate, path: &CanonicalPath) -> bool {
     texts.next().is_none()
 }
 
-/// The places from which each alternative of a route reads credentials.
-fn accepted<'p>(route: &RouteSettings, policies: &'p Policies) -> Vec<Vec<&'p CredentialPlace>> {
+/// The credentials of each alternative of a route.
+fn accepted<'p>(route: &RouteSettings, policies: &'p Policies) -> Vec<Accepted<'p>> {
     let alternatives = route.authn.iter().map(|together| policies.at(together));
-    alternatives.map(|together| together.filter_map(|named| named.policy.uses().credential).collect()).collect()
+    alternatives.map(|together| together.map(|named| named.policy.uses()).collect()).collect()
 }

@@ -2,6 +2,7 @@
 //!
 //! [`lower`] converts the parts in the order of the file and reports every mistake.
 
+mod certificates;
 mod costs;
 mod guarded;
 mod hosts;
@@ -51,6 +52,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
     plans::plans(project, &mut policies, report);
     let hosts = hosts::Hosts::new(project, report);
     let (mut routes, mut guarded) = routes::routes(project, &hosts, &mut upstreams, &mut policies, report);
+    certificates::report(project, report);
     // A misspelt name leaves its definition unused; it is reported only once.
     if !report.has_errors() {
         upstreams.report_unused(report);

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use tollgate_core::authn::CredentialPlace;
 use tollgate_core::bounds::{CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::UpstreamSettings;
@@ -17,7 +16,7 @@ use super::hosts::{ApiHosts, Hosts};
 use super::merge::{Cache, Effective, Single, merge, report_violations};
 use super::policies::Definitions;
 use super::route_checks::{Uncached, check, report_charged_twice, report_empty, report_without_caller};
-use super::spec_security::{Required, Weaknesses};
+use super::spec_security::{Accepted, Required, Weaknesses};
 use super::when::{self, predicates};
 use super::whole::Stated;
 use crate::decode::parsed;
@@ -385,9 +384,9 @@ impl<'p> Lowering<'p, '_> {
         places.iter().map(|place| Place::new(index(place))).collect()
     }
 
-    /// The places from which each alternative of a route reads credentials.
-    fn credentials(&self, authn: &[Vec<usize>]) -> Vec<Vec<&CredentialPlace>> {
-        let of_policy = |place: &usize| self.policies.get(*place)?.policy.uses().credential;
+    /// The credentials of each alternative of a route.
+    fn credentials(&self, authn: &[Vec<usize>]) -> Vec<Accepted<'_>> {
+        let of_policy = |place: &usize| Some(self.policies.get(*place)?.policy.uses());
         authn.iter().map(|places| places.iter().filter_map(of_policy).collect()).collect()
     }
 }

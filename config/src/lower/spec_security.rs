@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use tollgate_core::authn::CredentialPlace;
+use tollgate_core::kinds::Uses;
 
 use crate::diagnostic::{Code, Diagnostic, Report, listed};
 use crate::model::api::Route;
@@ -13,12 +14,31 @@ use crate::place::{Span, Spanned};
 
 /// What the gateway requires of the callers of a route.
 pub(super) struct Required<'a> {
-    /// The alternatives of `authn`, each with the places from which credentials are read; none for a public route.
-    pub(super) alternatives: Vec<Vec<&'a CredentialPlace>>,
+    /// The alternatives of `authn`; none for a public route.
+    pub(super) alternatives: Vec<Accepted<'a>>,
     /// Whether a caller without a credential is accepted too.
     pub(super) admits_anonymous: bool,
     pub(super) scopes: &'a [String],
     pub(super) is_internal: bool,
+}
+
+/// The credentials of an alternative.
+#[derive(Default)]
+pub(super) struct Accepted<'a> {
+    /// The places from which credentials are read.
+    places: Vec<&'a CredentialPlace>,
+    /// Whether the certificate of the client is verified.
+    certificate: bool,
+}
+
+impl<'a> FromIterator<Uses<'a>> for Accepted<'a> {
+    fn from_iter<I: IntoIterator<Item = Uses<'a>>>(policies: I) -> Self {
+        policies.into_iter().fold(Self::default(), |mut all, uses| {
+            all.places.extend(uses.credential);
+            all.certificate |= uses.certificate;
+            all
+        })
+    }
 }
 
 /// The weaknesses of an API's operations.
@@ -103,11 +123,14 @@ impl Weaknesses {
             why: "readers of the specification expect that the gateway requires a credential".to_owned(),
             fix: "add `authn:`; if the upstream checks the credential, remove `security` with an overlay".to_owned(),
         });
-        report_weakness(&certificate, weaker, report, |count, _| Message {
+        report_weakness(&certificate, weaker, report, |count, _| {
+            Message {
             what: format!("{count} {of} without a client certificate, although the specification requires one"),
-            why: "the gateway does not check client certificates".to_owned(),
-            fix: "check them in front of the gateway, and declare only the other credentials with an overlay"
+            why: "no policy of `authn` reads client certificates".to_owned(),
+            fix: "add a policy of kind `client-certificate`; if the upstream checks them, declare only the other credentials with \
+                  an overlay"
                 .to_owned(),
+        }
         });
         report_weakness(&together, weaker, report, |count, _| Message {
             what: format!("{count} {of} with one credential, although the specification requires several together"),
@@ -174,18 +197,21 @@ enum Weakness {
     Elsewhere,
 }
 
-fn compare_credentials(all: &[Vec<SchemeRequirement>], accepted: &[Vec<&CredentialPlace>]) -> Option<Weakness> {
+fn compare_credentials(all: &[Vec<SchemeRequirement>], accepted: &[Accepted<'_>]) -> Option<Weakness> {
     let has_certificate =
         |needs: &Vec<SchemeRequirement>| needs.iter().any(|need| need.scheme.kind == SchemeKind::MutualTls);
-    // A certificate is not verified, so an alternative with one is satisfied by the others only.
-    let is_full = |needs: &Vec<SchemeRequirement>, keys: &[_]| !has_certificate(needs) && satisfies(needs, keys);
-    let lacking: Vec<_> = accepted.iter().filter(|keys| !all.iter().any(|needs| is_full(needs, keys))).collect();
-    let is_some_satisfied = |keys: &[&CredentialPlace]| all.iter().any(|needs| satisfies(needs, keys));
-    let is_part = |keys: &[&CredentialPlace]| {
-        all.iter().any(|needs| needs.len() > 1 && needs.iter().any(|need| is_read(need, keys)))
+    let lacking: Vec<_> = accepted.iter().filter(|keys| !all.iter().any(|needs| satisfies(needs, keys))).collect();
+    // By all but the certificate.
+    let is_nearly = |needs: &Vec<SchemeRequirement>, keys: &Accepted<'_>| {
+        needs.iter().all(|need| need.scheme.kind == SchemeKind::MutualTls || is_read(need, keys))
     };
+    let is_some_satisfied = |keys: &Accepted<'_>| all.iter().any(|needs| is_nearly(needs, keys));
+    let is_part =
+        |keys: &Accepted<'_>| all.iter().any(|needs| needs.len() > 1 && needs.iter().any(|need| is_read(need, keys)));
     let is_single = |needs: &Vec<SchemeRequirement>| needs.len() == 1;
-    if !lacking.is_empty() && (all.iter().all(has_certificate) || lacking.iter().any(|keys| is_some_satisfied(keys))) {
+    if lacking.iter().any(|keys| !keys.certificate)
+        && (all.iter().all(has_certificate) || lacking.iter().any(|keys| is_some_satisfied(keys)))
+    {
         Some(Weakness::Certificate)
     } else if lacking.iter().any(|keys| is_part(keys)) || !(lacking.is_empty() || all.iter().any(is_single)) {
         Some(Weakness::Together)
@@ -195,11 +221,7 @@ fn compare_credentials(all: &[Vec<SchemeRequirement>], accepted: &[Vec<&Credenti
 }
 
 /// Whether [`Weaknesses`] reports that less is required than this.
-pub(super) fn is_reported(
-    requirement: &SecurityRequirement,
-    accepted: &[Vec<&CredentialPlace>],
-    scopes: &[String],
-) -> bool {
+pub(super) fn is_reported(requirement: &SecurityRequirement, accepted: &[Accepted<'_>], scopes: &[String]) -> bool {
     let all = &requirement.alternatives;
     accepted.is_empty()
         || matches!(compare_credentials(all, accepted), Some(Weakness::Certificate | Weakness::Together))
@@ -207,11 +229,9 @@ pub(super) fn is_reported(
 }
 
 /// Whether every caller with one of these alternatives of credentials, and with these scopes, has what is required.
-pub(super) fn is_met(requirement: &SecurityRequirement, accepted: &[Vec<&CredentialPlace>], scopes: &[String]) -> bool {
-    let has_all = |needs: &Vec<SchemeRequirement>, keys: &[&CredentialPlace]| {
-        let is_checked = |need: &SchemeRequirement| need.scheme.kind != SchemeKind::MutualTls;
-        satisfies(needs, keys)
-            && needs.iter().all(|need| is_checked(need) && need.scopes.iter().all(|scope| scopes.contains(scope)))
+pub(super) fn is_met(requirement: &SecurityRequirement, accepted: &[Accepted<'_>], scopes: &[String]) -> bool {
+    let has_all = |needs: &Vec<SchemeRequirement>, keys: &Accepted<'_>| {
+        satisfies(needs, keys) && needs.iter().flat_map(|need| &need.scopes).all(|scope| scopes.contains(scope))
     };
     !accepted.is_empty()
         && accepted.iter().all(|keys| requirement.alternatives.iter().any(|needs| has_all(needs, keys)))
@@ -220,11 +240,7 @@ pub(super) fn is_met(requirement: &SecurityRequirement, accepted: &[Vec<&Credent
 /// The scopes of the specification without which a caller with these credentials is accepted.
 ///
 /// Those of the alternatives that the credentials satisfy count, or of all if they satisfy none.
-fn missing_scopes<'s>(
-    all: &'s [Vec<SchemeRequirement>],
-    keys: &[&CredentialPlace],
-    required: &[String],
-) -> Vec<&'s str> {
+fn missing_scopes<'s>(all: &'s [Vec<SchemeRequirement>], keys: &Accepted<'_>, required: &[String]) -> Vec<&'s str> {
     let missing = |needs: &'s Vec<SchemeRequirement>| -> Vec<&'s str> {
         let scopes = needs.iter().flat_map(|need| &need.scopes);
         scopes.filter(|scope| !required.contains(scope)).map(String::as_str).collect()
@@ -234,26 +250,27 @@ fn missing_scopes<'s>(
 }
 
 /// Whether these credentials include all of an alternative of the specification.
-fn satisfies(needs: &[SchemeRequirement], keys: &[&CredentialPlace]) -> bool {
+fn satisfies(needs: &[SchemeRequirement], keys: &Accepted<'_>) -> bool {
     needs.iter().all(|need| is_read(need, keys))
 }
 
 /// Whether the gateway reads a credential from the place that the specification names.
-fn is_read(requirement: &SchemeRequirement, keys: &[&CredentialPlace]) -> bool {
+fn is_read(requirement: &SchemeRequirement, keys: &Accepted<'_>) -> bool {
     let in_scheme = |word: &str| {
         let is_scheme = |scheme: &str| scheme.eq_ignore_ascii_case(word);
-        keys.iter().any(|key| key.field == "authorization" && key.scheme.as_deref().is_some_and(is_scheme))
+        keys.places.iter().any(|key| key.field == "authorization" && key.scheme.as_deref().is_some_and(is_scheme))
     };
     match &requirement.scheme.kind {
-        SchemeKind::HeaderKey(name) => keys.iter().any(|key| {
+        SchemeKind::HeaderKey(name) => keys.places.iter().any(|key| {
             key.field.as_str().eq_ignore_ascii_case(name) && (key.scheme.is_none() || key.field == "authorization")
         }),
-        SchemeKind::QueryKey(name) => keys.iter().any(|key| key.query.as_deref() == Some(name)),
+        SchemeKind::QueryKey(name) => keys.places.iter().any(|key| key.query.as_deref() == Some(name)),
         SchemeKind::Bearer | SchemeKind::OAuth2 | SchemeKind::OpenIdConnect => in_scheme("bearer"),
         SchemeKind::OtherHttp(scheme) => in_scheme(scheme),
-        SchemeKind::CookieKey(name) => keys.iter().any(|key| key.cookie.as_deref() == Some(name)),
+        SchemeKind::CookieKey(name) => keys.places.iter().any(|key| key.cookie.as_deref() == Some(name)),
         SchemeKind::Basic => false,
-        SchemeKind::MutualTls | SchemeKind::Unknown => true,
+        SchemeKind::MutualTls => keys.certificate,
+        SchemeKind::Unknown => true,
     }
 }
 

@@ -77,6 +77,26 @@ fn settings_have_the_written_values_and_the_defaults() {
             ("signed", "{body}"),
         ],
     );
+    check("{kind: client-certificate}", &[("from", "connection"), ("consumer", "registered")]);
+    let digest = "ab".repeat(32);
+    let colons = ["AB"; 32].join(":");
+    check(
+        &format!(
+            "{{kind: client-certificate, from: client-cert, consumer: uri, consumer-prefix: \"\", plan: gold, scopes: [a], accept: \
+             {{uri: \"spiffe://example.org/*\", issuer: [CN=CA], dns: [\"*.Example.com\"], fingerprint: \"{colons}\"}}}}"
+        ),
+        &[
+            ("from", "client-cert"),
+            (
+                "accept",
+                &format!("{{dns: *.example.com, uri: spiffe://example.org/*, fingerprint: {digest}, issuer: CN=CA}}"),
+            ),
+            ("consumer", "uri"),
+            ("consumer-prefix", ""),
+            ("plan", "gold"),
+            ("scopes", "[a]"),
+        ],
+    );
     check("{kind: ip-filter, deny: [\"::ffff:192.0.2.0/120\"]}", &[("deny", "[192.0.2.0/24]")]);
     check("{kind: ip-filter, deny: [192.0.2.7, \"2001:DB8::/32\"]}", &[("deny", "[192.0.2.7/32, 2001:db8::/32]")]);
 }

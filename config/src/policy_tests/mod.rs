@@ -4,6 +4,7 @@
 //! do not run here: `tollgate test` sends the requests through the production pipeline. Every file has its own
 //! diagnostics, so that a broken file does not hide the others. Start with [`load_dir`] and [`TestFile`].
 
+mod certificate;
 mod check;
 mod consumer;
 mod expect;

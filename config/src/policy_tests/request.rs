@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Uri};
+use tollgate_core::authn::PeerCertificate;
 
+use super::certificate::certificate;
 use super::consumer::Keys;
 use super::expect::{self, Expect};
 use super::text::{bad_request, filled, json, unknown_key};
@@ -36,6 +38,8 @@ pub struct RequestStep {
     pub sign: Option<Spanned<String>>,
     /// The client's address.
     pub address: Option<IpAddr>,
+    /// The certificate of the client's connection.
+    pub certificate: PeerCertificate,
     /// Whether the client uses HTTPS.
     pub https: bool,
     /// Whether the client is internal: an internal host is called if no host is set.
@@ -98,9 +102,11 @@ pub(super) struct Target {
     pub(super) path_and_query: String,
 }
 
+#[derive(Default)]
 struct Client {
     address: Option<IpAddr>,
     https: Option<bool>,
+    certificate: PeerCertificate,
 }
 
 impl RequestStep {
@@ -118,7 +124,7 @@ impl RequestStep {
         let content = f.optional("body", report, |node, report| content(node, Some(keys), report));
         let key = f.optional("key", report, |node, report| key(node, keys, report));
         let sign = f.optional("sign", report, decode::text);
-        let client = f.optional("client", report, client);
+        let client = f.optional("client", report, |node, report| client(node, keys, report));
         let inside = f.optional("from", report, |node, report| {
             decode::word(node, &[("inside", true), ("outside", false)], report)
         });
@@ -135,7 +141,7 @@ impl RequestStep {
         }
         f.finish(report);
         let (span, method, target) = line?;
-        let client = client.unwrap_or(Client { address: None, https: None });
+        let client = client.unwrap_or_default();
         let step = Self {
             span,
             method,
@@ -147,6 +153,7 @@ impl RequestStep {
             key,
             sign,
             address: client.address,
+            certificate: client.certificate,
             inside: inside.unwrap_or(false),
             upstream,
             repeat: repeat.unwrap_or(1),
@@ -364,7 +371,7 @@ fn size(node: &Node, report: &mut Report) -> Option<usize> {
     bytes
 }
 
-fn key(node: &Node, keys: &Keys, report: &mut Report) -> Option<Spanned<String>> {
+pub(super) fn key(node: &Node, keys: &Keys, report: &mut Report) -> Option<Spanned<String>> {
     let name = decode::text(node, report)?;
     if !keys.contains_key(&name.value) {
         unknown_key(&name, keys, report);
@@ -373,12 +380,13 @@ fn key(node: &Node, keys: &Keys, report: &mut Report) -> Option<Spanned<String>>
     Some(name)
 }
 
-fn client(node: &Node, report: &mut Report) -> Option<Client> {
+fn client(node: &Node, keys: &Keys, report: &mut Report) -> Option<Client> {
     let mut fields = Fields::open(node, &tables::CLIENT, "`client`", node.span, report)?;
     let address = fields.optional("address", report, address);
     let https = fields.optional("https", report, decode::boolean);
+    let certificate = fields.optional("certificate", report, |node, report| certificate(node, keys, report));
     fields.finish(report);
-    Some(Client { address, https })
+    Some(Client { address, https, certificate: certificate.unwrap_or_default() })
 }
 
 fn address(node: &Node, report: &mut Report) -> Option<IpAddr> {

@@ -167,6 +167,15 @@ pub(crate) static CALLERS: TextRule = TextRule {
     examples: &["consumers", "plans", "groups"],
 };
 
+/// A kind of name in a certificate.
+pub(crate) static CERTIFICATE_NAME: TextRule = TextRule {
+    name: "certificate-name",
+    doc: "A kind of name in a certificate (RFC 5280): `common-name` and `subject`; `dns`, `uri` and `email` in the alternative \
+          names; `fingerprint`, the SHA-256 of the certificate; `issuer`.",
+    pattern: "^(common-name|subject|dns|uri|email|fingerprint|issuer)$",
+    examples: &["dns", "common-name"],
+};
+
 /// A signature algorithm.
 pub(crate) static ALGORITHM: TextRule = TextRule {
     name: "algorithm",

@@ -17,6 +17,7 @@ use super::{Authenticator, CredentialPlace, MarkSecret, Presented, TextMark, pub
 use crate::codec;
 use crate::hex;
 use crate::kinds::{PolicyKind, Uses};
+use crate::x509::Fingerprint;
 
 /// Settings of one `api-key` policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
@@ -169,6 +170,13 @@ impl KeyDigest {
     pub fn parse(text: &str) -> Option<Self> {
         let mut digest = [0; 32];
         hex::read(text.as_bytes(), &mut digest).then_some(Self(digest))
+    }
+
+    /// That of a registered certificate: its fingerprint. No key has the digest of a certificate, because the second byte of a
+    /// certificate is none that a key may have.
+    #[must_use]
+    pub const fn of_certificate(fingerprint: &Fingerprint) -> Self {
+        Self(*fingerprint.as_bytes())
     }
 
     /// 64 lower-case hexadecimal digits.

@@ -6,6 +6,7 @@
 mod claims;
 mod settings;
 
+pub(super) use claims::is_name;
 pub use claims::{ClaimError, Identity};
 use sha2::{Digest, Sha256};
 

@@ -17,6 +17,10 @@ crate::policy_kinds!(declare_modules @authn);
 
 pub use crate::credential_place::{CredentialPlace, Presented};
 pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, KeyPresented, KeyText};
+pub use client_certificate::{
+    CertificateCaller, CertificateConsumer, CertificateName, CertificateRefusal, CertificateRule, CertificateSource,
+    ClientCertificateSettings, PeerCertificate, PresentedCertificate, Trust, certificate_id,
+};
 pub use credential::{Credential, CredentialState};
 pub use jwt::{ClaimError, ClaimRule, Identity, JwtSettings, KeySource, ScopeRule, token_id};
 pub use mark::{MarkSecret, TextMark};

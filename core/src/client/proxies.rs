@@ -95,6 +95,12 @@ impl ProxySettings {
         origin
     }
 
+    /// Whether the peer of a connection is a trusted proxy.
+    #[must_use]
+    pub fn trusts_peer(&self, peer: Option<IpAddr>) -> bool {
+        self.trusts(Hop(peer), 0)
+    }
+
     /// Walks the hops, the one nearest to the gateway first.
     fn walk(&self, hops: impl Iterator<Item = Hop>, origin: &mut Origin) {
         for (at, hop) in hops.enumerate() {

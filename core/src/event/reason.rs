@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Argument, Canonical, Local, RouteLabel, UpstreamRecord};
-use crate::authn::{ClaimError, KeyError, MessageError, Principal};
+use crate::authn::{CertificateRefusal, ClaimError, KeyError, MessageError, Principal};
 use crate::cache::{Bypass, Forwarded, NotStored};
 use crate::canonical::mark;
 use crate::forward::UpstreamError;
@@ -163,6 +163,12 @@ reasons! {
     ContentLate = "content-late", "the content did not arrive in time";
     /// The keys for signed requests cannot be used.
     SigningKeysUnavailable { text: Local<Arc<str>> } = "signing-keys-away", "{text}";
+    /// The client has no certificate.
+    CertificateMissing = "certificate-missing", "no certificate";
+    /// The certificate of the client is not accepted.
+    CertificateRefused { error: CertificateRefusal } = "certificate-refused", "{error}";
+    /// No credential is stored for the certificate.
+    CertificateUnknown { credential: Arc<str> } = "certificate-unknown", "unknown certificate {credential}";
     /// The credential is not valid yet.
     CredentialNotYetValid { credential: Arc<str>, consumer: Arc<str> } =
         "credential-not-yet-valid", "not yet valid: credential {credential} of {consumer}";
@@ -265,6 +271,7 @@ by_word! {
     Fault: fault => fault.code();
     KeyError: error => error.code();
     TokenError: error => error.code();
+    CertificateRefusal: error => error.code();
     ClaimError: error => error.code();
     MessageError: error => error.code();
     Algorithm: algorithm => algorithm.as_str();

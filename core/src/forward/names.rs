@@ -135,6 +135,8 @@ fn is_client_claim(name: &str) -> bool {
         name,
         "forwarded"
             | "forwarded-for"
+            | "client-cert"
+            | "client-cert-chain"
             | "client-ip"
             | "true-client-ip"
             | "cf-connecting-ip"

@@ -6,9 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rustc_hash::FxHasher;
-use tollgate_core::authn::{Credential, KeyDigest, KeyText, Principal, TextMark};
+use tollgate_core::authn::{Credential, KeyDigest, KeyText, MarkSecret, Principal, TextMark};
 use tollgate_core::bounds::{CREDENTIAL_ABSENT_MS, CREDENTIAL_FRESH_MS, CREDENTIALS_CACHED_MAX, REVOCATION_KEPT_MS};
 use tollgate_core::time::MonotonicInstant;
+use tollgate_core::x509::Fingerprint;
 use tollgate_kv_schemas::{RecordError, decode, keys};
 
 use super::room::make_room;
@@ -66,16 +67,36 @@ pub(crate) async fn credential<H: Host>(
     host: &H,
     key: KeyText<'_>,
 ) -> Result<Option<Rc<Known>>, LookUpFailed> {
+    look_up(isolate, host, |secret| key.mark(secret), || key.digest()).await
+}
+
+/// The credential of a certificate, likewise.
+pub(crate) async fn registered<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    fingerprint: &Fingerprint,
+) -> Result<Option<Rc<Known>>, LookUpFailed> {
+    let mark = |secret: &MarkSecret| TextMark::of_certificate(fingerprint, secret);
+    look_up(isolate, host, mark, || KeyDigest::of_certificate(fingerprint)).await
+}
+
+/// The credential with a mark in memory, or with a digest in the store.
+async fn look_up<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    mark: impl Fn(&MarkSecret) -> TextMark,
+    digest: impl Fn() -> KeyDigest,
+) -> Result<Option<Rc<Known>>, LookUpFailed> {
     let now = host.clock().instant();
     let remember = isolate.settings.freshness == Freshness::Cached;
     if !remember {
-        return rare(read_credential(isolate, host, key.digest(), None)).await;
+        return rare(read_credential(isolate, host, digest(), None)).await;
     }
-    let mark = key.mark(&isolate.mark_secret(host));
+    let mark = mark(&isolate.mark_secret(host));
     if let Some(known) = isolate.credentials.borrow().get(mark, now) {
         return Ok(known);
     }
-    rare(read_credential(isolate, host, key.digest(), Some((mark, now)))).await
+    rare(read_credential(isolate, host, digest(), Some((mark, now)))).await
 }
 
 /// Reads a credential, and remembers it under a mark as what was known at an instant.
@@ -149,7 +170,7 @@ impl Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tollgate_core::authn::{ApiKey, MarkSecret};
+    use tollgate_core::authn::ApiKey;
 
     fn credential(n: u32) -> (KeyDigest, Credential) {
         let mut random = [0; 32];

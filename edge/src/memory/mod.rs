@@ -12,8 +12,10 @@ mod sink;
 mod stores;
 mod upstream;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+
+use tollgate_core::authn::PeerCertificate;
 
 pub use clock::{SeededEntropy, VirtualClock};
 pub use content::{Content, Copy};
@@ -66,6 +68,8 @@ pub struct MemoryHost {
     pub secrets: MemorySecrets,
     /// Signatures; none verifies until there is a function.
     pub signatures: MemorySignatures,
+    /// The certificate that clients present.
+    pub certificates: MemoryCertificates,
     /// Logged and exported telemetry.
     pub sink: MemorySink,
 }
@@ -83,6 +87,7 @@ impl MemoryHost {
             upstream: ScriptedUpstream::new(clock.clone(), script),
             secrets: MemorySecrets::new(clock.clone()),
             signatures: MemorySignatures::default(),
+            certificates: MemoryCertificates::default(),
             sink: MemorySink::default(),
             clock,
         }
@@ -132,7 +137,21 @@ impl Host for MemoryHost {
     fn telemetry_sink(&self) -> &MemorySink {
         &self.sink
     }
+    fn client_certificate(&self, _: &Content) -> Rc<PeerCertificate> {
+        Rc::clone(&self.certificates.0.borrow())
+    }
     fn knows_http_version(&self) -> bool {
         true
+    }
+}
+
+/// The certificate that clients present from now on; none at first.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryCertificates(Rc<RefCell<Rc<PeerCertificate>>>);
+
+impl MemoryCertificates {
+    /// Clients present this certificate.
+    pub fn set(&self, certificate: &Rc<PeerCertificate>) {
+        self.0.replace(Rc::clone(certificate));
     }
 }

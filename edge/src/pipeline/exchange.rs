@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use tollgate_core::authn::PeerCertificate;
 use tollgate_core::cache::{CacheKey, StoredMeta, Taken};
 use tollgate_core::cell::OperationId;
 use tollgate_core::client::Origin;
@@ -72,6 +73,17 @@ pub(crate) struct Received {
     pub(crate) client: Client,
     /// The client: the peer, or the one that trusted proxies name.
     pub(crate) origin: Origin,
+    /// Its certificates, if a policy of the host reads them.
+    pub(crate) certificates: Certificates,
+}
+
+/// The certificates of a client.
+#[derive(Debug, Default)]
+pub(crate) struct Certificates {
+    /// That of the connection's peer.
+    pub(crate) connection: Rc<PeerCertificate>,
+    /// The one that the peer names, if it is a trusted proxy.
+    pub(crate) field: PeerCertificate,
 }
 
 impl Received {
@@ -85,6 +97,14 @@ impl Received {
         if let Some(rule) = &gateway.proxies {
             self.origin = rule.origin(self.client.address, self.client.https, &self.fields);
         }
+    }
+
+    /// Finds the certificates of the client: that of the peer, and the one in `Client-Cert` if the rule for trusted proxies says
+    /// that the peer is one. What other peers write there is ignored (RFC 9440, section 4).
+    pub(super) fn find_certificates(&mut self, connection: Rc<PeerCertificate>, gateway: &GatewaySettings) {
+        let is_proxy = gateway.proxies.as_ref().is_some_and(|rule| rule.trusts_peer(self.client.address));
+        let field = if is_proxy { PeerCertificate::passed_on(&self.fields) } else { PeerCertificate::Absent };
+        self.certificates = Certificates { connection, field };
     }
 
     /// The parts of the request that select a route, with this method.

@@ -11,7 +11,7 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::route::{CanonicalPath, HostName, PathError};
 
 use super::Client;
-use super::exchange::{Journal, Received};
+use super::exchange::{Certificates, Journal, Received};
 use crate::ports::Host;
 
 pub(super) fn receive<C>(request: Request<C>, client: Client, journal: &mut Journal) -> Result<(Received, C), Problem> {
@@ -61,7 +61,8 @@ fn parse(parts: http::request::Parts, client: Client) -> Result<Received, Proble
     let path = path(&method, &uri)?;
     let query = uri.query().map(str::to_owned);
     let origin = Origin::of_peer(client.address, client.https);
-    Ok(Received { method, version, host, authority, path, query, fields, client, origin, is_for_https })
+    let certificates = Certificates::default();
+    Ok(Received { method, version, host, authority, path, query, fields, client, origin, certificates, is_for_https })
 }
 
 /// What one pass over the fields shows: a look-up by name costs more than this for all of them.

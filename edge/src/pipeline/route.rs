@@ -44,6 +44,9 @@ pub(super) async fn sites<H: Host>(
     };
     if let Some(gateway) = gateway {
         received.find_client(&gateway);
+        if found.as_ref().is_ok_and(|sites| sites.iter().any(|site| site.reads_certificates)) {
+            received.find_certificates(host.client_certificate(content), &gateway);
+        }
         journal.identify(received, &gateway);
     }
     admit(host, received, content, journal)?;

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use http::header::RETRY_AFTER;
-use tollgate_core::authn::{ApiKeySettings, Credential, CredentialState, KeyPresented, KeyText, Principal, Restricted};
-use tollgate_core::event::{Local, Reason};
+use tollgate_core::authn::{ApiKeySettings, KeyPresented, KeyText, Principal};
+use tollgate_core::event::Reason;
 use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::Authenticates;
+use super::stored::{principal, store_failed};
 use crate::isolate::Isolate;
-use crate::isolate::credentials::{LookUpFailed, credential};
+use crate::isolate::credentials::credential;
 use crate::pipeline::{Received, RequestContent};
 use crate::ports::{Clock, Host};
 
@@ -29,16 +29,7 @@ impl Authenticates for ApiKeySettings {
             let detail = "This API key is not known. Check that it belongs to this environment.";
             return Err(Problem::new(ProblemKind::CredentialUnknown, detail, Reason::KeyUnknown));
         };
-        let credential = &found.credential;
-        match credential.state(host.clock().now()) {
-            CredentialState::Valid => {}
-            state => return Err(not_valid(state, credential)),
-        }
-        if let Some(restrictions) = &credential.restrictions {
-            let checked = restrictions.check(received.origin.address, &received.host, &received.fields);
-            checked.map_err(|restricted| not_here(restricted, credential))?;
-        }
-        Ok(Arc::clone(&found.principal))
+        principal(&found, "API key", host.clock().now(), received)
     }
 }
 
@@ -67,56 +58,4 @@ fn presented<'r>(settings: &ApiKeySettings, received: &'r Received) -> Result<Ke
         ),
     };
     Err(Problem::new(kind, detail, reason))
-}
-
-fn not_valid(state: CredentialState, credential: &Credential) -> Problem {
-    let (id, consumer) = (credential.id.as_str().into(), credential.consumer.as_str().into());
-    match state {
-        CredentialState::NotYetValid => {
-            let start = credential.not_before.unwrap_or_default().to_rfc3339();
-            let reason = Reason::CredentialNotYetValid { credential: id, consumer };
-            Problem::new(ProblemKind::CredentialNotYetValid, format!("This API key is valid from {start}."), reason)
-        }
-        CredentialState::Expired => {
-            let end = credential.expires.unwrap_or_default().to_rfc3339();
-            let reason = Reason::CredentialExpired { credential: id, consumer };
-            let detail = format!("This API key was valid until {end}. Request a new one.");
-            Problem::new(ProblemKind::CredentialExpired, detail, reason)
-        }
-        CredentialState::Revoked | CredentialState::Valid => {
-            let reason = Reason::CredentialRevoked { credential: id, consumer };
-            Problem::new(ProblemKind::CredentialRevoked, "This API key was revoked. Request a new one.", reason)
-        }
-    }
-}
-
-/// A key is not accepted from everywhere; which places it is accepted from is nobody's business who has found it.
-fn not_here(restricted: Restricted, credential: &Credential) -> Problem {
-    let (id, consumer) = (credential.id.as_str().into(), credential.consumer.as_str().into());
-    let (detail, reason) = match restricted {
-        Restricted::Address => (
-            "This API key is not accepted from your address. Use it from a network that it was issued for.",
-            Reason::CredentialAddress { credential: id, consumer },
-        ),
-        Restricted::Host => (
-            "This API key is not accepted at this host. Use it at a host that it was issued for.",
-            Reason::CredentialHost { credential: id, consumer },
-        ),
-        Restricted::Referrer => (
-            "This API key is accepted only from certain web pages, which `Origin` or `Referer` must name.",
-            Reason::CredentialReferrer { credential: id, consumer },
-        ),
-    };
-    Problem::new(ProblemKind::CredentialNotAccepted, detail, reason)
-}
-
-/// A caller that cannot be authenticated is never admitted.
-fn store_failed(failed: &LookUpFailed) -> Problem {
-    let text = match failed {
-        LookUpFailed::Unavailable(error) => error.to_string(),
-        LookUpFailed::Unusable(error) => error.to_string(),
-    };
-    let detail = "The gateway cannot verify credentials right now. Try again shortly.";
-    let reason = Reason::CredentialsUnavailable { text: Local(text.into()) };
-    Problem::new(ProblemKind::StoreUnavailable, detail, reason).with(RETRY_AFTER, "1")
 }

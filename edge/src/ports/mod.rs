@@ -32,8 +32,10 @@ pub use telemetry_sink::TelemetrySink;
 pub use upstream::{Upstream, UpstreamCall};
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use thiserror::Error;
+use tollgate_core::authn::PeerCertificate;
 
 /// A store or service gave no answer: it failed, or took too long.
 ///
@@ -108,6 +110,13 @@ pub trait Host: Clone + 'static {
     fn admits(&self, client: Option<IpAddr>, content: &Self::Content) -> bool {
         let _ = (client, content);
         true
+    }
+    /// The certificate that the client of a request has presented in its TLS handshake; asked for only if a policy reads it.
+    ///
+    /// A platform that does not know it has nothing to do: no client has one then, and policies that need one refuse all.
+    fn client_certificate(&self, content: &Self::Content) -> Rc<PeerCertificate> {
+        let _ = content;
+        Rc::default()
     }
     /// Whether requests have the version of HTTP that the client used; on a platform that does not tell it, they have the
     /// default version.

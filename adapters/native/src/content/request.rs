@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use http_body::Frame;
+use tollgate_core::authn::PeerCertificate;
 
 use crate::clients::Place;
 use crate::local::Signal;
@@ -33,6 +34,8 @@ struct State {
     of_server: RefCell<Option<ExchangePlace>>,
     /// Its place among the requests of its client.
     of_client: RefCell<Option<Place>>,
+    /// The certificate that its client presented.
+    certificate: Option<Rc<PeerCertificate>>,
 }
 
 /// The fault of a request's content, for callers that only see that its reader failed.
@@ -102,11 +105,15 @@ impl RequestState {
         self.0.left.get().then_some(by)
     }
 
-    /// The state of a request that has this place in the server.
-    pub(crate) fn at(place: ExchangePlace) -> Self {
-        let state = Self::default();
-        state.0.of_server.replace(Some(place));
-        state
+    /// The state of a request that has this place in the server, of a client with this certificate.
+    pub(crate) fn at(place: ExchangePlace, certificate: Option<&Rc<PeerCertificate>>) -> Self {
+        let certificate = certificate.map(Rc::clone);
+        Self(Rc::new(State { of_server: RefCell::new(Some(place)), certificate, ..State::default() }))
+    }
+
+    /// The certificate that its client presented.
+    pub(crate) fn certificate(&self) -> Option<&Rc<PeerCertificate>> {
+        self.0.certificate.as_ref()
     }
 
     /// Keeps the request's place among those of its client, until its work has ended.

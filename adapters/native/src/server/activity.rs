@@ -1,6 +1,6 @@
 //! The use of one client connection: its exchanges, and how long it has been idle.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use super::connections::Standing;
 use super::receiving::{Framing, Receiving};
 use super::socket::{OverTcp, unacknowledged};
 use super::sweep::Placed;
+use super::tls::Peer;
 use crate::local::{Signal, Tracker};
 use crate::places::ExchangePlaces;
 
@@ -42,6 +43,8 @@ pub(super) struct Activity {
     retires: Cell<bool>,
     /// When it was told to end because it was idle, or left a response unread.
     leaves: Cell<Option<Instant>>,
+    /// The client, if it has presented a certificate.
+    peer: OnceCell<Peer>,
     /// The client's stream, while it is served.
     stream: RefCell<Option<ClientSocket>>,
     timeouts: Timeouts,
@@ -103,6 +106,7 @@ impl Activity {
             cut_off: Rc::clone(cut_off),
             retires: Cell::new(false),
             leaves: Cell::new(None),
+            peer: OnceCell::new(),
             stream: RefCell::new(None),
             timeouts,
             open: Cell::new(0),
@@ -116,6 +120,26 @@ impl Activity {
             receiving: Receiving::default(),
             sleeps: Cell::new(false),
             place: Cell::new(0),
+        }
+    }
+
+    /// Who the client is, when its handshake is complete.
+    pub(super) fn presents(&self, peer: Option<Peer>) {
+        if let Some(peer) = peer {
+            let _ = self.peer.set(peer);
+        }
+    }
+
+    /// The client, if it has presented a certificate.
+    pub(super) fn peer(&self) -> Option<&Peer> {
+        self.peer.get()
+    }
+
+    /// Ends the connection if the client's certificate is no longer accepted: it was revoked, or its authority is not trusted
+    /// any more.
+    pub(super) fn verify_again(&self) {
+        if self.peer().is_some_and(|peer| !peer.is_accepted()) {
+            self.standing.close();
         }
     }
 

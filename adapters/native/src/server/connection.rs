@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -16,6 +15,7 @@ use super::conversation::{End, Speaker};
 use super::isolate::Serving;
 use super::socket::OverTcp;
 use super::stream::ClientStream;
+use super::tls::{Peer, Tls};
 
 /// Serves the connection until it closes.
 pub(super) async fn serve_connection(
@@ -23,7 +23,7 @@ pub(super) async fn serve_connection(
     activity: &Rc<Activity>,
     stream: TcpStream,
     client: Client,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Arc<Tls>>,
 ) {
     match tls {
         None => converse(serving, activity, stream, client).await,
@@ -32,26 +32,43 @@ pub(super) async fn serve_connection(
     }
 }
 
-async fn serve_tls(
-    serving: &Rc<Serving>,
-    activity: &Rc<Activity>,
-    stream: TcpStream,
-    client: Client,
-    tls: Arc<ServerConfig>,
-) {
+async fn serve_tls(serving: &Rc<Serving>, activity: &Rc<Activity>, stream: TcpStream, client: Client, tls: Arc<Tls>) {
+    let generation = tls.generation();
     let handshake = async {
         stream.readable().await?;
         activity.heard();
-        TlsAcceptor::from(tls).accept(stream).await
+        TlsAcceptor::from(tls.config()).accept(stream).await
     };
     let handshake = tokio::time::timeout(HANDSHAKE_MAX, handshake);
     let shaken = tokio::select! {
         () = activity.standing.closing() => return,
         shaken = handshake => shaken,
     };
-    // A failed handshake is not reported: it is the client's error or a scanner's probe.
-    if let Ok(Ok(stream)) = shaken {
-        converse(serving, activity, stream, client).await;
+    match shaken {
+        Ok(Ok(stream)) => {
+            activity.presents(Peer::of(stream.get_ref().1, &tls));
+            // The connections that were open then have been verified again before.
+            if tls.generation() != generation {
+                activity.verify_again();
+            }
+            converse(serving, activity, stream, client).await;
+        }
+        Ok(Err(error)) => {
+            if let Some(reason) = refused_certificate(&error) {
+                serving.complain("client-certificate-refused", &reason);
+            }
+        }
+        Err(_) => {}
+    }
+}
+
+/// Why the certificate of a client was refused. Other handshakes that failed are not reported: they are errors of clients, or
+/// probes of scanners.
+fn refused_certificate(error: &std::io::Error) -> Option<String> {
+    match error.get_ref()?.downcast_ref()? {
+        rustls::Error::InvalidCertificate(reason) => Some(reason.to_string()),
+        error @ rustls::Error::NoCertificatesPresented => Some(error.to_string()),
+        _ => None,
     }
 }
 

@@ -13,6 +13,7 @@ use super::answer::Answer;
 use super::delivering::Delivering;
 use super::isolate::Serving;
 use super::receiving::Framing;
+use super::tls::Peer;
 use super::work::{Job, Rests, Work};
 use crate::content::{NativeContent, RequestState, Waiting};
 
@@ -95,7 +96,7 @@ impl Begun {
 
 /// Begins to handle the request; `None` if the server handles too many.
 fn begin(serving: &Rc<Serving>, activity: &Activity, client: Client, request: Request<Incoming>) -> Option<Begun> {
-    let state = RequestState::at(serving.exchange_places.take()?);
+    let state = RequestState::at(serving.exchange_places.take()?, activity.peer().map(Peer::certificate));
     activity.receiving.of(&state);
     let waiting = state.waiting(&serving.cut_off);
     let version = request.version();

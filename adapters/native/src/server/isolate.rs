@@ -21,6 +21,7 @@ use super::connections::{Connections, Standing};
 use super::conversation::{Http, Streams};
 use super::state::StateParts;
 use super::sweep::Sweep;
+use super::tls::Tls;
 use super::work::{Rests, Workers};
 use super::{Listener, Listeners};
 use crate::clock::SystemClock;
@@ -53,6 +54,8 @@ pub(super) struct Serving {
     /// The connections of this isolate whose tasks have not ended.
     open: Tracker,
     pub(super) sweep: Rc<Sweep>,
+    /// TLS at each address that has it.
+    tls: Vec<Arc<Tls>>,
     /// Exchanges whose work has not ended.
     pub(super) exchanges: Tracker,
     /// Those of all isolates.
@@ -89,6 +92,7 @@ pub(super) async fn run(parts: IsolateParts, mut stop: watch::Receiver<bool>) {
         connections: parts.connections,
         open: Tracker::default(),
         sweep: Rc::default(),
+        tls: parts.listeners.iter().filter_map(|listener| listener.tls.clone()).collect(),
         exchanges: Tracker::default(),
         exchange_places: parts.exchange_places,
         refusal_places: parts.refusal_places,
@@ -186,6 +190,10 @@ async fn accept(serving: Rc<Serving>, listener: Listener) {
 }
 
 impl Serving {
+    fn tls_generations(&self) -> Vec<u64> {
+        self.tls.iter().map(|tls| tls.generation()).collect()
+    }
+
     /// Logs that a bound is reached or that the system refuses something, at intervals while that persists.
     pub(super) fn complain(&self, event: &'static str, reason: &str) {
         let mut complaints = self.complaints.borrow_mut();
@@ -197,13 +205,19 @@ impl Serving {
     }
 }
 
-/// Runs periodic tasks: checks for new configuration, closes idle connections.
+/// Runs periodic tasks: checks for new configuration, closes idle connections and those of clients whose certificates were revoked.
 async fn run_periodic_tasks(serving: Rc<Serving>, freshness: Freshness) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut seen = None;
+    let mut tls_seen = serving.tls_generations();
     for tick in 0u64.. {
         ticks.tick().await;
+        let tls_now = serving.tls_generations();
+        if tls_now != tls_seen {
+            tls_seen = tls_now;
+            serving.sweep.connections.each(Activity::verify_again);
+        }
         if tick % IDLE_TICKS == 0 {
             serving.host.upstream().drop_idle();
             serving.host.fetch().drop_idle();

@@ -25,7 +25,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{ClientConfig, ServerConfig};
+use rustls::ClientConfig;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
@@ -47,6 +47,7 @@ pub use listen::ListenError;
 pub(crate) use receiving::Framing;
 pub(crate) use state::{Shared, StateParts};
 pub(crate) use stream::ClientStream;
+use tls::Tls;
 pub use tls::TlsError;
 
 /// A server that listens, and serves when it runs.
@@ -55,6 +56,7 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     admin_address: Option<SocketAddr>,
     isolates: Vec<(NativeRecords, Listeners)>,
+    tls: Vec<Arc<Tls>>,
     admin: Option<(TcpListener, NativeRecords)>,
     shared: Shared,
     upstream_tls: Arc<ClientConfig>,
@@ -66,7 +68,7 @@ type Listeners = Vec<Listener>;
 /// A listening socket of one isolate.
 struct Listener {
     socket: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Arc<Tls>>,
     /// Whether callers that connect here are internal.
     inside: bool,
 }
@@ -126,8 +128,10 @@ impl ServerBuilder {
         let isolates = settings.isolates.or_else(|| std::thread::available_parallelism().ok()).map_or(1, usize::from);
         let mut addresses = Vec::new();
         let mut listeners: Vec<Listeners> = (0..isolates).map(|_| Vec::new()).collect();
+        let mut all_tls = Vec::new();
         for listen in &settings.listen {
-            let tls = listen.tls.as_ref().map(tls::server_config).transpose()?;
+            let tls = listen.tls.as_ref().map(Tls::open).transpose()?;
+            all_tls.extend(tls.clone());
             let bound = listen::listen(listen.address, isolates)?;
             addresses.extend(bound.first().map(TcpListener::local_addr).transpose()?);
             for (all, socket) in listeners.iter_mut().zip(bound) {
@@ -153,6 +157,7 @@ impl ServerBuilder {
             addresses,
             admin_address,
             isolates,
+            tls: all_tls,
             admin,
             upstream_tls,
             log: self.log,
@@ -215,6 +220,7 @@ impl Server {
         let (stop_background, background_stopped) = watch::channel(false);
         let background = Background {
             counters: common.shared.counters.clone(),
+            tls: self.tls,
             admin: admin.map(|(listener, records)| AdminParts {
                 listener,
                 state: common.state(records, log.handle()),
@@ -287,9 +293,10 @@ impl Common {
     }
 }
 
-/// The work that a server has only once, on a separate thread: the admin listener, the counters' file.
+/// The work that a server has only once, on a separate thread: the admin listener, the files of counters and of TLS.
 struct Background {
     counters: NativeCounters,
+    tls: Vec<Arc<Tls>>,
     admin: Option<AdminParts>,
 }
 
@@ -302,7 +309,10 @@ impl Background {
         loop {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
-                _ = ticks.tick() => persist(&self.counters),
+                _ = ticks.tick() => {
+                    persist(&self.counters);
+                    self.tls.iter().for_each(|tls| reload(tls));
+                }
             }
         }
         if let Some(admin) = admin {
@@ -321,11 +331,21 @@ fn persist(counters: &NativeCounters) {
     }
 }
 
+/// Reads the files of TLS again if they have changed. Open connections go on; those of clients whose certificates are no longer
+/// accepted are ended by their isolates.
+fn reload(tls: &Tls) {
+    match tls.reload() {
+        None => {}
+        Some(Ok(())) => report(format!("the files of TLS have changed and are in use: {}", tls.path().display())),
+        Some(Err(error)) => report(format!("the files of TLS have changed, and the earlier ones stay in use: {error}")),
+    }
+}
+
 /// How long calls of operators may take after the isolates have ended; most take milliseconds.
 const CALLS_MAX: Duration = Duration::from_secs(10);
 
 /// How long the reader of the log may take for its last lines.
 const LOG_MAX: Duration = Duration::from_secs(2);
 
-/// The charges that may be lost if the process is killed: those of one second.
+/// The charges that may be lost if the process is killed: those of one second. The files of TLS are checked as often.
 const PERSIST_INTERVAL: Duration = Duration::from_secs(1);

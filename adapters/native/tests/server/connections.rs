@@ -198,7 +198,8 @@ async fn an_invalid_field_of_http2_ends_the_connection_and_a_misplaced_one_its_s
 async fn tls_offers_http2_and_serves_both() {
     let signed = rcgen::generate_simple_self_signed(["gateway.test".to_owned()]).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let files = TlsFiles { certificate: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
+    let files =
+        TlsFiles { certificate: folder.path().join("cert.pem"), key: folder.path().join("key.pem"), clients: None };
     std::fs::write(&files.certificate, signed.cert.pem()).unwrap();
     std::fs::write(&files.key, signed.signing_key.serialize_pem()).unwrap();
     let server = Running::with(|settings| settings.listen[0].tls = Some(files)).await;
@@ -240,7 +241,8 @@ async fn tls_offers_http2_and_serves_both() {
 #[tokio::test]
 async fn invalid_tls_files_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    let files = TlsFiles { certificate: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
+    let files =
+        TlsFiles { certificate: folder.path().join("cert.pem"), key: folder.path().join("key.pem"), clients: None };
     let records = tollgate_native::RecordStore::in_memory().unwrap();
     let mut settings = tollgate_native::Settings::new("test", ([127, 0, 0, 1], 0).into());
     settings.listen[0].tls = Some(files.clone());

@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tollgate_core::authn::ClientCertificateSettings;
 use tollgate_core::kinds::{NamedPolicy, Policies};
 use tollgate_core::limit::RateLimitSettings;
 use tollgate_kv_schemas::Bundle;
@@ -55,7 +56,7 @@ impl Running {
     }
 
     /// Publishes, for the first time, a gateway of one route, `/api/*rest`, to this upstream, which is internal on the host
-    /// `ops.internal`; `more` is merged into the route's settings.
+    /// `ops.internal`; `more` is merged into the route's settings. Its first policy of authentication takes certificates of clients.
     pub(crate) fn publish(&self, upstream: &str, more: serde_json::Value) {
         self.publish_with(upstream, more, json!({}));
     }
@@ -84,6 +85,11 @@ impl Running {
         .unwrap();
         let mut policies = Policies::default();
         policies.push(NamedPolicy { name: "burst".into(), policy: limit.into() });
+        if route["authn"] != json!([]) {
+            let devices = json!({"source": "connection", "consumer": "common-name"});
+            let devices: ClientCertificateSettings = serde_json::from_value(devices).unwrap();
+            policies.push(NamedPolicy { name: "devices".into(), policy: devices.into() });
+        }
         let upstream = json!({"name": "up", "url": upstream, "connect_timeout_ms": 1_000});
         let site = json!({"upstreams": [upstream], "policies": policies, "routes": [route]});
         let mut inside = site.clone();

@@ -104,6 +104,8 @@ enum CredentialPlace {
     Field(String),
     Parameter(String),
     Bearer,
+    /// The client's TLS connection.
+    Certificate,
 }
 
 #[derive(Default)]
@@ -160,7 +162,9 @@ impl Reader {
                 let (one, other) = (printable(&other.name), printable(&scheme.name));
                 return Err(format!("it requires {one} and {other} together, and both are sent in the same place"));
             }
-            self.schemes.insert(printable(&scheme.name));
+            if scheme.kind != SchemeKind::MutualTls {
+                self.schemes.insert(printable(&scheme.name));
+            }
             together.push(policy);
         }
         if together.is_empty() {
@@ -269,12 +273,12 @@ fn place_of(scheme: &Scheme) -> Option<CredentialPlace> {
         SchemeKind::HeaderKey(name) if can_be_field(name) => Some(CredentialPlace::Field(name.to_ascii_lowercase())),
         SchemeKind::QueryKey(name) if can_be_parameter(name) => Some(CredentialPlace::Parameter(name.clone())),
         SchemeKind::Bearer | SchemeKind::OAuth2 | SchemeKind::OpenIdConnect => Some(CredentialPlace::Bearer),
+        SchemeKind::MutualTls => Some(CredentialPlace::Certificate),
         SchemeKind::HeaderKey(_)
         | SchemeKind::QueryKey(_)
         | SchemeKind::CookieKey(_)
         | SchemeKind::Basic
         | SchemeKind::OtherHttp(_)
-        | SchemeKind::MutualTls
         | SchemeKind::Unknown => None,
     }
 }
@@ -286,15 +290,11 @@ fn definition(scheme: Option<&Scheme>) -> (String, Option<&'static str>) {
         Some(SchemeKind::HeaderKey(name)) => (format!("{{kind: api-key, header: {}}}", quoted(name)), None),
         Some(SchemeKind::QueryKey(name)) => (format!("{{kind: api-key, query: {}}}", quoted(name)), None),
         Some(SchemeKind::Bearer) => (BEARER.to_owned(), None),
+        Some(SchemeKind::MutualTls) => ("{kind: client-certificate}".to_owned(), None),
         Some(SchemeKind::OAuth2 | SchemeKind::OpenIdConnect) => (BEARER.to_owned(), Some(TOKENS)),
-        Some(
-            SchemeKind::CookieKey(_)
-            | SchemeKind::Basic
-            | SchemeKind::OtherHttp(_)
-            | SchemeKind::MutualTls
-            | SchemeKind::Unknown,
-        )
-        | None => (format!("{{kind: api-key, header: {REPLACEMENT}}}"), Some(REPLACED)),
+        Some(SchemeKind::CookieKey(_) | SchemeKind::Basic | SchemeKind::OtherHttp(_) | SchemeKind::Unknown) | None => {
+            (format!("{{kind: api-key, header: {REPLACEMENT}}}"), Some(REPLACED))
+        }
     }
 }
 
@@ -369,6 +369,8 @@ mod tests {
         check("[{key: [], oauth: []}, {key: []}]", "any: [\"key\"]", &[]);
         check("[{key: []}, {same: []}]", "any: [\"key\"]", &[]);
         check("[{oauth: []}, {bearer: []}]", "any: [oauth]", &[]);
+        check("[{tls: []}, {key: [], tls: []}]", "any: [tls]", &[]);
+        check("[{key: [], tls: []}]", "any: [{all: [\"key\", tls]}]", &[]);
     }
 
     #[test]
@@ -383,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_key_replaces_credentials_that_cannot_be_checked() {
-        for security in ["[{basic: []}]", "[{cookie: []}]", "[{tls: []}]", "[{unheard: []}]", "{}", "[null]"] {
+        for security in ["[{basic: []}]", "[{cookie: []}]", "[{unheard: []}]", "{}", "[null]"] {
             check(security, "any: [keys]", &[]);
             assert!(access(security).notes.join(" ").contains("cannot check"), "{security}");
         }

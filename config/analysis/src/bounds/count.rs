@@ -171,7 +171,13 @@ impl Count<'_> {
         for place in policies.filter_map(|policy| policy.uses.credential) {
             by_field.entry(place.field.as_str()).or_default().push(place);
         }
-        by_field.values().map(|settings| keys_of_field(settings)).sum()
+        by_field.values().map(|settings| keys_of_field(settings)).sum::<u64>() + self.registered()
+    }
+
+    /// The policies that read the record of a credential that is no text in the request.
+    fn registered(&self) -> u64 {
+        let policies = self.route.policies(&self.compiled.whole().policies);
+        policies.filter(|policy| policy.uses.record).count() as u64
     }
 
     /// `limit.rs` charges once for each partition; without a principal, the only partition is the client's address.

@@ -283,9 +283,43 @@ pub(crate) static CLIENT: Object = Object {
     keys: &[
         Key::optional("address", "The client's IP address.", Shape::Text).default("\"192.0.2.1\""),
         Key::optional("https", "Whether the client uses HTTPS.", Shape::Boolean).absent("as in the URL, or `true`"),
+        Key::optional("certificate", "The certificate that the client presents.", Shape::Object(&TEST_CERTIFICATE))
+            .absent("none"),
     ],
     ..Object::PLAIN
 };
+
+/// The certificate of a client.
+pub(crate) static TEST_CERTIFICATE: Object = Object {
+    name: "test-certificate",
+    doc: "The certificate that a client presents when it connects, as the host has verified it.",
+    keys: &[
+        Key::optional("common-name", "The common name in the subject.", Shape::Text).absent("none"),
+        Key::optional("subject", "The subject (RFC 4514).", Shape::Text).absent("the common name as `CN=`, or empty"),
+        Key::optional("issuer", "The issuer (RFC 4514).", Shape::Text).default("\"CN=test\""),
+        Key::optional("dns", "The host names in the alternative names.", TEXT_OR_TEXTS).absent("none"),
+        Key::optional("uri", "The URIs in the alternative names.", TEXT_OR_TEXTS).absent("none"),
+        Key::optional("email", "The addresses of mail in the alternative names.", TEXT_OR_TEXTS).absent("none"),
+        Key::optional(
+            "key",
+            "A key of the file's consumers, in whose place the certificate is registered.",
+            Shape::Text,
+        )
+        .absent("it is not registered"),
+        Key::optional("expires", "The last second of its validity.", Shape::Ruled(&INSTANT)).absent("never"),
+        Key::optional("trust", "What the host says of it.", Shape::Word(TRUST_WORDS)).default("\"verified\""),
+    ],
+    examples: &["{\"dns\": \"d7.devices.example.com\"}"],
+    ..Object::PLAIN
+};
+
+const TEXT_OR_TEXTS: Shape = Shape::AnyOf(&[Shape::Text, Shape::List(&List::some_texts(Shape::Text, 100))]);
+
+const TRUST_WORDS: &[(&str, &str)] = &[
+    ("verified", "an authority that is trusted vouches for it"),
+    ("revoked", "its authority has revoked it"),
+    ("not-verified", "it was not verified"),
+];
 
 /// A step that is not a request.
 pub(crate) static OTHER_STEP: Object = Object {

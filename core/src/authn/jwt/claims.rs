@@ -243,7 +243,7 @@ fn texts(value: &Value) -> Vec<String> {
 }
 
 /// Whether a text can be the name of a consumer or plan: it is written to logs, keys and fields.
-fn is_name(text: &str) -> bool {
+pub(in crate::authn) fn is_name(text: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 

@@ -57,6 +57,9 @@ pub const CACHE_KEYS_REMEMBERED_MAX: usize = 2_048;
 /// withdrawn end soon after.
 pub const TOKEN_REMEMBERED_MS: u64 = 300_000;
 
+/// How long it is remembered that a token is not accepted: a client that repeats it causes no further question to its issuer.
+pub const TOKENS_REFUSED_MS: u64 = 5_000;
+
 /// How long an existing credential is cached; also the maximum delay of a revocation in an isolate, in addition to the
 /// store's own delay (Workers KV: up to 60 s).
 pub const CREDENTIAL_FRESH_MS: u64 = 30_000;

@@ -43,6 +43,8 @@ macro_rules! policy_kinds {
                 api_key ApiKey ApiKeySettings "api-key",
                 /// Authenticates by a signed token.
                 jwt Jwt JwtSettings "jwt",
+                /// Authenticates by a token that its issuer is asked about.
+                introspection Introspection IntrospectionSettings "introspection",
                 /// Authenticates the senders of signed webhooks.
                 webhook Webhook WebhookSettings "webhook",
                 /// Authenticates by the certificate of a TLS client.
@@ -128,6 +130,8 @@ pub struct Uses<'s> {
     pub content: bool,
     /// Charges a counter so that nobody can use the same credential again.
     pub once: bool,
+    /// Asks services this often, if nothing is known of the credential and of the services.
+    pub fetches: u32,
 }
 
 /// A policy with the name it is referred to by.

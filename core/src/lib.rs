@@ -34,6 +34,7 @@ pub mod jose;
 pub mod json;
 pub mod kinds;
 pub mod limit;
+pub mod oauth;
 pub mod operator;
 mod policy_name;
 pub mod problem;

@@ -1,4 +1,4 @@
-//! Upstreams that answer by the scripts of a test.
+//! Upstreams, and services that the gateway itself asks, that answer by the scripts of a test.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -17,6 +17,8 @@ pub(super) struct Scripts {
     /// Each upstream with its URL, the longest first: if two are prefixes of a request's URL, the longer one matches.
     upstreams: Vec<(String, String)>,
     scripts: HashMap<String, Script>,
+    /// Whether only those that have a script can be reached.
+    is_closed: bool,
     /// The answers of the step, which override the scripts.
     step: RefCell<Option<Answers>>,
     /// The route of the step's requests, if a rule needs it.
@@ -49,6 +51,15 @@ impl Scripts {
         Self { upstreams, scripts: scripts.collect(), ..Self::default() }
     }
 
+    /// Services that the gateway itself asks, each named by its URL; others cannot be reached.
+    pub(super) fn of_services(of_file: &[(Spanned<String>, Script)], of_case: &[(Spanned<String>, Script)]) -> Self {
+        let all = of_file.iter().chain(of_case).map(|(url, script)| (url.value.clone(), script.clone()));
+        let scripts: HashMap<String, Script> = all.collect();
+        let mut upstreams: Vec<(String, String)> = scripts.keys().map(|url| (url.clone(), url.clone())).collect();
+        upstreams.sort_by_key(|(_, url)| std::cmp::Reverse(url.len()));
+        Self { upstreams, scripts, is_closed: true, ..Self::default() }
+    }
+
     /// Whether a rule needs the route of a request.
     pub(super) fn ask_for_routes(&self) -> bool {
         self.scripts.values().flat_map(|script| &script.rules).any(|rule| rule.route.is_some())
@@ -72,6 +83,7 @@ impl Scripts {
         let step = self.step.borrow();
         let (place, answers) = match (step.as_ref(), self.scripts.get(&name)) {
             (Some(answers), _) => (Place::Step, answers),
+            (None, None) if self.is_closed => return (0, Err(UpstreamError::ConnectionRefused)),
             (None, None) => return (0, Ok(Response::new(Content::empty()))),
             (None, Some(script)) => {
                 match script.rules.iter().position(|rule| applies(rule, request, self.route.borrow().as_deref())) {
@@ -110,6 +122,7 @@ impl Scripts {
 fn applies(rule: &Rule, request: &Request<Content>, route: Option<&str>) -> bool {
     rule.method.as_ref().is_none_or(|method| method == request.method())
         && rule.path.as_ref().is_none_or(|pattern| fits(pattern, request.uri().path()))
+        && rule.content.as_ref().is_none_or(|pattern| fits(pattern, &String::from_utf8_lossy(request.body().bytes())))
         && rule.route.as_ref().is_none_or(|wanted| route.is_some_and(|id| is_route(id, &wanted.value)))
 }
 

@@ -10,7 +10,7 @@ use tollgate_config::{Compiled, CompiledRoute};
 use tollgate_core::authn::CredentialPlace;
 use tollgate_core::route::HostPattern;
 use tollgate_core::telemetry::ExchangeRecord;
-use tollgate_edge::memory::{Content, MemoryHost, MemoryRecords, MemorySignatures, VirtualClock};
+use tollgate_edge::memory::{Content, MemoryHost, MemoryRecords, MemorySignatures, ScriptedFetch, VirtualClock};
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
 use tollgate_kv_schemas::{encode, keys};
 
@@ -48,7 +48,7 @@ impl<'f> Stage<'f> {
         // An export would move the clock by its interval.
         let isolate =
             Rc::new(Isolate::new(IsolateSettings { gateway, freshness: Freshness::Cached }).without_exports());
-        let scout = bench(file, compiled, &records, &isolate, &[]);
+        let scout = bench(file, compiled, &records, &isolate, None);
         // All cases share what is compiled of the bundle from here on.
         let _ = scout.host.clock.drive(isolate.refresh(&scout.host));
         let scout = Bench { isolate: Rc::new(isolate.renewed()), ..scout };
@@ -63,7 +63,7 @@ impl<'f> Stage<'f> {
 
     /// A gateway at the start of a case.
     pub(super) fn bench(&self, case: &Case) -> Bench {
-        bench(self.file, self.compiled, &self.records, &self.isolate, &case.upstreams)
+        bench(self.file, self.compiled, &self.records, &self.isolate, Some(case))
     }
 
     /// The key of a name; the file was checked to have it.
@@ -136,13 +136,16 @@ fn bench(
     compiled: &Compiled,
     records: &Rc<HashMap<String, Vec<u8>>>,
     isolate: &Isolate,
-    of_case: &[(tollgate_config::Spanned<String>, tollgate_config::policy_tests::Script)],
+    case: Option<&Case>,
 ) -> Bench {
-    let scripts = Rc::new(Scripts::new(&compiled.whole().upstreams, &file.upstreams, of_case));
+    let (upstreams, fetches) = case.map_or((&[][..], &[][..]), |case| (&case.upstreams, &case.fetches));
+    let scripts = Rc::new(Scripts::new(&compiled.whole().upstreams, &file.upstreams, upstreams));
+    let services = Scripts::of_services(&file.fetches, fetches);
     let answering = Rc::clone(&scripts);
     let mut host = MemoryHost::new(VirtualClock::at(file.clock), SEED, move |request: &Request<Content>| {
         answering.answer(request)
     });
+    host.fetch = ScriptedFetch::new(host.clock.clone(), move |request: &Request<Content>| services.answer(request));
     host.signatures = MemorySignatures::new(tollgate_signatures::verifies);
     host.records = MemoryRecords::new(host.clock.clone()).over(Rc::clone(records));
     for name in compiled.whole().secret_names() {

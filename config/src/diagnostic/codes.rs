@@ -254,6 +254,14 @@ codes! {
         "A `client-certificate` policy needs somebody who tells which certificate a client has: the host, at the end of the \
         client's connection, or with `from: client-cert` a proxy that `gateway.trusted-proxies` trusts. Spin does not tell \
         certificates."
+    BadIntrospection "TG0340" "An introspection policy cannot ask its provider, or asks it too seldom."
+        "An `introspection` policy asks the provider as a client, with `client-id` and `client-secret`, or with `client-auth: \
+        bearer` and a token as `client-secret`. An answer is used for `cache`, at most an hour, because a revocation takes \
+        effect only when the provider is asked again."
+    LiteralSecret "TG0341" "A secret is written in the file."
+        "The secrets with which the gateway proves who it is are references such as `${secret.NAME}`, whose values are bound \
+        on the host. What is written in the file is part of the published configuration, which everyone reads who reads the \
+        store."
     AuthzWithoutAuthn "TG0330" "A route authorizes callers but does not authenticate them."
         "A policy in `authz` that decides by consumer, plan, group, scope or claim needs an authenticated caller. On a route \
         without authentication it would refuse every request."

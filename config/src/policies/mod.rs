@@ -6,6 +6,7 @@
 //! add a kind, add a line there, and here a file that exports `TABLE` and `DOES` and implements `Kind` for core's
 //! settings; `rate_limit.rs` is the model.
 
+mod bearer;
 mod definition;
 #[cfg(test)]
 mod tests;

@@ -97,6 +97,24 @@ fn settings_have_the_written_values_and_the_defaults() {
             ("scopes", "[a]"),
         ],
     );
+    let opaque = "{kind: introspection, url: \"https://id.example.com/i\", audience: pets, client-id: a, client-secret: \"${secret.B}\"}";
+    check(
+        opaque,
+        &[
+            ("url", "https://id.example.com/i"),
+            ("audience", "[pets]"),
+            ("client-id", "a"),
+            ("client-secret", "${secret.B}"),
+            ("client-auth", "basic"),
+            ("private-network", "false"),
+            ("cache", "30s"),
+            ("header", "authorization"),
+            ("scheme", "Bearer"),
+            ("leeway", "30s"),
+            ("consumer", "sub"),
+            ("scope-claim", "scope"),
+        ],
+    );
     check("{kind: ip-filter, deny: [\"::ffff:192.0.2.0/120\"]}", &[("deny", "[192.0.2.0/24]")]);
     check("{kind: ip-filter, deny: [192.0.2.7, \"2001:DB8::/32\"]}", &[("deny", "[192.0.2.7/32, 2001:db8::/32]")]);
 }

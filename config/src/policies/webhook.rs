@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use tollgate_core::authn::{Encoding, HmacHash, HmacSender, WEBHOOK_SECRETS_MAX, WebhookSender, WebhookSettings};
 use tollgate_core::secret::{Piece, SecretText};
 
-use super::jwt::written_secret;
+use super::bearer::written_secret;
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};

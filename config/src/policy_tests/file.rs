@@ -28,6 +28,8 @@ pub struct TestFile {
     pub consumers: Vec<Consumer>,
     /// The scripts of upstreams, by name, for steps and cases without other responses.
     pub upstreams: Vec<(Spanned<String>, Script)>,
+    /// The scripts of services that the gateway itself asks, by URL, for cases without other responses.
+    pub fetches: Vec<(Spanned<String>, Script)>,
     /// The values of secrets; every other secret of the project has a generated value.
     pub secrets: Vec<(Spanned<String>, String)>,
     /// The test cases, each with its own stores.
@@ -49,6 +51,7 @@ impl TestFile {
         let consumers =
             fields.optional("consumers", report, |node, report| consumer::consumers(node, &mut keys, report));
         let upstreams = fields.optional("upstreams", report, upstream::scripts);
+        let fetches = fields.optional("fetches", report, upstream::services);
         let secrets = fields.optional("secrets", report, secrets);
         let cases = fields.optional("cases", report, |node, report| {
             decode::list(node, report, |node, report| Case::decode(node, clock, &keys, report))
@@ -71,6 +74,7 @@ impl TestFile {
             env,
             consumers: consumers.unwrap_or_default(),
             upstreams: upstreams.unwrap_or_default(),
+            fetches: fetches.unwrap_or_default(),
             secrets: secrets.unwrap_or_default(),
             cases,
             invariants,

@@ -18,6 +18,8 @@ pub struct Case {
     pub name: Spanned<String>,
     /// The scripts of upstreams in this case, which replace those of the file.
     pub upstreams: Vec<(Spanned<String>, Script)>,
+    /// The scripts of services that the gateway itself asks, in this case, which replace those of the file.
+    pub fetches: Vec<(Spanned<String>, Script)>,
     /// The steps, in order.
     pub steps: Vec<Step>,
 }
@@ -99,6 +101,7 @@ impl Case {
         let mut fields = Fields::open(node, &tables::CASE, "this case", node.span, report)?;
         let name = fields.required("name", report, decode::text);
         let upstreams = fields.optional("upstreams", report, upstream::scripts);
+        let fetches = fields.optional("fetches", report, upstream::services).unwrap_or_default();
         let steps = fields.required("steps", report, |node, report| {
             if matches!(&node.value, Value::List(items) if items.is_empty()) {
                 report.push(no_steps(node.span));
@@ -106,7 +109,7 @@ impl Case {
             decode::list(node, report, |node, report| step(node, keys, report))
         });
         fields.finish(report);
-        let case = Self { name: name?, upstreams: upstreams.unwrap_or_default(), steps: steps? };
+        let case = Self { name: name?, upstreams: upstreams.unwrap_or_default(), fetches, steps: steps? };
         case.check(clock, report);
         Some(case)
     }

@@ -5,7 +5,7 @@ use tollgate_core::forward::UpstreamError;
 
 use super::request::{self, Content};
 use super::text::bad_request;
-use crate::decode::{self, DURATION, Fields};
+use crate::decode::{self, DURATION, Fields, parsed};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::tables;
 use crate::place::Spanned;
@@ -29,6 +29,8 @@ pub struct Rule {
     pub route: Option<Spanned<String>>,
     /// The path that the upstream receives, in which `*` matches any text; `None` for any.
     pub path: Option<String>,
+    /// The content that it receives, in which `*` matches any text; `None` for any.
+    pub content: Option<String>,
     /// The responses.
     pub answers: Answers,
 }
@@ -73,6 +75,20 @@ pub(super) fn scripts(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<S
     Some(entries.iter().filter_map(pair).collect())
 }
 
+/// Decodes `fetches:`, whose names are URLs.
+pub(super) fn services(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, Script)>> {
+    let mut all = scripts(node, report)?;
+    all.retain(|(url, _)| parsed::url(url, report).is_some());
+    for route in all.iter().flat_map(|(_, script)| &script.rules).filter_map(|rule| rule.route.as_ref()) {
+        report.push(
+            Diagnostic::error(Code::BadRequest, route.span, "`route` cannot select a response of a service")
+                .why("the gateway asks services by itself, whatever the route of the request")
+                .fix("remove it, and select by `path` or `content`"),
+        );
+    }
+    Some(all)
+}
+
 fn script(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Script> {
     if matches!(node.value, Value::List(_)) {
         return Some(Script { rules: Vec::new(), answers: answers(node, report)? });
@@ -89,9 +105,10 @@ fn rule(node: &Node, report: &mut Report) -> Option<Rule> {
     let method = fields.optional("method", report, method);
     let path = fields.optional("path", report, decode::text);
     let route = fields.optional("route", report, decode::text);
+    let content = fields.optional("content", report, decode::text).map(|content| content.value);
     let answers = answers_of(&mut fields, node, report);
     fields.finish(report);
-    Some(Rule { method, route, path: path.map(|path| path.value), answers: answers? })
+    Some(Rule { method, route, path: path.map(|path| path.value), content, answers: answers? })
 }
 
 /// A method in uppercase letters.

@@ -245,7 +245,7 @@ impl ClientCertificateSettings {
         }
         match values.as_slice() {
             [] => Err(CertificateRefusal::NoName(name)),
-            [one] if super::jwt::is_name(one) => Ok(one.clone()),
+            [one] if super::claims::is_name(one) => Ok(one.clone()),
             [_] => Err(CertificateRefusal::NoName(name)),
             _ => Err(CertificateRefusal::SeveralNames(name)),
         }

@@ -1,9 +1,11 @@
 //! Authentication: credentials that a request presents, and what the record of one allows.
 
+mod claims;
 mod credential;
 mod mark;
 mod places;
 mod restriction;
+mod rules;
 mod seen;
 mod signed;
 
@@ -17,15 +19,18 @@ crate::policy_kinds!(declare_modules @authn);
 
 pub use crate::credential_place::{CredentialPlace, Presented};
 pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, KeyPresented, KeyText};
+pub use claims::{ClaimError, Identity};
 pub use client_certificate::{
     CertificateCaller, CertificateConsumer, CertificateName, CertificateRefusal, CertificateRule, CertificateSource,
     ClientCertificateSettings, PeerCertificate, PresentedCertificate, Trust, certificate_id,
 };
 pub use credential::{Credential, CredentialState};
-pub use jwt::{ClaimError, ClaimRule, Identity, JwtSettings, KeySource, ScopeRule, token_id};
+pub use introspection::{AnswerError, IntrospectionSettings, is_token_text};
+pub use jwt::{JwtSettings, KeySource};
 pub use mark::{MarkSecret, TextMark};
 pub use places::{CredentialNames, authorization_holds_key};
 pub use restriction::{OriginError, OriginPattern, Restricted, Restrictions};
+pub use rules::{ClaimRule, IdentityRules, ScopeRule};
 pub use seen::once;
 pub use signed::MessageError;
 pub use webhook::{
@@ -33,6 +38,8 @@ pub use webhook::{
 };
 
 use std::fmt;
+
+use sha2::{Digest, Sha256};
 
 /// A public id of a credential for records and logs, from the beginning of its digest.
 fn public_id(kind: &str, digest: &[u8]) -> String {
@@ -98,6 +105,15 @@ impl Principal {
         self
     }
 }
+
+/// A public id of a token for records and logs: its kind, and the beginning of its digest, which reveals nothing about it.
+#[must_use]
+pub fn token_id(kind: &str, token: &str) -> String {
+    public_id(kind, &Sha256::digest(token.as_bytes())[..PUBLIC_ID_BYTES])
+}
+
+/// Bytes of the digest in the public id of a token.
+const PUBLIC_ID_BYTES: usize = 8;
 
 impl From<&Credential> for Principal {
     fn from(credential: &Credential) -> Self {

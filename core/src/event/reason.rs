@@ -169,6 +169,12 @@ reasons! {
     CertificateRefused { error: CertificateRefusal } = "certificate-refused", "{error}";
     /// No credential is stored for the certificate.
     CertificateUnknown { credential: Arc<str> } = "certificate-unknown", "unknown certificate {credential}";
+    /// A value that cannot be a token.
+    TokenNotText = "token-not-text", "not visible ASCII characters, or too many";
+    /// The issuer says that the token is not active.
+    TokenInactive = "token-inactive", "the token is not active";
+    /// The issuer cannot be asked about tokens.
+    IntrospectionUnavailable { text: Local<Arc<str>> } = "introspection-away", "{text}";
     /// The credential is not valid yet.
     CredentialNotYetValid { credential: Arc<str>, consumer: Arc<str> } =
         "credential-not-yet-valid", "not yet valid: credential {credential} of {consumer}";

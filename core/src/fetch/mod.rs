@@ -10,14 +10,16 @@ mod lifetimes;
 pub use address::{AddressRule, RefusedTarget};
 pub use lifetimes::{Freshness, Lifetimes};
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use thiserror::Error;
 
 use crate::forward::UpstreamError;
 
-/// A request that the gateway itself makes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A request that the gateway itself makes. Its fields and its content may have secrets and tokens, and are not printed.
+#[derive(Clone, PartialEq, Eq)]
 pub struct FetchRequest {
     /// The method.
     pub method: Method,
@@ -34,6 +36,12 @@ impl FetchRequest {
     #[must_use]
     pub fn get(url: Uri) -> Self {
         Self { method: Method::GET, url, fields: HeaderMap::new(), content: Bytes::new() }
+    }
+}
+
+impl fmt::Debug for FetchRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FetchRequest").field("method", &self.method).field("url", &self.url).finish_non_exhaustive()
     }
 }
 

@@ -5,6 +5,8 @@ mod cache_keys;
 pub(crate) mod credentials;
 pub(crate) mod exporter;
 pub mod fetched;
+pub(crate) mod introspected;
+pub(crate) mod oauth;
 pub(crate) mod operators;
 mod room;
 pub(crate) mod secrets;
@@ -18,6 +20,7 @@ use cache_keys::CacheKeys;
 use credentials::Credentials;
 use exporter::Exporter;
 use fetched::{AfterReply, Fetches};
+use introspected::Introspected;
 pub use operators::OperatorSettings;
 use operators::Operators;
 use secrets::SecretCache;
@@ -56,6 +59,7 @@ pub struct Isolate {
     pub(crate) uses: RefCell<Uses>,
     /// Keys of stored responses.
     cache_keys: CacheKeys,
+    pub(crate) introspected: RefCell<Introspected>,
     pub(crate) exporter: RefCell<Exporter>,
     /// The log lines of its exchanges.
     pub(crate) lines: ExchangeLines,
@@ -105,6 +109,7 @@ impl Isolate {
             tokens: RefCell::default(),
             uses: RefCell::default(),
             cache_keys: CacheKeys::default(),
+            introspected: RefCell::default(),
             exporter: RefCell::default(),
             exports: true,
             invalidated: RefCell::default(),

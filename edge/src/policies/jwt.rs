@@ -42,7 +42,7 @@ impl Authenticates for JwtSettings {
         verify(&policy, isolate, host, &token).await?;
         let claims = token.claims().map_err(malformed)?;
         let identity = self.identity(name, &token, &claims, now).map_err(not_accepted)?;
-        let principal = Principal::new(identity.consumer, token_id(text), identity.plan, identity.scopes);
+        let principal = Principal::new(identity.consumer, token_id("jwt", text), identity.plan, identity.scopes);
         let principal = Arc::new(principal.with_groups(identity.groups));
         if let Some(mark) = mark {
             isolate.tokens.borrow_mut().put(mark, policy, Arc::clone(&principal), identity.until, now);
@@ -114,7 +114,7 @@ fn malformed(error: TokenError) -> Problem {
     Problem::new(ProblemKind::CredentialMalformed, detail, Reason::TokenMalformed { error })
 }
 
-fn not_accepted(error: ClaimError) -> Problem {
+pub(super) fn not_accepted(error: ClaimError) -> Problem {
     let kind = match error {
         ClaimError::Expired | ClaimError::TooOld => ProblemKind::CredentialExpired,
         ClaimError::NotYet => ProblemKind::CredentialNotYetValid,

@@ -3,7 +3,7 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use ed25519_dalek::Signer;
-use tollgate_core::authn::{ClaimRule, JwtSettings, KeySource};
+use tollgate_core::authn::{ClaimRule, IdentityRules, JwtSettings, KeySource};
 use tollgate_core::jose::Algorithm;
 
 use crate::tokens::{World, claims, jwk, key, set, settings, token};
@@ -201,7 +201,9 @@ fn rfc_9068_2_2_required_claims_are_required() {
     let required = vec!["client_id".to_owned(), "iat".to_owned(), "jti".to_owned()];
     let rule = ClaimRule { claim: "client_id".into(), any_of: vec!["web".into()] };
     let keys = KeySource::Static(set(&[("a", &key(1))]));
-    let world = World::new(JwtSettings { required, claims: vec![rule], ..settings(keys) });
+    let plain = settings(keys);
+    let rules = IdentityRules { required, claims: vec![rule], ..plain.rules };
+    let world = World::new(JwtSettings { rules, ..plain });
     let all = r#","client_id":"web","iat":1,"jti":"x"}"#;
     let with = |more: &str| token("a", &key(1), &claims("ada").replacen('}', more, 1));
     assert_eq!(world.get("/pets", &with(all)).status, 200);

@@ -12,6 +12,7 @@ mod fetches;
 mod forwarding;
 mod generations;
 mod guard;
+mod introspection;
 mod limits;
 mod operator;
 mod origin;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use ed25519_dalek::{Signer, SigningKey};
 use http::{Request, Response};
-use tollgate_core::authn::{CredentialPlace, JwtSettings, KeySource};
+use tollgate_core::authn::{CredentialPlace, IdentityRules, JwtSettings, KeySource};
 use tollgate_core::forward::UpstreamError;
 use tollgate_core::jose::{Algorithm, KeyType};
 use tollgate_core::kinds::{Named, Place, Policy};
@@ -23,6 +23,10 @@ const KEYS_URL: &str = "https://id.example.com/keys";
 
 pub(crate) fn settings(keys: KeySource) -> JwtSettings {
     JwtSettings::new(ISSUER, "pets", keys, Algorithm::EdDsa)
+}
+
+fn for_audience(audience: &str) -> IdentityRules {
+    IdentityRules { issuers: vec![ISSUER.into()], audiences: vec![audience.into()], ..IdentityRules::default() }
 }
 
 fn at_url() -> KeySource {
@@ -87,7 +91,7 @@ impl World {
     }
 
     fn publish(&self, first: JwtSettings) {
-        let stricter = JwtSettings { audiences: vec!["owners".into()], ..first.clone() };
+        let stricter = JwtSettings { rules: for_audience("owners"), ..first.clone() };
         let at = |path: &str, place| RouteSettings { authn: vec![vec![Place::new(place)]], ..route(path, &["GET"]) };
         let open = route("/open", &["GET"]);
         let settings = SiteSettings {
@@ -175,7 +179,7 @@ fn what_one_policy_has_verified_says_nothing_about_another() {
     assert_eq!(world.get("/pets", &text).status, 200);
     let refused = world.get("/owners", &text);
     assert_eq!((refused.status, refused.problem().as_str()), (401, "credential-not-accepted"));
-    world.publish(JwtSettings { audiences: vec!["cats".into()], ..settings(at_url()) });
+    world.publish(JwtSettings { rules: for_audience("cats"), ..settings(at_url()) });
     world.bench.host.clock.drive(world.bench.isolate.refresh(&world.bench.host)).unwrap();
     assert_eq!(world.get("/pets", &text).status, 401, "nor about the same policy as it is configured now");
 }

@@ -8,7 +8,7 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use tollgate_analysis::compile_str;
 use tollgate_config::{Code, Diagnostics, fixtures, fmt, openapi, policy_tests};
-use tollgate_core::authn::{JwtSettings, KeySource};
+use tollgate_core::authn::{IdentityRules, JwtSettings, KeySource};
 use tollgate_core::jose::{Algorithm, JwkSet, KeyType, SignatureCheck, Token};
 use tollgate_core::route::HostName;
 use tollgate_core::time::Timestamp;
@@ -124,7 +124,8 @@ pub fn token(input: &[u8]) {
     let Ok(claims) = token.claims() else { return };
     let keys = KeySource::Discovery(false);
     let plain = JwtSettings::new("https://id.example.com", "pets", keys, Algorithm::EdDsa);
-    let policy = JwtSettings { plan: Some("tier.name".to_owned()), age_max_s: Some(60), ..plain };
+    let rules = IdentityRules { plan: Some("tier.name".to_owned()), age_max_s: Some(60), ..plain.rules };
+    let policy = JwtSettings { rules, ..plain };
     for seconds in [0, 1_800_000_000, Timestamp::MAX.as_secs()] {
         let now = Timestamp::from_millis(seconds * 1_000);
         match policy.identity("staff", &token, &claims, now) {

@@ -40,6 +40,7 @@ fn rows<'c>(costs: &'c Costs<'_>, case: impl Fn(&'c RouteCosts<'_>) -> &'c Case)
             count(usage.counter_calls),
             count(usage.cache_look_ups + usage.cache_stores),
             count(usage.secret_reads),
+            count(usage.fetches),
             count(usage.upstream_attempts),
             count(usage.export_posts),
             count(target.subrequests(usage, Counting::Outside)),
@@ -107,8 +108,9 @@ fn amount(micro: u64) -> String {
     format!("{shown}{}", "0".repeat(2usize.saturating_sub(decimals)))
 }
 
-const HEAD: [&str; 11] = [
-    "ROUTE", "RECORDS", "COUNTERS", "CACHE", "SECRETS", "UPSTREAM", "EXPORTS", "OUTSIDE", "SERVICES", "BUFFERED", "1M",
+const HEAD: [&str; 12] = [
+    "ROUTE", "RECORDS", "COUNTERS", "CACHE", "SECRETS", "ASKED", "UPSTREAM", "EXPORTS", "OUTSIDE", "SERVICES",
+    "BUFFERED", "1M",
 ];
 
 #[cfg(test)]

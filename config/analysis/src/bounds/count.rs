@@ -126,22 +126,23 @@ impl Count<'_> {
     fn outcomes(&self, is_cold: bool) -> Vec<(RequestOutcome, Usage)> {
         let partitions = self.partitions();
         let export_secrets = if is_cold { self.export_secrets() } else { 0 };
-        let policy_secrets = if is_cold { self.policy_secrets() } else { 0 };
         let before_limits = self.guard_charges() + self.charged_once();
+        let asked = if is_cold { self.asked() } else { Usage::default() };
         let refused = Usage {
             // With several owners: reserve, confirm, and release if one of them was not confirmed (`limit.rs`, `after.rs`).
             counter_calls: before_limits + if partitions > 1 { 3 * partitions } else { partitions },
-            secret_reads: export_secrets + policy_secrets,
+            secret_reads: export_secrets,
             gathered_bytes: self.gathered_bytes(),
             ..Usage::default()
         };
         let forwarded = Usage {
             counter_calls: before_limits + if partitions > 1 { 2 * partitions } else { partitions },
-            secret_reads: export_secrets + policy_secrets + if is_cold { self.upstream_secrets() } else { 0 },
+            secret_reads: export_secrets + if is_cold { self.upstream_secrets() } else { 0 },
             upstream_attempts: RETRIES * MIRRORS,
             gathered_bytes: self.gathered_bytes(),
             ..Usage::default()
         };
+        let (refused, forwarded) = (refused.plus(asked), forwarded.plus(asked));
         let mut outcomes = vec![(RequestOutcome::Refused, refused)];
         if self.route.methods.takes(&Method::GET) || self.route.methods.takes(&Method::HEAD) {
             outcomes.push((RequestOutcome::Read, forwarded.plus(self.cache())));
@@ -190,6 +191,13 @@ impl Count<'_> {
             (false, false) => 1,
             (false, true) => 2,
         }
+    }
+
+    /// What policies ask of services, and the secrets that they read: `edge/src/policies/` for each that is tried.
+    fn asked(&self) -> Usage {
+        let policies = self.route.policies(&self.compiled.whole().policies);
+        let fetches = policies.map(|policy| u64::from(policy.uses.fetches)).sum();
+        Usage { fetches, secret_reads: self.policy_secrets(), ..Usage::default() }
     }
 
     /// The limits before authentication all count by the client's address: one partition.

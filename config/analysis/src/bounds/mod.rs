@@ -29,6 +29,8 @@ pub struct Usage {
     pub counter_calls: u64,
     /// Secrets read.
     pub secret_reads: u64,
+    /// Requests to services that the gateway asks, such as identity providers.
+    pub fetches: u64,
     /// Look-ups in the response cache.
     pub cache_look_ups: u64,
     /// Entries written to the response cache.
@@ -65,6 +67,7 @@ impl Usage {
             record_reads: of(self.record_reads, other.record_reads),
             counter_calls: of(self.counter_calls, other.counter_calls),
             secret_reads: of(self.secret_reads, other.secret_reads),
+            fetches: of(self.fetches, other.fetches),
             cache_look_ups: of(self.cache_look_ups, other.cache_look_ups),
             cache_stores: of(self.cache_stores, other.cache_stores),
             upstream_attempts: of(self.upstream_attempts, other.upstream_attempts),
@@ -83,6 +86,7 @@ impl Usage {
             Port::Records => self.record_reads,
             Port::Counters => self.counter_calls,
             Port::Secrets => self.secret_reads,
+            Port::Fetch => self.fetches,
             Port::ResponseCache => self.cache_look_ups.saturating_add(self.cache_stores.saturating_mul(2)),
             Port::Upstream => self.upstream_attempts,
             Port::TelemetrySink => self.export_posts,

@@ -18,6 +18,8 @@ pub enum Port {
     Counters,
     /// Secrets.
     Secrets,
+    /// Services that the gateway asks.
+    Fetch,
     /// Stored responses.
     ResponseCache,
     /// Upstreams.
@@ -98,7 +100,7 @@ impl Platform for Target {
             Self::Spin | Self::Native => Counting::Free,
             Self::WorkersFree | Self::WorkersPaid => match port {
                 Port::Records | Port::Counters => Counting::Service,
-                Port::ResponseCache | Port::Upstream | Port::TelemetrySink => Counting::Outside,
+                Port::Fetch | Port::ResponseCache | Port::Upstream | Port::TelemetrySink => Counting::Outside,
                 Port::Secrets => Counting::Free,
             },
         }
@@ -149,8 +151,15 @@ impl Platform for Target {
 
 impl Port {
     /// All ports, in the order in which a request calls them.
-    pub const ALL: [Self; 6] =
-        [Self::Records, Self::Counters, Self::ResponseCache, Self::Secrets, Self::Upstream, Self::TelemetrySink];
+    pub const ALL: [Self; 7] = [
+        Self::Records,
+        Self::Counters,
+        Self::ResponseCache,
+        Self::Secrets,
+        Self::Fetch,
+        Self::Upstream,
+        Self::TelemetrySink,
+    ];
 
     /// The word for its calls in a sum.
     #[must_use]
@@ -160,6 +169,7 @@ impl Port {
             Self::Counters => "counter calls",
             Self::ResponseCache => "cache calls",
             Self::Secrets => "secret reads",
+            Self::Fetch => "questions to services",
             Self::Upstream => "upstream attempts",
             Self::TelemetrySink => "telemetry batches including retries",
         }

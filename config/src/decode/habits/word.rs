@@ -118,6 +118,7 @@ const WORDS: &[(&[&str], &str, &str)] = &[
         "write `rate-limit`",
     ),
     (&["keyauth", "apikey", "apikeyauth", "apikeyinbound", "apikeys", "key", "bearer"], "api-key", "write `api-key`"),
+    (&["oauth2introspection", "tokenintrospection", "opaque"], "introspection", "write `introspection`"),
     (
         &["iprestriction", "ipwhitelist", "ipallowlist", "ipblacklist", "acl", "rbac", "ip", "ipfilter"],
         "ip-filter",

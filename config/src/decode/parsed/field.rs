@@ -219,6 +219,20 @@ pub(crate) fn export_fields(
 /// Fields that describe the content, which the gateway writes.
 const CONTENT_FIELDS: &[&str] = &["content-type", "content-encoding"];
 
+/// Parses a text whose secret is not in the file.
+pub(crate) fn secret_reference(value: &Spanned<String>, report: &mut Report) -> Option<SecretText> {
+    let text = secret_text(value, report)?;
+    if text.secret_names().next().is_none() {
+        report.push(
+            Diagnostic::error(Code::LiteralSecret, value.span, "a secret is written in the file")
+                .why("it would be part of the published configuration, which is not kept secret")
+                .fix("write `${secret.NAME}`, and bind the secret on the host"),
+        );
+        return None;
+    }
+    Some(text)
+}
+
 pub(crate) fn secret_text(value: &Spanned<String>, report: &mut Report) -> Option<SecretText> {
     let Some(text) = SecretText::parse(&value.value) else {
         report.push(

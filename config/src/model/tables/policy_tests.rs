@@ -5,7 +5,7 @@ use tollgate_core::problem::ProblemKind;
 
 use super::FILE;
 use super::key_properties::KEY_PROPERTIES;
-use crate::schema::texts::{FIELD, ID, INSTANT, METHOD, NAME};
+use crate::schema::texts::{FIELD, ID, INSTANT, METHOD, NAME, URL};
 use crate::schema::{Key, List, Named, Object, Quantity, Rule, Shape, TextRule};
 
 /// The root of a test file.
@@ -21,6 +21,13 @@ pub(crate) static TEST_FILE: Object = Object {
         Key::optional("consumers", "The consumers.", Shape::List(&CONSUMERS)).absent("none"),
         Key::optional("upstreams", "The scripted responses of upstreams, by name.", Shape::Named(&SCRIPTS))
             .absent("200 without content"),
+        Key::optional(
+            "fetches",
+            "The scripted responses of services that the gateway itself asks, such as identity providers, by URL.",
+            Shape::Named(&SERVICES),
+        )
+        .absent("no service can be reached")
+        .examples(&["{\"https://id.example.com/introspect\": {\"body\": {\"json\": {\"active\": false}}}}"]),
         Key::optional("secrets", "Values of secrets, by name.", Shape::Named(&SECRETS)).absent("generated values"),
         Key::optional("cases", "The test cases, each with its own stores.", Shape::List(&CASES)).absent("none"),
         Key::optional("invariants", "Rules for routes, which are proved without requests.", Shape::List(&INVARIANTS))
@@ -35,6 +42,7 @@ static CONSUMERS: List = List::of(Shape::Object(&TEST_CONSUMER));
 static CASES: List = List::of(Shape::Object(&CASE));
 static INVARIANTS: List = List::of(Shape::Object(&INVARIANT));
 static SCRIPTS: Named = Named { names: &NAME, of: SCRIPT_OR_ANSWERS, max: usize::MAX };
+static SERVICES: Named = Named { names: &URL, of: SCRIPT_OR_ANSWERS, max: usize::MAX };
 static SECRETS: Named = Named { names: &SECRET, of: Shape::Text, max: usize::MAX };
 
 static SECRET: TextRule = TextRule {
@@ -103,6 +111,9 @@ pub(crate) static RULE: Object = Object {
             .absent("any")
             .examples(&["\"/pets/*\""]),
         Key::optional("route", "The id of the route that matched the request.", Shape::Text).absent("any"),
+        Key::optional("content", "The content that is received; `*` matches any text.", Shape::Text)
+            .absent("any")
+            .examples(&["\"token=abc&*\""]),
         SEQUENCE,
     ],
     shared: &[ANSWER_KEYS],
@@ -213,6 +224,12 @@ pub(crate) static CASE: Object = Object {
             "upstreams",
             "The scripted responses of upstreams in this case, by name.",
             Shape::Named(&SCRIPTS),
+        )
+        .absent("the scripts of the file"),
+        Key::optional(
+            "fetches",
+            "The scripted responses of services that the gateway itself asks, in this case, by URL.",
+            Shape::Named(&SERVICES),
         )
         .absent("the scripts of the file"),
         Key::required("steps", "The steps, which run in this order.", Shape::List(&STEPS)),

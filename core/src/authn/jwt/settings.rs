@@ -6,7 +6,7 @@ use minicbor::encode::{self, Encoder, Write};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::authn::{Authenticator, CredentialPlace};
+use crate::authn::{Authenticator, CredentialPlace, IdentityRules};
 use crate::bounds::ROUTE_LIST_MAX;
 use crate::codec;
 use crate::jose::{Algorithm, Algorithms, KeyType};
@@ -18,65 +18,22 @@ use crate::secret::SecretText;
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct JwtSettings {
-    /// The issuers, one of which must have issued the token.
-    #[cbor(n(0), decode_with = "codec::list")]
-    pub issuers: Vec<String>,
-    /// The audiences, one of which must be among the token's; with none, `claims` says for whom it is.
-    #[serde(default)]
-    #[cbor(n(1), skip_if = "codec::is_default", decode_with = "codec::list")]
-    pub audiences: Vec<String>,
     /// Where the keys are.
-    #[n(2)]
+    #[n(0)]
     pub keys: KeySource,
     /// The algorithms that are accepted.
-    #[n(3)]
+    #[n(1)]
     pub algorithms: Algorithms,
     /// Where a request presents the token.
-    #[n(4)]
+    #[n(2)]
     pub place: CredentialPlace,
     /// The type that the token's header must have, in lower case.
     #[serde(default)]
-    #[n(5)]
+    #[n(3)]
     pub kind: Option<String>,
-    /// How far the clocks of issuers may be from that of the gateway, in seconds.
-    #[serde(default)]
-    #[cbor(n(6), skip_if = "codec::is_default")]
-    pub leeway_s: u32,
-    /// How long after it was issued a token is accepted, in seconds.
-    #[serde(default)]
-    #[n(7)]
-    pub age_max_s: Option<u32>,
-    /// The claims that a token must have, besides those that every token must have.
-    #[serde(default)]
-    #[cbor(n(8), skip_if = "codec::is_default", decode_with = "codec::list")]
-    pub required: Vec<String>,
-    /// The values that claims must have.
-    #[serde(default)]
-    #[cbor(n(9), skip_if = "codec::is_default", decode_with = "codec::list")]
-    pub claims: Vec<ClaimRule>,
-    /// The claim that names the consumer.
-    #[n(10)]
-    pub consumer: String,
-    /// What comes before it in the consumer's name; absent, the name of the policy and a colon, so that another policy does
-    /// not have the same consumer.
-    #[serde(default)]
-    #[n(11)]
-    pub consumer_prefix: Option<String>,
-    /// The claim that names the plan.
-    #[serde(default)]
-    #[n(12)]
-    pub plan: Option<String>,
-    /// The claim with the scopes: one text with blanks between them, or a list.
-    #[n(13)]
-    pub scope_claim: String,
-    /// Names of scopes in tokens that are others in the configuration.
-    #[serde(default)]
-    #[cbor(n(14), skip_if = "codec::is_default", decode_with = "codec::list")]
-    pub scopes: Vec<ScopeRule>,
-    /// The claims with groups and roles: each one text, or a list.
-    #[serde(default)]
-    #[cbor(n(15), skip_if = "codec::is_default", decode_with = "codec::list")]
-    pub group_claims: Vec<String>,
+    /// What the claims must be, and who the bearer is.
+    #[n(4)]
+    pub rules: IdentityRules,
 }
 
 impl codec::Section for JwtSettings {}
@@ -100,53 +57,17 @@ pub enum KeySource {
     Secret(#[n(0)] SecretText),
 }
 
-/// The values that a claim must have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-#[serde(deny_unknown_fields)]
-#[cbor(map)]
-pub struct ClaimRule {
-    /// The claim.
-    #[n(0)]
-    pub claim: String,
-    /// One of these is its value, or among its values.
-    #[cbor(n(1), decode_with = "codec::list")]
-    pub any_of: Vec<String>,
-}
-
-/// A scope that has another name in tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-#[serde(deny_unknown_fields)]
-#[cbor(map)]
-pub struct ScopeRule {
-    /// The scope in the configuration.
-    #[n(0)]
-    pub scope: String,
-    /// The scope in the token.
-    #[n(1)]
-    pub in_token: String,
-}
-
 impl JwtSettings {
     /// A policy with the defaults of the configuration, without a leeway.
     #[must_use]
     pub fn new(issuer: &str, audience: &str, keys: KeySource, algorithm: Algorithm) -> Self {
+        let (issuers, audiences) = (vec![issuer.to_owned()], vec![audience.to_owned()]);
         Self {
-            issuers: vec![issuer.to_owned()],
-            audiences: vec![audience.to_owned()],
             keys,
             algorithms: [algorithm].into_iter().collect(),
             place: CredentialPlace::field(AUTHORIZATION, Some("Bearer".to_owned())),
             kind: None,
-            leeway_s: 0,
-            age_max_s: None,
-            required: vec![],
-            claims: vec![],
-            consumer: "sub".to_owned(),
-            consumer_prefix: None,
-            plan: None,
-            scope_claim: "scope".to_owned(),
-            scopes: vec![],
-            group_claims: vec![],
+            rules: IdentityRules { issuers, audiences, ..IdentityRules::default() },
         }
     }
 
@@ -163,23 +84,24 @@ impl PolicyKind for JwtSettings {
         // A public key is never the secret of an HMAC, nor the other way round (RFC 8725, section 3.1).
         let keys_fit = match self.keys {
             KeySource::Secret(_) => self.algorithms.iter().all(is_shared),
-            KeySource::Discovery(_) => self.issuers.len() == 1 && !self.algorithms.iter().any(is_shared),
+            KeySource::Discovery(_) => self.rules.issuers.len() == 1 && !self.algorithms.iter().any(is_shared),
             KeySource::Set(..) | KeySource::Static(_) => !self.algorithms.iter().any(is_shared),
         };
-        let is_for_somebody = !self.audiences.is_empty() || !self.claims.is_empty();
-        let is_complete = self.group_claims.len() <= ROUTE_LIST_MAX
-            && !self.issuers.is_empty()
-            && !self.algorithms.is_empty()
-            && is_for_somebody;
+        let is_complete = self.rules.group_claims.len() <= ROUTE_LIST_MAX
+            && !self.rules.issuers.is_empty() && !self.algorithms.is_empty() && self.rules.is_for_somebody();
         is_complete && keys_fit
     }
 
     fn uses(&self) -> Uses<'_> {
-        let secrets = match &self.keys {
-            KeySource::Secret(text) => std::slice::from_ref(text),
-            KeySource::Set(..) | KeySource::Discovery(_) | KeySource::Static(_) => &[],
+        let (secrets, fetches): (&[SecretText], u32) = match &self.keys {
+            KeySource::Secret(text) => (std::slice::from_ref(text), 0),
+            KeySource::Static(_) => (&[], 0),
+            // The keys, and again for a key that is not among them.
+            KeySource::Set(..) => (&[], 2),
+            // The metadata before that.
+            KeySource::Discovery(_) => (&[], 3),
         };
-        Uses { credential: Some(&self.place), secrets, ..Uses::default() }
+        Uses { credential: Some(&self.place), secrets, fetches, ..Uses::default() }
     }
 }
 

@@ -46,6 +46,8 @@ pub enum Expects {
     Keys,
     /// The metadata of this issuer, with the URL of its keys (OpenID Connect Discovery 1.0, section 4.3).
     Metadata(String),
+    /// The metadata of this issuer, with the URL of its introspection endpoint (RFC 8414, section 2).
+    Endpoint(String),
 }
 
 /// An answer with what it says, which is read once.
@@ -62,8 +64,8 @@ pub(crate) enum Meaning {
     Content,
     /// These are the keys.
     Keys(Rc<JwkSet>),
-    /// The keys are at this URL.
-    KeysAt(Uri),
+    /// The service that is looked for is at this URL.
+    At(Uri),
 }
 
 impl Usable {
@@ -89,14 +91,17 @@ impl Expects {
                 let set = JwkSet::parse(&answer.content).ok().filter(|set| !set.keys.is_empty());
                 set.map(|set| Meaning::Keys(Rc::new(set)))
             }
-            Self::Metadata(issuer) => {
-                let metadata = Members::parse(&answer.content).ok();
-                let own = metadata.as_ref().filter(|own| own.text("issuer") == Some(issuer.as_str()));
-                own.and_then(|own| own.text("jwks_uri")?.parse().ok()).map(Meaning::KeysAt)
-            }
+            Self::Metadata(issuer) => service(&answer, issuer, "jwks_uri"),
+            Self::Endpoint(issuer) => service(&answer, issuer, "introspection_endpoint"),
         };
         meaning.map(|meaning| Usable { answer, meaning })
     }
+}
+
+/// Where a service is, if the answer is the metadata of this issuer.
+fn service(answer: &FetchAnswer, issuer: &str, name: &str) -> Option<Meaning> {
+    let metadata = Members::parse(&answer.content).ok().filter(|metadata| metadata.text("issuer") == Some(issuer))?;
+    metadata.text(name)?.parse().ok().map(Meaning::At)
 }
 
 /// Which isolates may use an answer.

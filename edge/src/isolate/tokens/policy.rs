@@ -67,7 +67,7 @@ impl Source {
             }
             KeySource::Set(url, is_private) => plan(uri(url)?, rule(*is_private), Expects::Keys).map(Self::Set),
             KeySource::Discovery(is_private) => {
-                let issuer = settings.issuers.first().map(String::as_str).unwrap_or_default();
+                let issuer = settings.rules.issuers.first().map(String::as_str).unwrap_or_default();
                 let url = uri(&format!("{}{DISCOVERY}", issuer.trim_end_matches('/')))?;
                 let addresses = rule(*is_private);
                 let metadata = plan(url, addresses, Expects::Metadata(issuer.to_owned()))?;
@@ -85,7 +85,7 @@ impl Discovery {
         {
             return Ok(Rc::clone(plan));
         }
-        let Meaning::KeysAt(url) = &metadata.meaning else { return Err("the metadata name no `jwks_uri`".to_owned()) };
+        let Meaning::At(url) = &metadata.meaning else { return Err("the metadata name no `jwks_uri`".to_owned()) };
         let plan = plan(url.clone(), self.addresses, Expects::Keys)?;
         self.keys.replace(Some((Rc::clone(metadata), Rc::clone(&plan))));
         Ok(plan)

@@ -81,7 +81,7 @@ fn answer(isolate: &Isolate, fetched: Fetched) -> Result<Rc<Usable>, Problem> {
 fn keys(answer: &Usable) -> Result<Rc<JwkSet>, Problem> {
     match &answer.meaning {
         Meaning::Keys(set) => Ok(Rc::clone(set)),
-        Meaning::Content | Meaning::KeysAt(_) => Err(unusable("it is not a set of keys")),
+        Meaning::Content | Meaning::At(_) => Err(unusable("it is not a set of keys")),
     }
 }
 

@@ -1,0 +1,114 @@
+//! What must be known of a token, and who its bearer is.
+
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use crate::codec;
+
+/// What a policy asks of the claims of a token, and how it reads the bearer's identity in them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct IdentityRules {
+    /// The issuers, one of which must have issued the token.
+    #[serde(default)]
+    #[cbor(n(0), skip_if = "codec::is_default", decode_with = "codec::list")]
+    pub issuers: Vec<String>,
+    /// The audiences, one of which must be among the token's; with none, `claims` says for whom it is.
+    #[serde(default)]
+    #[cbor(n(1), skip_if = "codec::is_default", decode_with = "codec::list")]
+    pub audiences: Vec<String>,
+    /// How far the clocks of issuers may be from that of the gateway, in seconds.
+    #[serde(default)]
+    #[cbor(n(2), skip_if = "codec::is_default")]
+    pub leeway_s: u32,
+    /// How long after it was issued a token is accepted, in seconds.
+    #[serde(default)]
+    #[n(3)]
+    pub age_max_s: Option<u32>,
+    /// The claims that a token must have, besides those that every token must have.
+    #[serde(default)]
+    #[cbor(n(4), skip_if = "codec::is_default", decode_with = "codec::list")]
+    pub required: Vec<String>,
+    /// The values that claims must have.
+    #[serde(default)]
+    #[cbor(n(5), skip_if = "codec::is_default", decode_with = "codec::list")]
+    pub claims: Vec<ClaimRule>,
+    /// The claim that names the consumer.
+    #[n(6)]
+    pub consumer: String,
+    /// What comes before it in the consumer's name; absent, the name of the policy and a colon, so that another policy does
+    /// not have the same consumer.
+    #[serde(default)]
+    #[n(7)]
+    pub consumer_prefix: Option<String>,
+    /// The claim that names the plan.
+    #[serde(default)]
+    #[n(8)]
+    pub plan: Option<String>,
+    /// The claim with the scopes: one text with blanks between them, or a list.
+    #[n(9)]
+    pub scope_claim: String,
+    /// Names of scopes in tokens that are others in the configuration.
+    #[serde(default)]
+    #[cbor(n(10), skip_if = "codec::is_default", decode_with = "codec::list")]
+    pub scopes: Vec<ScopeRule>,
+    /// The claims with groups and roles: each one text, or a list.
+    #[serde(default)]
+    #[cbor(n(11), skip_if = "codec::is_default", decode_with = "codec::list")]
+    pub group_claims: Vec<String>,
+}
+
+/// The values that a claim must have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct ClaimRule {
+    /// The claim.
+    #[n(0)]
+    pub claim: String,
+    /// One of these is its value, or among its values.
+    #[cbor(n(1), decode_with = "codec::list")]
+    pub any_of: Vec<String>,
+}
+
+/// A scope that has another name in tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct ScopeRule {
+    /// The scope in the configuration.
+    #[n(0)]
+    pub scope: String,
+    /// The scope in the token.
+    #[n(1)]
+    pub in_token: String,
+}
+
+impl IdentityRules {
+    /// Whether it says for whom tokens are; otherwise one for another service would be accepted.
+    #[must_use]
+    pub const fn is_for_somebody(&self) -> bool {
+        !self.audiences.is_empty() || !self.claims.is_empty()
+    }
+}
+
+impl Default for IdentityRules {
+    /// Nothing is asked; the consumer is `sub`.
+    fn default() -> Self {
+        Self {
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            leeway_s: 0,
+            age_max_s: None,
+            required: Vec::new(),
+            claims: Vec::new(),
+            consumer: "sub".into(),
+            consumer_prefix: None,
+            plan: None,
+            scope_claim: "scope".into(),
+            scopes: Vec::new(),
+            group_claims: Vec::new(),
+        }
+    }
+}

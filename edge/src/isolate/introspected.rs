@@ -1,0 +1,302 @@
+//! What authorization servers answered about tokens: remembered in an isolate, bounded, each for its time.
+//!
+//! Requests share data only: while one asks about a token, the others with the same token wait for its answer with timers of their
+//! own.
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::sync::Arc;
+
+use rustc_hash::FxHasher;
+use tollgate_core::authn::{ClaimError, IntrospectionSettings, Principal, TextMark};
+use tollgate_core::bounds::{TOKENS_REFUSED_MS, TOKENS_REMEMBERED_MAX};
+use tollgate_core::kinds::PolicyName;
+use tollgate_core::time::{MonotonicInstant, Timestamp};
+
+use super::Isolate;
+
+/// A token as one policy reads it: what one policy accepts says nothing about another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct TokenKey {
+    policy: u32,
+    mark: TextMark,
+}
+
+/// What is remembered of tokens.
+#[derive(Debug, Default)]
+pub(crate) struct Introspected {
+    policies: Vec<Policy>,
+    /// The number of policies so far.
+    numbered: u32,
+    /// Tokens that are accepted. Tokens that are not have no room among them, so that nobody can displace them by invented ones.
+    active: Remembered<Arc<Principal>>,
+    refused: Remembered<Refusal>,
+    /// Until when a request asks about a token.
+    asked: HashMap<TokenKey, MonotonicInstant, Hasher>,
+}
+
+type Hasher = BuildHasherDefault<FxHasher>;
+
+/// A policy as it is named and configured.
+#[derive(Debug)]
+struct Policy {
+    number: u32,
+    name: PolicyName,
+    settings: IntrospectionSettings,
+    /// Why its server could not be asked, and until when it is not asked again.
+    away: Option<(Arc<str>, MonotonicInstant)>,
+}
+
+/// Why a token is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It is not active.
+    Inactive,
+    /// What the server says of it is not accepted.
+    Claim(ClaimError),
+}
+
+/// What is known of a token.
+pub(crate) type Answer = Result<Arc<Principal>, Refusal>;
+
+/// The next step of a request with a token.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// This is known.
+    Known(Answer),
+    /// The server could not be asked a moment ago, for this reason.
+    Away(Arc<str>),
+    /// Another request asks.
+    Wait,
+    /// Ask.
+    Ask,
+}
+
+impl Introspected {
+    /// The key of a token that a policy reads.
+    pub(crate) fn key(&mut self, name: &PolicyName, settings: &IntrospectionSettings, mark: TextMark) -> TokenKey {
+        let known = self.policies.iter().find(|known| known.name == *name && known.settings == *settings);
+        let policy = match known {
+            Some(known) => known.number,
+            None => self.add(name, settings),
+        };
+        TokenKey { policy, mark }
+    }
+
+    fn add(&mut self, name: &PolicyName, settings: &IntrospectionSettings) -> u32 {
+        if self.policies.len() >= POLICIES_MAX {
+            // Those of earlier configurations; a policy that is in use is added again, with nothing known.
+            self.policies.clear();
+        }
+        self.numbered = self.numbered.wrapping_add(1);
+        let (name, settings) = (name.clone(), settings.clone());
+        self.policies.push(Policy { number: self.numbered, name, settings, away: None });
+        self.numbered
+    }
+
+    /// The next step of a request with this token.
+    pub(crate) fn step(&self, key: TokenKey, now: MonotonicInstant, time: Timestamp) -> Step {
+        if let Some(principal) = self.active.get(key, now, time) {
+            return Step::Known(Ok(principal));
+        }
+        if let Some(refusal) = self.refused.get(key, now, time) {
+            return Step::Known(Err(refusal));
+        }
+        let away = self.policies.iter().find(|policy| policy.number == key.policy).and_then(|p| p.away.as_ref());
+        match away {
+            Some((why, until)) if now < *until => Step::Away(Arc::clone(why)),
+            _ if self.asked.get(&key).is_some_and(|until| now < *until) => Step::Wait,
+            _ => Step::Ask,
+        }
+    }
+
+    /// A request begins to ask.
+    fn ask(&mut self, key: TokenKey, until: MonotonicInstant, now: MonotonicInstant) {
+        if self.asked.len() >= TOKENS_REMEMBERED_MAX {
+            self.asked.retain(|_, until| now < *until);
+        }
+        self.asked.insert(key, until);
+    }
+
+    /// Remembers that a token is accepted until this time, if its policy uses answers for `ms`.
+    pub(crate) fn put_active(
+        &mut self,
+        key: TokenKey,
+        principal: Arc<Principal>,
+        (ms, until): (u32, Timestamp),
+        (now, time): (MonotonicInstant, Timestamp),
+    ) {
+        self.refused.0.remove(&key);
+        self.active.put(key, principal, (now.plus_millis(ms.into()), until), (now, time));
+    }
+
+    /// Remembers that a token is not accepted.
+    pub(crate) fn put_refused(&mut self, key: TokenKey, refusal: Refusal, (now, time): (MonotonicInstant, Timestamp)) {
+        self.active.0.remove(&key);
+        let until = (now.plus_millis(TOKENS_REFUSED_MS), time.plus_millis(TOKENS_REFUSED_MS));
+        self.refused.put(key, refusal, until, (now, time));
+    }
+
+    /// Remembers that the server of a policy could not be asked.
+    pub(crate) fn put_away(&mut self, key: TokenKey, why: Arc<str>, now: MonotonicInstant) {
+        if let Some(policy) = self.policies.iter_mut().find(|policy| policy.number == key.policy) {
+            policy.away = Some((why, now.plus_millis(AWAY_MS)));
+        }
+    }
+}
+
+/// Values by token, each until its time by the clock that cannot be set, and by the one that tokens are dated with.
+#[derive(Debug)]
+struct Remembered<T>(HashMap<TokenKey, (T, MonotonicInstant, Timestamp), Hasher>);
+
+impl<T> Default for Remembered<T> {
+    fn default() -> Self {
+        Self(HashMap::default())
+    }
+}
+
+impl<T: Clone> Remembered<T> {
+    fn get(&self, key: TokenKey, now: MonotonicInstant, time: Timestamp) -> Option<T> {
+        let (value, until, valid) = self.0.get(&key)?;
+        (now < *until && time < *valid).then(|| value.clone())
+    }
+
+    fn put(
+        &mut self,
+        key: TokenKey,
+        value: T,
+        (until, valid): (MonotonicInstant, Timestamp),
+        (now, time): (MonotonicInstant, Timestamp),
+    ) {
+        if self.0.len() >= TOKENS_REMEMBERED_MAX && !self.0.contains_key(&key) {
+            self.make_room(now, time);
+        }
+        self.0.insert(key, (value, until, valid));
+    }
+
+    /// Drops what is over, and if that is little, a part of the rest: each entry can be asked for again.
+    fn make_room(&mut self, now: MonotonicInstant, time: Timestamp) {
+        self.0.retain(|_, (_, until, valid)| now < *until && time < *valid);
+        let mut surplus = self.0.len().saturating_sub(TOKENS_REMEMBERED_MAX / 8 * 7);
+        self.0.retain(|_, _| {
+            let is_kept = surplus == 0;
+            surplus = surplus.saturating_sub(1);
+            is_kept
+        });
+    }
+}
+
+/// The right to ask about a token; one request of an isolate has it at a time. It is given back when the request is done or dropped.
+pub(crate) struct Asking<'i> {
+    isolate: &'i Isolate,
+    key: TokenKey,
+    until: MonotonicInstant,
+}
+
+impl<'i> Asking<'i> {
+    /// Takes the right for a time; the caller has seen [`Step::Ask`].
+    pub(crate) fn begin(isolate: &'i Isolate, key: TokenKey, ms: u64, now: MonotonicInstant) -> Self {
+        let until = now.plus_millis(ms);
+        isolate.introspected.borrow_mut().ask(key, until, now);
+        Self { isolate, key, until }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let asked = &mut self.isolate.introspected.borrow_mut().asked;
+        if asked.get(&self.key) == Some(&self.until) {
+            asked.remove(&self.key);
+        }
+    }
+}
+
+/// Policies of the configurations that an isolate has seen.
+const POLICIES_MAX: usize = 64;
+
+/// How long a server that could not be asked is not asked again: its clients are told to wait for this time.
+const AWAY_MS: u64 = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_core::authn::{CredentialPlace, IdentityRules, MarkSecret};
+    use tollgate_core::oauth::ClientAuthentication;
+    use tollgate_core::secret::SecretText;
+
+    fn settings(cache_ms: u32) -> IntrospectionSettings {
+        let client = ClientAuthentication::Bearer(SecretText::parse("x").unwrap());
+        let place = CredentialPlace::field(http::header::AUTHORIZATION, None);
+        let rules = IdentityRules { audiences: vec!["a".into()], ..IdentityRules::default() };
+        IntrospectionSettings { url: Some("https://a/i".into()), is_private: false, client, place, rules, cache_ms }
+    }
+
+    fn key(known: &mut Introspected, policy: &str, token: &str) -> TokenKey {
+        known.key(&policy.into(), &settings(1_000), TextMark::of(token, &MarkSecret::new([1; 16])))
+    }
+
+    fn at(ms: u64) -> (MonotonicInstant, Timestamp) {
+        (MonotonicInstant::default().plus_millis(ms), Timestamp::from_millis(1_000_000 + ms))
+    }
+
+    fn step(known: &Introspected, key: TokenKey, ms: u64) -> Step {
+        known.step(key, at(ms).0, at(ms).1)
+    }
+
+    fn ada() -> Arc<Principal> {
+        Arc::new(Principal::new("ada".into(), "token-1".into(), None, vec![]))
+    }
+
+    #[test]
+    fn an_answer_is_used_until_it_is_too_old_or_the_token_ends() {
+        let mut known = Introspected::default();
+        let (own, other) = (key(&mut known, "p", "a"), key(&mut known, "q", "a"));
+        known.put_active(own, ada(), (1_000, at(5_000).1), at(0));
+        assert_eq!((step(&known, own, 999), step(&known, own, 1_000)), (Step::Known(Ok(ada())), Step::Ask));
+        assert_eq!(step(&known, other, 1), Step::Ask, "another policy asks for itself");
+        known.put_active(own, ada(), (1_000, at(500).1), at(0));
+        assert_eq!((step(&known, own, 499), step(&known, own, 500)), (Step::Known(Ok(ada())), Step::Ask));
+        known.put_refused(own, Refusal::Inactive, at(500));
+        assert_eq!(step(&known, own, 501), Step::Known(Err(Refusal::Inactive)));
+        assert_eq!(step(&known, own, 500 + TOKENS_REFUSED_MS), Step::Ask);
+    }
+
+    #[test]
+    fn a_server_that_is_away_is_asked_again_after_a_moment() {
+        let mut known = Introspected::default();
+        let (own, next) = (key(&mut known, "p", "a"), key(&mut known, "p", "b"));
+        let other = key(&mut known, "q", "b");
+        known.put_away(own, "down".into(), at(0).0);
+        assert_eq!((step(&known, next, 999), step(&known, next, 1_000)), (Step::Away("down".into()), Step::Ask));
+        assert_eq!(step(&known, other, 1), Step::Ask);
+        known.put_active(own, ada(), (1_000, at(5_000).1), at(0));
+        assert_eq!(step(&known, own, 1), Step::Known(Ok(ada())), "what is known is used meanwhile");
+    }
+
+    #[test]
+    fn one_request_asks_about_a_token() {
+        let mut known = Introspected::default();
+        let (own, other) = (key(&mut known, "p", "a"), key(&mut known, "p", "b"));
+        known.ask(own, at(3_000).0, at(0).0);
+        assert_eq!((step(&known, own, 2_999), step(&known, own, 3_000)), (Step::Wait, Step::Ask));
+        assert_eq!(step(&known, other, 1), Step::Ask);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_invented_tokens_displace_no_others() {
+        let mut known = Introspected::default();
+        let own = key(&mut known, "p", "mine");
+        known.put_active(own, ada(), (1_000_000, at(1_000_000).1), at(0));
+        for n in 0..TOKENS_REMEMBERED_MAX + 10 {
+            let invented = key(&mut known, "p", &n.to_string());
+            known.put_refused(invented, Refusal::Inactive, at(1));
+            known.ask(invented, at(2).0, at(n as u64).0);
+        }
+        assert!(known.refused.0.len() <= TOKENS_REMEMBERED_MAX && known.asked.len() <= TOKENS_REMEMBERED_MAX);
+        assert_eq!(step(&known, own, 2), Step::Known(Ok(ada())));
+        for n in 0..2 * POLICIES_MAX {
+            key(&mut known, &format!("p{n}"), "a");
+        }
+        assert!(known.policies.len() <= POLICIES_MAX);
+    }
+}

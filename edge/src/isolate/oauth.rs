@@ -1,0 +1,55 @@
+//! Requests of the gateway to authorization servers.
+
+use bytes::Bytes;
+use http::{Method, Uri};
+use tollgate_core::fetch::{AddressRule, FetchAnswer, FetchBounds, FetchRequest};
+use tollgate_core::oauth::{ClientAuthentication, ClientRequest};
+
+use super::Isolate;
+use super::secrets::resolve;
+use crate::ports::{Fetch, Host};
+
+/// A server that the gateway asks as its client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AuthorizationServer<'s> {
+    /// The URL of its endpoint.
+    pub(crate) url: &'s str,
+    /// Whether it may have an address that is not public.
+    pub(crate) is_private: bool,
+    /// How the gateway proves who it is.
+    pub(crate) client: &'s ClientAuthentication,
+}
+
+impl AuthorizationServer<'_> {
+    /// Its answer to these parameters. An error is for the operator; it contains no secret and no parameter.
+    pub(crate) async fn ask<H: Host>(
+        &self,
+        isolate: &Isolate,
+        host: &H,
+        parameters: &[(&str, &str)],
+    ) -> Result<FetchAnswer, String> {
+        let url: Uri = self.url.parse().map_err(|_| "the URL is not valid")?;
+        // Anyone on the way could read secrets and tokens, and answer in place of the server.
+        if url.scheme_str() != Some("https") && !self.is_private {
+            return Err("the URL is not one of https".to_owned());
+        }
+        let secret = self.client.secret();
+        let value = resolve(isolate, host, secret).await.map_err(|away| away.0)?;
+        let value = value.ok_or_else(|| {
+            format!("a secret has no value on this host: {}", secret.secret_names().collect::<Vec<_>>().join(", "))
+        })?;
+        let sent = ClientRequest::new(parameters, "application/json", self.client.proof(&value));
+        let ClientRequest { fields, content } =
+            sent.ok_or("the client's secret has characters that a header field must not have")?;
+        let request = FetchRequest { method: Method::POST, url, fields, content: Bytes::from(content) };
+        let addresses = if self.is_private { AddressRule::Any } else { AddressRule::Public };
+        let bounds = FetchBounds { timeout_ms: TIMEOUT_MS, answer_bytes_max: ANSWER_BYTES_MAX, addresses };
+        host.fetch().fetch(&request, &bounds).await.map_err(|error| error.to_string())
+    }
+}
+
+/// The maximum time of an answer.
+pub(crate) const TIMEOUT_MS: u64 = 3_000;
+
+/// Servers answer with less than 2 KiB; claims with hundreds of groups fit.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024;

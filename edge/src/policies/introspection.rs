@@ -1,0 +1,172 @@
+//! The `introspection` policy: the authorization server is asked about each token, and its answer is remembered for a short time.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use http::header::RETRY_AFTER;
+use tollgate_core::authn::{IntrospectionSettings, Presented, Principal, TextMark, is_token_text, token_id};
+use tollgate_core::event::{Local, Reason};
+use tollgate_core::jose::Members;
+use tollgate_core::kinds::PolicyName;
+use tollgate_core::problem::{Problem, ProblemKind};
+use tollgate_core::time::Timestamp;
+
+use super::Authenticates;
+use super::issuer::introspection_endpoint;
+use super::jwt::not_accepted;
+use crate::isolate::introspected::{Asking, Refusal, Step, TokenKey};
+use crate::isolate::oauth::{AuthorizationServer, TIMEOUT_MS};
+use crate::isolate::{Freshness, Isolate};
+use crate::pipeline::{Received, RequestContent};
+use crate::ports::{Clock, Host};
+
+impl Authenticates for IntrospectionSettings {
+    async fn authenticate<H: Host>(
+        &self,
+        name: &PolicyName,
+        isolate: &Isolate,
+        host: &H,
+        received: &Received,
+        _: &mut RequestContent<'_, H::Content>,
+    ) -> Result<Arc<Principal>, Problem> {
+        let token = presented(self, received)?;
+        if isolate.settings.freshness == Freshness::EachRequest {
+            let claims = ask(self, isolate, host, token).await.map_err(|why| unavailable(&why))?;
+            let decided = decide(self, name, token, claims.as_ref(), isolate.time(host.clock()));
+            return decided.map(|(principal, _)| principal).map_err(refused);
+        }
+        let mark = TextMark::of(token, &isolate.mark_secret(host));
+        let key = isolate.introspected.borrow_mut().key(name, self, mark);
+        remembered(self, name, isolate, host, token, key).await
+    }
+}
+
+/// What is known of the token, or what the server says of it. While another request asks, this one waits for as long as an
+/// attempt may take.
+async fn remembered<H: Host>(
+    settings: &IntrospectionSettings,
+    name: &PolicyName,
+    isolate: &Isolate,
+    host: &H,
+    token: &str,
+    key: TokenKey,
+) -> Result<Arc<Principal>, Problem> {
+    let began = host.clock().instant();
+    let _asking = loop {
+        let (now, time) = (host.clock().instant(), isolate.time(host.clock()));
+        let step = isolate.introspected.borrow().step(key, now, time);
+        match step {
+            Step::Known(answer) => return answer.map_err(refused),
+            Step::Away(why) => return Err(unavailable(&why)),
+            Step::Ask => break Asking::begin(isolate, key, ATTEMPT_MS, now),
+            Step::Wait if now.millis_since(began) < ATTEMPT_MS => host.clock().sleep(POLL_MS).await,
+            Step::Wait => return Err(unavailable("another request waits for the answer")),
+        }
+    };
+    // What the server says may be as old as the question.
+    let asked_at = host.clock().instant();
+    let answer = ask(settings, isolate, host, token).await;
+    let (now, time) = (host.clock().instant(), isolate.time(host.clock()));
+    let mut known = isolate.introspected.borrow_mut();
+    let claims = answer.map_err(|why| {
+        known.put_away(key, Arc::from(why.as_str()), now);
+        unavailable(&why)
+    })?;
+    match decide(settings, name, token, claims.as_ref(), time) {
+        Ok((principal, until)) => {
+            known.put_active(key, Arc::clone(&principal), (settings.cache_ms, until), (asked_at, time));
+            Ok(principal)
+        }
+        Err(refusal) => {
+            known.put_refused(key, refusal.clone(), (asked_at, time));
+            Err(refused(refusal))
+        }
+    }
+}
+
+/// The bearer of the token, and until when the answer says so.
+fn decide(
+    settings: &IntrospectionSettings,
+    name: &PolicyName,
+    token: &str,
+    claims: Option<&Members>,
+    now: Timestamp,
+) -> Result<(Arc<Principal>, Timestamp), Refusal> {
+    let claims = claims.ok_or(Refusal::Inactive)?;
+    let identity = settings.identity(name, claims, now).map_err(Refusal::Claim)?;
+    let principal = Principal::new(identity.consumer, token_id("token", token), identity.plan, identity.scopes);
+    Ok((Arc::new(principal.with_groups(identity.groups)), identity.until))
+}
+
+/// The token in the request, if there is one that can be one.
+fn presented<'r>(settings: &IntrospectionSettings, received: &'r Received) -> Result<&'r str, Problem> {
+    let place = || settings.place.in_words("token");
+    let (kind, detail, reason) = match settings.place.presented(&received.fields, received.query.as_deref()) {
+        Presented::Text(text) if is_token_text(text) => return Ok(text),
+        Presented::Text(_) => {
+            let detail = "This is not a token: a token has 1 to 8,192 visible ASCII characters.".to_owned();
+            (ProblemKind::CredentialMalformed, detail, Reason::TokenNotText)
+        }
+        Presented::Nothing => {
+            let detail = format!("Send a token of your identity provider in {}.", place());
+            (ProblemKind::CredentialMissing, detail, Reason::TokenMissing)
+        }
+        Presented::Several => {
+            let detail = format!("Send one token, once, in {}.", place());
+            (ProblemKind::CredentialMalformed, detail, Reason::TokensSeveral)
+        }
+    };
+    Err(Problem::new(kind, detail, reason))
+}
+
+/// What the server says of the token; `None` if it is not active. An error tells the operator why it says nothing.
+async fn ask<H: Host>(
+    settings: &IntrospectionSettings,
+    isolate: &Isolate,
+    host: &H,
+    token: &str,
+) -> Result<Option<Members>, String> {
+    let url = endpoint(settings, isolate, host).await?;
+    let server = AuthorizationServer { url: &url, is_private: settings.is_private, client: &settings.client };
+    let parameters = [("token", token), ("token_type_hint", "access_token")];
+    let answer = server.ask(isolate, host, &parameters).await.map_err(|why| format!("introspection: {why}"))?;
+    IntrospectionSettings::claims(&answer).map_err(|error| format!("introspection: {error}"))
+}
+
+/// The URL of the server's endpoint: the configured one, or the one that the issuer's metadata names (RFC 8414, section 2).
+async fn endpoint<'s, H: Host>(
+    settings: &'s IntrospectionSettings,
+    isolate: &Isolate,
+    host: &H,
+) -> Result<Cow<'s, str>, String> {
+    match (&settings.url, settings.rules.issuers.first()) {
+        (Some(url), _) => Ok(Cow::Borrowed(url)),
+        (None, Some(issuer)) => {
+            introspection_endpoint(isolate, host, issuer, settings.is_private).await.map(Cow::Owned)
+        }
+        (None, None) => Err("the configuration names neither an endpoint nor an issuer".to_owned()),
+    }
+}
+
+fn refused(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Inactive => {
+            let detail = "The token is not active: it has expired, was revoked, or is not one of this provider. Request a new one.";
+            Problem::new(ProblemKind::CredentialUnknown, detail, Reason::TokenInactive)
+        }
+        Refusal::Claim(error) => not_accepted(error),
+    }
+}
+
+/// A caller that cannot be authenticated is never admitted.
+fn unavailable(why: &str) -> Problem {
+    let detail = "The gateway cannot verify tokens right now. Try again shortly.";
+    let reason = Reason::IntrospectionUnavailable { text: Local(why.into()) };
+    Problem::new(ProblemKind::StoreUnavailable, detail, reason).with(RETRY_AFTER, "1")
+}
+
+/// The maximum time of an attempt: for the secret and the metadata, which are usually known, and for the answer.
+const ATTEMPT_MS: u64 = 3 * TIMEOUT_MS + 500;
+
+/// The interval at which a request checks whether another has an answer.
+const POLL_MS: u64 = 20;

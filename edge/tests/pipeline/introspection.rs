@@ -1,0 +1,221 @@
+//! Tokens that their provider is asked about: how often it is asked, and what happens when it does not answer.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use futures_util::future::join_all;
+use http::header::AUTHORIZATION;
+use http::{Request, Response, StatusCode};
+use tollgate_core::authn::{CredentialPlace, IdentityRules, IntrospectionSettings};
+use tollgate_core::forward::UpstreamError;
+use tollgate_core::kinds::{Named, Place, Policy};
+use tollgate_core::oauth::ClientAuthentication;
+use tollgate_core::secret::SecretText;
+use tollgate_core::settings::{RouteSettings, SiteSettings};
+use tollgate_edge::memory::{Content, ScriptedFetch};
+use tollgate_edge::ports::{Clock, Content as _};
+use tollgate_edge::{Client, serve};
+
+use crate::bench::{Answer, Bench, NOW, ok, on_any_host, request, route, site};
+
+const ACTIVE: &str = r#"{"active":true,"aud":"pets","sub":"ada","scope":"read"}"#;
+const INACTIVE: &str = r#"{"active":false}"#;
+
+fn settings() -> IntrospectionSettings {
+    IntrospectionSettings {
+        url: Some("https://id.example.com/introspect".into()),
+        is_private: false,
+        client: ClientAuthentication::Post("gateway".into(), SecretText::parse("${secret.CLIENT}").unwrap()),
+        place: CredentialPlace::field(AUTHORIZATION, Some("Bearer".into())),
+        rules: IdentityRules { audiences: vec!["pets".into()], ..IdentityRules::default() },
+        cache_ms: 30_000,
+    }
+}
+
+/// What the provider does: a delay, and an answer.
+type Answering = (u64, Result<(u16, String), UpstreamError>);
+
+/// A gateway with an `introspection` policy, whose provider answers by a script; and how often it was asked.
+struct World {
+    bench: Bench,
+    asked: Rc<Cell<u32>>,
+    answer: Rc<RefCell<Answering>>,
+}
+
+impl World {
+    fn new(settings: IntrospectionSettings) -> Self {
+        let mut bench = Bench::new(vec![], ok(&[], "pets"));
+        let (asked, answer) = (Rc::new(Cell::new(0)), Rc::new(RefCell::new((0, Ok((200, ACTIVE.to_owned()))))));
+        let (count, said) = (Rc::clone(&asked), Rc::clone(&answer));
+        bench.host.fetch = ScriptedFetch::new(bench.host.clock.clone(), move |_: &Request<Content>| {
+            count.set(count.get() + 1);
+            let (delay, answer): Answering = said.borrow().clone();
+            let response = answer.map(|(status, text)| {
+                let mut response = Response::new(Content::from_bytes(text.into()));
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                response
+            });
+            (delay, response)
+        });
+        bench.host.secrets.put("CLIENT", "s3cr3t");
+        let named = Named { name: "opaque".into(), policy: Policy::from(settings) };
+        let routes = vec![RouteSettings { authn: vec![vec![Place::new(0)]], ..route("/pets", &["GET"]) }];
+        bench.publish(&on_any_host(SiteSettings { policies: [named].into_iter().collect(), ..site(routes) }));
+        Self { bench, asked, answer }
+    }
+
+    fn answers(&self, status: u16, text: &str) {
+        *self.answer.borrow_mut() = (0, Ok((status, text.to_owned())));
+    }
+
+    fn get(&self, token: &str) -> Answer {
+        self.bench.get("/pets", &[("authorization", &format!("Bearer {token}"))])
+    }
+
+    fn advance(&self, ms: u64) {
+        let clock = &self.bench.host.clock;
+        clock.drive(clock.sleep(ms)).unwrap();
+    }
+
+    #[track_caller]
+    fn check(&self, token: &str, status: u16, code: &str) {
+        let answer = self.get(token);
+        let found = answer.record.refusal().map_or("", |refusal| refusal.reason.code()).to_owned();
+        assert_eq!((answer.status, found.as_str()), (status, code), "{answer:?}");
+        assert!(token.is_empty() || !String::from_utf8_lossy(&answer.content).contains(token), "{answer:?}");
+    }
+}
+
+#[test]
+fn the_provider_is_asked_once_until_its_answer_is_too_old() {
+    let world = World::new(settings());
+    for _ in 0..3 {
+        let answer = world.get("abc");
+        assert_eq!((answer.status, answer.record.principal().map(|p| p.consumer.as_str())), (200, Some("opaque:ada")));
+    }
+    let asked = world.bench.host.fetch.take_received();
+    assert_eq!(asked.len(), 1);
+    let content = String::from_utf8(asked[0].body().bytes().to_vec()).unwrap();
+    assert_eq!(content, "token=abc&token_type_hint=access_token&client_id=gateway&client_secret=s3cr3t");
+    world.answers(200, INACTIVE);
+    world.advance(29_900);
+    world.check("abc", 200, "");
+    world.advance(100);
+    world.check("abc", 401, "token-inactive");
+    let log = world.bench.host.sink.lines().join("\n");
+    assert!(!log.contains("abc") && !log.contains("s3cr3t"), "{log}");
+}
+
+#[test]
+fn the_end_of_a_token_ends_what_is_remembered_of_it() {
+    let world = World::new(settings());
+    let end = NOW.as_secs() + 10;
+    world.answers(200, &ACTIVE.replace("\"sub\"", &format!("\"exp\":{end},\"sub\"")));
+    world.check("abc", 200, "");
+    world.advance(10_000);
+    world.check("abc", 401, "token-not-accepted");
+    assert_eq!(world.asked.get(), 2);
+}
+
+#[test]
+fn a_refused_token_is_remembered_for_a_short_time() {
+    let world = World::new(settings());
+    world.answers(200, INACTIVE);
+    world.check("abc", 401, "token-inactive");
+    world.answers(200, ACTIVE);
+    world.check("abc", 401, "token-inactive");
+    world.check("other", 200, "");
+    world.advance(5_000);
+    world.check("abc", 200, "");
+    world.check("two words", 401, "token-not-text");
+    assert_eq!(world.bench.get("/pets", &[("authorization", "Bearer")]).problem(), "credential-malformed");
+    assert_eq!(world.asked.get(), 3);
+}
+
+#[test]
+fn requests_with_one_token_ask_once_and_share_the_answer() {
+    let world = World::new(settings());
+    world.answer.borrow_mut().0 = 200;
+    let (isolate, host) = (&world.bench.isolate, &world.bench.host);
+    let request = || request("GET", "/pets", &[("authorization", "Bearer abc")], "");
+    let client = Client { address: Some("192.0.2.7".parse().unwrap()), https: true, inside: false };
+    let all = (0..20).map(|_| async { serve(isolate, host, request(), client).await.reply.into_response().status() });
+    let answers = host.clock.drive(join_all(all)).unwrap();
+    assert!(answers.iter().all(|status| *status == StatusCode::OK), "{answers:?}");
+    assert_eq!(world.asked.get(), 1);
+}
+
+#[test]
+fn a_provider_that_does_not_answer_admits_nobody_and_is_left_alone_for_a_moment() {
+    let world = World::new(settings());
+    world.check("known", 200, "");
+    for (answer, told) in [
+        ((0, Err(UpstreamError::ConnectionRefused)), "refused the connection"),
+        ((60_000, Ok((200, ACTIVE.to_owned()))), "within the time allowed"),
+        ((0, Ok((401, String::new()))), "check `client-id` and `client-secret`"),
+        ((0, Ok((302, ACTIVE.to_owned()))), "status 302"),
+        ((0, Ok((200, "<html>".to_owned()))), "not valid JSON"),
+        ((0, Ok((200, "{}".to_owned()))), "`active`"),
+        ((0, Ok((200, format!("{{\"active\":true,\"x\":\"{}\"}}", "x".repeat(70_000))))), "larger than allowed"),
+    ] {
+        let before = world.asked.get();
+        *world.answer.borrow_mut() = answer;
+        let refused = world.get("new");
+        assert_eq!(
+            (refused.status, refused.problem().as_str(), refused.field("retry-after")),
+            (503, "store-unavailable", "1")
+        );
+        world.check("another", 503, "introspection-away");
+        assert_eq!(world.asked.get(), before + 1, "{told}");
+        world.check("known", 200, "");
+        let log = world.bench.host.sink.lines().join("\n");
+        assert!(log.contains(told), "{told}: {log}");
+        world.bench.host.sink.clear();
+        world.advance(1_000);
+    }
+    world.answers(200, ACTIVE);
+    world.check("new", 200, "");
+}
+
+#[test]
+fn the_provider_is_asked_where_and_as_it_may_be() {
+    let with = |change: fn(&mut IntrospectionSettings)| {
+        let mut settings = settings();
+        change(&mut settings);
+        let world = World::new(settings);
+        let code = world.get("abc").record.refusal().map(|refusal| refusal.reason.code());
+        (code, world.asked.get())
+    };
+    let away = Some("introspection-away");
+    assert_eq!(with(|_| {}), (None, 1));
+    assert_eq!(with(|settings| settings.url = Some("http://id.example.com/ask".into())), (away, 0));
+    assert_eq!(with(|settings| settings.url = Some("https://10.0.0.1/ask".into())), (away, 0));
+    assert_eq!(
+        with(|settings| (settings.url, settings.is_private) = (Some("http://10.0.0.1/ask".into()), true)),
+        (None, 1)
+    );
+    let unbound = SecretText::parse("${secret.NOT_THERE}").unwrap();
+    let world = World::new(IntrospectionSettings { client: ClientAuthentication::Bearer(unbound), ..settings() });
+    world.check("abc", 503, "introspection-away");
+    assert_eq!(world.asked.get(), 0);
+}
+
+#[test]
+fn the_endpoint_is_the_one_in_the_metadata_of_the_issuer() {
+    let rules = IdentityRules { issuers: vec!["https://id.example.com".into()], ..settings().rules };
+    let world = World::new(IntrospectionSettings { url: None, rules, ..settings() });
+    // One answer for both questions.
+    let both = r#"{"issuer":"https://id.example.com","introspection_endpoint":"https://id.example.com/ask","active":true,"aud":"pets","sub":"ada"}"#;
+    world.answers(200, both);
+    world.check("abc", 200, "");
+    let asked: Vec<String> =
+        world.bench.host.fetch.take_received().iter().map(|request| request.uri().to_string()).collect();
+    assert_eq!(asked, ["https://id.example.com/.well-known/openid-configuration", "https://id.example.com/ask"]);
+    let world = World::new(IntrospectionSettings {
+        url: None,
+        rules: IdentityRules { issuers: vec!["https://other.example".into()], ..settings().rules },
+        ..settings()
+    });
+    world.answers(200, both);
+    world.check("abc", 503, "introspection-away");
+}

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method};
 use tollgate_core::authn::{CredentialNames, CredentialPlace};
 use tollgate_core::cache::{CacheKey, Taken, resource_key};
@@ -331,6 +332,9 @@ fn field_rules(part: &Part) -> FieldRules {
     }
     for (at, upstream) in part.upstreams.iter().enumerate() {
         upstream.fields.iter().for_each(|(name, _)| rules.add_set(name, at));
+        if !upstream.auth.is_none() {
+            rules.add_set(AUTHORIZATION.as_str(), at);
+        }
         upstream.identity.iter().for_each(|field| rules.add_identity(field.name.as_str()));
     }
     part.selecting.iter().for_each(|name| rules.add_selecting(name));

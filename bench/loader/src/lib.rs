@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use http::{HeaderMap, HeaderName, Method};
 use tollgate_core::authn::{ApiKeySettings, CredentialPlace};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
-use tollgate_core::forward::{ClientFields, UpstreamSettings};
+use tollgate_core::forward::{ClientFields, UpstreamAuth, UpstreamSettings};
 use tollgate_core::kinds::{Named, Place, Policy};
 use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
 use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, RouteIndex, Router};
@@ -124,8 +124,8 @@ fn site(routes: usize) -> SiteSettings {
     let policies = [("keys", Policy::from(keys)), ("burst", Policy::from(limit))];
     let upstream = |n: usize| {
         let url = format!("https://up{n}.internal:8443/base").parse().ok()?;
-        let (name, fields, identity) = (format!("up{n}"), vec![], vec![]);
-        Some(UpstreamSettings { name, url, connect_timeout_ms: 5_000, fields, identity })
+        let (name, fields, identity, auth) = (format!("up{n}"), vec![], vec![], UpstreamAuth::None);
+        Some(UpstreamSettings { name, url, connect_timeout_ms: 5_000, fields, identity, auth })
     };
     SiteSettings {
         upstreams: (0..4).filter_map(upstream).collect(),

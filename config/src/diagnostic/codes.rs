@@ -262,6 +262,9 @@ codes! {
         "The secrets with which the gateway proves who it is are references such as `${secret.NAME}`, whose values are bound \
         on the host. What is written in the file is part of the published configuration, which everyone reads who reads the \
         store."
+    BadUpstreamAuth "TG0342" "The gateway cannot authenticate itself to an upstream in this way."
+        "`auth` of an upstream sets the field `Authorization`, so `headers` cannot set it too. The name of a user has no colon \
+        (RFC 7617). A token is fetched over HTTPS, unless `private-network` says that its server is in the gateway's own network."
     AuthzWithoutAuthn "TG0330" "A route authorizes callers but does not authenticate them."
         "A policy in `authz` that decides by consumer, plan, group, scope or claim needs an authenticated caller. On a route \
         without authentication it would refuse every request."

@@ -16,6 +16,7 @@ mod routes;
 mod settling;
 mod sites;
 mod spec_security;
+mod upstream_auth;
 mod when;
 mod whole;
 mod witness;

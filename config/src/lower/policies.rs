@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use tollgate_core::bounds::CONNECT_TIMEOUT_MS_DEFAULT;
-use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::forward::{UpstreamAuth, UpstreamSettings};
 use tollgate_core::kinds::{NamedPolicy, Slot};
 
+use super::upstream_auth;
 use crate::decode::habits::word;
 use crate::decode::{Named, parsed};
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
@@ -238,6 +239,10 @@ fn lower_upstream(
     let url = parsed::url(&upstream.url, report);
     let fields = parsed::fields(&upstream.headers, report);
     let identity = parsed::identity(&upstream.identity, &fields, report);
+    let auth = match &upstream.auth {
+        Some(written) => upstream_auth::auth(written, &fields, report)?,
+        None => UpstreamAuth::None,
+    };
     let own = upstream.connect_timeout_ms.as_ref().map(|ms| ms.value);
     Some(UpstreamSettings {
         name: name.to_owned(),
@@ -245,5 +250,6 @@ fn lower_upstream(
         connect_timeout_ms: own.unwrap_or(connect_timeout_ms),
         fields,
         identity,
+        auth,
     })
 }

@@ -16,6 +16,7 @@ pub(crate) mod project;
 pub(crate) mod tables;
 pub(crate) mod target;
 pub(crate) mod upstream;
+pub(crate) mod upstream_auth;
 pub(crate) mod when;
 
 pub use file_kind::FileKind;

@@ -3,6 +3,7 @@
 use tollgate_core::forward::Attribute;
 
 use super::level::{self, Level, Setting};
+use super::upstream_auth::WrittenAuth;
 use crate::decode::{self, Fields, habits};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::tables;
@@ -18,6 +19,7 @@ pub(crate) struct Upstream {
     pub(crate) connect_timeout_ms: Option<Spanned<u64>>,
     pub(crate) headers: Vec<(Spanned<String>, Spanned<String>)>,
     pub(crate) identity: Vec<(Spanned<String>, Spanned<Attribute>)>,
+    pub(crate) auth: Option<WrittenAuth>,
 }
 
 impl Upstream {
@@ -26,7 +28,7 @@ impl Upstream {
         if !matches!(node.value, Value::Map(_)) {
             let url = url(node, report)?;
             let (headers, identity) = (Vec::new(), Vec::new());
-            return Some(Self { url, level: Level::default(), connect_timeout_ms: None, headers, identity });
+            return Some(Self { url, level: Level::default(), connect_timeout_ms: None, headers, identity, auth: None });
         }
         let mut fields =
             Fields::open(node, &tables::UPSTREAM, format!("upstream `{}`", name.value), name.span, report)?;
@@ -37,8 +39,14 @@ impl Upstream {
         let connect_timeout_ms = fields.optional("connect-timeout", report, decode::placed_time_limit);
         let headers = fields.optional("headers", report, headers).unwrap_or_default();
         let identity = fields.optional("identity", report, identity).unwrap_or_default();
+        let has_auth = fields.key_span("auth").is_some();
+        let auth = fields.optional("auth", report, WrittenAuth::decode);
         fields.finish(report);
-        Some(Self { url: url?, level: Level { timeout, ..Level::default() }, connect_timeout_ms, headers, identity })
+        if has_auth && auth.is_none() {
+            return None;
+        }
+        let level = Level { timeout, ..Level::default() };
+        Some(Self { url: url?, level, connect_timeout_ms, headers, identity, auth })
     }
 }
 

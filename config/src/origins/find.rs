@@ -123,6 +123,8 @@ impl Finder<'_> {
             Origin::new(&setting, tells.value.to_string(), OriginLevel::Upstream, Some(tells.span))
         };
         all.extend(upstream.identity.iter().map(identity));
+        let auth = upstream.auth.iter().map(|auth| (auth, auth.how.kind().to_owned()));
+        all.extend(auth.map(|(auth, kind)| Origin::new("upstream.auth", kind, OriginLevel::Upstream, Some(auth.at))));
         all
     }
 

@@ -239,6 +239,8 @@ reasons! {
     SecretMissing { names: Arc<str> } = "secret-missing", "a secret has no value on this host: {names}";
     /// Secrets cannot be read.
     SecretsUnavailable { text: Local<Arc<str>> } = "secrets-away", "{text}";
+    /// There is no token with which the gateway authenticates itself to the upstream.
+    UpstreamTokenUnavailable { text: Local<Arc<str>> } = "upstream-token-away", "{text}";
     /// A secret's value contains characters that a field value must not have.
     SecretNotAFieldValue { field: Arc<str> } =
         "secret-not-a-field-value", "the value of the field {field} has characters that are not allowed in a field";

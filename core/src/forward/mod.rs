@@ -3,6 +3,7 @@
 //! [`Outbound`] is the request that an upstream sees: the received one plus [`Edits`]. A [`Reply`] is the same for the
 //! client.
 
+mod auth;
 mod edits;
 mod error;
 mod fields;
@@ -16,6 +17,7 @@ mod rules;
 mod texts;
 mod upstream;
 
+pub use auth::{ClientCredentials, UpstreamAuth};
 pub use edits::{Edit, Edits, Fields};
 pub(crate) use error::CLIENT_GONE;
 pub use error::UpstreamError;

@@ -10,7 +10,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::IdentityField;
+use super::{IdentityField, UpstreamAuth};
 use crate::codec::{self, Grammar};
 use crate::route::{CanonicalPath, HostName};
 use crate::secret::SecretText;
@@ -37,14 +37,18 @@ pub struct UpstreamSettings {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cbor(n(4), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub identity: Vec<IdentityField>,
+    /// How the gateway authenticates itself to it.
+    #[serde(default, skip_serializing_if = "UpstreamAuth::is_none")]
+    #[cbor(n(5), skip_if = "codec::is_default")]
+    pub auth: UpstreamAuth,
 }
 
 impl codec::Section for UpstreamSettings {
     const VERSION: u16 = 2;
 
-    /// A reader that ignores `identity` would forward what clients send in its fields.
+    /// A reader that ignores these would forward what clients send in the fields that they set.
     fn least_version(&self) -> u16 {
-        if self.identity.is_empty() { 1 } else { 2 }
+        if self.identity.is_empty() && self.auth.is_none() { 1 } else { 2 }
     }
 }
 
@@ -225,10 +229,13 @@ mod tests {
         use crate::codec::Section;
         let identity = vec![IdentityField { name: http::HeaderName::from_static("x-plan"), tells: Attribute::Plan }];
         let (name, url) = ("pets".to_owned(), "http://a".parse().unwrap());
-        let plain = UpstreamSettings { name, url, connect_timeout_ms: 1, fields: vec![], identity: vec![] };
+        let (fields, auth) = (vec![], UpstreamAuth::None);
+        let plain = UpstreamSettings { name, url, connect_timeout_ms: 1, fields, identity: vec![], auth };
         let told = UpstreamSettings { identity, ..plain.clone() };
-        assert_eq!((plain.least_version(), told.least_version()), (1, 2));
-        for settings in [plain, told] {
+        let password = SecretText::parse("${secret.A}").unwrap();
+        let known = UpstreamSettings { auth: UpstreamAuth::Basic("gateway".into(), password), ..plain.clone() };
+        assert_eq!([&plain, &told, &known].map(UpstreamSettings::least_version), [1, 2, 2]);
+        for settings in [plain, told, known] {
             let stored = minicbor::to_vec(&settings).unwrap();
             assert_eq!(UpstreamSettings::read(2, &mut minicbor::Decoder::new(&stored)).unwrap(), settings);
         }

@@ -5,5 +5,7 @@
 
 mod client;
 mod form;
+mod token;
 
 pub use client::{ClientAuthentication, ClientRequest, Proof};
+pub use token::{GrantError, Granted};

@@ -12,6 +12,7 @@ mod room;
 pub(crate) mod secrets;
 pub(crate) mod tokens;
 pub(crate) mod uses;
+pub(crate) mod upstream_tokens;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -34,6 +35,7 @@ use tollgate_core::settings::GatewaySettings;
 use tollgate_core::telemetry::ExchangeLines;
 use tollgate_core::time::{MonotonicInstant, SetBack, Timestamp};
 use uses::Uses;
+use upstream_tokens::UpstreamTokens;
 
 use crate::config::{Config, NoSite};
 use crate::ports::{Clock, Entropy, Host};
@@ -60,6 +62,7 @@ pub struct Isolate {
     /// Keys of stored responses.
     cache_keys: CacheKeys,
     pub(crate) introspected: RefCell<Introspected>,
+    pub(crate) upstream_tokens: RefCell<UpstreamTokens>,
     pub(crate) exporter: RefCell<Exporter>,
     /// The log lines of its exchanges.
     pub(crate) lines: ExchangeLines,
@@ -110,6 +113,7 @@ impl Isolate {
             uses: RefCell::default(),
             cache_keys: CacheKeys::default(),
             introspected: RefCell::default(),
+            upstream_tokens: RefCell::default(),
             exporter: RefCell::default(),
             exports: true,
             invalidated: RefCell::default(),

@@ -9,7 +9,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Request, Response};
 use tollgate_core::authn::{ApiKey, ApiKeySettings, Credential, CredentialPlace};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
-use tollgate_core::forward::{ClientFields, UpstreamError, UpstreamSettings};
+use tollgate_core::forward::{ClientFields, UpstreamAuth, UpstreamError, UpstreamSettings};
 use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::kinds::{AuthnPolicy, GuardPolicy, LimitPolicy, Named, Place, Policy};
 use tollgate_core::limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
@@ -228,6 +228,7 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
             connect_timeout_ms: 100,
             fields: vec![],
             identity: vec![],
+            auth: UpstreamAuth::None,
         }],
         policies: policies.into_iter().map(|(name, policy)| Named { name: name.into(), policy }).collect(),
         routes,

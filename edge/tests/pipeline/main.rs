@@ -20,4 +20,5 @@ mod routing;
 mod secrets;
 mod telemetry;
 mod tokens;
+mod upstream_auth;
 mod webhooks;

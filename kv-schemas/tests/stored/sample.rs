@@ -8,7 +8,7 @@ use tollgate_core::authn::{ApiKeySettings, CredentialPlace};
 use tollgate_core::authz::{AccessSettings, Callers};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::client::{ProxyField, ProxySettings, TrustedProxies};
-use tollgate_core::forward::{ClientFields, UpstreamSettings};
+use tollgate_core::forward::{ClientFields, UpstreamAuth, UpstreamSettings};
 use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::kinds::{Named, Place, Policies, Policy};
 use tollgate_core::limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
@@ -131,7 +131,7 @@ fn upstream(name: &str, url: &str, fields: Vec<(String, SecretText)>) -> Upstrea
         url: url.parse().unwrap(),
         connect_timeout_ms: 1_000,
         fields,
-        identity: vec![],
+        identity: vec![], auth: UpstreamAuth::None,
     }
 }
 

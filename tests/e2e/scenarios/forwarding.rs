@@ -32,6 +32,7 @@ scenarios! { "forward";
     the_upstream_gets_the_client_address,
     claims_of_a_client_about_earlier_hops_are_replaced,
     the_upstream_is_told_who_the_caller_is,
+    the_upstream_gets_a_token_that_is_issued_to_the_gateway,
     a_secret_is_sent_and_never_exposed,
     a_missing_secret_is_a_problem_that_names_nothing,
     a_slow_upstream_is_504,
@@ -245,6 +246,30 @@ async fn the_upstream_is_told_who_the_caller_is(world: Rc<World>) -> Outcome {
         assert_eq!(received.field("x-credential").is_some(), consumer.is_some(), "{:?}", received.fields);
         assert!(!received.fields.iter().any(|(_, value)| value == "admin" || value == "gold"), "{:?}", received.fields);
     }
+    Ok(())
+}
+
+async fn the_upstream_gets_a_token_that_is_issued_to_the_gateway(world: Rc<World>) -> Outcome {
+    let server = Upstream::start().await?;
+    server.serve("/token", r#"{"access_token":"t0k3n","token_type":"Bearer","expires_in":300}"#);
+    let auth = format!(
+        "{{kind: client-credentials, token-url: \"{}/token\", private-network: true, client-id: gateway, \
+         client-secret: \"${{secret.UPSTREAM_TOKEN}}\", scopes: [pets]}}",
+        server.url()
+    );
+    let upstream = format!("{{url: \"{}\", auth: {auth}}}", world.upstream.url());
+    world.publish(Project::new(&world).upstream(&upstream).route(EVERYTHING)).await?;
+    for _ in 0..3 {
+        let answer = world.client().send(Request::get("/a").field("Authorization", "Bearer of-the-client")).await?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        assert_eq!(received.all("authorization"), ["Bearer t0k3n"]);
+    }
+    let asked = server.report().last().ok_or("no token was asked for")?;
+    assert_eq!(asked.content, "grant_type=client_credentials&scope=pets");
+    world.records(3).await?;
+    let logs = world.host.logs().concat();
+    assert!(!logs.contains("t0k3n") && !logs.contains("s3cr3t"), "{logs}");
     Ok(())
 }
 

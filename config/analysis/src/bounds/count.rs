@@ -8,6 +8,7 @@ use tollgate_core::authn::CredentialPlace;
 use tollgate_core::bounds::{
     EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, STORED_CONTENT_BYTES_MAX, VERIFIED_CONTENT_BYTES_MAX,
 };
+use tollgate_core::forward::UpstreamAuth;
 use tollgate_core::limit::LimitBy;
 use tollgate_core::route::{HostName, HostPattern};
 use tollgate_core::secret::SecretText;
@@ -143,6 +144,7 @@ impl Count<'_> {
             ..Usage::default()
         };
         let (refused, forwarded) = (refused.plus(asked), forwarded.plus(asked));
+        let forwarded = Usage { fetches: forwarded.fetches + if is_cold { self.upstream_tokens() } else { 0 }, ..forwarded };
         let mut outcomes = vec![(RequestOutcome::Refused, refused)];
         if self.route.methods.takes(&Method::GET) || self.route.methods.takes(&Method::HEAD) {
             outcomes.push((RequestOutcome::Read, forwarded.plus(self.cache())));
@@ -243,12 +245,19 @@ impl Count<'_> {
         let Some(upstream) = self.compiled.whole().upstreams.get(self.route.upstream) else { return 0 };
         let mut known: BTreeSet<&str> = BTreeSet::new();
         let mut most = 0;
-        for (_, text) in &upstream.fields {
+        let of_fields = upstream.fields.iter().map(|(_, text)| text);
+        for text in of_fields.chain(upstream.auth.secret()) {
             let missing = text.secret_names().filter(|name| !known.contains(name)).count();
             most = most.max(known.len() + missing);
             known.extend(text.secret_names());
         }
         most.max(known.len()) as u64
+    }
+
+    /// `upstream_tokens.rs` fetches the token with which the gateway authenticates itself.
+    fn upstream_tokens(&self) -> u64 {
+        let upstream = self.compiled.whole().upstreams.get(self.route.upstream);
+        upstream.map_or(0, |upstream| u64::from(matches!(upstream.auth, UpstreamAuth::ClientCredentials(_))))
     }
 
     /// `exporter.rs` resolves every field separately, so a missing secret is read again for each of its references.

@@ -154,8 +154,8 @@ impl LimitCheck<'_, '_> {
     fn secrets(&mut self) {
         let Some(limit) = self.target.limits().secrets else { return };
         let otlp = self.compiled.settings().telemetry.otlp.iter().flat_map(|otlp| &otlp.fields);
-        let texts = self.compiled.whole().upstreams.iter().flat_map(|upstream| &upstream.fields).chain(otlp);
-        let names: BTreeSet<&str> = texts.flat_map(|(_, text): &(String, SecretText)| text.secret_names()).collect();
+        let of_exports = otlp.flat_map(|(_, text): &(String, SecretText)| text.secret_names());
+        let names: BTreeSet<&str> = self.compiled.whole().secret_names().chain(of_exports).collect();
         let (sum, target) = (names.len() as u64, self.target);
         if sum > limit.max {
             self.report.push(

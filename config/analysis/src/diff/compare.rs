@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tollgate_config::{Compiled, CompiledRoute, duration};
 use tollgate_core::cache::CacheCredentials;
 use tollgate_core::client::ProxySettings;
-use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::forward::{UpstreamAuth, UpstreamSettings};
 use tollgate_core::settings::RouteSettings;
 
 use super::ask::Answered;
@@ -321,6 +321,11 @@ fn upstream_changes(subject: &str, old: &UpstreamSettings, new: &UpstreamSetting
             let reason = "the upstream receives another header field";
             all.push(say(&format!("upstream.headers.{name}"), from, to, Effect::Review, reason));
         }
+    }
+    if old.auth != new.auth {
+        let shown = |auth: &UpstreamAuth| (!auth.is_none()).then(|| auth.kind().to_owned());
+        let reason = "the gateway authenticates itself to the upstream in another way";
+        all.push(say("upstream.auth", shown(&old.auth), shown(&new.auth), Effect::Review, reason));
     }
     all.extend(identity(old, new).into_iter().map(|(name, from, to)| {
         let change =

@@ -8,6 +8,7 @@ mod policy_tests;
 mod prices;
 mod project;
 mod upstream;
+mod upstream_auth;
 
 pub(crate) use api::{API, API_FILE, EXTENSION, OPERATION, ROUTE, SELECT, WHEN};
 pub(crate) use fixtures::{CONSUMER, CONSUMER_KEY, FIXTURES};
@@ -25,6 +26,7 @@ pub(crate) use project::{
     VALUE_TYPES,
 };
 pub(crate) use upstream::UPSTREAM;
+pub(crate) use upstream_auth::{AUTH_HEAD, AUTH_KINDS};
 
 use crate::schema::{Key, Shape};
 

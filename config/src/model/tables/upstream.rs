@@ -3,6 +3,7 @@
 use tollgate_core::forward::Attribute;
 
 use super::level::TIMEOUT;
+use super::upstream_auth::UPSTREAM_AUTH;
 use crate::model::upstream::HEADERS_MAX;
 use crate::schema::texts::{FIELD, FIELD_VALUE, URL};
 use crate::schema::{Key, Named, Object, Quantity, Shape};
@@ -37,6 +38,8 @@ pub(crate) static UPSTREAM: Object = Object {
         )
         .absent("none")
         .examples(&["{\"X-Consumer\": \"consumer\", \"X-Scopes\": \"scopes\"}"]),
+        Key::optional("auth", "How the gateway authenticates itself to the upstream.", Shape::Tagged(&UPSTREAM_AUTH))
+            .absent("not at all, or by `headers`"),
     ],
     examples: &["{\"url\": \"https://pets.internal:8443\", \"timeout\": \"10s\"}"],
     ..Object::PLAIN

@@ -37,18 +37,13 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
     habit(UPSTREAM, &["connecttimeoutms", "proxyconnecttimeout", "dialtimeout"], "write `connect-timeout: 2s`"),
     habit(
         UPSTREAM,
-        &[
-            "header",
-            "requestheaders",
-            "addheaders",
-            "setheaders",
-            "proxysetheader",
-            "headerstoadd",
-            "auth",
-            "basicauth",
-            "token",
-        ],
+        &["header", "requestheaders", "addheaders", "setheaders", "proxysetheader", "headerstoadd", "token"],
         "write `headers: {Authorization: \"Bearer ${secret.NAME}\"}`",
+    ),
+    habit(
+        UPSTREAM,
+        &["basicauth", "credentials", "oauth2", "clientcredentials"],
+        "write `auth: {kind: basic, user: NAME, password: \"${secret.NAME}\"}`, or `auth` with another kind",
     ),
     habit(
         UPSTREAM,

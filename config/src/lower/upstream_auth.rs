@@ -1,0 +1,66 @@
+//! Lowers `upstreams.NAME.auth`.
+
+use tollgate_core::forward::{ClientCredentials, UpstreamAuth};
+use tollgate_core::oauth::ClientAuthentication;
+use tollgate_core::secret::SecretText;
+
+use crate::decode::parsed;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::model::upstream_auth::{How, WrittenAuth};
+use crate::place::Spanned;
+
+/// How the gateway authenticates itself to an upstream for which it also sets these fields.
+pub(super) fn auth(written: &WrittenAuth, set: &[(String, SecretText)], report: &mut Report) -> Option<UpstreamAuth> {
+    if set.iter().any(|(name, _)| name == "authorization") {
+        report.push(
+            Diagnostic::error(Code::BadUpstreamAuth, written.at, "`Authorization` is set by `auth` and by `headers`")
+                .why("a request has one such field")
+                .fix("remove one of them"),
+        );
+        return None;
+    }
+    match &written.how {
+        How::Basic { user, password } => basic(user, password, report),
+        How::ClientCredentials { url, id, secret, is_post, scopes, audience, is_private } => {
+            let secret = parsed::secret_reference(secret, report)?;
+            let client = if *is_post {
+                ClientAuthentication::Post(id.value.clone(), secret)
+            } else {
+                ClientAuthentication::Basic(id.value.clone(), secret)
+            };
+            Some(UpstreamAuth::ClientCredentials(ClientCredentials {
+                url: token_url(url, *is_private, report)?,
+                is_private: *is_private,
+                client,
+                scopes: scopes.iter().map(|scope| parsed::scope(scope, report)).collect::<Option<_>>()?,
+                audience: audience.as_ref().map(|audience| audience.value.clone()),
+            }))
+        }
+    }
+}
+
+/// A name and a password (RFC 7617, section 2).
+fn basic(user: &Spanned<String>, password: &Spanned<String>, report: &mut Report) -> Option<UpstreamAuth> {
+    if user.value.contains(':') || user.value.chars().any(char::is_control) {
+        report.push(
+            Diagnostic::error(Code::BadUpstreamAuth, user.span, "the name of a user has no colon and no control characters")
+                .why("the first colon separates name and password (RFC 7617, section 2)")
+                .fix("write another name"),
+        );
+        return None;
+    }
+    parsed::secret_reference(password, report).map(|password| UpstreamAuth::Basic(user.value.clone(), password))
+}
+
+fn token_url(url: &Spanned<String>, is_private: bool, report: &mut Report) -> Option<String> {
+    let parsed = parsed::url(url, report)?;
+    if !is_private && !parsed.is_https() {
+        report.push(
+            Diagnostic::error(Code::BadUpstreamAuth, url.span, "the token is fetched not over HTTPS")
+                .why("anyone on the way could read the client's secret and the token")
+                .fix("write an `https://` URL; inside a private network add `private-network: true`"),
+        );
+        return None;
+    }
+    Some(url.value.clone())
+}

@@ -1,0 +1,115 @@
+//! What a token endpoint answers (RFC 6749, sections 5.1 and 5.2).
+
+use http::StatusCode;
+use thiserror::Error;
+
+use crate::jose::{Members, Value, ValueError};
+use crate::secret::Secret;
+
+/// A token for the gateway itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// The token.
+    pub token: Secret,
+    /// For how long it can be used, in seconds.
+    pub lifetime_s: u32,
+}
+
+/// Why there is no token. The texts are for the operator, and contain nothing of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum GrantError {
+    /// It refuses the gateway (section 5.2).
+    #[error("it refuses the gateway as its client with status {0}: check id, secret, scopes and audience")]
+    Client(u16),
+    /// Another status.
+    #[error("it answered with status {0}")]
+    Status(u16),
+    /// It is not JSON.
+    #[error("its answer cannot be read: {0}")]
+    Content(ValueError),
+    /// It has no token that can be sent.
+    #[error("its answer has no `access_token` that can be sent")]
+    Token,
+    /// The token is of another type.
+    #[error("its tokens are not bearer tokens")]
+    Kind,
+}
+
+impl Granted {
+    /// Reads an answer.
+    ///
+    /// # Errors
+    /// If it grants no bearer token.
+    pub fn read(status: StatusCode, content: &[u8]) -> Result<Self, GrantError> {
+        match status {
+            StatusCode::OK => {}
+            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                return Err(GrantError::Client(status.as_u16()));
+            }
+            other => return Err(GrantError::Status(other.as_u16())),
+        }
+        let answer = Members::parse(content).map_err(GrantError::Content)?;
+        // The type is required, and its case makes no difference (section 7.1).
+        if !answer.text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
+            return Err(GrantError::Kind);
+        }
+        let token = answer.text("access_token").filter(|token| is_sendable(token)).ok_or(GrantError::Token)?;
+        let lifetime_s = match answer.get("expires_in") {
+            Some(Value::Integer(seconds)) => u32::try_from(*seconds).unwrap_or(LIFETIME_S_UNKNOWN).min(LIFETIME_S_MAX),
+            // Some servers write a text.
+            Some(Value::Text(text)) => text.parse().unwrap_or(LIFETIME_S_UNKNOWN).min(LIFETIME_S_MAX),
+            _ => LIFETIME_S_UNKNOWN,
+        };
+        Ok(Self { token: Secret::new(token.to_owned()), lifetime_s })
+    }
+}
+
+/// Appendix A.12, within what servers accept in a field.
+fn is_sendable(token: &str) -> bool {
+    (1..=TOKEN_BYTES_MAX).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+const TOKEN_BYTES_MAX: usize = 8 * 1024;
+
+/// The lifetime of a token whose answer does not tell it: shorter than that of any server in use.
+const LIFETIME_S_UNKNOWN: u32 = 60;
+
+/// A token is fetched again at least once a day.
+const LIFETIME_S_MAX: u32 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[track_caller]
+    fn check(status: u16, content: &str, want: Result<(&str, u32), GrantError>) {
+        let read = Granted::read(StatusCode::from_u16(status).unwrap(), content.as_bytes());
+        assert_eq!(read.as_ref().map(|granted| (granted.token.expose(), granted.lifetime_s)), want.as_ref().copied().map_err(|e| e), "{content}");
+    }
+
+    /// RFC 6749, section 5.1.
+    #[wasm_bindgen_test(unsupported = test)]
+    fn rfc_6749_5_1_a_bearer_token_is_granted_for_a_time() {
+        check(200, r#"{"access_token":"2Yo","token_type":"Bearer","expires_in":3600}"#, Ok(("2Yo", 3600)));
+        check(200, r#"{"access_token":"2Yo","token_type":"bearer","expires_in":"7"}"#, Ok(("2Yo", 7)));
+        check(200, r#"{"access_token":"2Yo","token_type":"BEARER"}"#, Ok(("2Yo", 60)));
+        check(200, r#"{"access_token":"2Yo","token_type":"Bearer","expires_in":-1}"#, Ok(("2Yo", 60)));
+        check(200, r#"{"access_token":"2Yo","token_type":"Bearer","expires_in":99999999999}"#, Ok(("2Yo", 60)));
+        check(200, r#"{"access_token":"2Yo","token_type":"Bearer","expires_in":999999}"#, Ok(("2Yo", 86_400)));
+        check(200, r#"{"access_token":"2Yo","token_type":"mac"}"#, Err(GrantError::Kind));
+        check(200, r#"{"access_token":"2Yo"}"#, Err(GrantError::Kind));
+        for broken in ["\"\"", "\"a b\"", "\"a\\nb\"", "7", "null"] {
+            check(200, &format!(r#"{{"access_token":{broken},"token_type":"Bearer"}}"#), Err(GrantError::Token));
+        }
+        check(200, "<html>", Err(GrantError::Content(ValueError::Syntax)));
+    }
+
+    /// RFC 6749, section 5.2.
+    #[wasm_bindgen_test(unsupported = test)]
+    fn rfc_6749_5_2_a_refusal_is_one_of_the_client() {
+        let content = r#"{"error":"invalid_client"}"#;
+        [400, 401, 403].into_iter().for_each(|status| check(status, content, Err(GrantError::Client(status))));
+        [201, 302, 429, 500].into_iter().for_each(|status| check(status, content, Err(GrantError::Status(status))));
+    }
+}

@@ -1,6 +1,6 @@
 //! Signatures, in software on the isolate's thread: a verification takes as long as some requests, and a token's only one.
 
-use tollgate_core::jose::SignatureCheck;
+use tollgate_core::jose::{SignatureCheck, SigningKey};
 use tollgate_edge::ports::{Signatures, Unavailable};
 
 /// The verification of signatures.
@@ -10,5 +10,9 @@ pub struct NativeSignatures;
 impl Signatures for NativeSignatures {
     async fn verifies(&self, check: &SignatureCheck<'_>) -> Result<bool, Unavailable> {
         Ok(tollgate_signatures::verifies(check))
+    }
+
+    async fn signs(&self, key: &SigningKey, message: &[u8]) -> Result<Vec<u8>, Unavailable> {
+        tollgate_signatures::sign(key, message).ok_or_else(|| Unavailable::new("the private key cannot be used"))
     }
 }

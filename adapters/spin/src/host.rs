@@ -9,7 +9,7 @@ use spin_sdk::variables;
 use spin_sdk::wasip3::random::random::get_random_bytes;
 use tollgate_core::fetch::{FetchAnswer, FetchBounds, FetchError, FetchRequest};
 use tollgate_core::forward::Outbound;
-use tollgate_core::jose::SignatureCheck;
+use tollgate_core::jose::{SignatureCheck, SigningKey};
 use tollgate_core::operator::{MetricsScope, MetricsSnapshot};
 use tollgate_core::secret::Secret;
 use tollgate_core::telemetry::{ExchangeRecord, Metrics};
@@ -141,6 +141,10 @@ pub struct SpinSignatures;
 impl Signatures for SpinSignatures {
     async fn verifies(&self, check: &SignatureCheck<'_>) -> Result<bool, Unavailable> {
         Ok(tollgate_signatures::verifies(check))
+    }
+
+    async fn signs(&self, key: &SigningKey, message: &[u8]) -> Result<Vec<u8>, Unavailable> {
+        tollgate_signatures::sign(key, message).ok_or_else(|| Unavailable::new("the private key cannot be used"))
     }
 }
 

@@ -146,7 +146,7 @@ fn bench(
         answering.answer(request)
     });
     host.fetch = ScriptedFetch::new(host.clock.clone(), move |request: &Request<Content>| services.answer(request));
-    host.signatures = MemorySignatures::new(tollgate_signatures::verifies);
+    host.signatures = MemorySignatures::new(tollgate_signatures::verifies).signing(tollgate_signatures::sign);
     host.records = MemoryRecords::new(host.clock.clone()).over(Rc::clone(records));
     for name in compiled.whole().secret_names() {
         host.secrets.put(name, format!("made-up-value-of-{name}"));

@@ -1,7 +1,6 @@
 //! Lowers `upstreams.NAME.auth`.
 
 use tollgate_core::forward::{ClientCredentials, UpstreamAuth};
-use tollgate_core::oauth::ClientAuthentication;
 use tollgate_core::secret::SecretText;
 
 use crate::decode::parsed;
@@ -21,17 +20,12 @@ pub(super) fn auth(written: &WrittenAuth, set: &[(String, SecretText)], report: 
     }
     match &written.how {
         How::Basic { user, password } => basic(user, password, report),
-        How::ClientCredentials { url, id, secret, is_post, scopes, audience, is_private } => {
+        How::ClientCredentials { url, id, secret, client, scopes, audience, is_private } => {
             let secret = parsed::secret_reference(secret, report)?;
-            let client = if *is_post {
-                ClientAuthentication::Post(id.value.clone(), secret)
-            } else {
-                ClientAuthentication::Basic(id.value.clone(), secret)
-            };
             Some(UpstreamAuth::ClientCredentials(ClientCredentials {
                 url: token_url(url, *is_private, report)?,
                 is_private: *is_private,
-                client,
+                client: client(id.value.clone(), secret),
                 scopes: scopes.iter().map(|scope| parsed::scope(scope, report)).collect::<Option<_>>()?,
                 audience: audience.as_ref().map(|audience| audience.value.clone()),
             }))

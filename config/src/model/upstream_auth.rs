@@ -1,5 +1,8 @@
 //! `upstreams.NAME.auth`.
 
+use tollgate_core::oauth::ClientAuthentication;
+use tollgate_core::secret::SecretText;
+
 use crate::decode::{self, Fields};
 use crate::diagnostic::Report;
 use crate::model::tables;
@@ -24,8 +27,7 @@ pub(crate) enum How {
         url: Spanned<String>,
         id: Spanned<String>,
         secret: Spanned<String>,
-        /// Whether id and secret are sent in the content.
-        is_post: bool,
+        client: fn(String, SecretText) -> ClientAuthentication,
         scopes: Vec<Spanned<String>>,
         audience: Option<Spanned<String>>,
         is_private: bool,
@@ -67,9 +69,7 @@ fn client_credentials(fields: &mut Fields<'_>, report: &mut Report) -> Option<Ho
     let url = fields.required("token-url", report, decode::text);
     let id = fields.required("client-id", report, decode::text);
     let secret = fields.required("client-secret", report, decode::text);
-    let is_post = fields.optional("client-auth", report, |node, report| {
-        decode::word(node, &[("basic", false), ("post", true)], report)
-    });
+    let client = fields.optional("client-auth", report, |node, report| decode::word(node, &CLIENT_AUTH, report));
     let scopes = fields.optional("scopes", report, |node, report| decode::list(node, report, decode::text));
     let audience = fields.optional("audience", report, decode::text);
     let is_private = fields.optional("private-network", report, decode::boolean);
@@ -77,9 +77,16 @@ fn client_credentials(fields: &mut Fields<'_>, report: &mut Report) -> Option<Ho
         url: url?,
         id: id?,
         secret: secret?,
-        is_post: is_post.unwrap_or_default(),
+        client: client.unwrap_or(ClientAuthentication::Basic),
         scopes: scopes.unwrap_or_default(),
         audience,
         is_private: is_private.unwrap_or_default(),
     })
 }
+
+/// How the gateway sends id and secret.
+const CLIENT_AUTH: [(&str, fn(String, SecretText) -> ClientAuthentication); 3] = [
+    ("basic", ClientAuthentication::Basic),
+    ("post", ClientAuthentication::Post),
+    ("private-key-jwt", ClientAuthentication::PrivateKey),
+];

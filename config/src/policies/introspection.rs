@@ -73,10 +73,12 @@ pub(super) static TABLE: Object = Object {
 const CLIENT_AUTH: &[(&str, &str)] = &[
     ("basic", "in the field `Authorization`, with the scheme `Basic` (RFC 6749, section 2.3.1)"),
     ("post", "in the content, as `client_id` and `client_secret` (RFC 6749, section 2.3.1)"),
+    ("private-key-jwt", "an assertion that is signed with a private key (RFC 7523); `client-secret` is the key as a JWK"),
     ("bearer", "`client-secret` alone, as a bearer token (RFC 7662, section 2.1)"),
 ];
 
-const WORDS: [(&str, &str); 3] = [("basic", "basic"), ("post", "post"), ("bearer", "bearer")];
+const WORDS: [(&str, &str); 4] =
+    [("basic", "basic"), ("post", "post"), ("private-key-jwt", "private-key-jwt"), ("bearer", "bearer")];
 
 /// The time for which an answer is used at most: after an hour, most tokens have ended.
 const CACHE_MS_MAX: u64 = 3_600_000;
@@ -103,6 +105,7 @@ impl Kind for IntrospectionSettings {
         let (word, id) = match &self.client {
             ClientAuthentication::Basic(id, _) => ("basic", Some(id)),
             ClientAuthentication::Post(id, _) => ("post", Some(id)),
+            ClientAuthentication::PrivateKey(id, _) => ("private-key-jwt", Some(id)),
             ClientAuthentication::Bearer(_) => ("bearer", None),
         };
         let own = [
@@ -163,6 +166,7 @@ fn client(written: &Written, report: &mut Report) -> Option<ClientAuthentication
             "write the id that the provider gave the gateway",
         ),
         ("post", Some(id)) => Some(ClientAuthentication::Post(id.value, secret)),
+        ("private-key-jwt", Some(id)) => Some(ClientAuthentication::PrivateKey(id.value, secret)),
         (_, Some(id)) => Some(ClientAuthentication::Basic(id.value, secret)),
     }
 }

@@ -1,4 +1,4 @@
-//! Verification of the signatures of tokens in software: for hosts whose platform does not do it.
+//! Verification of the signatures of tokens in software, and the gateway's own signatures: for hosts whose platform does not do it.
 //!
 //! The algorithms are those of `jwt-compact`, on RustCrypto; `ES384`, which it does not have, is added in its terms. Which
 //! algorithm is used with which key was decided before, by the types of [`tollgate_core::jose`].
@@ -9,9 +9,10 @@ mod es384;
 
 use es384::Es384;
 use jwt_compact::alg::{Ed25519, Es256, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key, Rsa, RsaPublicKey};
+use jwt_compact::alg::SecretBytes;
 use jwt_compact::jwk::JsonWebKey;
-use jwt_compact::{Algorithm as _, AlgorithmSignature};
-use tollgate_core::jose::{Algorithm, KeyMaterial, SignatureCheck};
+use jwt_compact::AlgorithmSignature;
+use tollgate_core::jose::{Algorithm, KeyMaterial, SignatureCheck, SigningKey};
 
 /// Whether a signature is that of the key for the message.
 ///
@@ -62,11 +63,35 @@ pub fn verifies(check: &SignatureCheck<'_>) -> bool {
 #[must_use]
 pub fn hmac(algorithm: Algorithm, secret: &[u8], message: &[u8]) -> Option<Vec<u8>> {
     match algorithm {
-        Algorithm::Hs256 => Some(Hs256.sign(&Hs256Key::new(secret), message).as_bytes().into_owned()),
-        Algorithm::Hs384 => Some(Hs384.sign(&Hs384Key::new(secret), message).as_bytes().into_owned()),
-        Algorithm::Hs512 => Some(Hs512.sign(&Hs512Key::new(secret), message).as_bytes().into_owned()),
+        Algorithm::Hs256 => Some(signature(&Hs256, &Hs256Key::new(secret), message)),
+        Algorithm::Hs384 => Some(signature(&Hs384, &Hs384Key::new(secret), message)),
+        Algorithm::Hs512 => Some(signature(&Hs512, &Hs512Key::new(secret), message)),
         _ => None,
     }
+}
+
+/// The signature of a message with a private key; `None` if its public and its private part do not belong together.
+///
+/// ECDSA is deterministic (RFC 6979), as EdDSA always is, so no randomness is needed.
+#[must_use]
+pub fn sign(key: &SigningKey, message: &[u8]) -> Option<Vec<u8>> {
+    let private = Some(SecretBytes::borrowed(&key.private));
+    match &key.public {
+        KeyMaterial::P256 { x, y } => {
+            let (x, y) = (x.as_slice().into(), y.as_slice().into());
+            let pair = JsonWebKey::EllipticCurve { curve: "P-256".into(), x, y, secret: private };
+            Some(signature(&Es256, &(&pair).try_into().ok()?, message))
+        }
+        KeyMaterial::Ed25519(point) => {
+            let pair = JsonWebKey::KeyPair { curve: "Ed25519".into(), x: point.as_slice().into(), secret: private };
+            Some(signature(&Ed25519, &(&pair).try_into().ok()?, message))
+        }
+        KeyMaterial::Octets(_) | KeyMaterial::Rsa { .. } | KeyMaterial::P384 { .. } => None,
+    }
+}
+
+fn signature<A: jwt_compact::Algorithm>(algorithm: &A, key: &A::SigningKey, message: &[u8]) -> Vec<u8> {
+    algorithm.sign(key, message).as_bytes().into_owned()
 }
 
 /// Verifies a signature of the algorithm's length.

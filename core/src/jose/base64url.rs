@@ -8,6 +8,11 @@ pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     Base64UrlUnpadded::decode_vec(text).ok()
 }
 
+/// The text of bytes.
+pub(super) fn encode(bytes: &[u8]) -> String {
+    Base64UrlUnpadded::encode_string(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

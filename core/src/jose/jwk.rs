@@ -213,7 +213,7 @@ fn check_use(members: &Members) -> Result<(), JwkError> {
     }
 }
 
-fn optional_text<'m>(members: &'m Members, name: &str) -> Result<Option<&'m str>, JwkError> {
+pub(super) fn optional_text<'m>(members: &'m Members, name: &str) -> Result<Option<&'m str>, JwkError> {
     match members.get(name) {
         None => Ok(None),
         Some(value) => value.as_text().map(Some).ok_or(JwkError::Form),
@@ -233,7 +233,7 @@ impl KeyMaterial {
         }
     }
 
-    fn of(members: &Members) -> Result<Self, JwkError> {
+    pub(super) fn of(members: &Members) -> Result<Self, JwkError> {
         let curve = members.text("crv");
         match (members.text("kty").ok_or(JwkError::Form)?, curve) {
             ("oct", _) => bytes(members, "k").map(Self::Octets),
@@ -287,6 +287,11 @@ const OF_ORDER_8: [[u8; 32]; 2] = [
 /// A coordinate has all its bytes, also leading zeros (RFC 7518, section 6.2.1.2).
 fn coordinate<const N: usize>(members: &Members, name: &str) -> Result<[u8; N], JwkError> {
     bytes(members, name)?.try_into().map_err(|_| JwkError::Form)
+}
+
+/// The private part of a key of 256 bits (RFC 7518, section 6.2.2.1).
+pub(super) fn scalar(members: &Members, name: &str) -> Result<[u8; 32], JwkError> {
+    coordinate(members, name)
 }
 
 fn rsa(members: &Members) -> Result<KeyMaterial, JwkError> {

@@ -10,11 +10,13 @@
 mod algorithm;
 mod base64url;
 mod jwk;
+mod signing;
 mod token;
 mod value;
 
 pub use algorithm::{Algorithm, Algorithms, KeyType};
 pub use jwk::{Jwk, JwkError, JwkSet, KeyMaterial, SetError};
+pub use signing::{SigningKey, signed, signing_input};
 pub use token::{Token, TokenError, media_type};
 pub use value::{Members, Value, ValueError};
 

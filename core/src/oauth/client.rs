@@ -9,7 +9,9 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use super::form;
+use crate::hex;
 use crate::secret::{Secret, SecretText};
+use crate::time::Timestamp;
 
 /// The authentication of the gateway as a client (RFC 6749, section 2.3), without the values of secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
@@ -25,6 +27,9 @@ pub enum ClientAuthentication {
     /// A bearer token (RFC 7662, section 2.1).
     #[n(2)]
     Bearer(#[n(0)] SecretText),
+    /// Assertions that the client of this id signs with this private key (RFC 7523, section 2.2).
+    #[n(3)]
+    PrivateKey(#[n(0)] String, #[n(1)] SecretText),
 }
 
 /// The same with the value of its secret.
@@ -36,6 +41,8 @@ pub enum Proof<'s> {
     Post(&'s str, &'s Secret),
     /// See [`ClientAuthentication::Bearer`].
     Bearer(&'s Secret),
+    /// A signed assertion; see [`ClientAuthentication::PrivateKey`].
+    Assertion(&'s str),
 }
 
 /// The fields and the content of a request to an authorization server. They contain secrets and are not printed.
@@ -52,7 +59,9 @@ impl ClientAuthentication {
     #[must_use]
     pub const fn secret(&self) -> &SecretText {
         match self {
-            Self::Basic(_, secret) | Self::Post(_, secret) | Self::Bearer(secret) => secret,
+            Self::Basic(_, secret) | Self::Post(_, secret) | Self::PrivateKey(_, secret) | Self::Bearer(secret) => {
+                secret
+            }
         }
     }
 
@@ -60,18 +69,8 @@ impl ClientAuthentication {
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
         match self {
-            Self::Basic(id, _) | Self::Post(id, _) => Some(id),
+            Self::Basic(id, _) | Self::Post(id, _) | Self::PrivateKey(id, _) => Some(id),
             Self::Bearer(_) => None,
-        }
-    }
-
-    /// The same with the value of its secret.
-    #[must_use]
-    pub fn proof<'s>(&'s self, secret: &'s Secret) -> Proof<'s> {
-        match self {
-            Self::Basic(id, _) => Proof::Basic(id, secret),
-            Self::Post(id, _) => Proof::Post(id, secret),
-            Self::Bearer(_) => Proof::Bearer(secret),
         }
     }
 }
@@ -94,6 +93,10 @@ impl ClientRequest {
                 form::add(&mut content, "client_id", id);
                 form::add(&mut content, "client_secret", secret.expose());
             }
+            Proof::Assertion(assertion) => {
+                form::add(&mut content, "client_assertion_type", ASSERTION_TYPE);
+                form::add(&mut content, "client_assertion", assertion);
+            }
             Proof::Bearer(token) => {
                 drop(fields.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", token.expose()))?));
             }
@@ -107,6 +110,26 @@ impl fmt::Debug for ClientRequest {
         f.write_str("ClientRequest(..)")
     }
 }
+
+/// RFC 7523, section 2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The claims of an assertion of a client for an audience (RFC 7523, section 3), with an id that is used once.
+#[must_use]
+pub fn assertion_claims(client: &str, audience: &str, id: &[u8; 16], now: Timestamp) -> serde_json::Value {
+    let issued = now.as_secs();
+    serde_json::json!({
+        "iss": client,
+        "sub": client,
+        "aud": audience,
+        "jti": hex::encode(id),
+        "iat": issued,
+        "exp": issued + ASSERTION_S,
+    })
+}
+
+/// An assertion is used at once; clocks differ by less.
+const ASSERTION_S: u64 = 60;
 
 /// Id and secret are encoded before they are joined, so that a colon in the id is not the one between them.
 fn basic(id: &str, secret: &Secret) -> String {
@@ -153,6 +176,18 @@ mod tests {
         assert_eq!(sent(Proof::Bearer(&token)).0.as_deref(), Some("Bearer 23410913-abewfq.123483"));
         let broken = Secret::new("a\nb".into());
         assert_eq!(ClientRequest::new(&[], "application/json", Proof::Bearer(&broken)), None);
+    }
+
+    /// RFC 7523, sections 2.2 and 3.
+    #[wasm_bindgen_test(unsupported = test)]
+    fn rfc_7523_3_an_assertion_names_the_client_and_is_valid_for_a_minute() {
+        let claims = assertion_claims("s6BhdRkqt3", "https://id.example.com/token", &[7; 16], Timestamp::from_millis(9_999));
+        let want = r#"{"aud":"https://id.example.com/token","exp":69,"iat":9,"iss":"s6BhdRkqt3","jti":"07070707070707070707070707070707","sub":"s6BhdRkqt3"}"#;
+        assert_eq!(claims, serde_json::from_str::<serde_json::Value>(want).unwrap());
+        let (authorization, content) = sent(Proof::Assertion("a.b.c"));
+        assert_eq!(authorization, None);
+        let kind = "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+        assert_eq!(content, format!("token=a%2Fb&client_assertion_type={kind}&client_assertion=a.b.c"));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

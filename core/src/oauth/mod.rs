@@ -7,5 +7,5 @@ mod client;
 mod form;
 mod token;
 
-pub use client::{ClientAuthentication, ClientRequest, Proof};
+pub use client::{ClientAuthentication, ClientRequest, Proof, assertion_claims};
 pub use token::{GrantError, Granted};

@@ -3,11 +3,14 @@
 use bytes::Bytes;
 use http::{Method, Uri};
 use tollgate_core::fetch::{AddressRule, FetchAnswer, FetchBounds, FetchRequest};
-use tollgate_core::oauth::{ClientAuthentication, ClientRequest};
+use tollgate_core::jose::{SigningKey, signed, signing_input};
+use tollgate_core::oauth::{ClientAuthentication, ClientRequest, Proof, assertion_claims};
+use tollgate_core::secret::Secret;
 
 use super::Isolate;
 use super::secrets::resolve;
-use crate::ports::{Fetch, Host};
+use crate::ports::{Entropy, Fetch, Host, Signatures};
+use crate::timeout::within;
 
 /// A server that the gateway asks as its client.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +19,8 @@ pub(crate) struct AuthorizationServer<'s> {
     pub(crate) url: &'s str,
     /// Whether it may have an address that is not public.
     pub(crate) is_private: bool,
+    /// For whom assertions of the gateway are.
+    pub(crate) audience: &'s str,
     /// How the gateway proves who it is.
     pub(crate) client: &'s ClientAuthentication,
 }
@@ -38,13 +43,38 @@ impl AuthorizationServer<'_> {
         let value = value.ok_or_else(|| {
             format!("a secret has no value on this host: {}", secret.secret_names().collect::<Vec<_>>().join(", "))
         })?;
-        let sent = ClientRequest::new(parameters, "application/json", self.client.proof(&value));
+        let assertion;
+        let proof = match self.client {
+            ClientAuthentication::Basic(id, _) => Proof::Basic(id, &value),
+            ClientAuthentication::Post(id, _) => Proof::Post(id, &value),
+            ClientAuthentication::Bearer(_) => Proof::Bearer(&value),
+            ClientAuthentication::PrivateKey(id, _) => {
+                assertion = self.assertion(isolate, host, id, &value).await?;
+                Proof::Assertion(&assertion)
+            }
+        };
+        let sent = ClientRequest::new(parameters, "application/json", proof);
         let ClientRequest { fields, content } =
             sent.ok_or("the client's secret has characters that a header field must not have")?;
         let request = FetchRequest { method: Method::POST, url, fields, content: Bytes::from(content) };
         let addresses = if self.is_private { AddressRule::Any } else { AddressRule::Public };
         let bounds = FetchBounds { timeout_ms: TIMEOUT_MS, answer_bytes_max: ANSWER_BYTES_MAX, addresses };
         host.fetch().fetch(&request, &bounds).await.map_err(|error| error.to_string())
+    }
+}
+
+impl AuthorizationServer<'_> {
+    /// An assertion that the client of this id signs with its private key (RFC 7523, section 2.2).
+    async fn assertion<H: Host>(&self, isolate: &Isolate, host: &H, id: &str, key: &Secret) -> Result<String, String> {
+        let key = SigningKey::parse(key.expose().as_bytes())
+            .map_err(|error| format!("the client's private key cannot be used: {error}"))?;
+        let mut random = [0; 16];
+        host.entropy().fill(&mut random);
+        let claims = assertion_claims(id, self.audience, &random, isolate.time(host.clock()));
+        let input = signing_input(&key, "JWT", &claims);
+        let signing = host.signatures().signs(&key, input.as_bytes());
+        let signature = within(host, "the signing of assertions", signing).await.map_err(|away| away.0)?;
+        Ok(signed(&input, &signature))
     }
 }
 

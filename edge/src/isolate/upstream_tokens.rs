@@ -136,7 +136,7 @@ pub(crate) async fn upstream_token<H: Host>(
 }
 
 async fn granted<H: Host>(isolate: &Isolate, host: &H, of: &ClientCredentials) -> Result<Granted, String> {
-    let server = AuthorizationServer { url: &of.url, is_private: of.is_private, client: &of.client };
+    let server = AuthorizationServer { url: &of.url, is_private: of.is_private, audience: &of.url, client: &of.client };
     let parameters = of.parameters();
     let parameters: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let answer = server.ask(isolate, host, &parameters).await?;

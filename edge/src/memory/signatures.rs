@@ -1,7 +1,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use tollgate_core::jose::SignatureCheck;
+use tollgate_core::jose::{SignatureCheck, SigningKey};
 
 use super::Fault;
 use crate::ports::{Signatures, Unavailable};
@@ -9,10 +9,14 @@ use crate::ports::{Signatures, Unavailable};
 /// A function that verifies a signature.
 pub type Verify = dyn Fn(&SignatureCheck<'_>) -> bool;
 
+/// A function that signs a message.
+pub type Sign = dyn Fn(&SigningKey, &[u8]) -> Option<Vec<u8>>;
+
 /// Signatures that a function verifies; without one, none verifies.
 #[derive(Clone)]
 pub struct MemorySignatures {
     verify: Rc<Verify>,
+    sign: Rc<Sign>,
     /// Makes each verification fail.
     pub fault: Fault,
 }
@@ -20,7 +24,13 @@ pub struct MemorySignatures {
 impl MemorySignatures {
     /// Signatures that the function verifies.
     pub fn new(verify: impl Fn(&SignatureCheck<'_>) -> bool + 'static) -> Self {
-        Self { verify: Rc::new(verify), fault: Fault::default() }
+        Self { verify: Rc::new(verify), sign: Rc::new(|_, _| None), fault: Fault::default() }
+    }
+
+    /// The same, and signatures that a function makes; without one, none is made.
+    #[must_use]
+    pub fn signing(self, sign: impl Fn(&SigningKey, &[u8]) -> Option<Vec<u8>> + 'static) -> Self {
+        Self { sign: Rc::new(sign), ..self }
     }
 }
 
@@ -40,5 +50,10 @@ impl Signatures for MemorySignatures {
     async fn verifies(&self, check: &SignatureCheck<'_>) -> Result<bool, Unavailable> {
         self.fault.check("the verification of signatures")?;
         Ok((self.verify)(check))
+    }
+
+    async fn signs(&self, key: &SigningKey, message: &[u8]) -> Result<Vec<u8>, Unavailable> {
+        self.fault.check("the signing of assertions")?;
+        (self.sign)(key, message).ok_or_else(|| Unavailable::new("the private key cannot be used"))
     }
 }

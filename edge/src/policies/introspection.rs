@@ -127,7 +127,12 @@ async fn ask<H: Host>(
     token: &str,
 ) -> Result<Option<Members>, String> {
     let url = endpoint(settings, isolate, host).await?;
-    let server = AuthorizationServer { url: &url, is_private: settings.is_private, client: &settings.client };
+    // Servers expect assertions for themselves by the name of the issuer, or by the URL that is asked.
+    let audience = match settings.rules.issuers.as_slice() {
+        [issuer] => issuer,
+        _ => &*url,
+    };
+    let server = AuthorizationServer { url: &url, is_private: settings.is_private, audience, client: &settings.client };
     let parameters = [("token", token), ("token_type_hint", "access_token")];
     let answer = server.ask(isolate, host, &parameters).await.map_err(|why| format!("introspection: {why}"))?;
     IntrospectionSettings::claims(&answer).map_err(|error| format!("introspection: {error}"))

@@ -1,8 +1,8 @@
-use tollgate_core::jose::SignatureCheck;
+use tollgate_core::jose::{SignatureCheck, SigningKey};
 
 use super::Unavailable;
 
-/// Verification of the signatures of tokens.
+/// Verification of the signatures of tokens, and the gateway's own signatures.
 ///
 /// Algorithm and type of key belong together; the caller has checked it. `true` means that the key's owner signed exactly
 /// this message: a wrong `true` admits a forged token. A key that is no point of its curve, and a signature of another
@@ -14,4 +14,8 @@ use super::Unavailable;
 pub trait Signatures {
     /// Whether the signature is that of the key for the message.
     async fn verifies(&self, check: &SignatureCheck<'_>) -> Result<bool, Unavailable>;
+
+    /// The signature of a message with the gateway's own key. Public and private part that do not belong together are
+    /// [`Unavailable`].
+    async fn signs(&self, key: &SigningKey, message: &[u8]) -> Result<Vec<u8>, Unavailable>;
 }

@@ -8,11 +8,12 @@ use http::header::AUTHORIZATION;
 use http::{Request, Response, StatusCode};
 use tollgate_core::authn::{CredentialPlace, IdentityRules, IntrospectionSettings};
 use tollgate_core::forward::UpstreamError;
+use tollgate_core::jose::{Jwk, SignatureCheck, Token};
 use tollgate_core::kinds::{Named, Place, Policy};
 use tollgate_core::oauth::ClientAuthentication;
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::{RouteSettings, SiteSettings};
-use tollgate_edge::memory::{Content, ScriptedFetch};
+use tollgate_edge::memory::{Content, MemorySignatures, ScriptedFetch};
 use tollgate_edge::ports::{Clock, Content as _};
 use tollgate_edge::{Client, serve};
 
@@ -198,6 +199,32 @@ fn the_provider_is_asked_where_and_as_it_may_be() {
     let world = World::new(IntrospectionSettings { client: ClientAuthentication::Bearer(unbound), ..settings() });
     world.check("abc", 503, "introspection-away");
     assert_eq!(world.asked.get(), 0);
+}
+
+/// RFC 8037, appendix A.1.
+const PRIVATE: &str = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+
+#[test]
+fn the_gateway_proves_who_it_is_by_a_signed_assertion() {
+    let client = ClientAuthentication::PrivateKey("gateway".into(), SecretText::parse("${secret.CLIENT}").unwrap());
+    let mut world = World::new(IntrospectionSettings { client, ..settings() });
+    world.bench.host.signatures =
+        MemorySignatures::new(tollgate_signatures::verifies).signing(tollgate_signatures::sign);
+    world.check("abc", 503, "introspection-away");
+    world.bench.host.secrets.put("CLIENT", PRIVATE);
+    world.advance(70_000);
+    world.check("abc", 200, "");
+    let asked = world.bench.host.fetch.take_received().remove(0);
+    let content = String::from_utf8(asked.body().bytes().to_vec()).unwrap();
+    let (_, assertion) = content.split_once("client_assertion=").unwrap();
+    let token = Token::parse(assertion).unwrap();
+    let key = Jwk::parse(PRIVATE.as_bytes()).unwrap();
+    let (message, signature) = (token.signed.as_bytes(), token.signature.as_slice());
+    assert!(tollgate_signatures::verifies(&SignatureCheck { algorithm: token.algorithm, key: &key, message, signature }));
+    let claims = token.claims().unwrap();
+    assert_eq!((claims.text("iss"), claims.text("sub")), (Some("gateway"), Some("gateway")));
+    assert_eq!(claims.text("aud"), Some("https://id.example.com/introspect"));
+    assert!(claims.text("jti").is_some_and(|id| id.len() == 32));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The contract of [`Signatures`].
 
-use tollgate_core::jose::{Algorithm, Jwk, KeyMaterial, SignatureCheck};
+use tollgate_core::jose::{Algorithm, Jwk, KeyMaterial, SignatureCheck, SigningKey};
 use tollgate_edge::ports::{Host, Signatures};
 
 use crate::vectors::{Signed, all};
@@ -49,6 +49,29 @@ pub(crate) async fn a_broken_key_verifies_nothing<S: Subject>(subject: &S) -> Ou
         let key = Jwk { id: None, algorithm: None, material };
         let check = SignatureCheck { algorithm, key: &key, message: b"message", signature: &vec![1; bytes] };
         ensure!(!signatures.verifies(&check).await?, "a broken key of {algorithm} verifies");
+    }
+    Ok(())
+}
+
+/// RFC 7515, appendix A.3; RFC 8037, appendix A.1.
+const PRIVATE: [&str; 2] = [
+    r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}"#,
+    r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+        "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+];
+
+pub(crate) async fn what_the_gateway_signs_verifies<S: Subject>(subject: &S) -> Outcome {
+    let signatures = subject.host().signatures();
+    for text in PRIVATE {
+        let key = SigningKey::parse(text.as_bytes())?;
+        let public = Jwk { id: None, algorithm: None, material: key.public.clone() };
+        for message in [b"message".as_slice(), b""] {
+            let signature = signatures.signs(&key, message).await?;
+            let algorithm = key.algorithm();
+            let check = SignatureCheck { algorithm, key: &public, message, signature: &signature };
+            ensure!(signatures.verifies(&check).await?, "a signature by {algorithm} does not verify");
+        }
     }
     Ok(())
 }

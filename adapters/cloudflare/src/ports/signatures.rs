@@ -1,5 +1,6 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
-use tollgate_core::jose::{KeyMaterial, SignatureCheck};
+use js_sys::Uint8Array;
+use tollgate_core::jose::{KeyMaterial, SignatureCheck, SigningKey};
 use tollgate_edge::ports::{Signatures, Unavailable};
 
 use super::unavailable;
@@ -20,6 +21,15 @@ impl Signatures for WebCrypto {
         let verified = platform::verify(algorithm.as_str(), &to_jwk(&key.material), message, signature);
         let verified = settled(verified).await.map_err(|error| unavailable("WebCrypto", &error))?;
         Ok(verified.as_bool().unwrap_or(false))
+    }
+
+    async fn signs(&self, key: &SigningKey, message: &[u8]) -> Result<Vec<u8>, Unavailable> {
+        let public = to_jwk(&key.public);
+        let private = Base64UrlUnpadded::encode_string(&key.private);
+        let pair = format!(r#"{},"d":"{private}"}}"#, public.trim_end_matches('}'));
+        let signature = platform::sign(key.algorithm().as_str(), &pair, message);
+        let signature = settled(signature).await.map_err(|error| unavailable("WebCrypto", &error))?;
+        Ok(Uint8Array::new(&signature).to_vec())
     }
 }
 

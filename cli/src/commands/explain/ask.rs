@@ -40,7 +40,7 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
     let mut host = MemoryHost::new(VirtualClock::at(question.at), SEED, |_: &Request<Content>| {
         (0, Ok(Response::new(Content::default())))
     });
-    host.signatures = MemorySignatures::new(tollgate_signatures::verifies);
+    host.signatures = MemorySignatures::new(tollgate_signatures::verifies).signing(tollgate_signatures::sign);
     let records = compiled.records().iter().cloned().chain(fixtures.records(compiled.gateway()));
     records.for_each(|(key, value)| host.records.put(key, value));
     for name in compiled.whole().secret_names() {

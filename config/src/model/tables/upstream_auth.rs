@@ -75,4 +75,5 @@ static SCOPES: List = List::some_texts(Shape::Ruled(&SCOPE), 64);
 const CLIENT_AUTH: &[(&str, &str)] = &[
     ("basic", "in the field `Authorization`, with the scheme `Basic` (RFC 6749, section 2.3.1)"),
     ("post", "in the content, as `client_id` and `client_secret` (RFC 6749, section 2.3.1)"),
+    ("private-key-jwt", "an assertion that is signed with a private key (RFC 7523); `client-secret` is the key as a JWK"),
 ];

@@ -123,8 +123,8 @@ impl From<&Credential> for Principal {
 }
 
 impl<'p> From<&'p Principal> for Caller<'p> {
-    fn from(Principal { consumer, credential, plan, scopes, .. }: &'p Principal) -> Self {
-        Self { consumer, credential, plan: plan.as_deref(), scopes }
+    fn from(Principal { consumer, credential, plan, scopes, groups, .. }: &'p Principal) -> Self {
+        Self { consumer, credential, plan: plan.as_deref(), scopes, groups }
     }
 }
 

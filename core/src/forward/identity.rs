@@ -41,6 +41,9 @@ pub enum Attribute {
     /// The scopes.
     #[n(3)]
     Scopes,
+    /// The groups.
+    #[n(4)]
+    Groups,
 }
 
 /// What is known about an authenticated caller.
@@ -54,6 +57,8 @@ pub struct Caller<'p> {
     pub plan: Option<&'p str>,
     /// The scopes.
     pub scopes: &'p [String],
+    /// The groups.
+    pub groups: &'p [String],
 }
 
 /// The text is not one of the attributes.
@@ -62,7 +67,7 @@ pub struct UnknownAttribute;
 
 impl Attribute {
     /// All attributes.
-    pub const ALL: [Self; 4] = [Self::Consumer, Self::Credential, Self::Plan, Self::Scopes];
+    pub const ALL: [Self; 5] = [Self::Consumer, Self::Credential, Self::Plan, Self::Scopes, Self::Groups];
 
     /// The word in configuration.
     #[must_use]
@@ -72,6 +77,7 @@ impl Attribute {
             Self::Credential => "credential",
             Self::Plan => "plan",
             Self::Scopes => "scopes",
+            Self::Groups => "groups",
         }
     }
 
@@ -85,6 +91,7 @@ impl Attribute {
             Self::Credential => caller.credential,
             Self::Plan => caller.plan.unwrap_or_default(),
             Self::Scopes => return write_list(caller.scopes, out),
+            Self::Groups => return write_list(caller.groups, out),
         };
         write_encoded(single, out);
         !single.is_empty()
@@ -133,7 +140,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     fn caller<'p>(consumer: &'p str, plan: Option<&'p str>, scopes: &'p [String]) -> Caller<'p> {
-        Caller { consumer, credential: "key-1", plan, scopes }
+        Caller { consumer, credential: "key-1", plan, scopes, groups: scopes }
     }
 
     fn written(attribute: Attribute, caller: &Caller<'_>) -> Option<String> {
@@ -145,7 +152,7 @@ mod tests {
     fn what_the_caller_does_not_have_is_absent() {
         let nothing = caller("acme", None, &[]);
         let values = Attribute::ALL.map(|attribute| written(attribute, &nothing));
-        assert_eq!(values, [Some("acme".into()), Some("key-1".into()), None, None]);
+        assert_eq!(values, [Some("acme".into()), Some("key-1".into()), None, None, None]);
     }
 
     #[wasm_bindgen_test(unsupported = test)]

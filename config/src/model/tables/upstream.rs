@@ -58,4 +58,5 @@ const ATTRIBUTES: &[(&str, &str)] = &[
     (Attribute::Credential.as_str(), "the public id of the credential"),
     (Attribute::Plan.as_str(), "the plan; absent if there is none"),
     (Attribute::Scopes.as_str(), "the scopes, with blanks between them; absent if there are none"),
+    (Attribute::Groups.as_str(), "the groups, with blanks between them; absent if there are none"),
 ];

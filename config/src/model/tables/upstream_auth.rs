@@ -1,6 +1,6 @@
 //! `upstreams.NAME.auth`.
 
-use crate::schema::texts::{SCOPE, URL};
+use crate::schema::texts::{FIELD_VALUE, SCOPE, URL};
 use crate::schema::{Key, List, Object, Shape, Tagged};
 
 /// How the gateway authenticates itself to an upstream; `kind` decides which other keys exist.
@@ -31,7 +31,7 @@ pub(crate) static AUTH_BASIC: Object = Object {
     keys: &[
         Key::required("kind", "The kind of authentication.", Shape::Word(&[BASIC])),
         Key::required("user", "The name; it has no colon.", Shape::Text).examples(&["\"gateway\""]),
-        Key::required("password", "The password: a reference to a secret.", Shape::Text)
+        Key::required("password", "The password: a reference to a secret.", Shape::Ruled(&FIELD_VALUE))
             .examples(&["\"${secret.PETS_PASSWORD}\""]),
     ],
     examples: &["{\"kind\": \"basic\", \"user\": \"gateway\", \"password\": \"${secret.PETS_PASSWORD}\"}"],
@@ -48,7 +48,7 @@ pub(crate) static AUTH_CLIENT_CREDENTIALS: Object = Object {
         Key::required("token-url", "The URL of the server's token endpoint.", Shape::Ruled(&URL))
             .examples(&["\"https://id.example.com/token\""]),
         Key::required("client-id", "The gateway's own id at the server.", Shape::Text).examples(&["\"gateway\""]),
-        Key::required("client-secret", "The gateway's own secret there: a reference to a secret.", Shape::Text)
+        Key::required("client-secret", "The gateway's own secret there: a reference to a secret.", Shape::Ruled(&FIELD_VALUE))
             .examples(&["\"${secret.ID_PROVIDER}\""]),
         Key::optional("client-auth", "How the gateway sends id and secret.", Shape::Word(CLIENT_AUTH))
             .default("\"basic\""),

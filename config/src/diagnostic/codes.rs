@@ -254,6 +254,13 @@ codes! {
         "A `client-certificate` policy needs somebody who tells which certificate a client has: the host, at the end of the \
         client's connection, or with `from: client-cert` a proxy that `gateway.trusted-proxies` trusts. Spin does not tell \
         certificates."
+    AuthzWithoutAuthn "TG0330" "A route authorizes callers but does not authenticate them."
+        "A policy in `authz` that decides by consumer, plan, group, scope or claim needs an authenticated caller. On a route \
+        without authentication it would refuse every request."
+    BadAccess "TG0331" "A list of callers cannot have the effect that it seems to have."
+        "An `access` policy refuses the callers that `deny` names, and of the others admits those that `allow` names, in \
+        `consumers`, `plans` and `groups`. A name in both is always refused, and a pattern such as `team-*` is the name of \
+        one single caller."
     BadIntrospection "TG0340" "An introspection policy cannot ask its provider, or asks it too seldom."
         "An `introspection` policy asks the provider as a client, with `client-id` and `client-secret`, or with `client-auth: \
         bearer` and a token as `client-secret`. An answer is used for `cache`, at most an hour, because a revocation takes \
@@ -265,13 +272,6 @@ codes! {
     BadUpstreamAuth "TG0342" "The gateway cannot authenticate itself to an upstream in this way."
         "`auth` of an upstream sets the field `Authorization`, so `headers` cannot set it too. The name of a user has no colon \
         (RFC 7617). A token is fetched over HTTPS, unless `private-network` says that its server is in the gateway's own network."
-    AuthzWithoutAuthn "TG0330" "A route authorizes callers but does not authenticate them."
-        "A policy in `authz` that decides by consumer, plan, group, scope or claim needs an authenticated caller. On a route \
-        without authentication it would refuse every request."
-    BadAccess "TG0331" "A list of callers cannot have the effect that it seems to have."
-        "An `access` policy refuses the callers that `deny` names, and of the others admits those that `allow` names, in \
-        `consumers`, `plans` and `groups`. A name in both is always refused, and a pattern such as `team-*` is the name of \
-        one single caller."
 
     RouteConflict "TG0401" "Two routes match the same request with equal precedence."
         "The most specific route is selected, and the order in the file has no effect. These two routes are equally \

@@ -37,9 +37,13 @@ pub(super) fn auth(written: &WrittenAuth, set: &[(String, SecretText)], report: 
 fn basic(user: &Spanned<String>, password: &Spanned<String>, report: &mut Report) -> Option<UpstreamAuth> {
     if user.value.contains(':') || user.value.chars().any(char::is_control) {
         report.push(
-            Diagnostic::error(Code::BadUpstreamAuth, user.span, "the name of a user has no colon and no control characters")
-                .why("the first colon separates name and password (RFC 7617, section 2)")
-                .fix("write another name"),
+            Diagnostic::error(
+                Code::BadUpstreamAuth,
+                user.span,
+                "the name of a user has no colon and no control characters",
+            )
+            .why("the first colon separates name and password (RFC 7617, section 2)")
+            .fix("write another name"),
         );
         return None;
     }

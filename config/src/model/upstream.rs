@@ -28,7 +28,14 @@ impl Upstream {
         if !matches!(node.value, Value::Map(_)) {
             let url = url(node, report)?;
             let (headers, identity) = (Vec::new(), Vec::new());
-            return Some(Self { url, level: Level::default(), connect_timeout_ms: None, headers, identity, auth: None });
+            return Some(Self {
+                url,
+                level: Level::default(),
+                connect_timeout_ms: None,
+                headers,
+                identity,
+                auth: None,
+            });
         }
         let mut fields =
             Fields::open(node, &tables::UPSTREAM, format!("upstream `{}`", name.value), name.span, report)?;

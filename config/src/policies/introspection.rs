@@ -1,6 +1,6 @@
 //! `kind: introspection`.
 
-use tollgate_core::authn::IntrospectionSettings;
+use tollgate_core::authn::{IntrospectionSettings, SignedAnswers};
 use tollgate_core::oauth::ClientAuthentication;
 
 use super::bearer::{self, AUDIENCE, FOR_SOMEBODY, PLACE, RULES, TEXT_OR_TEXTS};
@@ -60,6 +60,17 @@ pub(super) static TABLE: Object = Object {
         )
         .default("\"30s\"")
         .change(Change::MoreIsLooser),
+        Key::optional(
+            "signed",
+            "Whether the provider signs its answers (RFC 9701): others are not believed.",
+            Shape::Boolean,
+        )
+        .default("false")
+        .change(Change::Review("answers of other servers may be believed")),
+        Key::optional("jwks", "The URL of the keys that sign the answers, a JWK Set.", Shape::Ruled(&URL))
+            .absent("the one that the issuer's metadata names")
+            .change(Change::Review("answers are verified with other keys"))
+            .examples(&["\"https://id.example.com/keys\""]),
     ],
     shared: &[PLACE, RULES],
     rules: &[Rule::SomeOf(&["url", "issuer"]), FOR_SOMEBODY],
@@ -73,7 +84,10 @@ pub(super) static TABLE: Object = Object {
 const CLIENT_AUTH: &[(&str, &str)] = &[
     ("basic", "in the field `Authorization`, with the scheme `Basic` (RFC 6749, section 2.3.1)"),
     ("post", "in the content, as `client_id` and `client_secret` (RFC 6749, section 2.3.1)"),
-    ("private-key-jwt", "an assertion that is signed with a private key (RFC 7523); `client-secret` is the key as a JWK"),
+    (
+        "private-key-jwt",
+        "an assertion that is signed with a private key (RFC 7523); `client-secret` is the key as a JWK",
+    ),
     ("bearer", "`client-secret` alone, as a bearer token (RFC 7662, section 2.1)"),
 ];
 
@@ -90,6 +104,7 @@ impl Kind for IntrospectionSettings {
         let is_private = written.boolean("private-network");
         let url = endpoint(written, is_private, report)?;
         let client = client(written, report)?;
+        let signed = signed(written, &client, is_private, report)?;
         Some(Self {
             url,
             is_private,
@@ -97,6 +112,7 @@ impl Kind for IntrospectionSettings {
             place: bearer::place(written, report)?,
             rules: bearer::rules(written, issuers, report)?,
             cache_ms: cache(written, report)?,
+            signed,
         })
     }
 
@@ -115,6 +131,8 @@ impl Kind for IntrospectionSettings {
             Some(("client-auth", Value::Word(word))),
             Some(("private-network", Value::Boolean(self.is_private))),
             Some(("cache", Value::DurationMs(self.cache_ms.into()))),
+            Some(("signed", Value::Boolean(self.signed.is_some()))),
+            self.signed.as_ref().and_then(|signed| text("jwks", signed.jwks.as_ref()?)),
         ];
         let own = own.into_iter().flatten();
         own.chain(bearer::place_values(&self.place)).chain(bearer::rule_values(&self.rules)).collect()
@@ -169,6 +187,54 @@ fn client(written: &Written, report: &mut Report) -> Option<ClientAuthentication
         ("private-key-jwt", Some(id)) => Some(ClientAuthentication::PrivateKey(id.value, secret)),
         (_, Some(id)) => Some(ClientAuthentication::Basic(id.value, secret)),
     }
+}
+
+/// Whether answers are signed, and with which keys; `Some(None)` if they are not.
+#[expect(clippy::option_option, reason = "a refused value differs from an absent one")]
+fn signed(
+    written: &Written,
+    client: &ClientAuthentication,
+    is_private: bool,
+    report: &mut Report,
+) -> Option<Option<SignedAnswers>> {
+    let jwks = written.text("jwks");
+    let at = written.written("signed").map(|signed| signed.span).filter(|_| written.boolean("signed"));
+    let refused = match (at, &jwks) {
+        (None, None) => return Some(None),
+        (None, Some(jwks)) => Some((
+            jwks.span,
+            "`jwks` has no effect without `signed: true`",
+            "answers that are not signed are verified with no keys",
+            "add `signed: true`, or remove `jwks`",
+        )),
+        (Some(at), _) if client.client_id().is_none() => Some((
+            at,
+            "signed answers need a `client-id`",
+            "each is for the client that asked (RFC 9701, section 5)",
+            "add `client-id`, and write another `client-auth`",
+        )),
+        (Some(at), _) if written.list("issuer").len() != 1 => Some((
+            at,
+            "signed answers need one `issuer`",
+            "each names the issuer that signed it (RFC 9701, section 5)",
+            "write the provider's issuer",
+        )),
+        (Some(_), _) => None,
+    };
+    if let Some((at, what, why, fix)) = refused {
+        report.push(Diagnostic::error(Code::BadIntrospection, at, what).why(why).fix(fix));
+        return None;
+    }
+    let url = match &jwks {
+        Some(url) => {
+            parsed::url(url, report)?;
+            url.clone()
+        }
+        None => bearer::one_issuer(written, "jwks", report)?,
+    };
+    let why = "anyone on the way could replace them, and sign answers";
+    let is_secure = bearer::is_secure(&url, is_private, "the keys are fetched", why, report);
+    is_secure.then(|| Some(SignedAnswers { jwks: jwks.map(|url| url.value) }))
 }
 
 fn cache(written: &Written, report: &mut Report) -> Option<u32> {

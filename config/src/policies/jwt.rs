@@ -70,10 +70,6 @@ pub(super) static TABLE: Object = Object {
     ..Object::PLAIN
 };
 
-/// Without `algorithms`: those of public keys that are in use, with the hash of their key size.
-const PUBLIC: [Algorithm; 5] =
-    [Algorithm::Rs256, Algorithm::Ps256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa];
-
 impl Kind for JwtSettings {
     fn lower(written: &Written, report: &mut Report) -> Option<Self> {
         let issuers = bearer::non_empty(written, "issuer", report)?;
@@ -151,7 +147,11 @@ fn static_keys(text: &Spanned<String>, report: &mut Report) -> Option<KeySource>
 fn algorithms(written: &Written, keys: &KeySource, report: &mut Report) -> Option<Algorithms> {
     let is_shared = matches!(keys, KeySource::Secret(_));
     if written.written("algorithms").is_none() {
-        return Some(if is_shared { [Algorithm::Hs256].into_iter().collect() } else { PUBLIC.into_iter().collect() });
+        return Some(if is_shared {
+            [Algorithm::Hs256].into_iter().collect()
+        } else {
+            Algorithm::PUBLIC.into_iter().collect()
+        });
     }
     let mut all = Vec::new();
     let mut is_complete = true;

@@ -108,6 +108,7 @@ fn settings_have_the_written_values_and_the_defaults() {
             ("client-auth", "basic"),
             ("private-network", "false"),
             ("cache", "30s"),
+            ("signed", "false"),
             ("header", "authorization"),
             ("scheme", "Bearer"),
             ("leeway", "30s"),

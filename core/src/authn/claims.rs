@@ -494,10 +494,7 @@ mod tests {
         }
         let many = format!("[{}]", vec!["\"g\""; GROUPS_MAX + 1].join(","));
         assert_eq!(of(&[("groups", &many)]), Err(ClaimError::Form("groups".into())));
-        assert_eq!(
-            decide(&rules(), &claims(&[roles])).map(|identity| identity.groups),
-            Ok(vec![])
-        );
+        assert_eq!(decide(&rules(), &claims(&[roles])).map(|identity| identity.groups), Ok(vec![]));
     }
 
     /// RFC 7662, section 2.2: issuer and end are optional in an answer; RFC 7519 and RFC 8725 require them of a signed token.

@@ -7,4 +7,4 @@ mod answer;
 mod settings;
 
 pub use answer::{AnswerError, is_token_text};
-pub use settings::IntrospectionSettings;
+pub use settings::{IntrospectionSettings, SignedAnswers};

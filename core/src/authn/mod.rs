@@ -25,7 +25,7 @@ pub use client_certificate::{
     ClientCertificateSettings, PeerCertificate, PresentedCertificate, Trust, certificate_id,
 };
 pub use credential::{Credential, CredentialState};
-pub use introspection::{AnswerError, IntrospectionSettings, is_token_text};
+pub use introspection::{AnswerError, IntrospectionSettings, SignedAnswers, is_token_text};
 pub use jwt::{JwtSettings, KeySource};
 pub use mark::{MarkSecret, TextMark};
 pub use places::{CredentialNames, authorization_holds_key};

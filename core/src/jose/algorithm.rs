@@ -68,6 +68,9 @@ impl Algorithm {
         Self::EdDsa,
     ];
 
+    /// Those of public keys that are in use, with the hash of their key size.
+    pub const PUBLIC: [Self; 5] = [Self::Rs256, Self::Ps256, Self::Es256, Self::Es384, Self::EdDsa];
+
     /// The registered name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

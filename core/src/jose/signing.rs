@@ -110,7 +110,10 @@ mod tests {
         let input = signing_input(&key, "JWT", &serde_json::json!({"iss": "gate\"way", "exp": 7}));
         let text = signed(&input, &[7; 64]);
         let token = Token::parse(&text).unwrap();
-        assert_eq!((token.algorithm, token.key_id.as_deref(), token.kind.as_deref()), (Algorithm::EdDsa, Some("k1"), Some("jwt")));
+        assert_eq!(
+            (token.algorithm, token.key_id.as_deref(), token.kind.as_deref()),
+            (Algorithm::EdDsa, Some("k1"), Some("jwt"))
+        );
         assert_eq!((token.signed, token.signature.as_slice()), (input.as_str(), &[7; 64][..]));
         assert_eq!(token.claims().unwrap().text("iss"), Some("gate\"way"));
     }

@@ -181,7 +181,8 @@ mod tests {
     /// RFC 7523, sections 2.2 and 3.
     #[wasm_bindgen_test(unsupported = test)]
     fn rfc_7523_3_an_assertion_names_the_client_and_is_valid_for_a_minute() {
-        let claims = assertion_claims("s6BhdRkqt3", "https://id.example.com/token", &[7; 16], Timestamp::from_millis(9_999));
+        let claims =
+            assertion_claims("s6BhdRkqt3", "https://id.example.com/token", &[7; 16], Timestamp::from_millis(9_999));
         let want = r#"{"aud":"https://id.example.com/token","exp":69,"iat":9,"iss":"s6BhdRkqt3","jti":"07070707070707070707070707070707","sub":"s6BhdRkqt3"}"#;
         assert_eq!(claims, serde_json::from_str::<serde_json::Value>(want).unwrap());
         let (authorization, content) = sent(Proof::Assertion("a.b.c"));

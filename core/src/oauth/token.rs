@@ -85,7 +85,11 @@ mod tests {
     #[track_caller]
     fn check(status: u16, content: &str, want: Result<(&str, u32), GrantError>) {
         let read = Granted::read(StatusCode::from_u16(status).unwrap(), content.as_bytes());
-        assert_eq!(read.as_ref().map(|granted| (granted.token.expose(), granted.lifetime_s)), want.as_ref().copied().map_err(|e| e), "{content}");
+        assert_eq!(
+            read.as_ref().map(|granted| (granted.token.expose(), granted.lifetime_s)),
+            want.as_ref().copied().map_err(|e| e),
+            "{content}"
+        );
     }
 
     /// RFC 6749, section 5.1.

@@ -228,7 +228,15 @@ mod tests {
         let client = ClientAuthentication::Bearer(SecretText::parse("x").unwrap());
         let place = CredentialPlace::field(http::header::AUTHORIZATION, None);
         let rules = IdentityRules { audiences: vec!["a".into()], ..IdentityRules::default() };
-        IntrospectionSettings { url: Some("https://a/i".into()), is_private: false, client, place, rules, cache_ms }
+        IntrospectionSettings {
+            url: Some("https://a/i".into()),
+            is_private: false,
+            client,
+            place,
+            rules,
+            cache_ms,
+            signed: None,
+        }
     }
 
     fn key(known: &mut Introspected, policy: &str, token: &str) -> TokenKey {

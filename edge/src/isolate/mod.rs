@@ -11,8 +11,8 @@ pub(crate) mod operators;
 mod room;
 pub(crate) mod secrets;
 pub(crate) mod tokens;
-pub(crate) mod uses;
 pub(crate) mod upstream_tokens;
+pub(crate) mod uses;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -34,8 +34,8 @@ use tollgate_core::route::{CanonicalPath, HostName};
 use tollgate_core::settings::GatewaySettings;
 use tollgate_core::telemetry::ExchangeLines;
 use tollgate_core::time::{MonotonicInstant, SetBack, Timestamp};
-use uses::Uses;
 use upstream_tokens::UpstreamTokens;
+use uses::Uses;
 
 use crate::config::{Config, NoSite};
 use crate::ports::{Clock, Entropy, Host};

@@ -26,12 +26,13 @@ pub(crate) struct AuthorizationServer<'s> {
 }
 
 impl AuthorizationServer<'_> {
-    /// Its answer to these parameters. An error is for the operator; it contains no secret and no parameter.
+    /// Its answer of this type to these parameters. An error is for the operator; it contains no secret and no parameter.
     pub(crate) async fn ask<H: Host>(
         &self,
         isolate: &Isolate,
         host: &H,
         parameters: &[(&str, &str)],
+        accept: &'static str,
     ) -> Result<FetchAnswer, String> {
         let url: Uri = self.url.parse().map_err(|_| "the URL is not valid")?;
         // Anyone on the way could read secrets and tokens, and answer in place of the server.
@@ -53,7 +54,7 @@ impl AuthorizationServer<'_> {
                 Proof::Assertion(&assertion)
             }
         };
-        let sent = ClientRequest::new(parameters, "application/json", proof);
+        let sent = ClientRequest::new(parameters, accept, proof);
         let ClientRequest { fields, content } =
             sent.ok_or("the client's secret has characters that a header field must not have")?;
         let request = FetchRequest { method: Method::POST, url, fields, content: Bytes::from(content) };

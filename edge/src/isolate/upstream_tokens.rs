@@ -67,7 +67,9 @@ impl UpstreamTokens {
         let is_fresh = usable.is_some_and(|token| now < token.refresh_at);
         let away = known.away.as_ref().filter(|(_, until)| now < *until);
         match (usable, away) {
-            (Some(token), away) if is_fresh || away.is_some() || now < known.asked_until => Step::Use(token.value.clone()),
+            (Some(token), away) if is_fresh || away.is_some() || now < known.asked_until => {
+                Step::Use(token.value.clone())
+            }
             (None, Some((why, _))) => Step::Away(Arc::clone(why)),
             (None, None) if now < known.asked_until => Step::Wait,
             _ => {
@@ -78,7 +80,13 @@ impl UpstreamTokens {
     }
 
     /// Takes a token whose request began at an instant, or why there is none.
-    fn put(&mut self, of: &ClientCredentials, answer: Result<&Granted, &Arc<str>>, asked_at: MonotonicInstant, now: MonotonicInstant) {
+    fn put(
+        &mut self,
+        of: &ClientCredentials,
+        answer: Result<&Granted, &Arc<str>>,
+        asked_at: MonotonicInstant,
+        now: MonotonicInstant,
+    ) {
         let known = self.known(of);
         known.asked_until = now;
         match answer {
@@ -121,7 +129,8 @@ pub(crate) async fn upstream_token<H: Host>(
         }
     }
     let asked_at = host.clock().instant();
-    let answer = granted(isolate, host, of).await.map_err(|why| Arc::from(format!("the token for the upstream: {why}")));
+    let answer =
+        granted(isolate, host, of).await.map_err(|why| Arc::from(format!("the token for the upstream: {why}")));
     let now = host.clock().instant();
     let mut tokens = isolate.upstream_tokens.borrow_mut();
     tokens.put(of, answer.as_ref(), asked_at, now);
@@ -139,7 +148,7 @@ async fn granted<H: Host>(isolate: &Isolate, host: &H, of: &ClientCredentials) -
     let server = AuthorizationServer { url: &of.url, is_private: of.is_private, audience: &of.url, client: &of.client };
     let parameters = of.parameters();
     let parameters: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let answer = server.ask(isolate, host, &parameters).await?;
+    let answer = server.ask(isolate, host, &parameters, "application/json").await?;
     Granted::read(answer.status, &answer.content).map_err(|error| error.to_string())
 }
 

@@ -4,8 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
-use tollgate_core::authn::{IntrospectionSettings, Presented, Principal, TextMark, is_token_text, token_id};
+use tollgate_core::authn::{
+    IntrospectionSettings, Presented, Principal, SignedAnswers, TextMark, is_token_text, token_id,
+};
 use tollgate_core::event::{Local, Reason};
+use tollgate_core::fetch::FetchAnswer;
 use tollgate_core::jose::Members;
 use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -13,7 +16,7 @@ use tollgate_core::time::Timestamp;
 
 use super::Authenticates;
 use super::issuer::introspection_endpoint;
-use super::jwt::not_accepted;
+use super::jwt::{not_accepted, verify};
 use crate::isolate::introspected::{Asking, Refusal, Step, TokenKey};
 use crate::isolate::oauth::{AuthorizationServer, TIMEOUT_MS};
 use crate::isolate::{Freshness, Isolate};
@@ -31,7 +34,7 @@ impl Authenticates for IntrospectionSettings {
     ) -> Result<Arc<Principal>, Problem> {
         let token = presented(self, received)?;
         if isolate.settings.freshness == Freshness::EachRequest {
-            let claims = ask(self, isolate, host, token).await.map_err(|why| unavailable(&why))?;
+            let claims = ask(self, name, isolate, host, token).await.map_err(|why| unavailable(&why))?;
             let decided = decide(self, name, token, claims.as_ref(), isolate.time(host.clock()));
             return decided.map(|(principal, _)| principal).map_err(refused);
         }
@@ -65,7 +68,7 @@ async fn remembered<H: Host>(
     };
     // What the server says may be as old as the question.
     let asked_at = host.clock().instant();
-    let answer = ask(settings, isolate, host, token).await;
+    let answer = ask(settings, name, isolate, host, token).await;
     let (now, time) = (host.clock().instant(), isolate.time(host.clock()));
     let mut known = isolate.introspected.borrow_mut();
     let claims = answer.map_err(|why| {
@@ -122,6 +125,7 @@ fn presented<'r>(settings: &IntrospectionSettings, received: &'r Received) -> Re
 /// What the server says of the token; `None` if it is not active. An error tells the operator why it says nothing.
 async fn ask<H: Host>(
     settings: &IntrospectionSettings,
+    name: &PolicyName,
     isolate: &Isolate,
     host: &H,
     token: &str,
@@ -134,9 +138,33 @@ async fn ask<H: Host>(
     };
     let server = AuthorizationServer { url: &url, is_private: settings.is_private, audience, client: &settings.client };
     let parameters = [("token", token), ("token_type_hint", "access_token")];
-    let answer = server.ask(isolate, host, &parameters).await.map_err(|why| format!("introspection: {why}"))?;
-    IntrospectionSettings::claims(&answer).map_err(|error| format!("introspection: {error}"))
+    let accept = if settings.signed.is_some() { SIGNED } else { "application/json" };
+    let answer = server.ask(isolate, host, &parameters, accept).await.map_err(|why| format!("introspection: {why}"))?;
+    let claims = match &settings.signed {
+        None => IntrospectionSettings::claims(&answer).map_err(|error| error.to_string()),
+        Some(signed) => signed_claims(settings, signed, name, isolate, host, &answer).await,
+    };
+    claims.map_err(|why| format!("introspection: {why}"))
 }
+
+/// What a signed answer says, if its signature is that of the issuer.
+async fn signed_claims<H: Host>(
+    settings: &IntrospectionSettings,
+    signed: &SignedAnswers,
+    name: &PolicyName,
+    isolate: &Isolate,
+    host: &H,
+    answer: &FetchAnswer,
+) -> Result<Option<Members>, String> {
+    let token = IntrospectionSettings::signed(answer).map_err(|error| error.to_string())?;
+    let policy = isolate.tokens.borrow_mut().policy(name, &settings.verification(signed));
+    let verified = verify(&policy, isolate, host, &token).await;
+    verified.map_err(|problem| format!("its signed answer: {}", problem.reason))?;
+    settings.signed_claims(&token).map_err(|error| error.to_string())
+}
+
+/// The type of signed answers (RFC 9701, section 4).
+const SIGNED: &str = "application/token-introspection+jwt";
 
 /// The URL of the server's endpoint: the configured one, or the one that the issuer's metadata names (RFC 8414, section 2).
 async fn endpoint<'s, H: Host>(

@@ -33,7 +33,9 @@ pub(super) async fn introspection_endpoint<H: Host>(
     }
     match &answer.meaning {
         Meaning::At(url) => Ok(url.to_string()),
-        Meaning::Content | Meaning::Keys(_) => Err("the metadata of the issuer name no introspection endpoint".to_owned()),
+        Meaning::Content | Meaning::Keys(_) => {
+            Err("the metadata of the issuer name no introspection endpoint".to_owned())
+        }
     }
 }
 

@@ -67,7 +67,12 @@ fn presented<'r>(settings: &JwtSettings, received: &'r Received) -> Result<&'r s
 }
 
 /// Verifies the signature with the keys of the issuer. If none of them made it, the issuer may have new ones.
-async fn verify<H: Host>(policy: &Policy, isolate: &Isolate, host: &H, token: &Token<'_>) -> Result<(), Problem> {
+pub(super) async fn verify<H: Host>(
+    policy: &Policy,
+    isolate: &Isolate,
+    host: &H,
+    token: &Token<'_>,
+) -> Result<(), Problem> {
     if !policy.settings().accepts(token.algorithm) {
         let detail = format!("Tokens with the algorithm {} are not accepted here.", token.algorithm);
         let reason = Reason::AlgorithmNotAccepted { algorithm: token.algorithm };

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use futures_util::future::join_all;
 use http::header::AUTHORIZATION;
 use http::{Request, Response, StatusCode};
-use tollgate_core::authn::{CredentialPlace, IdentityRules, IntrospectionSettings};
+use tollgate_core::authn::{CredentialPlace, IdentityRules, IntrospectionSettings, SignedAnswers};
 use tollgate_core::forward::UpstreamError;
-use tollgate_core::jose::{Jwk, SignatureCheck, Token};
+use tollgate_core::jose::{self, Jwk, SignatureCheck, SigningKey, Token, signing_input};
 use tollgate_core::kinds::{Named, Place, Policy};
 use tollgate_core::oauth::ClientAuthentication;
 use tollgate_core::secret::SecretText;
@@ -30,6 +30,7 @@ fn settings() -> IntrospectionSettings {
         place: CredentialPlace::field(AUTHORIZATION, Some("Bearer".into())),
         rules: IdentityRules { audiences: vec!["pets".into()], ..IdentityRules::default() },
         cache_ms: 30_000,
+        signed: None,
     }
 }
 
@@ -220,11 +221,57 @@ fn the_gateway_proves_who_it_is_by_a_signed_assertion() {
     let token = Token::parse(assertion).unwrap();
     let key = Jwk::parse(PRIVATE.as_bytes()).unwrap();
     let (message, signature) = (token.signed.as_bytes(), token.signature.as_slice());
-    assert!(tollgate_signatures::verifies(&SignatureCheck { algorithm: token.algorithm, key: &key, message, signature }));
+    assert!(tollgate_signatures::verifies(&SignatureCheck {
+        algorithm: token.algorithm,
+        key: &key,
+        message,
+        signature
+    }));
     let claims = token.claims().unwrap();
     assert_eq!((claims.text("iss"), claims.text("sub")), (Some("gateway"), Some("gateway")));
     assert_eq!(claims.text("aud"), Some("https://id.example.com/introspect"));
     assert!(claims.text("jti").is_some_and(|id| id.len() == 32));
+}
+
+#[test]
+fn a_signed_answer_is_believed_if_the_issuer_signed_it_for_the_gateway() {
+    let signed = Some(SignedAnswers { jwks: Some("https://id.example.com/keys".into()) });
+    let rules = IdentityRules { issuers: vec!["https://id.example.com".into()], ..settings().rules };
+    let mut world = World::new(IntrospectionSettings { signed, rules, ..settings() });
+    world.bench.host.signatures = MemorySignatures::new(tollgate_signatures::verifies);
+    let keys =
+        format!(r#"{{"keys":[{}]}}"#, PRIVATE.replace(r#""d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","#, ""));
+    let said = Rc::new(RefCell::new(String::new()));
+    let answer = Rc::clone(&said);
+    world.bench.host.fetch = ScriptedFetch::new(world.bench.host.clock.clone(), move |request: &Request<Content>| {
+        let text = if request.uri().path() == "/keys" { keys.clone() } else { answer.borrow().clone() };
+        (0, Ok(Response::new(Content::from_bytes(text.into()))))
+    });
+    let key = SigningKey::parse(PRIVATE.as_bytes()).unwrap();
+    let sign = |kind: &str, audience: &str| {
+        let inner = serde_json::from_str::<serde_json::Value>(ACTIVE).unwrap();
+        let claims = serde_json::json!({
+            "iss": "https://id.example.com", "aud": audience, "iat": 1, "token_introspection": inner,
+        });
+        let input = signing_input(&key, kind, &claims);
+        let signature = tollgate_signatures::sign(&key, input.as_bytes()).unwrap();
+        jose::signed(&input, &signature)
+    };
+    let good = sign("token-introspection+jwt", "gateway");
+    *said.borrow_mut() = good.clone();
+    world.check("abc", 200, "");
+    for other in [
+        ACTIVE.to_owned(),
+        sign("at+jwt", "gateway"),
+        sign("token-introspection+jwt", "others"),
+        format!("{}AAAA", &good[..good.len() - 4]),
+    ] {
+        *said.borrow_mut() = other.clone();
+        world.check("new", 503, "introspection-away");
+        world.advance(1_000);
+    }
+    let asked = world.bench.host.fetch.take_received();
+    assert_eq!(asked[0].headers()["accept"], "application/token-introspection+jwt");
 }
 
 #[test]

@@ -80,7 +80,8 @@ impl World {
 fn a_name_and_a_password_replace_what_the_client_sends() {
     let world = World::new(UpstreamAuth::Basic("gateway".into(), secret()), |_| 200);
     assert_eq!(world.sent(), "Basic Z2F0ZXdheTpzM2NyM3Q=");
-    let world = World::new(UpstreamAuth::Basic("gateway".into(), SecretText::parse("${secret.NONE}").unwrap()), |_| 200);
+    let world =
+        World::new(UpstreamAuth::Basic("gateway".into(), SecretText::parse("${secret.NONE}").unwrap()), |_| 200);
     let refused = world.get();
     assert_eq!((refused.status, refused.problem().as_str()), (503, "secret-missing"));
     assert!(world.bench.host.upstream.take_received().is_empty());
@@ -112,7 +113,10 @@ fn the_token_before_is_used_while_the_server_does_not_answer_until_it_ends() {
     assert_eq!((world.sent(), world.asked.get()), ("Bearer t1".into(), 3));
     world.advance(15_000);
     let refused = world.get();
-    assert_eq!((refused.status, refused.problem().as_str(), refused.field("retry-after")), (503, "store-unavailable", "1"));
+    assert_eq!(
+        (refused.status, refused.problem().as_str(), refused.field("retry-after")),
+        (503, "store-unavailable", "1")
+    );
     assert_eq!(refused.record.refusal().map(|refusal| refusal.reason.code()), Some("upstream-token-away"));
     *world.answering.borrow_mut() = (0, Ok(()));
     world.advance(1_000);
@@ -134,9 +138,8 @@ fn requests_at_once_fetch_one_token() {
     world.answering.borrow_mut().0 = 300;
     let (isolate, host) = (&world.bench.isolate, &world.bench.host);
     let client = Client { address: Some("192.0.2.7".parse().unwrap()), https: true, inside: false };
-    let one = || async {
-        serve(isolate, host, request("GET", "/a", &[], ""), client).await.reply.into_response().status()
-    };
+    let one =
+        || async { serve(isolate, host, request("GET", "/a", &[], ""), client).await.reply.into_response().status() };
     let answers = host.clock.drive(join_all((0..20).map(|_| one()))).unwrap();
     assert!(answers.iter().all(|status| *status == StatusCode::OK), "{answers:?}");
     assert_eq!(world.asked.get(), 1);

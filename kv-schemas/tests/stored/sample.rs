@@ -131,7 +131,8 @@ fn upstream(name: &str, url: &str, fields: Vec<(String, SecretText)>) -> Upstrea
         url: url.parse().unwrap(),
         connect_timeout_ms: 1_000,
         fields,
-        identity: vec![], auth: UpstreamAuth::None,
+        identity: vec![],
+        auth: UpstreamAuth::None,
     }
 }
 

@@ -144,7 +144,8 @@ impl Count<'_> {
             ..Usage::default()
         };
         let (refused, forwarded) = (refused.plus(asked), forwarded.plus(asked));
-        let forwarded = Usage { fetches: forwarded.fetches + if is_cold { self.upstream_tokens() } else { 0 }, ..forwarded };
+        let forwarded =
+            Usage { fetches: forwarded.fetches + if is_cold { self.upstream_tokens() } else { 0 }, ..forwarded };
         let mut outcomes = vec![(RequestOutcome::Refused, refused)];
         if self.route.methods.takes(&Method::GET) || self.route.methods.takes(&Method::HEAD) {
             outcomes.push((RequestOutcome::Read, forwarded.plus(self.cache())));

@@ -48,8 +48,12 @@ pub(crate) static AUTH_CLIENT_CREDENTIALS: Object = Object {
         Key::required("token-url", "The URL of the server's token endpoint.", Shape::Ruled(&URL))
             .examples(&["\"https://id.example.com/token\""]),
         Key::required("client-id", "The gateway's own id at the server.", Shape::Text).examples(&["\"gateway\""]),
-        Key::required("client-secret", "The gateway's own secret there: a reference to a secret.", Shape::Ruled(&FIELD_VALUE))
-            .examples(&["\"${secret.ID_PROVIDER}\""]),
+        Key::required(
+            "client-secret",
+            "The gateway's own secret there: a reference to a secret.",
+            Shape::Ruled(&FIELD_VALUE),
+        )
+        .examples(&["\"${secret.ID_PROVIDER}\""]),
         Key::optional("client-auth", "How the gateway sends id and secret.", Shape::Word(CLIENT_AUTH))
             .default("\"basic\""),
         Key::optional("scopes", "The scopes that are asked for.", Shape::List(&SCOPES))
@@ -65,8 +69,10 @@ pub(crate) static AUTH_CLIENT_CREDENTIALS: Object = Object {
         )
         .default("false"),
     ],
-    examples: &["{\"kind\": \"client-credentials\", \"token-url\": \"https://id.example.com/token\", \"client-id\": \"gateway\", \
-                 \"client-secret\": \"${secret.ID_PROVIDER}\", \"scopes\": [\"pets.read\"]}"],
+    examples: &[
+        "{\"kind\": \"client-credentials\", \"token-url\": \"https://id.example.com/token\", \"client-id\": \"gateway\", \
+                 \"client-secret\": \"${secret.ID_PROVIDER}\", \"scopes\": [\"pets.read\"]}",
+    ],
     ..Object::PLAIN
 };
 
@@ -75,5 +81,8 @@ static SCOPES: List = List::some_texts(Shape::Ruled(&SCOPE), 64);
 const CLIENT_AUTH: &[(&str, &str)] = &[
     ("basic", "in the field `Authorization`, with the scheme `Basic` (RFC 6749, section 2.3.1)"),
     ("post", "in the content, as `client_id` and `client_secret` (RFC 6749, section 2.3.1)"),
-    ("private-key-jwt", "an assertion that is signed with a private key (RFC 7523); `client-secret` is the key as a JWK"),
+    (
+        "private-key-jwt",
+        "an assertion that is signed with a private key (RFC 7523); `client-secret` is the key as a JWK",
+    ),
 ];

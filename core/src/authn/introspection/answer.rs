@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::IntrospectionSettings;
 use crate::authn::{ClaimError, Identity};
 use crate::fetch::FetchAnswer;
-use crate::jose::{Members, Value, ValueError};
+use crate::jose::{Members, Token, Value, ValueError};
 use crate::time::Timestamp;
 
 /// Why an answer says nothing about the token. The texts are for the operator, and contain nothing of the answer.
@@ -23,6 +23,12 @@ pub enum AnswerError {
     /// It is not JSON.
     #[error("its answer cannot be read: {0}")]
     Content(ValueError),
+    /// It is not signed, or not a signed answer about a token.
+    #[error("its answer is not a signed one about a token (RFC 9701, section 5)")]
+    NotSigned,
+    /// It is signed by another issuer, or for another client.
+    #[error("its signed answer is that of another issuer, or for another client")]
+    OfOthers,
     /// It does not say whether the token is active.
     #[error("its answer has no member `active` that is true or false (RFC 7662, section 2.2)")]
     Active,
@@ -43,18 +49,42 @@ impl IntrospectionSettings {
     /// # Errors
     /// If it says neither.
     pub fn claims(answer: &FetchAnswer) -> Result<Option<Members>, AnswerError> {
-        match answer.status {
-            StatusCode::OK => {}
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                return Err(AnswerError::Client(answer.status.as_u16()));
-            }
-            other => return Err(AnswerError::Status(other.as_u16())),
-        }
+        check_status(answer.status)?;
         let claims = Members::parse(&answer.content).map_err(AnswerError::Content)?;
-        match claims.get("active") {
-            Some(Value::Bool(true)) => Ok(Some(claims)),
-            Some(Value::Bool(false)) => Ok(None),
-            _ => Err(AnswerError::Active),
+        if_active(claims)
+    }
+
+    /// The signed answer (RFC 9701, section 5), whose signature is not verified yet.
+    ///
+    /// # Errors
+    /// If it is not one.
+    pub fn signed(answer: &FetchAnswer) -> Result<Token<'_>, AnswerError> {
+        check_status(answer.status)?;
+        let text = std::str::from_utf8(&answer.content).map_err(|_| AnswerError::NotSigned)?;
+        // Without this, a token of the same server could be sent as an answer (RFC 9701, section 8.1).
+        let token = Token::parse(text.trim_ascii()).map_err(|_| AnswerError::NotSigned)?;
+        if token.kind.as_deref() == Some(ANSWER_KIND) { Ok(token) } else { Err(AnswerError::NotSigned) }
+    }
+
+    /// What a signed answer says of a token, once its signature was verified.
+    ///
+    /// # Errors
+    /// If it is not an answer of the issuer to this client.
+    pub fn signed_claims(&self, answer: &Token<'_>) -> Result<Option<Members>, AnswerError> {
+        let claims = answer.claims().map_err(|_| AnswerError::NotSigned)?;
+        let is_of_issuer = claims.text("iss").is_some_and(|issuer| self.rules.issuers.iter().any(|own| own == issuer));
+        let is_ours = |value: &Value| value.as_text().is_some() && value.as_text() == self.client.client_id();
+        let is_for_us = match claims.get("aud") {
+            Some(Value::List(all)) => all.iter().any(is_ours),
+            Some(one) => is_ours(one),
+            None => false,
+        };
+        if !is_of_issuer || !is_for_us {
+            return Err(AnswerError::OfOthers);
+        }
+        match claims.get("token_introspection") {
+            Some(Value::Object(inner)) => if_active(inner.clone()),
+            _ => Err(AnswerError::NotSigned),
         }
     }
 
@@ -68,10 +98,30 @@ impl IntrospectionSettings {
     }
 }
 
+fn check_status(status: StatusCode) -> Result<(), AnswerError> {
+    match status {
+        StatusCode::OK => Ok(()),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(AnswerError::Client(status.as_u16())),
+        other => Err(AnswerError::Status(other.as_u16())),
+    }
+}
+
+fn if_active(claims: Members) -> Result<Option<Members>, AnswerError> {
+    match claims.get("active") {
+        Some(Value::Bool(true)) => Ok(Some(claims)),
+        Some(Value::Bool(false)) => Ok(None),
+        _ => Err(AnswerError::Active),
+    }
+}
+
+/// The type of signed answers, without `application/` (RFC 9701, section 5).
+const ANSWER_KIND: &str = "token-introspection+jwt";
+
 #[cfg(test)]
 mod tests {
     use super::super::settings::tests::settings;
     use super::*;
+    use base64ct::{Base64UrlUnpadded, Encoding};
     use bytes::Bytes;
     use http::HeaderMap;
     use proptest::prelude::*;
@@ -129,6 +179,33 @@ mod tests {
         }
         let ours = r#"{"active":true,"aud":"pets","sub":"ada","iss":"https://id.example.com"}"#;
         assert!(identity(ours).is_ok());
+    }
+
+    /// RFC 9701, sections 5 and 8.1.
+    #[wasm_bindgen_test(unsupported = test)]
+    fn rfc_9701_5_a_signed_answer_is_one_of_the_issuer_for_this_client() {
+        let read = |header: &str, claims: &str| {
+            let part = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
+            let answer = answer(200, &format!("{}.{}.AA", part(header), part(claims)));
+            let token = IntrospectionSettings::signed(&answer)?;
+            settings().signed_claims(&token).map(|claims| claims.is_some())
+        };
+        let header = r#"{"alg":"ES256","typ":"token-introspection+jwt"}"#;
+        let claims = |inner: &str| {
+            format!(r#"{{"iss":"https://id.example.com","aud":["gateway"],"iat":1,"token_introspection":{inner}}}"#)
+        };
+        let active = claims(r#"{"active":true}"#);
+        assert_eq!(read(header, &active), Ok(true));
+        assert_eq!(read(header, &claims(r#"{"active":false}"#)), Ok(false));
+        assert_eq!(read(header, &claims("{}")), Err(AnswerError::Active));
+        assert_eq!(read(r#"{"alg":"ES256","typ":"at+jwt"}"#, &active), Err(AnswerError::NotSigned));
+        assert_eq!(read(r#"{"alg":"none","typ":"token-introspection+jwt"}"#, &active), Err(AnswerError::NotSigned));
+        assert_eq!(read(header, &active.replace("id.example", "evil.example")), Err(AnswerError::OfOthers));
+        assert_eq!(read(header, &active.replace("gateway", "others")), Err(AnswerError::OfOthers));
+        let flat = r#"{"iss":"https://id.example.com","aud":"gateway","active":true}"#;
+        assert_eq!(read(header, flat), Err(AnswerError::NotSigned));
+        let plain = answer(200, r#"{"active":true}"#);
+        assert_eq!(IntrospectionSettings::signed(&plain).unwrap_err(), AnswerError::NotSigned);
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -3,9 +3,10 @@
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::authn::{Authenticator, CredentialPlace, IdentityRules};
+use crate::authn::{Authenticator, CredentialPlace, IdentityRules, JwtSettings, KeySource};
 use crate::bounds::ROUTE_LIST_MAX;
 use crate::codec;
+use crate::jose::Algorithm;
 use crate::kinds::{PolicyKind, Uses};
 use crate::oauth::ClientAuthentication;
 
@@ -34,6 +35,21 @@ pub struct IntrospectionSettings {
     /// How long an answer is used, in milliseconds: the time within which a revocation is seen.
     #[n(5)]
     pub cache_ms: u32,
+    /// Where the keys are that sign the server's answers; absent, they are not signed.
+    #[serde(default)]
+    #[n(6)]
+    pub signed: Option<SignedAnswers>,
+}
+
+/// The answers of a server are signed (RFC 9701).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct SignedAnswers {
+    /// The URL of the keys; absent, the metadata of the one issuer names it.
+    #[serde(default)]
+    #[n(0)]
+    pub jwks: Option<String>,
 }
 
 impl codec::Section for IntrospectionSettings {}
@@ -42,19 +58,42 @@ impl PolicyKind for IntrospectionSettings {
     fn is_coherent(&self) -> bool {
         // The metadata of one issuer names the endpoint.
         let is_found = self.url.is_some() || self.rules.issuers.len() == 1;
-        is_found && self.rules.is_for_somebody() && self.rules.group_claims.len() <= ROUTE_LIST_MAX
+        // One issuer signs, for the client that asks.
+        let is_signed = self.rules.issuers.len() == 1 && self.client.client_id().is_some();
+        is_found
+            && self.rules.is_for_somebody()
+            && (self.signed.is_none() || is_signed)
+            && self.rules.group_claims.len() <= ROUTE_LIST_MAX
     }
 
     fn uses(&self) -> Uses<'_> {
         // The metadata, and the question itself.
-        let fetches = if self.url.is_some() { 1 } else { 2 };
-        Uses { credential: Some(&self.place), secrets: std::slice::from_ref(self.client.secret()), fetches, ..Uses::default() }
+        let asked = if self.url.is_some() { 1 } else { 2 };
+        // The keys, and again for a key that is not among them; the metadata before that.
+        let keys = self.signed.as_ref().map_or(0, |signed| if signed.jwks.is_some() { 2 } else { 3 });
+        let fetches = asked + keys;
+        let secrets = std::slice::from_ref(self.client.secret());
+        Uses { credential: Some(&self.place), secrets, fetches, ..Uses::default() }
     }
 }
 
 impl Authenticator for IntrospectionSettings {
     fn challenge(&self, realm: &str) -> String {
         self.place.challenge("Bearer", realm)
+    }
+}
+
+impl IntrospectionSettings {
+    /// How the signature of an answer is verified: as that of a token of the issuer, with these keys.
+    #[must_use]
+    pub fn verification(&self, signed: &SignedAnswers) -> JwtSettings {
+        let keys = match &signed.jwks {
+            Some(url) => KeySource::Set(url.clone(), self.is_private),
+            None => KeySource::Discovery(self.is_private),
+        };
+        let rules = IdentityRules { issuers: self.rules.issuers.clone(), ..IdentityRules::default() };
+        let algorithms = Algorithm::PUBLIC.into_iter().collect();
+        JwtSettings { keys, algorithms, place: self.place.clone(), kind: None, rules }
     }
 }
 
@@ -78,6 +117,7 @@ pub(super) mod tests {
                 ..IdentityRules::default()
             },
             cache_ms: 30_000,
+            signed: None,
         }
     }
 
@@ -92,5 +132,15 @@ pub(super) mod tests {
         assert!(!with(None, &[]) && !with(None, &["a", "b"]));
         let anybody = IdentityRules { audiences: vec![], ..settings().rules };
         assert!(!IntrospectionSettings { rules: anybody, ..settings() }.is_coherent());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn signed_answers_are_those_of_one_issuer_for_a_client() {
+        let signed = || IntrospectionSettings { signed: Some(SignedAnswers { jwks: None }), ..settings() };
+        let bearer = ClientAuthentication::Bearer(SecretText::parse("${secret.A}").unwrap());
+        assert!(signed().is_coherent() && !IntrospectionSettings { client: bearer, ..signed() }.is_coherent());
+        let several = IdentityRules { issuers: vec!["a".into(), "b".into()], ..settings().rules };
+        assert!(!IntrospectionSettings { rules: several, ..signed() }.is_coherent());
+        assert_eq!((settings().uses().fetches, signed().uses().fetches), (1, 4));
     }
 }

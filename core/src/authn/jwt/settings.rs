@@ -88,7 +88,9 @@ impl PolicyKind for JwtSettings {
             KeySource::Set(..) | KeySource::Static(_) => !self.algorithms.iter().any(is_shared),
         };
         let is_complete = self.rules.group_claims.len() <= ROUTE_LIST_MAX
-            && !self.rules.issuers.is_empty() && !self.algorithms.is_empty() && self.rules.is_for_somebody();
+            && !self.rules.issuers.is_empty()
+            && !self.algorithms.is_empty()
+            && self.rules.is_for_somebody();
         is_complete && keys_fit
     }
 

@@ -75,12 +75,9 @@ fn asked(host: &str, route: usize) -> Asked {
 /// Credentials in the store, of which up to a thousand are used, by ten consumers.
 pub(crate) fn keys() -> Result<Vec<Row>, String> {
     let (side, folder, upstream) = (Side::own(), tempfile::tempdir().map_err(|e| e.to_string())?, upstream()?);
-    let store = |credentials: u32| {
-        let files = project::files(upstream, false);
-        side.publish_files(&folder.path().join(credentials.to_string()), &files)
-    };
+    let store = |name: String| side.publish_files(&folder.path().join(name), &project::files(upstream, false));
     let native = |credentials: u32| {
-        let store = store(credentials)?;
+        let store = store(format!("native{credentials}"))?;
         fill(&store, credentials).map_err(|error| format!("{}: {error}", store.display()))?;
         Gateway::native(&side, &store, with_keys(credentials))
     };
@@ -91,7 +88,7 @@ pub(crate) fn keys() -> Result<Vec<Row>, String> {
     drop((many, few));
     let workerd = |credentials: u32| {
         let kept = folder.path().join(format!("kv{credentials}"));
-        let store = store(credentials)?;
+        let store = store(format!("workerd{credentials}"))?;
         keep(&side, &kept, side::records(&store)?, credentials)?;
         let worker = Worker::with_records(&side, Vec::new(), &["--keep", &kept.to_string_lossy()])?;
         Ok::<_, String>(Gateway::of_worker(worker, with_keys(credentials)))
@@ -138,13 +135,13 @@ fn fill(store: &Path, credentials: u32) -> rusqlite::Result<()> {
 
 /// Keeps records, and so many credentials, in a folder as miniflare's store of records does.
 ///
-/// Putting a million takes an hour. So only those that are used are put; the others are rows of the store's index, and share the value
-/// of one: what grows is the index.
+/// Putting a million takes hours. So one is put; the others are rows of the store's index, and share its value: what grows is the
+/// index.
 fn keep(side: &Side, folder: &Path, mut records: Vec<Record>, credentials: u32) -> Result<(), String> {
-    records.extend((0..credentials.min(USED)).filter_map(record));
+    records.extend(record(0));
     let path = folder.to_string_lossy();
     Worker::with_records(side, records, &["--keep", &path])?.stop()?;
-    let others = (USED.min(credentials)..credentials).filter_map(record).map(|(key, _)| key);
+    let others = (1..credentials).filter_map(record).map(|(key, _)| key);
     for file in files(folder).filter(|path| path.extension().is_some_and(|end| end == "sqlite")) {
         add_to_index(&file, others.clone()).map_err(|error| format!("{}: {error}", file.display()))?;
     }

@@ -14,6 +14,7 @@
 //! |---|---|
 //! | `place`, `diagnostic` | files and places in them; findings, and how they are printed |
 //! | `source` | the files of a project, parsed into trees of limited size with positions |
+//! | [`expression`] | expressions of conditions, from text to core's compiled form |
 //! | `openapi` | OpenAPI documents, and the operations that are read from them |
 //! | `schema` | the language of the tables that describe all keys, and the JSON Schema derived from a table |
 //! | `decode` | decoding of trees to typed values by such a table |
@@ -31,6 +32,7 @@
 mod compile;
 mod decode;
 mod diagnostic;
+pub mod expression;
 pub mod fixtures;
 pub mod fmt;
 mod lower;

@@ -137,6 +137,21 @@ pub const ACCESS_NAMES_MAX: usize = 4_096;
 /// Groups and roles of a caller: directories put a person into some dozens; a token of 8 KiB has room for some hundred.
 pub const GROUPS_MAX: usize = 256;
 
+/// Nodes of an expression: a condition of a page.
+pub const EXPRESSION_NODES_MAX: usize = 512;
+
+/// Levels of an expression: what is nested deeper, nobody reads; each level takes some hundred bytes of stack.
+pub const EXPRESSION_DEPTH_MAX: usize = 32;
+
+/// Steps of the evaluation of an expression: below a millisecond of the 10 ms that a Worker has on the free plan.
+pub const EXPRESSION_STEPS_MAX: u32 = 20_000;
+
+/// Bytes of a text that an expression makes of others: that of the longest URL.
+pub const EXPRESSION_TEXT_BYTES_MAX: usize = 8_192;
+
+/// Bytes of all claims of a token that are kept for expressions: the size of the whole header section that most servers accept.
+pub const CLAIMS_BYTES_MAX: usize = 8_192;
+
 /// Networks of one list of an `ip-filter` policy: the published lists of large cloud providers have about 10,000.
 pub const NETWORKS_MAX: usize = 16_384;
 

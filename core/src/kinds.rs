@@ -54,6 +54,8 @@ macro_rules! policy_kinds {
             authz Authz AuthzPolicy Authorizer {
                 /// Authorizes by consumer, plan and group.
                 access Access AccessSettings "access",
+                /// Authorizes by an expression about request and caller.
+                condition Condition ConditionSettings "condition",
             }
             /// A policy of the limit slot.
             limit Limit LimitPolicy Limiter {

@@ -25,6 +25,7 @@ pub mod client;
 pub mod codec;
 mod credential_place;
 pub mod event;
+pub mod expression;
 pub mod fetch;
 mod field_name;
 pub mod forward;

@@ -13,6 +13,7 @@ use http::{HeaderValue, Method};
 use tollgate_core::authn::{CredentialNames, CredentialPlace};
 use tollgate_core::cache::{CacheKey, Taken, resource_key};
 use tollgate_core::event::{RouteLabel, UpstreamLabel};
+use tollgate_core::expression::Source;
 use tollgate_core::forward::{FieldRules, Resource, UNREAD_IN_REQUESTS};
 use tollgate_core::kinds::SlotPolicy;
 use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, RouteIndex, Router, Subject};
@@ -338,6 +339,12 @@ fn field_rules(part: &Part) -> FieldRules {
         upstream.identity.iter().for_each(|field| rules.add_identity(field.name.as_str()));
     }
     part.selecting.iter().for_each(|name| rules.add_selecting(name));
+    // A field that a condition reads must not reach the upstream in another spelling, with another value.
+    for source in part.policies.authz.iter().flat_map(|named| named.policy.reads()) {
+        if let Source::Header(name) = source {
+            rules.add_selecting(name);
+        }
+    }
     rules
 }
 

@@ -129,7 +129,7 @@ const FLOORS: [Floors; 5] = [
             &["place"],
             &["diagnostic"],
             &["source"],
-            &["openapi", "schema"],
+            &["expression", "openapi", "schema"],
             &["decode"],
             &["policies"],
             &["model"],

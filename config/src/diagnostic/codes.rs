@@ -171,7 +171,7 @@ codes! {
     UnknownPolicy "TG0302" "A list names a policy that does not exist."
         "Policies are defined under `policies:`, and named in the lists of the phases (`guard`, `authn`, `authz`, `limit`)."
     WrongPolicyKind "TG0303" "A policy is listed in a phase in which its kind cannot run."
-        "`ip-filter` runs in `guard`, `api-key` in `authn`, `access` in `authz`, and `rate-limit` in `limit`. A `rate-limit` with `by: address` \
+        "`ip-filter` runs in `guard`, `api-key` in `authn`, `access` and `condition` in `authz`, and `rate-limit` in `limit`. A `rate-limit` with `by: address` \
         can also run in `guard`, because it needs no authenticated caller."
     BadUrl "TG0304" "A URL is not valid."
         "The URL of an upstream consists of `http://` or `https://`, a host, an optional port and an optional path. User \
@@ -261,6 +261,10 @@ codes! {
         "An `access` policy refuses the callers that `deny` names, and of the others admits those that `allow` names, in \
         `consumers`, `plans` and `groups`. A name in both is always refused, and a pattern such as `team-*` is the name of \
         one single caller."
+    BadExpression "TG0332" "An expression is not valid."
+        "Conditions are expressions in the syntax of CEL, which are parsed and checked when the project is compiled: names must be \
+        known, and operators take values of their types. What CEL has besides (regular expressions, maps, byte strings, \
+        conversions) is refused by name."
     BadIntrospection "TG0340" "An introspection policy cannot ask its provider, or asks it too seldom."
         "An `introspection` policy asks the provider as a client, with `client-id` and `client-secret`, or with `client-auth: \
         bearer` and a token as `client-secret`. An answer is used for `cache`, at most an hour, because a revocation takes \

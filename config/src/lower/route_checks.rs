@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use tollgate_core::route::Methods;
+use tollgate_core::route::{Methods, PathTemplate};
 
 use super::merge::{At, Effective, List};
 use crate::diagnostic::{Code, Diagnostic, Report, listed};
@@ -163,6 +163,24 @@ pub(super) fn report_without_caller(name: &Spanned<String>, report: &mut Report)
         Diagnostic::error(Code::AuthzWithoutAuthn, name.span, what)
             .why("a request without a credential has no caller, so every request would be refused")
             .fix("add `authn:` to the route or its API, or write `authz: none` on the route"),
+    );
+}
+
+/// Reports a condition that reads a parameter which the path of the route does not have.
+pub(super) fn report_no_parameter(
+    name: &Spanned<String>,
+    parameter: &str,
+    path: &PathTemplate,
+    defined: Span,
+    report: &mut Report,
+) {
+    let what =
+        format!("policy `{}` reads `params.{parameter}`, and `{path}` has no parameter `{parameter}`", name.value);
+    report.push(
+        Diagnostic::error(Code::BadExpression, name.span, what)
+            .why("the condition has no value on this route, so every request would be refused")
+            .fix("name the parameter in the path as the condition does, or write `authz: none` on the route")
+            .related(defined, "defined here"),
     );
 }
 

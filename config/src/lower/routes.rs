@@ -6,16 +6,19 @@ use std::sync::Arc;
 
 use tollgate_core::bounds::{CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
+use tollgate_core::expression::Source;
 use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::kinds::{NamedPolicy, Place, Policy, Slot, SlotPolicy};
 use tollgate_core::limit::LimitBy;
-use tollgate_core::route::{Methods, PathTemplate, Predicate};
+use tollgate_core::route::{Methods, PathTemplate, Predicate, Segment};
 use tollgate_core::settings::RouteSettings;
 
 use super::hosts::{ApiHosts, Hosts};
 use super::merge::{Cache, Effective, Single, merge, report_violations};
 use super::policies::Definitions;
-use super::route_checks::{Uncached, check, report_charged_twice, report_empty, report_without_caller};
+use super::route_checks::{
+    Uncached, check, report_charged_twice, report_empty, report_no_parameter, report_without_caller,
+};
 use super::spec_security::{Accepted, Required, Weaknesses};
 use super::when::{self, predicates};
 use super::whole::Stated;
@@ -27,6 +30,7 @@ use crate::model::level::{Item, Level, ListStatement, Timeout};
 use crate::model::project::Project;
 use crate::model::upstream::Upstream;
 use crate::place::{Span, Spanned};
+use crate::policies;
 
 /// The operations of specifications, each with its route if clients can reach it.
 pub(super) type Operations = Vec<(Option<WrittenRoute>, Guarded)>;
@@ -90,6 +94,9 @@ struct Lowering<'p, 'w> {
     /// The first route above the maximum.
     first_excess: Option<Span>,
 }
+
+/// The places of a route's authenticators, by alternative, and of its authorizers.
+type Policies<'a> = (&'a [Vec<usize>], &'a [usize]);
 
 /// The settings of an API that apply to its routes.
 struct Context<'p> {
@@ -174,6 +181,7 @@ impl<'p> Lowering<'p, '_> {
         let is_limited = !(effective.limit.items.is_empty() && guard_limit.is_empty());
         check(route, &effective, is_limited, self.report);
         self.check_authz(&effective, &authz);
+        self.apply_reads(&effective, (&authn, &authz), path.as_ref());
         weaknesses.compare(
             route,
             &Required {
@@ -350,6 +358,36 @@ impl<'p> Lowering<'p, '_> {
         }
     }
 
+    /// Lets the authenticators of a route keep the claims that its conditions read, and reports parameters that its path
+    /// does not have.
+    fn apply_reads(&mut self, effective: &Effective<'_>, (authn, authz): Policies<'_>, path: Option<&PathTemplate>) {
+        let named: Vec<_> = effective.authz.items().flat_map(|item| &item.names).collect();
+        let mut claims: Vec<Vec<String>> = Vec::new();
+        for (place, name) in authz.iter().zip(named) {
+            let Some(Policy::Authz(policy)) = self.policies.get(*place).map(|named| &named.policy) else { continue };
+            for source in policy.reads() {
+                match source {
+                    Source::Claim(path) => claims.push(path.clone()),
+                    Source::Parameter(parameter) => {
+                        if let Some(path) = path.filter(|path| !has_parameter(path, parameter)) {
+                            let defined = self.policies.span(*place).unwrap_or(name.span);
+                            report_no_parameter(name, parameter, path, defined, self.report);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if claims.is_empty() {
+            return;
+        }
+        for place in authn.iter().flatten() {
+            if let Some(named) = self.policies.get_mut(*place) {
+                policies::keep_claims(&mut named.policy, &claims);
+            }
+        }
+    }
+
     fn report_slot(&mut self, name: &Spanned<String>, place: usize, slot: Slot) {
         let defined = self.policies.span(place).unwrap_or(name.span);
         self.report.push(
@@ -406,6 +444,13 @@ fn allowed_policies(slot: Slot) -> String {
         Slot::Guard => format!("a policy of kind {kinds}, or a limit with `by: address`"),
         Slot::Authn | Slot::Authz | Slot::Limit => format!("a policy of kind {kinds}"),
     }
+}
+
+fn has_parameter(path: &PathTemplate, parameter: &str) -> bool {
+    path.segments().iter().any(|segment| match segment {
+        Segment::Parameter { name, .. } | Segment::Rest { name } => name == parameter,
+        Segment::Literal(_) => false,
+    })
 }
 
 /// The time limit of the lowest level that sets it.

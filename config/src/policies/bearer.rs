@@ -143,7 +143,15 @@ pub(super) fn rules(written: &Written, issuers: Vec<String>, report: &mut Report
         scope_claim: written.text("scope-claim")?.value,
         scopes: scopes.collect(),
         group_claims: written.list("groups").into_iter().map(|claim| claim.value).collect(),
+        kept_claims: Vec::new(),
     })
+}
+
+/// Keeps the claims at these paths for expressions.
+pub(super) fn keep_claims(rules: &mut IdentityRules, paths: &[Vec<String>]) {
+    rules.kept_claims.extend(paths.iter().cloned());
+    rules.kept_claims.sort_unstable();
+    rules.kept_claims.dedup();
 }
 
 /// The rules as they would be written.

@@ -84,6 +84,10 @@ impl Kind for JwtSettings {
         })
     }
 
+    fn keep_claims(&mut self, paths: &[Vec<String>]) {
+        bearer::keep_claims(&mut self.rules, paths);
+    }
+
     fn values(&self) -> Vec<(&'static str, Value)> {
         let text = |key, value: &str| Some((key, Value::Text(value.to_owned())));
         let (source, is_private) = match &self.keys {

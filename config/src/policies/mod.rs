@@ -42,6 +42,9 @@ pub(crate) trait Kind: Sized {
         None
     }
 
+    /// Keeps the claims at these paths for expressions.
+    fn keep_claims(&mut self, _paths: &[Vec<String>]) {}
+
     /// Adds the numbers that replace the policy's own for the consumers of a plan.
     fn take_plan(&mut self, _plan: &str, _limit: &PlanLimit, _report: &mut Report) {}
 
@@ -192,6 +195,15 @@ macro_rules! declare {
                 }
             )*
             None
+        }
+
+        /// Lets a policy keep the claims at these paths for expressions.
+        pub(crate) fn keep_claims(policy: &mut Policy, paths: &[Vec<String>]) {
+            match policy {
+                $( Policy::$Slot(policy) => match policy {
+                    $( tollgate_core::kinds::$SlotPolicy::$Kind(settings) => Kind::keep_claims(settings, paths), )*
+                }, )*
+            }
         }
 
         /// Adds the numbers of a plan to a policy; returns whether policies of its kind can have any.

@@ -9,9 +9,11 @@ mod rules;
 mod seen;
 mod signed;
 
+use crate::bounds::CLAIMS_BYTES_MAX;
 use crate::canonical::mark;
 use crate::forward::Caller;
 use crate::hex;
+use crate::jose::{Members, Value};
 use crate::json::members;
 use crate::kinds::{PolicyKind, declare_modules};
 
@@ -72,6 +74,8 @@ pub struct Principal {
     pub scopes: Vec<String>,
     /// The groups and roles of the owner, sorted.
     pub groups: Vec<String>,
+    /// The claims of its token that expressions read, each with its path of members.
+    claims: Vec<(Vec<String>, Value)>,
     /// Its members of log lines.
     pub(crate) members: Box<str>,
     /// What stands for it in the canonical form of events.
@@ -87,13 +91,49 @@ impl Principal {
             line.text("credential", &credential);
         });
         let mark = mark(&members);
-        Self { consumer, credential, plan, scopes, groups: Vec::new(), members, mark }
+        Self { consumer, credential, plan, scopes, groups: Vec::new(), claims: Vec::new(), members, mark }
     }
 
     /// Whether the credential is a key, whose record is kept: ids of keys begin with `key-`.
     #[must_use]
     pub fn is_of_key(&self) -> bool {
         self.credential.starts_with("key-")
+    }
+
+    /// The same, with the claims at these paths, as far as they are within [`CLAIMS_BYTES_MAX`]; of an object only that it
+    /// is there.
+    #[must_use]
+    pub fn with_claims(mut self, paths: &[Vec<String>], claims: &Members) -> Self {
+        let mut room = CLAIMS_BYTES_MAX;
+        for path in paths {
+            let Some(value) = claims.at(path) else { continue };
+            let size = value.size();
+            if size <= room {
+                room -= size;
+                self.claims.push((path.clone(), value.without_members()));
+            }
+        }
+        self
+    }
+
+    /// The claim at a path, if it was kept.
+    #[must_use]
+    pub fn claim(&self, path: &[String]) -> Option<&Value> {
+        self.claims.iter().find(|(own, _)| own == path).map(|(_, value)| value)
+    }
+
+    /// The same with the scopes, groups and claims of another credential of the same owner.
+    #[must_use]
+    pub fn joined(mut self, other: &Self) -> Self {
+        self.scopes.extend(other.scopes.iter().cloned());
+        self.scopes.sort_unstable();
+        self.scopes.dedup();
+        self.groups.extend(other.groups.iter().cloned());
+        self.groups.sort_unstable();
+        self.groups.dedup();
+        let others = other.claims.iter().filter(|(path, _)| self.claim(path).is_none()).cloned().collect::<Vec<_>>();
+        self.claims.extend(others);
+        self
     }
 
     /// The same, in these groups.

@@ -57,6 +57,10 @@ pub struct IdentityRules {
     #[serde(default)]
     #[cbor(n(11), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub group_claims: Vec<String>,
+    /// The claims that are kept for expressions, as paths of members.
+    #[serde(default)]
+    #[cbor(n(12), skip_if = "codec::is_default", decode_with = "codec::list")]
+    pub kept_claims: Vec<Vec<String>>,
 }
 
 /// The values that a claim must have.
@@ -109,6 +113,7 @@ impl Default for IdentityRules {
             scope_claim: "scope".into(),
             scopes: Vec::new(),
             group_claims: Vec::new(),
+            kept_claims: Vec::new(),
         }
     }
 }

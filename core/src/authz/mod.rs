@@ -8,18 +8,14 @@ use crate::kinds::declare_modules;
 crate::policy_kinds!(declare_modules @authz);
 
 pub use access::{AccessSettings, Callers};
+pub use condition::ConditionSettings;
 
-use crate::authn::Principal;
+pub use crate::expression::Facts;
+
 use crate::event::Reason;
+use crate::expression::Source;
 use crate::kinds::PolicyKind;
 use crate::problem::{Problem, ProblemKind};
-
-/// The input of authorizers: a request whose caller is known, without its content.
-#[derive(Clone, Copy, Debug)]
-pub struct Identified<'r> {
-    /// The caller; absent on a public route.
-    pub principal: Option<&'r Principal>,
-}
 
 /// The decisions of every kind of the authorization slot.
 pub trait Authorizer: PolicyKind {
@@ -27,10 +23,15 @@ pub trait Authorizer: PolicyKind {
     ///
     /// # Errors
     /// The problem of a refusal, without the policy's name.
-    fn check(&self, request: &Identified<'_>) -> Result<(), Problem>;
+    fn check(&self, request: &Facts<'_>) -> Result<(), Problem>;
 
     /// Whether it refuses every request that has no authenticated caller.
     fn needs_caller(&self) -> bool;
+
+    /// What it reads by name of the request and the claims of its caller.
+    fn reads(&self) -> Vec<&Source> {
+        Vec::new()
+    }
 }
 
 /// The refusal of a caller. The log has the reason; the response does not, because lists and conditions are nothing that a

@@ -7,6 +7,7 @@ use super::{Argument, Canonical, Local, RouteLabel, UpstreamRecord};
 use crate::authn::{CertificateRefusal, ClaimError, KeyError, MessageError, Principal};
 use crate::cache::{Bypass, Forwarded, NotStored};
 use crate::canonical::mark;
+use crate::expression::EvaluationError;
 use crate::forward::UpstreamError;
 use crate::guard::Cidr;
 use crate::jose::{Algorithm, TokenError};
@@ -212,6 +213,10 @@ reasons! {
     CallerDenied { list: &'static str } = "caller-denied", "the caller is in `{list}` of those denied";
     /// The caller is in no list of callers that are allowed.
     CallerNotAllowed = "caller-not-allowed", "none of the lists of allowed callers names the caller";
+    /// A condition is false.
+    ConditionFalse = "condition-false", "the condition is false";
+    /// A condition has no value.
+    ConditionFailed { error: EvaluationError } = "condition-failed", "the condition has no value: {error}";
 
     /// The cost was charged.
     Charged { remaining: u32, cost: u32 } = "charged", "{remaining} remaining after a cost of {cost}";
@@ -282,6 +287,7 @@ by_word! {
     CertificateRefusal: error => error.code();
     ClaimError: error => error.code();
     MessageError: error => error.code();
+    EvaluationError: error => error.code();
     Algorithm: algorithm => algorithm.as_str();
     PathError: error => error.code();
     UpstreamError: error => error.proxy_status();

@@ -159,7 +159,7 @@ impl Cidr {
     }
 
     /// Its first address.
-    pub(super) fn first(&self) -> IpAddr {
+    pub(crate) fn first(&self) -> IpAddr {
         self.family.address(self.network)
     }
 

@@ -88,7 +88,49 @@ impl Value {
     }
 }
 
+/// Numbers of JSON are never NaN, so each value is equal to itself.
+impl Eq for Value {}
+
+impl Eq for Members {}
+
+impl Value {
+    /// Its size: the bytes of its texts, and some for each value.
+    #[must_use]
+    pub(crate) fn size(&self) -> usize {
+        SIZE_OF_VALUE
+            + match self {
+                Self::Null | Self::Bool(_) | Self::Integer(_) | Self::Float(_) | Self::Object(_) => 0,
+                Self::Text(text) => text.len(),
+                Self::List(all) => all.iter().map(Self::size).sum(),
+            }
+    }
+
+    /// The same, with objects that have no members.
+    #[must_use]
+    pub(crate) fn without_members(&self) -> Self {
+        match self {
+            Self::Object(_) => Self::Object(Members::default()),
+            Self::List(all) => Self::List(all.iter().map(Self::without_members).collect()),
+            other => other.clone(),
+        }
+    }
+}
+
+/// Bytes of a value besides its text.
+const SIZE_OF_VALUE: usize = 16;
+
 impl Members {
+    /// The value at a path of members.
+    #[must_use]
+    pub(crate) fn at(&self, path: &[String]) -> Option<&Value> {
+        let (first, rest) = path.split_first()?;
+        match self.get(first)? {
+            value if rest.is_empty() => Some(value),
+            Value::Object(inner) => inner.at(rest),
+            _ => None,
+        }
+    }
+
     /// Parses an object.
     ///
     /// # Errors

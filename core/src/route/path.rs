@@ -182,6 +182,12 @@ impl CanonicalPath {
 }
 
 impl<'p> PathSegments<'p> {
+    /// The remaining segments, with slashes between them; `None` if there are none.
+    #[must_use]
+    pub const fn as_str(self) -> Option<&'p str> {
+        self.0
+    }
+
     /// The first segment, and those after it.
     #[must_use]
     pub fn split_first(self) -> Option<(&'p str, Self)> {

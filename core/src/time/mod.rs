@@ -10,6 +10,7 @@ mod monotonic;
 mod set_back;
 mod timestamp;
 
+pub(crate) use calendar::civil_from_days as civil;
 pub use monotonic::{ForwardSteps, MonotonicInstant};
 pub use set_back::SetBack;
 pub(crate) use timestamp::SECOND_BYTES;

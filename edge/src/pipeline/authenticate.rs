@@ -191,20 +191,13 @@ fn conflict(exchange: &Exchange, journal: &mut Journal) -> Problem {
     challenged(differing(), exchange)
 }
 
-/// The principal of two credentials of one consumer: the first one, with the scopes and groups of both.
+/// The principal of two credentials of one consumer: the first one, with the scopes, groups and claims of both.
 fn joined(first: Option<Arc<Principal>>, second: Arc<Principal>) -> Result<Arc<Principal>, Problem> {
     let Some(first) = first else { return Ok(second) };
     if first.consumer != second.consumer {
         return Err(differing());
     }
-    let mut joined = Arc::unwrap_or_clone(first);
-    joined.scopes.extend(second.scopes.iter().cloned());
-    joined.scopes.sort_unstable();
-    joined.scopes.dedup();
-    joined.groups.extend(second.groups.iter().cloned());
-    joined.groups.sort_unstable();
-    joined.groups.dedup();
-    Ok(Arc::new(joined))
+    Ok(Arc::new(Arc::unwrap_or_clone(first).joined(&second)))
 }
 
 fn verdict(problem: &Problem) -> Verdict {

@@ -3,7 +3,7 @@
 
 use http::header::WWW_AUTHENTICATE;
 use tollgate_core::authn::Principal;
-use tollgate_core::authz::Identified;
+use tollgate_core::authz::Facts;
 use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::kinds::Named;
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -17,8 +17,20 @@ pub(super) fn authorize(
     journal: &mut Journal,
 ) -> Result<(), Problem> {
     check_scopes(exchange, principal, journal)?;
-    let request = Identified { principal };
-    for place in &exchange.route().authz {
+    let route = exchange.route();
+    if route.authz.is_empty() {
+        return Ok(());
+    }
+    let received = &exchange.received;
+    let request = Facts {
+        head: received.head(&received.method),
+        host: &received.host,
+        template: &route.path,
+        address: received.origin.address,
+        principal,
+        now: journal.started,
+    };
+    for place in &route.authz {
         let Named { name, policy } = exchange.policy(*place);
         if let Err(problem) = policy.check(&request) {
             return Err(journal.refused(Phase::Authorize, problem.by(name.clone())));

@@ -98,7 +98,10 @@ fn decide(
     let claims = claims.ok_or(Refusal::Inactive)?;
     let identity = settings.identity(name, claims, now).map_err(Refusal::Claim)?;
     let principal = Principal::new(identity.consumer, token_id("token", token), identity.plan, identity.scopes);
-    Ok((Arc::new(principal.with_groups(identity.groups)), identity.until))
+    Ok((
+        Arc::new(principal.with_groups(identity.groups).with_claims(&settings.rules.kept_claims, claims)),
+        identity.until,
+    ))
 }
 
 /// The token in the request, if there is one that can be one.

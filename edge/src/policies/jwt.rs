@@ -43,7 +43,7 @@ impl Authenticates for JwtSettings {
         let claims = token.claims().map_err(malformed)?;
         let identity = self.identity(name, &token, &claims, now).map_err(not_accepted)?;
         let principal = Principal::new(identity.consumer, token_id("jwt", text), identity.plan, identity.scopes);
-        let principal = Arc::new(principal.with_groups(identity.groups));
+        let principal = Arc::new(principal.with_groups(identity.groups).with_claims(&self.rules.kept_claims, &claims));
         if let Some(mark) = mark {
             isolate.tokens.borrow_mut().put(mark, policy, Arc::clone(&principal), identity.until, now);
         }

@@ -5,9 +5,10 @@ use std::num::NonZeroU32;
 
 use http::{HeaderName, Method};
 use tollgate_core::authn::{ApiKeySettings, CredentialPlace};
-use tollgate_core::authz::{AccessSettings, Callers};
+use tollgate_core::authz::{AccessSettings, Callers, ConditionSettings};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::client::{ProxyField, ProxySettings, TrustedProxies};
+use tollgate_core::expression::{Binary, Expression, Node, Source};
 use tollgate_core::forward::{ClientFields, UpstreamAuth, UpstreamSettings};
 use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::kinds::{Named, Place, Policies, Policy};
@@ -45,6 +46,7 @@ pub(crate) fn site() -> SiteSettings {
         ("slow", limit(1, LimitBy::Address, OnUnavailable::Closed)),
         ("office", office()),
         ("staff-only", access()),
+        ("own-shop", condition()),
     ];
     let fields = vec![("x-token".to_owned(), SecretText::parse("${secret.PETS}").unwrap())];
     SiteSettings {
@@ -69,7 +71,7 @@ fn full_route() -> RouteSettings {
         guard_limit: vec![Place::new(1)],
         authn: vec![vec![Place::new(0), Place::new(1)], vec![Place::new(1)]],
         scopes: vec!["pets.read".into()],
-        authz: vec![Place::new(0)],
+        authz: vec![Place::new(0), Place::new(1)],
         limit: vec![Place::new(0)],
         cost: NonZeroU32::new(300).unwrap(),
         cache: Some(CacheSettings {
@@ -140,6 +142,16 @@ fn access() -> Policy {
     let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let allow = Callers { groups: list(&["ops", "staff"]), plans: list(&["gold"]), ..Callers::default() };
     AccessSettings { allow, deny: Callers { consumers: list(&["acme"]), ..Callers::default() } }.into()
+}
+
+fn condition() -> Policy {
+    let nodes = vec![
+        Node::Read(Source::Parameter("shop".into())),
+        Node::Read(Source::Claim(vec!["shop".into(), "id".into()])),
+        Node::Binary(Binary::Equal, 0, 1),
+    ];
+    let allow = Expression::new(nodes).unwrap();
+    ConditionSettings { allow, text: "params.shop == principal.claims.shop.id".into() }.into()
 }
 
 fn keys(scheme: Option<&str>, query: Option<&str>) -> Policy {

@@ -7,10 +7,11 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use tollgate_analysis::compile_str;
-use tollgate_config::{Code, Diagnostics, fixtures, fmt, openapi, policy_tests};
-use tollgate_core::authn::{IdentityRules, JwtSettings, KeySource};
+use tollgate_config::{Code, Diagnostics, expression as conditions, fixtures, fmt, openapi, policy_tests};
+use tollgate_core::authn::{IdentityRules, JwtSettings, KeySource, Principal};
+use tollgate_core::expression::Facts;
 use tollgate_core::jose::{Algorithm, JwkSet, KeyType, SignatureCheck, Token};
-use tollgate_core::route::HostName;
+use tollgate_core::route::{CanonicalPath, HostName, RequestHead};
 use tollgate_core::time::Timestamp;
 use tollgate_edge::BundleRecords;
 use tollgate_kv_schemas::readable;
@@ -25,6 +26,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("formatter", formatter),
     ("policy_tests", policy_tests),
     ("bundle_loader", bundle_loader),
+    ("expression", expression),
     ("token", token),
     ("jwk_set", jwk_set),
 ];
@@ -77,6 +79,30 @@ pub fn formatter(input: &[u8]) {
                 );
                 refused(&found);
             }
+        }
+    }
+}
+
+/// A condition: any text is compiled within the bounds and evaluated, or refused with a reason and a place within it.
+pub fn expression(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    match conditions::compile(&text) {
+        Ok(compiled) => {
+            assert!(compiled.is_coherent(), "a compiled expression is within its bounds");
+            let (method, fields) = (http::Method::GET, http::HeaderMap::new());
+            let path = CanonicalPath::parse(b"/a/b").expect("a path");
+            let (host, template) =
+                (HostName::from_authority("a.test").expect("a host"), "/{a}/{*b}".parse().expect("a template"));
+            let head = RequestHead { method: &method, path: &path, query: Some("a=1&b"), fields: &fields };
+            let principal = Principal::new("a".into(), "b".into(), None, vec!["a".into()]);
+            let (address, principal, now) = (None, Some(&principal), Timestamp::from_millis(0));
+            let facts = Facts { head, host: &host, template: &template, address, principal, now };
+            // Whether it has a value depends on the text.
+            let _ = compiled.holds(&facts);
+        }
+        Err(fault) => {
+            assert!(fault.at.end <= text.len() && text.get(fault.at.clone()).is_some(), "{fault:?}");
+            assert!(!fault.what.is_empty() && !fault.fix.is_empty(), "{fault:?}");
         }
     }
 }

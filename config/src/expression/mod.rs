@@ -1,0 +1,66 @@
+//! Expressions in the syntax of CEL: from text to core's compiled form.
+//!
+//! [`compile`] parses, resolves names and checks types. What it accepts has the meaning that CEL gives it
+//! (<https://github.com/google/cel-spec>); what CEL has besides, it refuses by name. The evaluation is core's.
+
+mod check;
+mod lex;
+mod names;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod types;
+
+use std::ops::Range;
+
+use tollgate_core::expression::Expression;
+
+/// Why a text is not an expression: where, what, why, and how to mend it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The bytes of the text that it is about.
+    pub at: Range<usize>,
+    /// What is wrong.
+    pub what: String,
+    /// Why it is refused.
+    pub why: String,
+    /// How to mend it.
+    pub fix: String,
+}
+
+impl Fault {
+    fn new(at: Range<usize>, what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { at, what: what.into(), why: why.into(), fix: fix.into() }
+    }
+}
+
+/// Compiles a condition: an expression that is `true` or `false`.
+///
+/// # Errors
+/// The first fault of the text.
+pub fn compile(text: &str) -> Result<Expression, Fault> {
+    if text.len() > TEXT_BYTES_MAX {
+        let what = format!("the expression has {} bytes", text.len());
+        return Err(Fault::new(
+            0..text.len(),
+            what,
+            format!("the maximum is {TEXT_BYTES_MAX}"),
+            "split it into several policies",
+        ));
+    }
+    let tree = parse::parse(text)?;
+    let nodes = check::check(&tree)?;
+    Expression::new(nodes).map_err(|error| {
+        let fix = "split it into several policies, all of which `authz` lists";
+        Fault::new(
+            0..text.len(),
+            format!("the expression is too large: {error}"),
+            "the work for one request is bounded",
+            fix,
+        )
+    })
+}
+
+/// The longest text of an expression: a page.
+pub const TEXT_BYTES_MAX: usize = 8_192;

@@ -1,0 +1,56 @@
+//! The `condition` policy: authorizes a request by an expression about it and its caller.
+//!
+//! A condition that cannot be evaluated refuses the request; the log says why.
+
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use super::{Authorizer, not_authorized};
+use crate::codec;
+use crate::event::Reason;
+use crate::expression::{Expression, Facts, Source};
+use crate::kinds::{PolicyKind, Uses};
+use crate::problem::Problem;
+
+/// Settings of one `condition` policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct ConditionSettings {
+    /// The expression that has to be true.
+    #[n(0)]
+    pub allow: Expression,
+    /// As it is written.
+    #[n(1)]
+    pub text: String,
+}
+
+impl codec::Section for ConditionSettings {}
+
+impl Authorizer for ConditionSettings {
+    fn check(&self, request: &Facts<'_>) -> Result<(), Problem> {
+        match self.allow.holds(request) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(not_authorized(Reason::ConditionFalse)),
+            Err(error) => Err(not_authorized(Reason::ConditionFailed { error })),
+        }
+    }
+
+    fn needs_caller(&self) -> bool {
+        self.allow.sources().any(Source::is_of_caller)
+    }
+
+    fn reads(&self) -> Vec<&Source> {
+        self.allow.sources().collect()
+    }
+}
+
+impl PolicyKind for ConditionSettings {
+    fn is_coherent(&self) -> bool {
+        self.allow.is_coherent()
+    }
+
+    fn uses(&self) -> Uses<'_> {
+        Uses::default()
+    }
+}

@@ -1,0 +1,67 @@
+//! Conditions: expressions about a request and its caller, and that a client cannot evade them by another spelling.
+
+use std::rc::Rc;
+
+use tollgate_tests::client::{Answer, Request};
+
+use crate::project::Project;
+use crate::scenario::{Outcome, scenarios};
+use crate::world::{World, assert_problem};
+
+scenarios! { "authorize";
+    a_condition_that_is_true_authorizes,
+    a_condition_that_is_false_or_has_no_value_refuses_without_details,
+    another_spelling_does_not_evade_a_condition,
+}
+
+async fn publish(world: &World, condition: &str) -> Outcome {
+    let project = Project::new(world)
+        .policy(&format!("rule: {{kind: condition, allow: '{condition}'}}"))
+        .route("{path: \"/shops/{shop}\", authn: keys, authz: rule}");
+    world.publish(project).await
+}
+
+async fn send(world: &World, request: Request, key: &str) -> Result<Answer, Box<dyn std::error::Error>> {
+    Ok(world.client().send(request.field("X-API-Key", key)).await?)
+}
+
+async fn a_condition_that_is_true_authorizes(world: Rc<World>) -> Outcome {
+    let here = "(cidr(\"127.0.0.0/8\").containsIP(client.address) || client.address == ip(\"::1\"))";
+    let rule = "params.shop == principal.consumer && \"x-a\" in request.headers && request.query[\"n\"] == \"1 2\"";
+    publish(&world, &format!("{rule} && {here} && now > timestamp(\"2020-01-01T00:00:00Z\")")).await?;
+    let key = world.key("acme", |_| ()).await?;
+    let answer = send(&world, Request::get("/shops/acme?n=1%202").field("X-A", "yes"), &key).await?;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    Ok(())
+}
+
+async fn a_condition_that_is_false_or_has_no_value_refuses_without_details(world: Rc<World>) -> Outcome {
+    publish(&world, "params.shop == principal.consumer && request.headers[\"x-level\"] != \"guest\"").await?;
+    let key = world.key("acme", |_| ()).await?;
+    let with = |level: &str| Request::get("/shops/acme").field("X-Level", level);
+    assert_eq!(send(&world, with("member"), &key).await?.status, 200);
+    let before = world.upstream.report().total();
+    for request in [
+        Request::get("/shops/other").field("X-Level", "member"),
+        with("guest"),
+        Request::get("/shops/acme"),
+        with("member").field("X-Level", "guest"),
+    ] {
+        let refused = send(&world, request, &key).await?;
+        assert_problem(&refused, 403, "not-authorized");
+        assert_eq!(refused.json()["policy"], "rule");
+        assert!(!refused.text().contains("level") && !refused.text().contains("guest"), "{}", refused.text());
+    }
+    assert_eq!(world.upstream.report().total(), before);
+    Ok(())
+}
+
+async fn another_spelling_does_not_evade_a_condition(world: Rc<World>) -> Outcome {
+    publish(&world, "!(\"action\" in request.query) && params.shop != \"admin\"").await?;
+    let key = world.key("acme", |_| ()).await?;
+    for target in ["/shops/a?action=1", "/shops/a?%61ction=1", "/shops/a?x&action", "/shops/%61dmin", "/shops/admin"] {
+        assert_problem(&send(&world, Request::get(target), &key).await?, 403, "not-authorized");
+    }
+    assert_eq!(send(&world, Request::get("/shops/a?Action=1"), &key).await?.status, 200);
+    Ok(())
+}

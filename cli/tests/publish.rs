@@ -234,6 +234,45 @@ fn keys_are_listed_shown_and_rotated_in_the_stores_of_native_and_spin() {
 }
 
 #[test]
+fn keys_of_other_makes_are_imported_and_found_in_files_by_an_audit() {
+    let project = Project::new();
+    let store = project.file("shop.db").display().to_string();
+    let place = ["--gateway", "quickstart", "--to", "native", "--store", &store];
+    let key = |words: &[&str]| run(&[&["key"], words, &place].concat());
+    assert_eq!(run(&["publish", &project.path(), "--to", "native", "--store", &store]).code, Some(0));
+    let lines = project.file("keys.jsonl");
+    let path = lines.display().to_string();
+    std::fs::write(&lines, "{\"consumer\": \"acme\", \"key\": \"sk-0123456789abcdef\"}\n\n{\"consumer\": \"b\"}\n")
+        .expect("a file");
+    let ran = key(&["import", &path]);
+    assert!(ran.code == Some(1) && ran.err.contains("line 3") && ran.err.contains("nothing was imported"), "{ran:?}");
+    assert!(key(&["list"]).err.contains("no keys"));
+    std::fs::write(&lines, "{\"consumer\": \"acme\", \"key\": \"sk-0123456789abcdef\"}\n").expect("a file");
+    assert!(key(&["import", &path]).err.contains("1 keys are imported"));
+    assert!(key(&["import", &path]).err.contains("is known already"));
+
+    let scanned = project.file("scanned");
+    std::fs::create_dir(&scanned).expect("a folder");
+    let folder = scanned.display().to_string();
+    let audit = |words: &[&str]| key(&[&["audit", "--scan", &folder][..], words].concat());
+    let clean = audit(&[]);
+    assert!(clean.code == Some(0) && clean.out.contains("no-expiry"), "{clean:?}");
+    assert_eq!(audit(&["--strict"]).code, Some(1));
+    let new = key(&["new", "--consumer", "leaky", "--expires", "2090-01-01T00:00:00Z"]).out;
+    std::fs::write(scanned.join("config.js"), format!("const key = '{}';\n", new.trim())).expect("a file");
+    let found = audit(&["--output", "json"]);
+    assert_eq!(found.code, Some(1), "{found:?}");
+    assert!(!found.out.contains(new.trim()) && !found.err.contains(new.trim()), "{found:?}");
+    let leaked = &found.json()["findings"][0];
+    assert_eq!((&leaked["consumer"], &leaked["finding"]), (&"leaky".into(), &"found".into()), "{found:?}");
+    assert!(leaked["why"].as_str().is_some_and(|why| why.contains("config.js:1")), "{found:?}");
+    let offline = run(&["key", "audit", "--scan", &folder, "--offline"]);
+    assert!(offline.code == Some(1) && offline.out.contains("config.js:1"), "{offline:?}");
+    key(&["revoke", "--key-id", leaked["id"].as_str().unwrap_or_default()]);
+    assert_eq!(audit(&[]).code, Some(0));
+}
+
+#[test]
 fn a_store_that_is_not_there_is_not_made_for_a_key() {
     let project = Project::new();
     for host in ["native", "spin"] {

@@ -13,6 +13,7 @@
 //! with a grammar has the version of its [`Grammar`].
 
 use minicbor::decode::{self, Decoder};
+use minicbor::encode::{self, Encoder, Write};
 use minicbor::{Decode, Encode};
 
 /// Settings that make up a section of a stored bundle, or an entry of one.
@@ -55,6 +56,31 @@ pub trait Grammar {
 /// Whether a member has its default value, and is therefore omitted.
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+/// Stores the members of two types as one map; their numbers differ.
+pub(crate) fn joined<C, W: Write>(
+    encoder: &mut Encoder<W>,
+    first: &impl Encode<C>,
+    second: &impl Encode<C>,
+    context: &mut C,
+) -> Result<(), encode::Error<W::Error>> {
+    let (first, second) = (members(first, context)?, members(second, context)?);
+    encoder.map(first.0.saturating_add(second.0))?;
+    let mut write = |bytes: &[u8]| encoder.writer_mut().write_all(bytes).map_err(encode::Error::write);
+    write(&first.1)?;
+    write(&second.1)
+}
+
+/// The number of members of a map, and their bytes.
+fn members<C, E>(map: &impl Encode<C>, context: &mut C) -> Result<(u64, Vec<u8>), encode::Error<E>> {
+    let failed = || encode::Error::message("a map of known length");
+    let mut bytes = Vec::new();
+    map.encode(&mut Encoder::new(&mut bytes), context).map_err(|_| failed())?;
+    let mut decoder = Decoder::new(&bytes);
+    let length = decoder.map().ok().flatten().ok_or_else(failed)?;
+    let head = decoder.position();
+    Ok((length, bytes.split_off(head)))
 }
 
 /// Decodes a list with the exact capacity; most lists have one or two entries.

@@ -120,7 +120,7 @@ fn site(routes: usize) -> SiteSettings {
         on_unavailable: OnUnavailable::Open,
         plans: BTreeMap::new(),
     };
-    let keys = ApiKeySettings { place: CredentialPlace::field(HeaderName::from_static("x-api-key"), None) };
+    let keys = ApiKeySettings::from(CredentialPlace::field(HeaderName::from_static("x-api-key"), None));
     let policies = [("keys", Policy::from(keys)), ("burst", Policy::from(limit))];
     let upstream = |n: usize| {
         let url = format!("https://up{n}.internal:8443/base").parse().ok()?;

@@ -113,8 +113,11 @@ impl Gateway<'_> {
     }
 
     fn answer<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, Failure> {
-        let answer = self.call(call)?;
-        serde_json::from_slice(&answer).map_err(|error| {
+        self.read(&self.call(call)?)
+    }
+
+    fn read<T: DeserializeOwned>(&self, answer: &[u8]) -> Result<T, Failure> {
+        serde_json::from_slice(answer).map_err(|error| {
             let name = self.name();
             Failure::problem(format!(
                 "{name} answered in an unknown form ({error}): is it a gateway of another version?"
@@ -122,14 +125,29 @@ impl Gateway<'_> {
         })
     }
 
+    /// Reads a resource; `None` if there is none of this name.
+    pub(crate) fn find<T: DeserializeOwned>(&self, resource: Resource, parameter: &str) -> Result<Option<T>, Failure> {
+        let call = Call { resource, parameter, query: &[], accept: "application/json", content: None };
+        let (status, content) = self.exchange(&call)?;
+        let document: Value = serde_json::from_slice(&content).unwrap_or_default();
+        if status == StatusCode::NOT_FOUND && document["type"] == "urn:tollgate:problem:resource-not-found" {
+            return Ok(None);
+        }
+        if status.is_success() { self.read(&content).map(Some) } else { Err(self.explain(status, &content)) }
+    }
+
     /// The content of the answer to a call that was done.
     pub(crate) fn call(&self, call: &Call<'_>) -> Result<Bytes, Failure> {
+        let (status, content) = self.exchange(call)?;
+        if status.is_success() { Ok(content) } else { Err(self.explain(status, &content)) }
+    }
+
+    fn exchange(&self, call: &Call<'_>) -> Result<(StatusCode, Bytes), Failure> {
         let path = format!("{}/{}", self.prefix, call.resource.path().replace("{}", call.parameter));
         let given = call.query.iter().filter_map(|(name, value)| Some(format!("{name}={}", escaped((*value)?))));
         let query = given.collect::<Vec<_>>().join("&");
         let path = if query.is_empty() { path } else { format!("{path}?{query}") };
-        let (status, content) = wire::send(self, &call.resource.method(), &path, call)?;
-        if status.is_success() { Ok(content) } else { Err(self.explain(status, &content)) }
+        wire::send(self, &call.resource.method(), &path, call)
     }
 
     fn explain(&self, status: StatusCode, content: &[u8]) -> Failure {

@@ -1,10 +1,13 @@
 //! `tollgate key`: the life of API keys.
 
+mod audit;
+mod import;
 mod list;
 mod new;
 mod place;
 mod revoke;
 mod rotate;
+mod scan;
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -36,10 +39,12 @@ pub(crate) struct KeyArgs {
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
     New(Box<new::NewArgs>),
+    Import(Box<import::ImportArgs>),
     List(list::ListArgs),
     Show(list::ShowArgs),
     Rotate(rotate::RotateArgs),
     Revoke(revoke::RevokeArgs),
+    Audit(Box<audit::AuditArgs>),
 }
 
 /// Which key.
@@ -94,10 +99,12 @@ struct GatewayArgs {
 pub(crate) fn run(args: &KeyArgs) -> Result<(), Failure> {
     match &args.command {
         KeyCommand::New(args) => new::run(args),
+        KeyCommand::Import(args) => import::run(args),
         KeyCommand::List(args) => list::run(args),
         KeyCommand::Show(args) => list::show(args),
         KeyCommand::Rotate(args) => rotate::run(args),
         KeyCommand::Revoke(args) => revoke::run(args),
+        KeyCommand::Audit(args) => audit::run(args),
     }
 }
 

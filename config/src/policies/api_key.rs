@@ -2,14 +2,14 @@
 
 use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE};
-use tollgate_core::authn::{ApiKeySettings, CredentialPlace};
+use tollgate_core::authn::{ApiKeySettings, CredentialPlace, KeyRules};
 
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::Span;
-use crate::schema::texts::{FIELD, QUERY_PARAMETER, SCHEME};
-use crate::schema::{Key, Object, Shape};
+use crate::schema::texts::{ENVIRONMENT, FIELD, QUERY_PARAMETER, SCHEME};
+use crate::schema::{Key, List, Object, Shape};
 
 /// A short description of the kind.
 pub(super) const DOES: &str = "authenticates callers by an API key; named in `authn`";
@@ -30,10 +30,33 @@ pub(super) static TABLE: Object = Object {
             .absent("no query parameter")
             .change(Change::Identity)
             .examples(&["\"api-key\""]),
+        Key::optional(
+            "environments",
+            "The environments of accepted keys, as in `tg_live_...`; a key of another make has that of its record.",
+            Shape::List(&ENVIRONMENTS),
+        )
+        .absent("all environments")
+        .change(Change::Review("keys of other environments are accepted"))
+        .examples(&["[\"live\"]"]),
+        Key::optional("key-format", "The format of accepted keys.", Shape::Word(FORMAT_WORDS))
+            .default("\"tollgate\"")
+            .change(Change::LoosestFirst { words: &["any", "tollgate"], why: "keys of other formats are accepted" }),
     ],
     examples: &["{\"kind\": \"api-key\", \"header\": \"X-API-Key\"}"],
     ..Object::PLAIN
 };
+
+static ENVIRONMENTS: List = List::some_texts(Shape::Ruled(&ENVIRONMENT), ENVIRONMENTS_MAX);
+
+const FORMAT_WORDS: &[(&str, &str)] = &[
+    ("any", "also keys of other makes, of 16 to 256 visible characters: each one that is made up is looked up"),
+    ("tollgate", "keys that `tollgate key new` creates; all others are refused without a look-up"),
+];
+
+const FORMATS: &[(&str, bool)] = &[("tollgate", false), ("any", true)];
+
+/// More than any gateway serves.
+const ENVIRONMENTS_MAX: usize = 16;
 
 fn report_no_scheme(header: Span, report: &mut Report) {
     report.push(
@@ -67,13 +90,21 @@ impl Kind for ApiKeySettings {
             report_cookie(header.span, report);
         }
         let query = written.parsed("query", |name| parsed::key_place(name, report));
-        Some(Self { place: CredentialPlace { query: query?, ..CredentialPlace::field(field?, scheme?) } })
+        let environments = written.list("environments");
+        let known: Vec<String> = environments.iter().filter_map(|text| parsed::key_environment(text, report)).collect();
+        let any_format = written.word("key-format", FORMATS)?;
+        let rules = (known.len() == environments.len()).then_some(KeyRules { environments: known, any_format });
+        let place = CredentialPlace { query: query?, ..CredentialPlace::field(field?, scheme?) };
+        Some(Self { place, rules: rules? })
     }
 
     fn values(&self) -> Vec<(&'static str, Value)> {
         let CredentialPlace { field, scheme, query, cookie: _ } = &self.place;
         let text = |key, value: &Option<String>| Some((key, Value::Text(value.clone()?)));
         let field = Some(("header", Value::Text(field.to_string())));
-        [field, text("scheme", scheme), text("query", query)].into_iter().flatten().collect()
+        let KeyRules { environments, any_format } = &self.rules;
+        let environments = (!environments.is_empty()).then(|| ("environments", Value::List(environments.clone())));
+        let format = Value::word("key-format", FORMATS, any_format);
+        [field, text("scheme", scheme), text("query", query), environments, format].into_iter().flatten().collect()
     }
 }

@@ -33,10 +33,14 @@ fn check(text: &str, expected: &[(&str, &str)]) {
 
 #[test]
 fn settings_have_the_written_values_and_the_defaults() {
-    check("{kind: api-key}", &[("header", "x-api-key")]);
+    check("{kind: api-key}", &[("header", "x-api-key"), ("key-format", "tollgate")]);
+    check(
+        "{kind: api-key, environments: [live, test], key-format: any}",
+        &[("header", "x-api-key"), ("environments", "[live, test]"), ("key-format", "any")],
+    );
     check(
         "{kind: api-key, query: key, header: Authorization, scheme: Bearer}",
-        &[("header", "authorization"), ("scheme", "Bearer"), ("query", "key")],
+        &[("header", "authorization"), ("scheme", "Bearer"), ("query", "key"), ("key-format", "tollgate")],
     );
     check(
         "{kind: rate-limit, rate: 60/min}",

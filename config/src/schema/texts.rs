@@ -134,6 +134,14 @@ pub(crate) static ORIGIN: TextRule = TextRule {
     examples: &["https://app.example.com", "https://*.example.com"],
 };
 
+/// The environment in a key.
+pub(crate) static ENVIRONMENT: TextRule = TextRule {
+    name: "environment",
+    doc: "The environment in a key: 1 to 12 lowercase letters and digits.",
+    pattern: "^[a-z0-9]{1,12}$",
+    examples: &["live", "test"],
+};
+
 /// The name of a query parameter.
 pub(crate) static QUERY_PARAMETER: TextRule = TextRule {
     name: "query-parameter",

@@ -8,34 +8,84 @@
 use std::fmt;
 
 use http::HeaderMap;
+use minicbor::decode::{self, Decoder};
+use minicbor::encode::{self, Encoder, Write};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::{Authenticator, CredentialPlace, MarkSecret, Presented, TextMark, public_id};
+use super::{Authenticator, Credential, CredentialPlace, MarkSecret, Presented, TextMark, public_id};
+use crate::bounds::KEY_BYTES_MAX;
 use crate::codec;
 use crate::hex;
 use crate::kinds::{PolicyKind, Uses};
 use crate::x509::Fingerprint;
 
 /// Settings of one `api-key` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-#[serde(transparent)]
-#[cbor(transparent)]
+///
+/// Version 2 has rules for accepted keys; they are stored as further members of the place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiKeySettings {
     /// Where a request presents the key.
-    #[n(0)]
+    #[serde(flatten)]
     pub place: CredentialPlace,
+    /// Which keys it accepts.
+    #[serde(flatten)]
+    pub rules: KeyRules,
 }
 
-impl codec::Section for ApiKeySettings {}
+/// Which keys a policy accepts, besides that they are valid.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[cbor(map)]
+pub struct KeyRules {
+    /// The environments of accepted keys; empty, all are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cbor(n(8), skip_if = "codec::is_default", decode_with = "codec::list")]
+    pub environments: Vec<String>,
+    /// Whether keys of other makes are accepted, which have any text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cbor(n(9), skip_if = "codec::is_default")]
+    pub any_format: bool,
+}
+
+impl codec::Section for ApiKeySettings {
+    const VERSION: u16 = 2;
+
+    fn least_version(&self) -> u16 {
+        if codec::is_default(&self.rules) { 1 } else { 2 }
+    }
+}
+
+/// One map with the members of both.
+impl<C> Encode<C> for ApiKeySettings {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, context: &mut C) -> Result<(), encode::Error<W::Error>> {
+        codec::joined(encoder, &self.place, &self.rules, context)
+    }
+}
+
+impl<'b, C> Decode<'b, C> for ApiKeySettings {
+    fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, decode::Error> {
+        let start = decoder.position();
+        let place = CredentialPlace::decode(decoder, context)?;
+        decoder.set_position(start);
+        // Each skips the members of the other.
+        Ok(Self { place, rules: KeyRules::decode(decoder, context)? })
+    }
+}
+
+impl From<CredentialPlace> for ApiKeySettings {
+    /// All keys of Tollgate in a place.
+    fn from(place: CredentialPlace) -> Self {
+        Self { place, rules: KeyRules::default() }
+    }
+}
 
 /// A well-formed API key with a verified checksum. It cannot be printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
-/// The same as part of a text, such as the value of a field.
+/// A key as part of a text, such as the value of a field: one of Tollgate, or of another make.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct KeyText<'t>(&'t str);
 
@@ -52,6 +102,9 @@ pub enum KeyError {
     /// Of this form, but with a wrong checksum: a typo or an invented key.
     #[error("the API key's checksum is wrong: a character is wrong or missing")]
     Checksum,
+    /// Not a text that a key of another make can be.
+    #[error("an API key has 16 to 256 visible ASCII characters, and no comma")]
+    Text,
 }
 
 /// What a request presents to an `api-key` policy.
@@ -76,6 +129,7 @@ impl KeyError {
         match self {
             Self::Form => "form",
             Self::Checksum => "checksum",
+            Self::Text => "text",
         }
     }
 }
@@ -113,10 +167,10 @@ impl ApiKey {
         &self.0
     }
 
-    /// A public id for records and logs: the beginning of the digest, which reveals nothing about the key.
+    /// A public id for records and logs.
     #[must_use]
     pub fn public_id(&self) -> String {
-        public_id("key", &self.digest().0[..PUBLIC_ID_BYTES])
+        self.digest().public_id()
     }
 }
 
@@ -143,6 +197,26 @@ impl<'t> KeyText<'t> {
         }
         let (signed, sum) = text.split_at(text.len() - CHECKSUM_CHARS);
         if checksum(signed) == *sum.as_bytes() { Ok(Self(text)) } else { Err(KeyError::Checksum) }
+    }
+
+    /// Takes a key of any make.
+    ///
+    /// # Errors
+    /// If it is too short to be a secret, too long, or not of visible ASCII characters; or if it begins as a key of Tollgate, and is
+    /// none.
+    pub fn of_any_make(text: &'t str) -> Result<Self, KeyError> {
+        let is_key = (OTHER_BYTES_MIN..=KEY_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_key_byte);
+        match Self::parse(text) {
+            Err(KeyError::Form) if is_key => Ok(Self(text)),
+            Err(KeyError::Form) => Err(KeyError::Text),
+            parsed => parsed,
+        }
+    }
+
+    /// The environment of a key of Tollgate.
+    #[must_use]
+    pub fn environment(self) -> Option<&'t str> {
+        Self::parse(self.0).ok()?.0.split('_').nth(1)
     }
 
     /// What stores identify it by.
@@ -179,6 +253,12 @@ impl KeyDigest {
         Self(*fingerprint.as_bytes())
     }
 
+    /// A public id for records and logs: the beginning of the digest, which reveals nothing about the key.
+    #[must_use]
+    pub fn public_id(&self) -> String {
+        public_id("key", &self.0[..PUBLIC_ID_BYTES])
+    }
+
     /// 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn to_hex(&self) -> String {
@@ -207,7 +287,7 @@ impl ApiKeySettings {
     #[must_use]
     pub fn presented<'r>(&self, fields: &'r HeaderMap, query: Option<&'r str>) -> KeyPresented<'r> {
         match self.place.presented(fields, query) {
-            Presented::Text(text) => read(text),
+            Presented::Text(text) => self.rules.read(text),
             Presented::Several => KeyPresented::Ambiguous,
             Presented::Nothing if query.is_some_and(|query| holds_key(query.as_bytes())) => KeyPresented::WrongPlace,
             Presented::Nothing => KeyPresented::Nothing,
@@ -215,14 +295,31 @@ impl ApiKeySettings {
     }
 }
 
-fn read(text: &str) -> KeyPresented<'_> {
-    if text.len() > crate::bounds::KEY_BYTES_MAX {
-        return KeyPresented::Malformed(KeyError::Form);
+impl KeyRules {
+    /// Whether keys of the environment of this one are accepted: that in its text, or where a key of another make has none, that of
+    /// its credential.
+    #[must_use]
+    pub fn admits(&self, key: KeyText<'_>, credential: &Credential) -> bool {
+        let environment = || key.environment().or(credential.environment.as_deref());
+        self.environments.is_empty()
+            || environment().is_some_and(|own| self.environments.iter().any(|known| known == own))
     }
-    match KeyText::parse(text) {
-        Ok(key) => KeyPresented::Key(key),
-        Err(error) => KeyPresented::Malformed(error),
+
+    fn read<'r>(&self, text: &'r str) -> KeyPresented<'r> {
+        if text.len() > KEY_BYTES_MAX {
+            return KeyPresented::Malformed(KeyError::Form);
+        }
+        let parsed = if self.any_format { KeyText::of_any_make(text) } else { KeyText::parse(text) };
+        match parsed {
+            Ok(key) => KeyPresented::Key(key),
+            Err(error) => KeyPresented::Malformed(error),
+        }
     }
+}
+
+/// A comma separates the values of a field.
+const fn is_key_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b','
 }
 
 /// Bytes of the digest in a public id.
@@ -230,22 +327,27 @@ const PUBLIC_ID_BYTES: usize = 6;
 
 /// Whether a well-formed key is anywhere in the text.
 pub(super) fn holds_key(text: &[u8]) -> bool {
-    const PREFIX: &[u8] = b"tg_";
-    let mut rest = text;
-    while let Some(at) = rest.windows(PREFIX.len()).position(|window| window == PREFIX) {
-        rest = &rest[at..];
-        let environment = rest[PREFIX.len()..].iter().position(|byte| *byte == b'_');
-        let key = environment.and_then(|end| rest.get(..PREFIX.len() + end + 1 + RANDOM_CHARS + CHECKSUM_CHARS));
-        if key.and_then(|key| std::str::from_utf8(key).ok()).is_some_and(|key| KeyText::parse(key).is_ok()) {
-            return true;
-        }
-        rest = &rest[PREFIX.len()..];
-    }
-    false
+    keys_in(text).next().is_some()
 }
 
-fn is_environment(text: &str) -> bool {
-    (1..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+/// The well-formed keys of Tollgate anywhere in a text, each with its place.
+pub fn keys_in(text: &[u8]) -> impl Iterator<Item = (usize, KeyText<'_>)> {
+    const PREFIX: &[u8] = b"tg_";
+    let begins = text.windows(PREFIX.len()).enumerate().filter(|(_, window)| *window == PREFIX).map(|(at, _)| at);
+    begins.filter_map(|at| {
+        let rest = &text[at..];
+        let mut environment = rest[PREFIX.len()..].iter().take(ENVIRONMENT_CHARS_MAX + 1);
+        let end = environment.position(|byte| *byte == b'_')?;
+        let key = rest.get(..PREFIX.len() + end + 1 + RANDOM_CHARS + CHECKSUM_CHARS)?;
+        Some((at, KeyText::parse(std::str::from_utf8(key).ok()?).ok()?))
+    })
+}
+
+/// Whether the text can be an environment in a key: 1 to 12 lower-case letters and digits.
+#[must_use]
+pub fn is_environment(text: &str) -> bool {
+    (1..=ENVIRONMENT_CHARS_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
 /// CRC-32 of everything before it, in six characters of base 62.
@@ -276,6 +378,10 @@ fn base62(random: &[u8; 32]) -> String {
 }
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// Shorter, and a key could be guessed: 16 letters and digits can have 95 random bits.
+const OTHER_BYTES_MIN: usize = 16;
+
+const ENVIRONMENT_CHARS_MAX: usize = 12;
 const RANDOM_CHARS: usize = 32;
 const CHECKSUM_CHARS: usize = 6;
 
@@ -292,7 +398,7 @@ mod tests {
 
     fn settings(query: Option<&str>, scheme: Option<&str>) -> ApiKeySettings {
         let place = CredentialPlace::field(HeaderName::from_static("x-api-key"), scheme.map(Into::into));
-        ApiKeySettings { place: CredentialPlace { query: query.map(Into::into), ..place } }
+        CredentialPlace { query: query.map(Into::into), ..place }.into()
     }
 
     #[track_caller]
@@ -319,6 +425,61 @@ mod tests {
         check(&settings(None, Some("Bearer")), Some(&format!("bearer {text}")), None, &found);
         check(&settings(None, Some("Bearer")), Some("Basic abc"), None, &KeyPresented::Nothing);
         check(&settings(None, None), Some("hello"), None, &KeyPresented::Malformed(KeyError::Form));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn keys_of_other_makes_are_accepted_only_where_the_policy_says_so() {
+        let any =
+            ApiKeySettings { rules: KeyRules { any_format: true, ..KeyRules::default() }, ..settings(None, None) };
+        let (text, other) = (key().expose().to_owned(), "sk-0123456789abcdef");
+        check(&any, Some(&text), None, &KeyPresented::Key(KeyText(&text)));
+        check(&any, Some(other), None, &KeyPresented::Key(KeyText(other)));
+        check(&settings(None, None), Some(other), None, &KeyPresented::Malformed(KeyError::Form));
+        let typo = format!("{}{}", &text[..text.len() - 1], if text.ends_with('0') { '1' } else { '0' });
+        check(&any, Some(&typo), None, &KeyPresented::Malformed(KeyError::Checksum));
+        for bad in ["0123456789abcde", "0123456789 abcdef", "0123456789,abcdef", &"x".repeat(KEY_BYTES_MAX + 1)] {
+            let presented = |text| any.rules.read(text);
+            assert!(matches!(presented(bad), KeyPresented::Malformed(_)), "{bad}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn keys_of_other_environments_are_not_admitted() {
+        let rules = |environments: &[&str]| KeyRules {
+            environments: environments.iter().map(|one| (*one).to_owned()).collect(),
+            any_format: true,
+        };
+        let (dev, other) = (key(), KeyText("sk-0123456789abcdef"));
+        let of = |environment: Option<&str>| Credential {
+            environment: environment.map(Into::into),
+            ..Credential::default()
+        };
+        let dev = KeyText(dev.expose());
+        for (environments, key, credential, admitted) in [
+            (&[][..], dev, of(None), true),
+            (&["live", "dev"], dev, of(None), true),
+            (&["live"], dev, of(Some("live")), false),
+            (&["live"], other, of(Some("live")), true),
+            (&["live"], other, of(Some("dev")), false),
+            (&["live"], other, of(None), false),
+        ] {
+            assert_eq!(rules(environments).admits(key, &credential), admitted, "{environments:?}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn settings_without_rules_are_stored_as_before_there_were_any() {
+        let plain = settings(Some("key"), Some("Bearer"));
+        assert_eq!(minicbor::to_vec(&plain).unwrap(), minicbor::to_vec(&plain.place).unwrap());
+        let rules = KeyRules { environments: vec!["live".into()], any_format: true };
+        let ruled = ApiKeySettings { rules, ..plain.clone() };
+        for (settings, version) in [(plain, 1), (ruled, 2)] {
+            assert_eq!(codec::Section::least_version(&settings), version);
+            let stored = minicbor::to_vec(&settings).unwrap();
+            assert_eq!(minicbor::decode::<ApiKeySettings>(&stored).unwrap(), settings);
+            let text = serde_json::to_string(&settings).unwrap();
+            assert_eq!(serde_json::from_str::<ApiKeySettings>(&text).unwrap(), settings);
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

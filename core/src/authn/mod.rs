@@ -20,7 +20,9 @@ use crate::kinds::{PolicyKind, declare_modules};
 crate::policy_kinds!(declare_modules @authn);
 
 pub use crate::credential_place::{CredentialPlace, Presented};
-pub use api_key::{ApiKey, ApiKeySettings, KeyDigest, KeyError, KeyPresented, KeyText};
+pub use api_key::{
+    ApiKey, ApiKeySettings, KeyDigest, KeyError, KeyPresented, KeyRules, KeyText, is_environment, keys_in,
+};
 pub use claims::{ClaimError, Identity};
 pub use client_certificate::{
     CertificateCaller, CertificateConsumer, CertificateName, CertificateRefusal, CertificateRule, CertificateSource,

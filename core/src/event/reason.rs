@@ -194,6 +194,9 @@ reasons! {
     /// The credential is not accepted from the web page that sent the request.
     CredentialReferrer { credential: Arc<str>, consumer: Arc<str> } =
         "credential-referrer", "not from this web page: credential {credential} of {consumer}";
+    /// The credential is of an environment that the policy does not accept.
+    CredentialEnvironment { credential: Arc<str>, consumer: Arc<str> } =
+        "credential-environment", "of another environment: credential {credential} of {consumer}";
     /// Two credentials name different consumers.
     ConsumersDiffer = "consumers-differ", "credentials of different consumers";
     /// Credentials cannot be looked up.

@@ -41,6 +41,9 @@ pub struct KeyRequest {
     /// What it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The digest of an existing key; absent, a key is generated.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_hex")]
+    pub sha256: Option<KeyDigest>,
 }
 
 /// The circumstances of a key's creation.
@@ -55,8 +58,9 @@ pub struct Creation {
 /// A new key: the only response that contains the key itself.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssuedKey {
-    /// The key; it is shown only once.
-    pub key: String,
+    /// The key; it is shown only once. Absent if it exists already, and only its digest is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Its metadata.
     #[serde(flatten)]
     pub view: KeyView,
@@ -142,6 +146,7 @@ impl KeyRequest {
                 referrers: parsed(&mut members, "referrers")?,
             },
             note: members.text("note")?,
+            sha256: members.text("sha256")?.map(|text| sha256(&text)).transpose()?,
         };
         members.finish()?;
         request.check().map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))?;
@@ -214,8 +219,19 @@ impl KeyRequest {
     pub fn issue(self, random: &[u8; 32], creation: Creation) -> Result<(ApiKey, Credential), Problem> {
         let key = ApiKey::generate(&self.environment, random)
             .ok_or_else(|| Problem::plain(ProblemKind::BadRequest, "This environment cannot be part of a key."))?;
-        let credential = Credential {
-            id: key.public_id(),
+        let credential = self.credential(key.public_id(), creation);
+        Ok((key, credential))
+    }
+
+    /// The record of an existing key with this digest.
+    #[must_use]
+    pub fn import(self, digest: &KeyDigest, creation: Creation) -> Credential {
+        self.credential(digest.public_id(), creation)
+    }
+
+    fn credential(self, id: String, creation: Creation) -> Credential {
+        Credential {
+            id,
             consumer: self.consumer,
             plan: self.plan,
             scopes: self.scopes,
@@ -228,8 +244,7 @@ impl KeyRequest {
             created_by: creation.by,
             note: self.note,
             ..Credential::default()
-        };
-        Ok((key, credential))
+        }
     }
 }
 
@@ -314,6 +329,16 @@ fn parsed<T: FromStr<Err: fmt::Display>>(members: &mut Members, name: &str) -> R
     members.texts(name)?.iter().map(|text| text.parse().map_err(refuse)).collect()
 }
 
+fn sha256(text: &str) -> Result<KeyDigest, Problem> {
+    let detail = "`sha256` must be the SHA-256 of a key in 64 lower-case hexadecimal digits.";
+    KeyDigest::parse(text).ok_or_else(|| Problem::plain(ProblemKind::BadRequest, detail))
+}
+
+#[expect(clippy::ref_option, reason = "serde hands a reference")]
+fn as_hex<S: Serializer>(digest: &Option<KeyDigest>, serializer: S) -> Result<S::Ok, S::Error> {
+    digest.map(|digest| digest.to_hex()).serialize(serializer)
+}
+
 fn is_note(text: &str) -> bool {
     (1..=NOTE_CHARS_MAX).contains(&text.chars().count()) && !text.contains(char::is_control)
 }
@@ -373,6 +398,7 @@ mod tests {
             groups: vec!["g".into()],
             restrictions: serde_json::from_str(r#"{"hosts":["a.test"]}"#).unwrap(),
             note: None,
+            sha256: Some(KeyDigest::parse(&"ab".repeat(32)).unwrap()),
             environment: "live".into(),
             not_before: None,
             expires: Some(Timestamp::from_millis(1_900_000_000_000)),
@@ -398,6 +424,7 @@ mod tests {
             r#"{"consumer":"a","referrers":["a.test"]}"#,
             r#"{"consumer":"a","note":"a\nb"}"#,
             r#"{"consumer":"a","note":""}"#,
+            r#"{"consumer":"a","sha256":"AB"}"#,
             r#"{"consumer":"a","environment":"Live"}"#,
             r#"{"consumer":"a","expires":"tomorrow"}"#,
             r#"{"consumer":"a","not_before":"2030-01-01T00:00:00Z","expires":"2030-01-01T00:00:00Z"}"#,

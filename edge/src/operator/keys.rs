@@ -20,10 +20,13 @@ pub(super) async fn new<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
     let now = task.host.clock().now();
     request.check_expiry(now).map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))?;
     task.check_plan(&request).await?;
+    if let Some(digest) = request.sha256 {
+        return task.import(request, digest).await;
+    }
     let (key, credential) = task.unused(|random, creation| request.clone().issue(random, creation)).await?;
     task.targets.push(credential.id.clone());
-    task.store(&key, &credential).await?;
-    let answer = IssuedKey { key: key.expose().to_owned(), view: KeyView::from(&credential) };
+    task.store(&key.digest(), &credential).await?;
+    let answer = IssuedKey { key: Some(key.expose().to_owned()), view: KeyView::from(&credential) };
     Ok(Done::json(StatusCode::CREATED, &answer))
 }
 
@@ -64,7 +67,7 @@ pub(super) async fn rotate<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> 
     };
     let (key, (new, old)) = task.unused(rotate).await?;
     task.targets.push(new.id.clone());
-    task.store(&key, &new).await?;
+    task.store(&key.digest(), &new).await?;
     task.write(keys::credential(task.gateway(), &digest), encode(&old)).await?;
     let answer = RotatedKey { key: key.expose().to_owned(), view: KeyView::from(&new), old: KeyView::from(&old) };
     Ok(Done::json(StatusCode::CREATED, &answer))
@@ -98,6 +101,20 @@ impl<H: Host> Task<'_, H> {
         let plans = gateway.as_ref().and_then(|gateway| gateway.plans.as_deref());
         let checked = request.check_plan(self.gateway(), plans);
         checked.map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))
+    }
+
+    /// Takes over a key that exists already. One that is known is left as it is: it may have been revoked.
+    async fn import(self, request: KeyRequest, digest: KeyDigest) -> Result<Done, Problem> {
+        let creation = Creation { at: self.host.clock().now(), by: Some(self.caller.to_owned()) };
+        let credential = request.import(&digest, creation);
+        self.targets.push(credential.id.clone());
+        let is_known = self.read(&keys::key_index(self.gateway(), &credential.id)).await?.is_some();
+        if is_known || self.credential(digest).await?.is_some() {
+            let detail = format!("This gateway has the key {} already, or one with the same id.", credential.id);
+            return Err(Problem::plain(ProblemKind::BadRequest, detail));
+        }
+        self.store(&digest, &credential).await?;
+        Ok(Done::json(StatusCode::CREATED, &IssuedKey { key: None, view: KeyView::from(&credential) }))
     }
 
     /// A new key with an unused public id.
@@ -145,8 +162,8 @@ impl<H: Host> Task<'_, H> {
     }
 
     /// Writes the records of a new key.
-    async fn store(&self, key: &ApiKey, credential: &Credential) -> Result<(), Problem> {
-        for (key, value) in credential_records(self.gateway(), &key.digest(), credential) {
+    async fn store(&self, digest: &KeyDigest, credential: &Credential) -> Result<(), Problem> {
+        for (key, value) in credential_records(self.gateway(), digest, credential) {
             self.write(key, value).await?;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tollgate_core::authn::{ApiKeySettings, KeyPresented, KeyText, Principal};
+use tollgate_core::authn::{ApiKeySettings, Credential, KeyPresented, KeyText, Principal};
 use tollgate_core::event::Reason;
 use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -29,6 +29,9 @@ impl Authenticates for ApiKeySettings {
             let detail = "This API key is not known. Check that it belongs to this environment.";
             return Err(Problem::new(ProblemKind::CredentialUnknown, detail, Reason::KeyUnknown));
         };
+        if !self.rules.admits(key, &found.credential) {
+            return Err(of_another_environment(&found.credential));
+        }
         principal(&found, "API key", host.clock().now(), received)
     }
 }
@@ -58,4 +61,10 @@ fn presented<'r>(settings: &ApiKeySettings, received: &'r Received) -> Result<Ke
         ),
     };
     Err(Problem::new(kind, detail, reason))
+}
+
+fn of_another_environment(credential: &Credential) -> Problem {
+    let (id, consumer) = (credential.id.as_str().into(), credential.consumer.as_str().into());
+    let detail = "This API key is of another environment. Use a key of the environment of this API.";
+    Problem::new(ProblemKind::CredentialNotAccepted, detail, Reason::CredentialEnvironment { credential: id, consumer })
 }

@@ -211,7 +211,7 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
     };
     let keys = |query: Option<&str>| {
         let place = CredentialPlace::field(HeaderName::from_static("x-api-key"), None);
-        Policy::from(ApiKeySettings { place: CredentialPlace { query: query.map(Into::into), ..place } })
+        Policy::from(ApiKeySettings::from(CredentialPlace { query: query.map(Into::into), ..place }))
     };
     let policies = [
         ("keys", keys(None)),
@@ -236,7 +236,7 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
 }
 
 fn bearer() -> Policy {
-    ApiKeySettings { place: CredentialPlace::field(AUTHORIZATION, Some("Bearer".into())) }.into()
+    ApiKeySettings::from(CredentialPlace::field(AUTHORIZATION, Some("Bearer".into()))).into()
 }
 
 /// Admits the clients of 192.0.2.0/24.

@@ -25,8 +25,8 @@ fn policies() -> [(&'static str, Policy); 4] {
         Policy::from(JwtSettings::new(issuer, "pets", keys, Algorithm::EdDsa))
     };
     [
-        ("keys", Policy::from(ApiKeySettings { place: keys })),
-        ("bearer", Policy::from(ApiKeySettings { place: bearer })),
+        ("keys", Policy::from(ApiKeySettings::from(keys))),
+        ("bearer", Policy::from(ApiKeySettings::from(bearer))),
         ("staff", tokens("https://staff.example", 1)),
         ("partners", tokens("https://partners.example", 2)),
     ]

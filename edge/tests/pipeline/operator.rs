@@ -344,6 +344,21 @@ fn the_day_of_the_last_use_is_recorded_once_a_day_and_isolate() {
 }
 
 #[test]
+fn a_key_is_imported_once_by_its_digest_and_never_taken_back_from_a_revocation() {
+    let bench = bench();
+    let digest = "5f".repeat(32);
+    let import =
+        || bench.ask(Role::Operate, "POST", NEW_KEY, &json!({"consumer": "acme", "sha256": digest}).to_string());
+    let imported = import();
+    assert_eq!((imported.status, json(&imported).get("key")), (201, None), "{imported:?}");
+    assert_eq!(json(&imported)["id"], "key-5f5f5f5f5f5f");
+    assert_eq!(bench.ask(Role::Operate, "POST", &format!("{NEW_KEY}/{digest}/revoke"), "").status, 200);
+    check(&import(), 400, "bad-request");
+    let shown = json(&bench.ask(Role::Read, "GET", &format!("{NEW_KEY}/key-5f5f5f5f5f5f"), ""));
+    assert_eq!(shown["revoked"], json!(true));
+}
+
+#[test]
 fn a_key_for_a_plan_that_the_gateway_does_not_have_is_refused() {
     let bench = bench();
     let new = |plan: &str| {

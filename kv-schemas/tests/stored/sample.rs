@@ -157,7 +157,7 @@ fn condition() -> Policy {
 fn keys(scheme: Option<&str>, query: Option<&str>) -> Policy {
     let (scheme, query) = (scheme.map(Into::into), query.map(Into::into));
     let field = HeaderName::from_static("x-api-key");
-    ApiKeySettings { place: CredentialPlace { query, ..CredentialPlace::field(field, scheme) } }.into()
+    ApiKeySettings::from(CredentialPlace { query, ..CredentialPlace::field(field, scheme) }).into()
 }
 
 fn limit(burst: u32, by: LimitBy, on_unavailable: OnUnavailable) -> Policy {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
+use tollgate_core::authn::KeyText;
 use tollgate_core::cache::Purges;
 use tollgate_core::operator::{Resource, Role};
 use tollgate_kv_schemas::decode;
@@ -25,6 +26,7 @@ scenarios! { "operator";
     concurrent_purges_are_all_kept,
     a_key_is_issued_used_and_revoked,
     keys_are_listed_and_rotated,
+    a_key_of_another_make_is_imported_by_its_hash,
     every_call_is_audited,
     a_call_is_audited_even_if_its_client_hangs_up,
     metrics_contain_their_scope,
@@ -215,6 +217,36 @@ async fn keys_are_listed_and_rotated(world: Rc<World>) -> Outcome {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert_eq!(status(&new["key"]).await?, 200);
+    Ok(())
+}
+
+async fn a_key_of_another_make_is_imported_by_its_hash(world: Rc<World>) -> Outcome {
+    let project = Project::new(&world)
+        .policy("old: {kind: api-key, header: X-Old-Key, key-format: any, environments: [live]}")
+        .route("{path: /a, authn: old}")
+        .route("{path: /b, authn: none}");
+    world.publish(project).await?;
+    let text = |number: u8| format!("sk-{}-{number}-0123456789abcdef", world.name);
+    let import = async |number: u8, environment: &str| {
+        let sha256 = KeyText::of_any_make(&text(number))?.digest().to_hex();
+        let content = json!({"consumer": "acme", "sha256": sha256, "environment": environment});
+        ask(&world, Role::Operate, post(KEYS, &content)).await
+    };
+    let get =
+        async |path: &str, number: u8| world.client().send(Request::get(path).field("x-old-key", &text(number))).await;
+    assert_problem(&get("/a", 3).await?, 401, "credential-unknown");
+    let imported = import(1, "live").await?;
+    assert_eq!((imported.status, imported.json().get("key")), (201, None), "{}", imported.text());
+    assert_problem(&import(1, "live").await?, 400, "bad-request");
+    assert_eq!(get("/a", 1).await?.status, 200);
+    assert_eq!(import(2, "test").await?.status, 201);
+    assert_problem(&get("/a", 2).await?, 401, "credential-not-accepted");
+    for path in ["/a", "/b"] {
+        assert_eq!(get(path, 1).await?.status, 200);
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        assert!(!format!("{received:?}").contains(&text(1)), "the upstream saw the key: {received:?}");
+    }
+    assert!(!world.host.logs().concat().contains(&text(1)), "a key in the log");
     Ok(())
 }
 

@@ -140,8 +140,8 @@ fn new_at(args: &NewArgs, request: &KeyRequest) -> Result<(), Failure> {
     match args.output {
         Output::Json => terminal::print(&format!("{:#}\n", json!(issued))),
         Output::Text => {
-            terminal::print(&format!("{}\n", issued.key));
-            let KeyView { id, consumer, .. } = &issued.view;
+            terminal::print(&format!("{}\n", issued.key.unwrap_or_default()));
+            let KeyView { id, consumer, .. } = issued.view;
             terminal::note(&format!("{id} of {consumer} at {}; the key is not shown again", gateway.name()));
         }
     }
@@ -164,6 +164,7 @@ fn request(args: &NewArgs) -> Result<KeyRequest, Failure> {
             referrers: args.referrers.clone(),
         },
         note: args.note.clone(),
+        sha256: None,
     };
     request.check().map_err(Failure::usage)?;
     for scope in request.scopes.iter().filter(|scope| is_scope_pattern(scope)) {

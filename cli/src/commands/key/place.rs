@@ -2,7 +2,7 @@
 
 use tollgate_core::authn::{Credential, KeyDigest};
 use tollgate_core::operator::{
-    Creation, KeyList, KeyReference, KeyView, Resource, Rotated, RotatedKey, RotationRequest,
+    Creation, IssuedKey, KeyList, KeyReference, KeyRequest, KeyView, Resource, Rotated, RotatedKey, RotationRequest,
 };
 use tollgate_kv_schemas::{KeyUse, credential_records, decode, encode, keys};
 
@@ -44,6 +44,51 @@ impl Keys<'_> {
                 // An entry of the index without its record is of a key that is being written, or was removed.
                 let read = digests.filter_map(|digest| read(target, gateway, &digest).transpose());
                 read.map(|found| view(target, gateway, &found?)).collect()
+            }
+        }
+    }
+
+    /// Takes over keys that exist already; those that are known are left as they are. Answers which are new, and which known.
+    pub(super) fn import(&self, requests: Vec<KeyRequest>) -> Result<(Vec<KeyView>, Vec<String>), Failure> {
+        let (mut new, mut known) = (Vec::new(), Vec::new());
+        let mut records = Vec::new();
+        for request in requests {
+            let Some(digest) = request.sha256 else { continue };
+            match self {
+                Self::Running(gateway) if self.has(&digest)? => {
+                    known.push(format!("{} at {}", digest.public_id(), gateway.name()))
+                }
+                Self::Running(gateway) => {
+                    let issued: IssuedKey = gateway.send(Resource::NewKey, "", Some(&request))?;
+                    new.push(issued.view);
+                }
+                Self::Stored { target, .. } if self.has(&digest)? => {
+                    known.push(format!("{} in {}", digest.public_id(), target.name()));
+                }
+                Self::Stored { gateway, .. } => {
+                    let credential = request.import(&digest, Creation { at: now(), by: user() });
+                    new.push(KeyView::from(&credential));
+                    records.extend(credential_records(gateway, &digest, &credential));
+                }
+            }
+        }
+        if let Self::Stored { target, .. } = self {
+            target.put(&records)?;
+        }
+        Ok((new, known))
+    }
+
+    /// Whether a key of this digest is known.
+    fn has(&self, digest: &KeyDigest) -> Result<bool, Failure> {
+        self.known(digest).map(|key| key.is_some())
+    }
+
+    /// The key of a digest, if there is one.
+    pub(super) fn known(&self, digest: &KeyDigest) -> Result<Option<KeyView>, Failure> {
+        match self {
+            Self::Running(gateway) => gateway.find(Resource::ShowKey, &digest.to_hex()),
+            Self::Stored { target, gateway } => {
+                Ok(read(target, gateway, digest)?.map(|credential| KeyView::from(&credential)))
             }
         }
     }

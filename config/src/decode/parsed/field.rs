@@ -1,6 +1,7 @@
 //! Header fields, query parameters and scopes.
 
 use http::{HeaderName, HeaderValue};
+use tollgate_core::authn::is_environment;
 use tollgate_core::forward::{Attribute, IdentityField};
 use tollgate_core::operator::SECRET_PREFIX;
 use tollgate_core::secret::{Piece, SecretText};
@@ -117,6 +118,19 @@ pub(crate) fn scope(text: &Spanned<String>, report: &mut Report) -> Option<Strin
             Diagnostic::error(Code::BadName, text.span, format!("`{}` is not a valid scope", text.value))
                 .why("a scope is one word without spaces, because lists of scopes are separated by spaces")
                 .fix("write a word such as `pets.read`"),
+        );
+    }
+    valid.then(|| text.value.clone())
+}
+
+/// Parses the environment in a key.
+pub(crate) fn key_environment(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let valid = is_environment(&text.value);
+    if !valid {
+        report.push(
+            Diagnostic::error(Code::BadName, text.span, format!("`{}` is not an environment of keys", text.value))
+                .why("no key can contain it")
+                .fix("use 1 to 12 lowercase letters and digits, such as `live`"),
         );
     }
     valid.then(|| text.value.clone())

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{
     bundle, check, completions, cost, diff as diff_command, explain, fmt, import, init, key, man, metrics, publish,
-    purge, routes, schema, serve, test,
+    purge, routes, schema, secrets, serve, test,
 };
 use dev::DevOptions;
 use failure::Failure;
@@ -83,6 +83,7 @@ enum Command {
     Publish(publish::PublishArgs),
     Import(import::ImportArgs),
     Key(key::KeyArgs),
+    Secrets(secrets::SecretsArgs),
     Purge(purge::PurgeArgs),
     Metrics(metrics::MetricsArgs),
     Serve(serve::ServeArgs),
@@ -134,6 +135,7 @@ fn perform(cli: Cli) -> Result<(), Failure> {
         Some(Command::Publish(args)) => publish::run(&args),
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Key(args)) => key::run(&args),
+        Some(Command::Secrets(args)) => secrets::run(&args),
         Some(Command::Purge(args)) => purge::run(&args),
         Some(Command::Metrics(args)) => metrics::run(&args),
         Some(Command::Serve(args)) => serve::run(args),
@@ -158,6 +160,7 @@ mod tests {
         ("tollgate completions", "its answer is a program for a shell"),
         ("tollgate man", "its answer is a page for man"),
         ("tollgate key", "its commands have it"),
+        ("tollgate secrets", "its commands have it"),
         ("tollgate import", "its commands have it"),
     ];
 

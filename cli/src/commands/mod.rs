@@ -16,6 +16,7 @@ pub(crate) mod publish;
 pub(crate) mod purge;
 pub(crate) mod routes;
 pub(crate) mod schema;
+pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod test;
 

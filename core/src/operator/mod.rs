@@ -17,6 +17,7 @@ mod place;
 mod purge;
 mod resource;
 mod rotation;
+mod secrets;
 mod token;
 
 pub use attempts::{FailedAttempts, FailureHandling};
@@ -28,6 +29,7 @@ pub use place::{Claim, Place, PlaceError, Prefix};
 pub use purge::{PurgeAnswer, PurgeRequest, PurgeTarget};
 pub use resource::{Found, Resource};
 pub use rotation::{OVERLAP_S, Rotated, RotatedKey, RotationRequest, parse_overlap};
+pub use secrets::SecretView;
 pub use token::{Caller, Role, SECRET_PREFIX, TokenError, Tokens};
 
 use http::HeaderMap;

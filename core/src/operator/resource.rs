@@ -21,6 +21,8 @@ pub enum Resource {
     RotateKey,
     /// Revokes an API key.
     RevokeKey,
+    /// Tells whether a secret has a value.
+    ShowSecret,
 }
 
 /// The resource of a method and a path.
@@ -50,8 +52,16 @@ struct Facts {
 
 impl Resource {
     /// Every resource.
-    pub const ALL: [Self; 7] =
-        [Self::Metrics, Self::NewPurge, Self::NewKey, Self::ListKeys, Self::ShowKey, Self::RotateKey, Self::RevokeKey];
+    pub const ALL: [Self; 8] = [
+        Self::Metrics,
+        Self::NewPurge,
+        Self::NewKey,
+        Self::ListKeys,
+        Self::ShowKey,
+        Self::RotateKey,
+        Self::RevokeKey,
+        Self::ShowSecret,
+    ];
 
     fn facts(self) -> Facts {
         use Role::{Operate, Purge, Read};
@@ -62,6 +72,7 @@ impl Resource {
             Self::ListKeys => Facts::reads("v1/keys", Read, "key.list"),
             Self::RotateKey => Facts::takes("v1/keys/{}/rotate", Operate, "key.rotate"),
             Self::ShowKey => Facts::reads("v1/keys/{}", Read, "key.show"),
+            Self::ShowSecret => Facts::reads("v1/secrets/{}", Read, "secret.show"),
             Self::RevokeKey => Facts::changes("v1/keys/{}/revoke", Operate, "key.revoke"),
         }
     }

@@ -15,12 +15,36 @@ use crate::timeout::within;
 #[derive(Debug, Default)]
 pub(crate) struct SecretCache(HashMap<String, Aged<Secret>>);
 
-/// A configured text with its references resolved; `Ok(None)` if a secret is missing, without saying which.
+/// A configured text to send, with its references resolved; `Ok(None)` if a secret is missing, without saying which.
 pub(crate) async fn resolve<H: Host>(
     isolate: &Isolate,
     host: &H,
     text: &SecretText,
 ) -> Result<Option<Secret>, Unavailable> {
+    let values = values(isolate, host, text).await?;
+    Ok(values.and_then(|values| text.resolve(|name| find(&values, name))))
+}
+
+/// The texts to accept: two while a secret is rotated.
+pub(crate) async fn resolve_all<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    text: &SecretText,
+) -> Result<Option<Vec<Secret>>, Unavailable> {
+    let values = values(isolate, host, text).await?;
+    Ok(values.and_then(|values| text.resolve_all(|name| find(&values, name))))
+}
+
+fn find(values: &[(&str, Secret)], name: &str) -> Option<Secret> {
+    values.iter().find(|(known, _)| *known == name).map(|(_, secret)| secret.clone())
+}
+
+/// The secrets of a text that have a value; `Ok(None)` if it may not have one of them.
+async fn values<'t, H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    text: &'t SecretText,
+) -> Result<Option<Vec<(&'t str, Secret)>>, Unavailable> {
     if text.secret_names().any(|name| name.starts_with(SECRET_PREFIX)) {
         // An operator's token must never be sent to an upstream, whatever a project contains.
         return Ok(None);
@@ -29,7 +53,7 @@ pub(crate) async fn resolve<H: Host>(
     for name in text.secret_names() {
         values.extend(secret(isolate, host, name).await?.map(|secret| (name, secret)));
     }
-    Ok(text.resolve(|name| values.iter().find(|(known, _)| *known == name).map(|(_, secret)| secret.clone())))
+    Ok(Some(values))
 }
 
 /// The value of a secret: from memory while it is fresh, otherwise from the store; from memory again if the store is

@@ -9,6 +9,7 @@ mod keys;
 mod metrics;
 mod purge_log;
 mod purges;
+mod secrets;
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -246,6 +247,7 @@ async fn handle<H: Host>(resource: Resource, task: Task<'_, H>) -> Result<Done, 
         Resource::ShowKey => keys::show(task).await,
         Resource::RotateKey => keys::rotate(task).await,
         Resource::RevokeKey => keys::revoke(task).await,
+        Resource::ShowSecret => secrets::show(&task).await,
     }
 }
 

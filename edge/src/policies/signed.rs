@@ -12,11 +12,11 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::secret::{Secret, SecretText};
 
 use crate::isolate::Isolate;
-use crate::isolate::secrets::resolve;
+use crate::isolate::secrets::resolve_all;
 use crate::ports::{Entropy, Host};
 use crate::timeout::counted;
 
-/// The values of secrets; all must be there.
+/// The values of secrets, two of one that is rotated; all must be there.
 pub(super) async fn secrets<H: Host>(
     isolate: &Isolate,
     host: &H,
@@ -24,8 +24,8 @@ pub(super) async fn secrets<H: Host>(
 ) -> Result<Vec<Secret>, Problem> {
     let mut values = Vec::with_capacity(texts.len());
     for text in texts {
-        let value = resolve(isolate, host, text).await.map_err(|away| keys_unavailable(away.0))?;
-        values.push(value.ok_or_else(|| {
+        let found = resolve_all(isolate, host, text).await.map_err(|away| keys_unavailable(away.0))?;
+        values.extend(found.ok_or_else(|| {
             let names = text.secret_names().collect::<Vec<_>>().join(", ").into();
             let detail = "The operator of this gateway has been notified.";
             Problem::new(ProblemKind::SecretMissing, detail, Reason::SecretMissing { names })

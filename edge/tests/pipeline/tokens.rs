@@ -361,3 +361,24 @@ fn keys_in_the_configuration_and_shared_secrets_need_no_issuer() {
     world.check(text, 401, "credential-unknown", "signature-wrong");
     assert_eq!(Algorithm::Hs256.key_type(), KeyType::Octets);
 }
+
+/// `{"alg":"HS256"}` and the claims of Ada, with a secret of 32 letters `n` and `o`.
+const BY_NEW_SECRET: &str = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUuY29tIiwiYXVkIjoicGV0cyIsInN1YiI6ImFkYSIsImV4cCI6MTgwMDAwMzYwMCwic2NvcGUiOiJyZWFkIn0.zItsNJE1XkiK8LeyLUOvCaM0V07dRrgI4fZlF3hp3xk";
+const BY_OLD_SECRET: &str = "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUuY29tIiwiYXVkIjoicGV0cyIsInN1YiI6ImFkYSIsImV4cCI6MTgwMDAwMzYwMCwic2NvcGUiOiJyZWFkIn0.nRnEU54dV5sR-oJWre_hNjt3VtPigp-InY1OhGY8LMI";
+
+#[test]
+fn both_values_of_a_shared_secret_are_accepted_while_it_is_rotated() {
+    let secret = KeySource::Secret(SecretText::parse("${secret.SHARED}").unwrap());
+    let world = World::new(JwtSettings { algorithms: [Algorithm::Hs256].into_iter().collect(), ..settings(secret) });
+    let (new, old) = ("n".repeat(32), "o".repeat(32));
+    let statuses = |secret: &str| {
+        world.bench.host.secrets.put("SHARED", secret);
+        // Longer than a secret is kept, and than a verified token is remembered for.
+        world.bench.host.clock.advance(301_000);
+        [BY_OLD_SECRET, BY_NEW_SECRET].map(|token| world.get("/pets", token).status)
+    };
+    assert_eq!(statuses(&old), [200, 401]);
+    assert_eq!(statuses(&format!("{old}\n{new}\n")), [200, 200]);
+    assert_eq!(statuses(&format!("{new}\n{old}")), [200, 200]);
+    assert_eq!(statuses(&new), [401, 200]);
+}

@@ -11,7 +11,7 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use super::unavailable;
 use crate::isolate::Isolate;
 use crate::isolate::fetched::{FetchPlan, Fetched, Meaning, Usable, fetched, renewed};
-use crate::isolate::secrets::resolve;
+use crate::isolate::secrets::resolve_all;
 use crate::isolate::tokens::{Policy, Source};
 use crate::ports::Host;
 
@@ -53,17 +53,17 @@ async fn shared_secret<H: Host>(policy: &Policy, isolate: &Isolate, host: &H) ->
     let JwtSettings { keys: KeySource::Secret(text), algorithms, .. } = policy.settings() else {
         return Err(unusable("the policy has no shared secret"));
     };
-    let secret = resolve(isolate, host, text).await.map_err(|away| unavailable(away.0))?;
-    let secret = secret.ok_or_else(|| {
+    let secrets = resolve_all(isolate, host, text).await.map_err(|away| unavailable(away.0))?;
+    let secrets = secrets.ok_or_else(|| {
         let names = text.secret_names().collect::<Vec<_>>().join(", ").into();
         let detail = "The operator of this gateway has been notified.";
         Problem::new(ProblemKind::SecretMissing, detail, Reason::SecretMissing { names })
     })?;
     let least = algorithms.iter().map(Algorithm::secret_bytes_min).max().unwrap_or_default();
-    if secret.expose().len() < least {
+    if secrets.iter().any(|secret| secret.expose().len() < least) {
         return Err(unavailable(format!("the shared secret has fewer than {least} bytes (RFC 7518, section 3.2)")));
     }
-    let keys = vec![Jwk::of_secret(secret.expose().as_bytes().to_vec())];
+    let keys = secrets.iter().map(|secret| Jwk::of_secret(secret.expose().as_bytes().to_vec())).collect();
     Ok(Keys { set: Rc::new(JwkSet { keys, unused: Vec::new() }), plan: None })
 }
 

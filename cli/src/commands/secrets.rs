@@ -1,0 +1,135 @@
+//! `tollgate secrets`: the secrets of a project, and whether they have a value.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use tollgate_config::Compiled;
+use tollgate_core::operator::{Resource, SecretView};
+use tollgate_core::secret::SecretText;
+use tollgate_native::SecretSource;
+
+use super::Output;
+use crate::at::{AtArgs, NOTHING};
+use crate::failure::Failure;
+use crate::project::Project;
+use crate::terminal;
+
+/// Check the secrets that a project uses.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollgate secrets audit --at https://api.example.com --token-file token
+  tollgate secrets audit --secrets /run/secrets --strict")]
+pub(crate) struct SecretsArgs {
+    #[command(subcommand)]
+    command: SecretsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum SecretsCommand {
+    Audit(AuditArgs),
+}
+
+/// List the secrets that a project names, where it uses them, and whether they have no value, one, or two while they are rotated.
+///
+/// Values are never shown. The exit code is 1 if a secret has no value, with --strict also if one has two.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollgate secrets audit --at https://api.example.com --token-file token
+  tollgate secrets audit --secrets /run/secrets --strict
+  TOLLGATE_SECRET_PETS_TOKEN=s3cr3t tollgate secrets audit --project shop")]
+struct AuditArgs {
+    /// The project folder.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    project: PathBuf,
+    /// The folder of files with secrets that `tollgate serve --secrets` reads (default: the environment).
+    #[arg(long, value_name = "FOLDER", conflicts_with = "at")]
+    secrets: Option<PathBuf>,
+    #[command(flatten)]
+    at: AtArgs,
+    /// Exit with 1 also if a secret has two values: its rotation is not finished.
+    #[arg(long)]
+    strict: bool,
+    /// The output format.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+pub(crate) fn run(args: &SecretsArgs) -> Result<(), Failure> {
+    match &args.command {
+        SecretsCommand::Audit(args) => audit(args),
+    }
+}
+
+fn audit(args: &AuditArgs) -> Result<(), Failure> {
+    let used = uses(&Project::at(&args.project).compiled_for_any()?);
+    let views = used.keys().map(|name| view(args, name)).collect::<Result<Vec<_>, _>>()?;
+    match args.output {
+        Output::Json => {
+            let all =
+                views.iter().map(|view| json!({"name": view.name, "values": view.values, "used": used[&view.name]}));
+            terminal::print(&format!("{:#}\n", json!({"secrets": all.collect::<Vec<_>>()})));
+        }
+        Output::Text if views.is_empty() => terminal::note("the project names no secrets"),
+        Output::Text => terminal::print(&table(&views, &used)),
+    }
+    let count = |wanted: usize| views.iter().filter(|view| view.values == wanted).count();
+    match (count(0), count(2)) {
+        (0, rotated) if rotated > 0 && args.strict => {
+            Err(Failure::problem(format!("{rotated} secrets have two values: remove the old ones")))
+        }
+        (0, _) => Ok(()),
+        (absent, _) => Err(Failure::problem(format!("{absent} secrets have no value: requests that need them fail"))),
+    }
+}
+
+fn table(views: &[SecretView], used: &Uses) -> String {
+    let mut rows = vec![["SECRET", "VALUES", "USED BY"].map(str::to_owned).to_vec()];
+    rows.extend(views.iter().map(|view| {
+        let values = match view.values {
+            0 => "none",
+            1 => "one",
+            _ => "two",
+        };
+        let places: Vec<&str> = used[&view.name].iter().map(String::as_str).collect();
+        vec![view.name.clone(), values.to_owned(), places.join(", ")]
+    }));
+    terminal::table(&rows)
+}
+
+/// Where each secret is used.
+type Uses = BTreeMap<String, BTreeSet<String>>;
+
+fn uses(compiled: &Compiled) -> Uses {
+    let mut uses = Uses::new();
+    let mut add = |text: &SecretText, place: String| {
+        for name in text.secret_names() {
+            uses.entry(name.to_owned()).or_default().insert(place.clone());
+        }
+    };
+    let whole = compiled.whole();
+    for upstream in &whole.upstreams {
+        for (field, text) in &upstream.fields {
+            add(text, format!("upstream {} ({field})", upstream.name));
+        }
+    }
+    for policy in whole.policies.iter() {
+        policy.uses.secrets.iter().for_each(|text| add(text, format!("policy {}", policy.name)));
+    }
+    for (field, text) in compiled.settings().telemetry.otlp.iter().flat_map(|otlp| &otlp.fields) {
+        add(text, format!("telemetry.otlp ({field})"));
+    }
+    uses
+}
+
+fn view(args: &AuditArgs, name: &str) -> Result<SecretView, Failure> {
+    if args.at.at.is_some() {
+        return args.at.gateway()?.send(Resource::ShowSecret, name, NOTHING);
+    }
+    let source = args.secrets.clone().map_or(SecretSource::Environment, SecretSource::Folder);
+    let secret = source.read(name).map_err(|error| Failure::problem(format!("{name}: {error}")))?;
+    Ok(SecretView::of(name, secret.as_ref()))
+}

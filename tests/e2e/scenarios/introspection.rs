@@ -62,7 +62,7 @@ async fn an_active_token_is_accepted_and_not_forwarded(world: Rc<World>) -> Outc
 }
 
 async fn a_token_that_is_not_active_is_refused(world: Rc<World>) -> Outcome {
-    guarded(&world, r#"{"active":false}"#, "").await?;
+    let _provider = guarded(&world, r#"{"active":false}"#, "").await?;
     let answer = with_token(&world, "/a").await?;
     assert_problem(&answer, 401, "credential-unknown");
     assert!(answer.field("www-authenticate").unwrap_or_default().starts_with("Bearer realm=\"e2e\""), "{answer:?}");
@@ -74,7 +74,7 @@ async fn a_token_that_is_not_active_is_refused(world: Rc<World>) -> Outcome {
 }
 
 async fn a_token_for_others_is_refused(world: Rc<World>) -> Outcome {
-    guarded(&world, &ACTIVE.replace("pets", "owners"), "").await?;
+    let _provider = guarded(&world, &ACTIVE.replace("pets", "owners"), "").await?;
     assert_problem(&with_token(&world, "/a").await?, 401, "credential-not-accepted");
     Ok(())
 }

@@ -27,7 +27,7 @@ pub(crate) enum How {
         url: Spanned<String>,
         id: Spanned<String>,
         secret: Spanned<String>,
-        client: fn(String, SecretText) -> ClientAuthentication,
+        client: WithSecret,
         scopes: Vec<Spanned<String>>,
         audience: Option<Spanned<String>>,
         is_private: bool,
@@ -84,8 +84,11 @@ fn client_credentials(fields: &mut Fields<'_>, report: &mut Report) -> Option<Ho
     })
 }
 
+/// Makes the authentication from id and secret.
+type WithSecret = fn(String, SecretText) -> ClientAuthentication;
+
 /// How the gateway sends id and secret.
-const CLIENT_AUTH: [(&str, fn(String, SecretText) -> ClientAuthentication); 3] = [
+const CLIENT_AUTH: [(&str, WithSecret); 3] = [
     ("basic", ClientAuthentication::Basic),
     ("post", ClientAuthentication::Post),
     ("private-key-jwt", ClientAuthentication::PrivateKey),

@@ -87,7 +87,7 @@ mod tests {
         let read = Granted::read(StatusCode::from_u16(status).unwrap(), content.as_bytes());
         assert_eq!(
             read.as_ref().map(|granted| (granted.token.expose(), granted.lifetime_s)),
-            want.as_ref().copied().map_err(|e| e),
+            want.as_ref().copied(),
             "{content}"
         );
     }

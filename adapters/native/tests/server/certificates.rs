@@ -174,7 +174,7 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(TIMEOUT, waiting).await.unwrap_or_else(|_| panic!("{what} in time"));
+    assert!(tokio::time::timeout(TIMEOUT, waiting).await.is_ok(), "{what} in time");
 }
 
 #[tokio::test]

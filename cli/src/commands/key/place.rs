@@ -56,7 +56,7 @@ impl Keys<'_> {
             let Some(digest) = request.sha256 else { continue };
             match self {
                 Self::Running(gateway) if self.has(&digest)? => {
-                    known.push(format!("{} at {}", digest.public_id(), gateway.name()))
+                    known.push(format!("{} at {}", digest.public_id(), gateway.name()));
                 }
                 Self::Running(gateway) => {
                     let issued: IssuedKey = gateway.send(Resource::NewKey, "", Some(&request))?;

@@ -114,9 +114,9 @@ fn scan_lines(mut input: impl BufRead, mut each: impl FnMut(&[u8])) -> std::io::
             return Ok(());
         }
         if line.ends_with(b"\n") {
-            line.clear()
+            line.clear();
         } else {
-            line.drain(..line.len().saturating_sub(KEY_BYTES)).for_each(drop)
+            line.drain(..line.len().saturating_sub(KEY_BYTES)).for_each(drop);
         }
     }
 }

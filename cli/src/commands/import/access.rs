@@ -369,8 +369,8 @@ mod tests {
         check("[{key: [], oauth: []}, {key: []}]", "any: [\"key\"]", &[]);
         check("[{key: []}, {same: []}]", "any: [\"key\"]", &[]);
         check("[{oauth: []}, {bearer: []}]", "any: [oauth]", &[]);
-        check("[{tls: []}, {key: [], tls: []}]", "any: [tls]", &[]);
-        check("[{key: [], tls: []}]", "any: [{all: [\"key\", tls]}]", &[]);
+        check("[{tls: []}, {key: [], tls: []}]", "any: [\"tls\"]", &[]);
+        check("[{key: [], tls: []}]", "any: [{all: [\"key\", \"tls\"]}]", &[]);
     }
 
     #[test]

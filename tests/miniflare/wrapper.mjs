@@ -75,7 +75,7 @@ function withAddress(request) {
 function withFaults(env) {
   return {
     ...env,
-    TOLLGATE_RECORDS: failing(remembering(env.TOLLGATE_RECORDS), "records", ["get", "getWithMetadata", "put"]),
+    TOLLGATE_RECORDS: failing(remembering(env.TOLLGATE_RECORDS), "records", ["get", "getWithMetadata", "list", "put"]),
     TOLLGATE_COUNTERS: failing(env.TOLLGATE_COUNTERS, "counters", ["get", "getByName"]),
   };
 }

@@ -49,23 +49,23 @@ mod tests {
     const DIGEST: &str = "b7b5b71a982b2c6584a68c4456651da88f764d51593a46ea6fc4a22f24621db0";
 
     #[track_caller]
-    fn check(verified: &str, revoked: &str, want: Trust) {
+    fn check(verified: &str, revoked: &str, want: &Trust) {
         let said = format!("{verified}\n{revoked}\n\n{DIGEST}\nCN=CA\nCN=d7");
         let PeerCertificate::Presented(read) = read(&said) else { panic!("{said}") };
-        assert_eq!(read.trust, want);
+        assert_eq!(read.trust, *want);
         assert_eq!((read.certificate.subject.as_str(), read.certificate.issuer.as_str()), ("CN=d7", "CN=CA"));
         assert_eq!(read.certificate.fingerprint.to_string(), DIGEST);
     }
 
     #[test]
     fn only_a_verified_certificate_that_is_not_revoked_is_trusted() {
-        check("SUCCESS", "0", Trust::Verified);
-        check("SUCCESS", "1", Trust::Revoked);
-        check("SUCCESS", "", Trust::Revoked);
-        check("FAILED:certificate has expired", "0", Trust::NotVerified("certificate has expired".into()));
-        check("FAILED", "0", Trust::NotVerified("FAILED".into()));
-        check("NONE", "0", Trust::NotVerified("NONE".into()));
-        check("", "0", Trust::NotVerified(String::new()));
+        check("SUCCESS", "0", &Trust::Verified);
+        check("SUCCESS", "1", &Trust::Revoked);
+        check("SUCCESS", "", &Trust::Revoked);
+        check("FAILED:certificate has expired", "0", &Trust::NotVerified("certificate has expired".into()));
+        check("FAILED", "0", &Trust::NotVerified("FAILED".into()));
+        check("NONE", "0", &Trust::NotVerified("NONE".into()));
+        check("", "0", &Trust::NotVerified(String::new()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! leave out.
 //!
 //! Without steps it copies the request's fields, calls the upstream of the variable `upstream` (`HOST:PORT`), and returns the
-//! host's response untouched. The variable `steps` names what it does besides ([`Step`]). With `log`, it makes all calls of the
+//! host's response untouched. The variable `steps` names what it does besides (`Step`). With `log`, it makes all calls of the
 //! host that Tollgate makes: for a forward, for `/cached` and for `/keyed`. It is a reference to measure against, not a
 //! proxy: it decides nothing, and there are no failures.
 #![cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "it is exported on wasm alone"))]

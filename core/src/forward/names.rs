@@ -15,17 +15,15 @@ pub(super) enum Meaning {
 
 /// Fields of requests that the gateway does not read, unless the configuration names them or the route is cached. They say
 /// nothing about the client's identity, the connection, or the framing of the message.
-pub const UNREAD_IN_REQUESTS: [&str; 19] = [
+pub const UNREAD_IN_REQUESTS: [&str; 17] = [
     "accept",
     "accept-encoding",
     "accept-language",
     "cache-control",
     "content-type",
     "dnt",
-    "origin",
     "pragma",
     "priority",
-    "referer",
     "sec-ch-ua",
     "sec-ch-ua-mobile",
     "sec-ch-ua-platform",

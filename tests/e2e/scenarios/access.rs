@@ -27,7 +27,7 @@ async fn with_key(world: &World, key: &str) -> Result<Answer, Box<dyn std::error
 }
 
 async fn a_caller_in_an_allowed_list_is_authorized(world: Rc<World>) -> Outcome {
-    publish(&world, "allow: {groups: [staff, partners], plans: [gold], consumers: [ada]}").await?;
+    publish(&world, &format!("allow: {{groups: [staff, partners], plans: [gold], consumers: [{}-ada]}}", world.name)).await?;
     for key in [
         world.key("bob", |key| key.more.push("groups: [visitors, partners]")).await?,
         world.key("eve", |key| key.plan = Some("gold")).await?,
@@ -54,7 +54,7 @@ async fn a_caller_in_no_allowed_list_is_refused_without_details_and_not_charged(
 }
 
 async fn a_denied_caller_is_refused_whatever_allows_it(world: Rc<World>) -> Outcome {
-    publish(&world, "allow: {groups: [staff]}, deny: {consumers: [bob]}").await?;
+    publish(&world, &format!("allow: {{groups: [staff]}}, deny: {{consumers: [{}-bob]}}", world.name)).await?;
     let key = world.key("bob", |key| key.more.push("groups: [staff]")).await?;
     assert_problem(&with_key(&world, &key).await?, 403, "not-authorized");
     Ok(())

@@ -30,7 +30,7 @@ async fn a_condition_that_is_true_authorizes(world: Rc<World>) -> Outcome {
     let rule = "params.shop == principal.consumer && \"x-a\" in request.headers && request.query[\"n\"] == \"1 2\"";
     publish(&world, &format!("{rule} && {here} && now > timestamp(\"2020-01-01T00:00:00Z\")")).await?;
     let key = world.key("acme", |_| ()).await?;
-    let answer = send(&world, Request::get("/shops/acme?n=1%202").field("X-A", "yes"), &key).await?;
+    let answer = send(&world, Request::get(&format!("/shops/{}-acme?n=1%202", world.name)).field("X-A", "yes"), &key).await?;
     assert_eq!(answer.status, 200, "{}", answer.text());
     Ok(())
 }
@@ -38,13 +38,14 @@ async fn a_condition_that_is_true_authorizes(world: Rc<World>) -> Outcome {
 async fn a_condition_that_is_false_or_has_no_value_refuses_without_details(world: Rc<World>) -> Outcome {
     publish(&world, "params.shop == principal.consumer && request.headers[\"x-level\"] != \"guest\"").await?;
     let key = world.key("acme", |_| ()).await?;
-    let with = |level: &str| Request::get("/shops/acme").field("X-Level", level);
+    let shop = format!("/shops/{}-acme", world.name);
+    let with = |level: &str| Request::get(&shop).field("X-Level", level);
     assert_eq!(send(&world, with("member"), &key).await?.status, 200);
     let before = world.upstream.report().total();
     for request in [
         Request::get("/shops/other").field("X-Level", "member"),
         with("guest"),
-        Request::get("/shops/acme"),
+        Request::get(&shop),
         with("member").field("X-Level", "guest"),
     ] {
         let refused = send(&world, request, &key).await?;

@@ -98,7 +98,7 @@ pub(crate) fn keys() -> Result<Vec<Row>, String> {
     Ok(rows)
 }
 
-/// The sizes of [`keys`], as its rows say.
+/// The sizes of [`keys()`], as its rows say.
 const CREDENTIALS: u32 = 1_000_000;
 const FEW: u32 = 10;
 const USED: u32 = 1_000;

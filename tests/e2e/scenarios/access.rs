@@ -27,7 +27,8 @@ async fn with_key(world: &World, key: &str) -> Result<Answer, Box<dyn std::error
 }
 
 async fn a_caller_in_an_allowed_list_is_authorized(world: Rc<World>) -> Outcome {
-    publish(&world, &format!("allow: {{groups: [staff, partners], plans: [gold], consumers: [{}-ada]}}", world.name)).await?;
+    publish(&world, &format!("allow: {{groups: [staff, partners], plans: [gold], consumers: [{}-ada]}}", world.name))
+        .await?;
     for key in [
         world.key("bob", |key| key.more.push("groups: [visitors, partners]")).await?,
         world.key("eve", |key| key.plan = Some("gold")).await?,

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use tollgate_tests::client::{Answer, Request};
+use tollgate_tests::hosts::Kind;
 
 use crate::project::Project;
 use crate::scenario::{Outcome, scenarios};
@@ -30,7 +31,8 @@ async fn a_condition_that_is_true_authorizes(world: Rc<World>) -> Outcome {
     let rule = "params.shop == principal.consumer && \"x-a\" in request.headers && request.query[\"n\"] == \"1 2\"";
     publish(&world, &format!("{rule} && {here} && now > timestamp(\"2020-01-01T00:00:00Z\")")).await?;
     let key = world.key("acme", |_| ()).await?;
-    let answer = send(&world, Request::get(&format!("/shops/{}-acme?n=1%202", world.name)).field("X-A", "yes"), &key).await?;
+    let answer =
+        send(&world, Request::get(&format!("/shops/{}-acme?n=1%202", world.name)).field("X-A", "yes"), &key).await?;
     assert_eq!(answer.status, 200, "{}", answer.text());
     Ok(())
 }
@@ -42,12 +44,12 @@ async fn a_condition_that_is_false_or_has_no_value_refuses_without_details(world
     let with = |level: &str| Request::get(&shop).field("X-Level", level);
     assert_eq!(send(&world, with("member"), &key).await?.status, 200);
     let before = world.upstream.report().total();
-    for request in [
-        Request::get("/shops/other").field("X-Level", "member"),
-        with("guest"),
-        Request::get(&shop),
-        with("member").field("X-Level", "guest"),
-    ] {
+    let mut refused = vec![Request::get("/shops/other").field("X-Level", "member"), with("guest"), Request::get(&shop)];
+    if !world.on(Kind::Cloudflare) {
+        // Workers join the lines of a field (RFC 9110, section 5.3): this is one line `member, guest` there.
+        refused.push(with("member").field("X-Level", "guest"));
+    }
+    for request in refused {
         let refused = send(&world, request, &key).await?;
         assert_problem(&refused, 403, "not-authorized");
         assert_eq!(refused.json()["policy"], "rule");

@@ -10,7 +10,6 @@ use thiserror::Error;
 
 use super::{Authenticator, Principal};
 use crate::codec;
-use crate::hex;
 use crate::kinds::{PolicyKind, Uses};
 use crate::time::Timestamp;
 use crate::x509::{AlternativeNames, Certificate, CertificateError, Fingerprint};
@@ -255,7 +254,7 @@ impl ClientCertificateSettings {
 /// The public id of a credential with this fingerprint.
 #[must_use]
 pub fn certificate_id(fingerprint: &Fingerprint) -> String {
-    format!("cert-{}", hex::encode(&fingerprint.as_bytes()[..PUBLIC_ID_BYTES]))
+    super::public_id("cert", &fingerprint.as_bytes()[..PUBLIC_ID_BYTES])
 }
 
 /// As those of other credentials.
@@ -410,6 +409,10 @@ impl PolicyKind for ClientCertificateSettings {
 impl Authenticator for ClientCertificateSettings {
     fn challenge(&self, realm: &str) -> String {
         format!("ClientCertificate realm=\"{realm}\"")
+    }
+
+    fn certificate_source(&self) -> Option<CertificateSource> {
+        Some(self.source)
     }
 }
 

@@ -59,6 +59,11 @@ pub trait Authenticator: PolicyKind {
     fn signature_field(&self) -> Option<&str> {
         None
     }
+
+    /// Who tells the certificate of the client, if it reads one.
+    fn certificate_source(&self) -> Option<CertificateSource> {
+        None
+    }
 }
 
 /// The authenticated caller of a request.

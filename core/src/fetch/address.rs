@@ -15,6 +15,14 @@ pub enum AddressRule {
     Any,
 }
 
+impl AddressRule {
+    /// The rule for a service that may be in the gateway's own network, or may not.
+    #[must_use]
+    pub const fn with_private(is_private: bool) -> Self {
+        if is_private { Self::Any } else { Self::Public }
+    }
+}
+
 /// Why a target is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum RefusedTarget {

@@ -58,7 +58,7 @@ impl AuthorizationServer<'_> {
         let ClientRequest { fields, content } =
             sent.ok_or("the client's secret has characters that a header field must not have")?;
         let request = FetchRequest { method: Method::POST, url, fields, content: Bytes::from(content) };
-        let addresses = if self.is_private { AddressRule::Any } else { AddressRule::Public };
+        let addresses = AddressRule::with_private(self.is_private);
         let bounds = FetchBounds { timeout_ms: TIMEOUT_MS, answer_bytes_max: ANSWER_BYTES_MAX, addresses };
         host.fetch().fetch(&request, &bounds).await.map_err(|error| error.to_string())
     }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
-use tollgate_core::authn::Presented;
+use tollgate_core::authn::{PeerCertificate, Presented};
 use tollgate_core::event::Reason;
 use tollgate_core::kinds::{AuthnPolicy, SlotPolicy};
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -37,11 +37,13 @@ pub(super) fn challenge_with(error: &str, exchange: &Exchange) -> Option<String>
     Some(format!("{}, {error}", named.policy.challenge(&exchange.site.gateway.name)))
 }
 
-/// Whether a request has something in a place where a policy reads credentials.
+/// Whether a request has something in a place where a policy reads credentials, or its client a certificate.
 pub(super) fn presents(received: &Received, policy: &AuthnPolicy) -> bool {
     let has_signature = policy.signature_field().is_some_and(|name| received.fields.contains_key(name));
     let place = policy.as_kind().uses().credential;
+    let certificate = policy.certificate_source().map(|source| received.certificates.of(source));
     has_signature
+        || certificate.is_some_and(|certificate| *certificate != PeerCertificate::Absent)
         || place.is_some_and(|place| place.presented(&received.fields, received.query.as_deref()) != Presented::Nothing)
 }
 

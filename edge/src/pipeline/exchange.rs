@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
-use tollgate_core::authn::PeerCertificate;
+use tollgate_core::authn::{CertificateSource, PeerCertificate};
 use tollgate_core::cache::{CacheKey, StoredMeta, Taken};
 use tollgate_core::cell::OperationId;
 use tollgate_core::client::Origin;
@@ -84,6 +84,16 @@ pub(crate) struct Certificates {
     pub(crate) connection: Rc<PeerCertificate>,
     /// The one that the peer names, if it is a trusted proxy.
     pub(crate) field: PeerCertificate,
+}
+
+impl Certificates {
+    /// The one that this source tells.
+    pub(crate) fn of(&self, source: CertificateSource) -> &PeerCertificate {
+        match source {
+            CertificateSource::Connection => &self.connection,
+            CertificateSource::Field => &self.field,
+        }
+    }
 }
 
 impl Received {

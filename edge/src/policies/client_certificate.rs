@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tollgate_core::authn::{
-    CertificateCaller, CertificateRefusal, CertificateSource, ClientCertificateSettings, Principal, certificate_id,
+    CertificateCaller, CertificateRefusal, ClientCertificateSettings, Principal, certificate_id,
 };
 use tollgate_core::event::Reason;
 use tollgate_core::kinds::PolicyName;
@@ -25,10 +25,7 @@ impl Authenticates for ClientCertificateSettings {
         received: &Received,
         _: &mut RequestContent<'_, H::Content>,
     ) -> Result<Arc<Principal>, Problem> {
-        let certificate = match self.source {
-            CertificateSource::Connection => &received.certificates.connection,
-            CertificateSource::Field => &received.certificates.field,
-        };
+        let certificate = received.certificates.of(self.source);
         let now = host.clock().now();
         let fingerprint = match self.caller(name, certificate, now).map_err(refused)? {
             CertificateCaller::Named(principal) => return Ok(Arc::new(principal)),

@@ -21,7 +21,7 @@ pub(super) async fn introspection_endpoint<H: Host>(
     if url.scheme_str() != Some("https") && !is_private {
         return Err("the issuer's metadata are not at an https URL".to_owned());
     }
-    let addresses = if is_private { AddressRule::Any } else { AddressRule::Public };
+    let addresses = AddressRule::with_private(is_private);
     let bounds = FetchBounds { timeout_ms: TIMEOUT_MS, answer_bytes_max: ANSWER_BYTES_MAX, addresses };
     let plan = FetchPlan::new(FetchRequest::get(url), bounds, LIFETIMES, Sharing::Gateway);
     let plan = Rc::new(plan.expecting(Expects::Endpoint(issuer.to_owned())));

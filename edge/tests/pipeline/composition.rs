@@ -1,12 +1,19 @@
 //! Several policies on one route: whose error is told, which challenges there are, callers without a credential, and two
 //! credentials at once.
 
+use std::rc::Rc;
+
 use http::HeaderName;
 use http::header::AUTHORIZATION;
-use tollgate_core::authn::{ApiKeySettings, CredentialPlace, JwtSettings, KeySource};
+use tollgate_core::authn::{
+    ApiKeySettings, CertificateConsumer, CertificateSource, ClientCertificateSettings, CredentialPlace, JwtSettings,
+    KeySource, PeerCertificate, PresentedCertificate, Trust,
+};
 use tollgate_core::jose::Algorithm;
 use tollgate_core::kinds::{Named, Place, Policy};
 use tollgate_core::settings::{RouteSettings, SiteSettings};
+use tollgate_core::time::Timestamp;
+use tollgate_core::x509::{AlternativeNames, Certificate, Fingerprint};
 use tollgate_edge::memory::MemorySignatures;
 
 use crate::bench::{Answer, Bench, NOW, credential, key, ok, on_any_host, route, site};
@@ -16,8 +23,9 @@ const KEYS: usize = 0;
 const BEARER: usize = 1;
 const STAFF: usize = 2;
 const PARTNERS: usize = 3;
+const DEVICES: usize = 4;
 
-fn policies() -> [(&'static str, Policy); 4] {
+fn policies() -> [(&'static str, Policy); 5] {
     let keys = CredentialPlace::field(HeaderName::from_static("x-api-key"), None);
     let bearer = CredentialPlace::field(AUTHORIZATION, Some("Bearer".into()));
     let tokens = |issuer, number| {
@@ -29,7 +37,20 @@ fn policies() -> [(&'static str, Policy); 4] {
         ("bearer", Policy::from(ApiKeySettings::from(bearer))),
         ("staff", tokens("https://staff.example", 1)),
         ("partners", tokens("https://partners.example", 2)),
+        ("devices", Policy::from(devices())),
     ]
+}
+
+/// Takes the common name of a client's certificate for the consumer.
+fn devices() -> ClientCertificateSettings {
+    ClientCertificateSettings {
+        source: CertificateSource::Connection,
+        consumer: CertificateConsumer::CommonName,
+        consumer_prefix: None,
+        accepts: vec![],
+        plan: None,
+        scopes: vec![],
+    }
 }
 
 /// A gateway with a route for each list of alternatives: `/0`, `/1`...
@@ -125,6 +146,31 @@ fn two_credentials_of_different_consumers_are_refused_in_every_order() {
     }
     let unread = bench.get("/3", &[("x-api-key", key().expose()), ("authorization", &staff("ada"))]);
     assert_eq!(unread.status, 200, "no policy of the route reads the token");
+}
+
+#[test]
+fn a_certificate_and_a_key_of_different_consumers_are_refused_in_every_order() {
+    let bench = bench(&[&[&[KEYS], &[DEVICES]], &[&[DEVICES], &[KEYS]], &[&[KEYS]]]);
+    let key = key();
+    let with_key = [("x-api-key", key.expose())];
+    assert_eq!(["/0", "/1", "/2"].map(|path| bench.get(path, &with_key).status), [200; 3]);
+    let certificate = Certificate {
+        fingerprint: Fingerprint::of(b"d7"),
+        subject: "CN=d7".into(),
+        common_name: Some("d7".into()),
+        issuer: "CN=CA".into(),
+        not_before: Timestamp::default(),
+        not_after: Timestamp::MAX,
+        names: AlternativeNames::default(),
+    };
+    let presented = PresentedCertificate { certificate, trust: Trust::Verified };
+    bench.host.certificates.set(&Rc::new(PeerCertificate::Presented(Box::new(presented))));
+    for path in ["/0", "/1"] {
+        let both = bench.get(path, &with_key);
+        assert_eq!((both.status, both.problem().as_str()), (401, "credential-malformed"), "{path}");
+        assert_eq!(bench.get(path, &[]).record.principal().unwrap().consumer, "devices:d7");
+    }
+    assert_eq!(bench.get("/2", &with_key).status, 200, "no policy of the route reads the certificate");
 }
 
 #[test]

@@ -65,11 +65,13 @@ impl Source {
                 let set = JwkSet::parse(text.as_bytes()).map_err(|error| error.to_string())?;
                 Ok(Self::Fixed(Rc::new(set)))
             }
-            KeySource::Set(url, is_private) => plan(uri(url)?, rule(*is_private), Expects::Keys).map(Self::Set),
+            KeySource::Set(url, is_private) => {
+                plan(uri(url)?, AddressRule::with_private(*is_private), Expects::Keys).map(Self::Set)
+            }
             KeySource::Discovery(is_private) => {
                 let issuer = settings.rules.issuers.first().map(String::as_str).unwrap_or_default();
                 let url = uri(&format!("{}{DISCOVERY}", issuer.trim_end_matches('/')))?;
-                let addresses = rule(*is_private);
+                let addresses = AddressRule::with_private(*is_private);
                 let metadata = plan(url, addresses, Expects::Metadata(issuer.to_owned()))?;
                 Ok(Self::Discovery(Discovery { metadata, addresses, keys: RefCell::default() }))
             }
@@ -94,10 +96,6 @@ impl Discovery {
 
 fn uri(url: &str) -> Result<Uri, String> {
     url.parse().map_err(|_| "the URL of the keys is not valid".to_owned())
-}
-
-const fn rule(is_private: bool) -> AddressRule {
-    if is_private { AddressRule::Any } else { AddressRule::Public }
 }
 
 fn plan(url: Uri, addresses: AddressRule, expects: Expects) -> Result<Rc<FetchPlan>, String> {

@@ -246,7 +246,7 @@ codes! {
         public key (`whpk_...`) can be written. With `sender: hmac`, `header` names the field of the signature, and `signed` \
         contains all of the message. A message that is accepted once has to be remembered for as long as it could be sent \
         again: twice the `tolerance`."
-    BadCertificatePolicy "TG0325" "A policy for client certificates could accept none, or says the same twice."
+    BadCertificatePolicy "TG0325" "A policy for client certificates has a value that no certificate can have, or a setting that does not apply."
         "A `client-certificate` policy compares names of certificates as they are. `*.` at the beginning of a host name \
         stands for one label, `/*` at the end of a URI for the rest of its path; there are no other patterns. The record of a \
         registered certificate says who its consumer is, with plan and scopes, so the policy cannot."

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tollgate_core::bounds::{EXPORT_ATTEMPTS_MAX, EXPORT_BATCH_MAX, EXPORT_BATCHES_MAX, EXPORT_QUEUE_MAX};
+use tollgate_core::forward::UpstreamUrl;
 use tollgate_core::telemetry::{ExchangeRecord, Metrics, OtlpSettings, event_line, metrics_request, traces_request};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 
@@ -19,9 +20,15 @@ pub(crate) struct Exporter {
     /// The start of the period of the metrics.
     since: Timestamp,
     dropped: u64,
-    /// The instant at which an exchange claimed to be the sender. The platform may have ended it, so the claim expires
-    /// after [`CLAIM_MS`].
-    claimed_at: Option<MonotonicInstant>,
+    claim: Option<Claim>,
+}
+
+/// An exchange is the sender. The platform may have ended it, so the claim expires after [`CLAIM_MS`]; it is for one collector, so
+/// that a new configuration does not wait for the attempts to reach the collector of the previous one.
+#[derive(Debug, PartialEq, Eq)]
+struct Claim {
+    endpoint: UpstreamUrl,
+    since: MonotonicInstant,
 }
 
 /// How long a claim to be the sender is valid: Workers end the work after a reply after 30 s.
@@ -45,12 +52,20 @@ impl Exporter {
     }
 
     /// Claims to be the sender; `false` if another exchange already is.
-    fn claim(&mut self, now: MonotonicInstant) -> bool {
-        if self.claimed_at.is_some_and(|at| now.millis_since(at) < CLAIM_MS) {
+    fn claim(&mut self, endpoint: &UpstreamUrl, now: MonotonicInstant) -> bool {
+        let is_valid = |claim: &Claim| claim.endpoint == *endpoint && now.millis_since(claim.since) < CLAIM_MS;
+        if self.claim.as_ref().is_some_and(is_valid) {
             return false;
         }
-        self.claimed_at = Some(now);
+        self.claim = Some(Claim { endpoint: endpoint.clone(), since: now });
         true
+    }
+
+    /// Ends the claim of `since`, unless another exchange has replaced it.
+    fn release(&mut self, endpoint: &UpstreamUrl, since: MonotonicInstant) {
+        if self.claim.as_ref().is_some_and(|claim| claim.endpoint == *endpoint && claim.since == since) {
+            self.claim = None;
+        }
     }
 
     fn take_batch(&mut self) -> Vec<ExchangeRecord> {
@@ -63,7 +78,8 @@ impl Exporter {
 /// exceeds its maximum number of batches is left to the next exchange.
 pub(crate) async fn export<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSettings, record: &ExchangeRecord) {
     isolate.exporter.borrow_mut().add(record.clone());
-    if !isolate.exporter.borrow_mut().claim(host.clock().instant()) {
+    let claimed_at = host.clock().instant();
+    if !isolate.exporter.borrow_mut().claim(&otlp.endpoint, claimed_at) {
         return;
     }
     host.clock().sleep(otlp.interval_ms).await;
@@ -88,7 +104,7 @@ pub(crate) async fn export<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSett
     if dropped > 0 {
         log_failure(isolate, host, &format!("{dropped} exchanges were dropped: more finished than could be exported"));
     }
-    isolate.exporter.borrow_mut().claimed_at = None;
+    isolate.exporter.borrow_mut().release(&otlp.endpoint, claimed_at);
 }
 
 async fn fields<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSettings) -> HeaderMap {

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use futures_executor::LocalPool;
 use futures_util::task::LocalSpawnExt;
 use tollgate_core::secret::SecretText;
+use tollgate_core::settings::GatewaySettings;
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
 use tollgate_edge::memory::VirtualClock;
 use tollgate_edge::{Client, serve};
@@ -86,7 +87,7 @@ fn a_failed_export_is_logged_with_the_members_of_every_line() {
     let fields = vec![("authorization".into(), SecretText::parse("${secret.NOWHERE}").unwrap())];
     let otlp = OtlpSettings { endpoint: "http://collector:4318".parse().unwrap(), fields, interval_ms: 1 };
     let telemetry = TelemetrySettings { log: false, otlp: Some(otlp) };
-    let settings = tollgate_core::settings::GatewaySettings { telemetry, ..gateway() };
+    let settings = GatewaySettings { telemetry, ..gateway() };
     bench.publish_with(&settings, vec![route("/a", &["GET"])]);
     bench.get("/a", &[]);
     let lines = bench.host.sink.lines();
@@ -99,25 +100,52 @@ fn a_failed_export_is_logged_with_the_members_of_every_line() {
     assert!(line["reason"].as_str().is_some_and(|reason| reason.contains("authorization")), "{line}");
 }
 
+/// A gateway that exports to this collector every second.
+fn exporting_to(collector: &str) -> GatewaySettings {
+    let otlp = OtlpSettings { endpoint: collector.parse().unwrap(), fields: vec![], interval_ms: 1_000 };
+    GatewaySettings { telemetry: TelemetrySettings { log: false, otlp: Some(otlp) }, ..gateway() }
+}
+
+/// Starts an exchange and the work after its reply.
+fn start_exchange(bench: &Bench, pool: &LocalPool) {
+    let (isolate, host) = (Rc::clone(&bench.isolate), bench.host.clone());
+    let task = async move {
+        let client = Client { address: None, https: false, inside: false };
+        let served = serve(&isolate, &host, request("GET", "/a", &[], ""), client).await;
+        served.after.await;
+    };
+    pool.spawner().spawn_local(task).unwrap();
+}
+
+#[test]
+fn a_new_collector_does_not_wait_for_the_attempts_to_reach_the_previous_one() {
+    let bench = Bench::new(vec![], ok(&[], ""));
+    let mut pool = LocalPool::new();
+    bench.publish_with(&exporting_to("http://gone:4318"), vec![route("/a", &["GET"])]);
+    bench.host.sink.fault.set(true);
+    start_exchange(&bench, &pool);
+    pool.run_until_stalled();
+    bench.host.clock.advance(1_000);
+    pool.run_until_stalled();
+    bench.publish_with(&exporting_to("http://collector:4318"), vec![route("/a", &["GET"])]);
+    bench.host.sink.fault.set(false);
+    start_exchange(&bench, &pool);
+    pool.run_until_stalled();
+    bench.host.clock.advance(1_000);
+    pool.run_until_stalled();
+    let posts = bench.host.sink.posts();
+    assert!(posts.iter().any(|(uri, _)| uri.host() == Some("collector") && uri.path() == "/v1/traces"), "{posts:?}");
+}
+
 #[test]
 fn exchanges_are_exported_in_one_batch_after_the_interval() {
     let bench = Bench::new(vec![], ok(&[], ""));
-    let otlp = OtlpSettings { endpoint: "http://collector:4318".parse().unwrap(), fields: vec![], interval_ms: 1_000 };
-    let settings = tollgate_core::settings::GatewaySettings {
-        telemetry: TelemetrySettings { log: false, otlp: Some(otlp) },
-        ..gateway()
-    };
+    let settings = exporting_to("http://collector:4318");
     let sites = on_any_host(site(vec![route("/a", &["GET"])]));
     bench.host.records.publish(&Bundle::new(&settings, &sites));
     let mut pool = LocalPool::new();
     for _ in 0..3 {
-        let (isolate, host) = (Rc::clone(&bench.isolate), bench.host.clone());
-        let task = async move {
-            let client = Client { address: None, https: false, inside: false };
-            let served = serve(&isolate, &host, request("GET", "/a", &[], ""), client).await;
-            served.after.await;
-        };
-        pool.spawner().spawn_local(task).unwrap();
+        start_exchange(&bench, &pool);
     }
     pool.run_until_stalled();
     assert!(bench.host.sink.posts().is_empty(), "gathered first");

@@ -25,7 +25,7 @@ pub(crate) struct Exporter {
 
 /// An exchange is the sender. The platform may have ended it, so the claim expires after [`CLAIM_MS`]; it is for one collector, so
 /// that a new configuration does not wait for the attempts to reach the collector of the previous one.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Claim {
     endpoint: UpstreamUrl,
     since: MonotonicInstant,
@@ -51,21 +51,19 @@ impl Exporter {
         self.queue.push_back(record);
     }
 
-    /// Claims to be the sender; `false` if another exchange already is.
-    fn claim(&mut self, endpoint: &UpstreamUrl, now: MonotonicInstant) -> bool {
+    /// Claims to be the sender; `None` if another exchange already is.
+    fn claim(&mut self, endpoint: &UpstreamUrl, now: MonotonicInstant) -> Option<Claim> {
         let is_valid = |claim: &Claim| claim.endpoint == *endpoint && now.millis_since(claim.since) < CLAIM_MS;
         if self.claim.as_ref().is_some_and(is_valid) {
-            return false;
+            return None;
         }
         self.claim = Some(Claim { endpoint: endpoint.clone(), since: now });
-        true
+        self.claim.clone()
     }
 
-    /// Ends the claim of `since`, unless another exchange has replaced it.
-    fn release(&mut self, endpoint: &UpstreamUrl, since: MonotonicInstant) {
-        if self.claim.as_ref().is_some_and(|claim| claim.endpoint == *endpoint && claim.since == since) {
-            self.claim = None;
-        }
+    /// Whether no other exchange has replaced the claim.
+    fn holds(&self, claim: &Claim) -> bool {
+        self.claim.as_ref() == Some(claim)
     }
 
     fn take_batch(&mut self) -> Vec<ExchangeRecord> {
@@ -78,13 +76,15 @@ impl Exporter {
 /// exceeds its maximum number of batches is left to the next exchange.
 pub(crate) async fn export<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSettings, record: &ExchangeRecord) {
     isolate.exporter.borrow_mut().add(record.clone());
-    let claimed_at = host.clock().instant();
-    if !isolate.exporter.borrow_mut().claim(&otlp.endpoint, claimed_at) {
-        return;
-    }
+    let claimed = isolate.exporter.borrow_mut().claim(&otlp.endpoint, host.clock().instant());
+    let Some(claim) = claimed else { return };
     host.clock().sleep(otlp.interval_ms).await;
     let fields = fields(isolate, host, otlp).await;
     for _ in 0..EXPORT_BATCHES_MAX {
+        // What the next sender finds is for its collector.
+        if !isolate.exporter.borrow().holds(&claim) {
+            return;
+        }
         let batch = isolate.exporter.borrow_mut().take_batch();
         if batch.is_empty() {
             break;
@@ -104,7 +104,10 @@ pub(crate) async fn export<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSett
     if dropped > 0 {
         log_failure(isolate, host, &format!("{dropped} exchanges were dropped: more finished than could be exported"));
     }
-    isolate.exporter.borrow_mut().release(&otlp.endpoint, claimed_at);
+    let mut exporter = isolate.exporter.borrow_mut();
+    if exporter.holds(&claim) {
+        exporter.claim = None;
+    }
 }
 
 async fn fields<H: Host>(isolate: &Isolate, host: &H, otlp: &OtlpSettings) -> HeaderMap {

@@ -1,12 +1,13 @@
 //! Problems: the responses to the client for refusals and failures (RFC 9457).
 
 use std::borrow::Cow;
+use std::ops::{Deref, DerefMut};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use serde::Serialize;
 
 use crate::event::{Reason, Verdict};
 use crate::forward::CLIENT_GONE;
+use crate::json;
 use crate::policy_name::PolicyName;
 
 /// The kinds of problem. Each has a stable type URI, one status and one title; docs/problems.md lists them.
@@ -235,8 +236,14 @@ impl ProblemKind {
 }
 
 /// A refusal or an error, with everything that its response needs.
+///
+/// It is a pointer to its [parts](ProblemParts): what succeeds does not move room for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct Problem(Box<ProblemParts>);
+
+/// What a [`Problem`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProblemParts {
     /// The kind.
     pub kind: ProblemKind,
     /// What went wrong and how to fix it, for the client. Contains nothing internal.
@@ -244,15 +251,40 @@ pub struct Problem {
     /// The reason, as data; its text is for the log and never contains a secret.
     pub reason: Reason,
     /// Fields of the response: challenges, `Allow`, `Retry-After`, `RateLimit`, `Proxy-Status`.
-    pub fields: Box<HeaderMap>,
+    pub fields: HeaderMap,
     /// The policy that decided, if one did.
     pub policy: Option<PolicyName>,
+}
+
+impl Deref for Problem {
+    type Target = ProblemParts;
+
+    fn deref(&self) -> &ProblemParts {
+        &self.0
+    }
+}
+
+impl DerefMut for Problem {
+    fn deref_mut(&mut self) -> &mut ProblemParts {
+        &mut self.0
+    }
 }
 
 impl Problem {
     /// A problem with its text for the client and its reason.
     pub fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>, reason: Reason) -> Self {
-        Self { kind, detail: detail.into(), reason, fields: Box::default(), policy: None }
+        Self::of_parts(kind, detail.into(), reason)
+    }
+
+    #[inline(never)]
+    fn of_parts(kind: ProblemKind, detail: Cow<'static, str>, reason: Reason) -> Self {
+        Self(Box::new(ProblemParts { kind, detail, reason, fields: HeaderMap::new(), policy: None }))
+    }
+
+    /// Its parts, to take what they own.
+    #[must_use]
+    pub fn into_parts(self) -> ProblemParts {
+        *self.0
     }
 
     /// A problem without a separate reason: its kind and text are enough.
@@ -287,29 +319,21 @@ impl Problem {
     /// The content of the response: a problem document of type `application/problem+json`.
     #[must_use]
     pub fn document(&self, request_id: &str) -> Vec<u8> {
-        let document = Document {
-            type_uri: self.kind.type_uri(),
-            title: self.kind.title(),
-            status: self.kind.status().as_u16(),
-            detail: &self.detail,
-            request_id,
-            policy: self.policy.as_deref(),
-        };
-        serde_json::to_vec(&document).unwrap_or_default()
+        let mut document = String::new();
+        json::object(&mut document, |document| {
+            document.word("type", &self.kind.type_uri());
+            document.text("title", self.kind.title());
+            document.number("status", self.kind.status().as_u16().into());
+            document.text("detail", &self.detail);
+            if !request_id.is_empty() {
+                document.text("request_id", request_id);
+            }
+            if let Some(policy) = self.policy.as_deref() {
+                document.text("policy", policy);
+            }
+        });
+        document.into_bytes()
     }
-}
-
-#[derive(Serialize)]
-struct Document<'a> {
-    #[serde(rename = "type")]
-    type_uri: String,
-    title: &'static str,
-    status: u16,
-    detail: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<&'a str>,
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub(crate) fn problem_response<C: Content>(problem: Problem, request_id: &str, i
     let bytes = document.len();
     let mut response = Response::new(if is_head { C::empty() } else { C::from_bytes(document.into()) });
     *response.status_mut() = problem.kind.status();
-    *response.headers_mut() = *problem.fields;
+    *response.headers_mut() = problem.into_parts().fields;
     let fields = response.headers_mut();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     fields.insert(CONTENT_LENGTH, HeaderValue::from(bytes));

@@ -1,12 +1,17 @@
 //! Timeouts of stores: a store that takes too long counts as unavailable.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
 use futures_util::future::{Either, select};
 
 use tollgate_core::cell::{Outcome, Update};
+use tollgate_core::jose::SignatureCheck;
+use tollgate_core::secret::Secret;
 
-use crate::ports::{Clock, CounterFault, Counters, Host, Unavailable};
+use crate::ports::{Clock, CounterFault, Counters, Host, Records, Secrets, Signatures, Unavailable, WriteFault};
+
+/// An answer that is waited for in a box.
+pub(crate) type Later<'h, T> = Pin<Box<dyn Future<Output = T> + 'h>>;
 
 /// The timeout of one call to a store; a working store answers within milliseconds.
 pub(crate) const STORE_TIMEOUT_MS: u64 = 3_000;
@@ -20,6 +25,29 @@ pub(crate) async fn within<H: Host, T, E: From<Unavailable>>(
     in_time(host, STORE_TIMEOUT_MS, answer)
         .await
         .unwrap_or_else(|| Err(Unavailable::new(format!("{store} did not answer within {STORE_TIMEOUT_MS} ms")).into()))
+}
+
+/// A record, read in time. Its own function and box: many wait for a record, few at a time, and a store is far away.
+pub(crate) fn record<'h, H: Host>(host: &'h H, key: &'h str) -> Later<'h, Result<Option<Vec<u8>>, Unavailable>> {
+    Box::pin(within(host, "the record store", host.records().read(key)))
+}
+
+/// Writes a record without expiry, in time.
+pub(crate) fn keep<'h, H: Host>(host: &'h H, key: &'h str, bytes: &'h [u8]) -> Later<'h, Result<(), WriteFault>> {
+    Box::pin(within(host, "the record store", host.records().keep(key, bytes)))
+}
+
+/// A secret, read in time.
+pub(crate) fn secret<'h, H: Host>(host: &'h H, name: &'h str) -> Later<'h, Result<Option<Secret>, Unavailable>> {
+    Box::pin(within(host, "the secret store", host.secrets().secret(name)))
+}
+
+/// Whether a key made a signature, in time.
+pub(crate) fn verifies<'h, H: Host>(
+    host: &'h H,
+    check: &'h SignatureCheck<'h>,
+) -> Later<'h, Result<bool, Unavailable>> {
+    Box::pin(within(host, "the verification of signatures", host.signatures().verifies(check)))
 }
 
 /// The result of a future, or `None` after a time.

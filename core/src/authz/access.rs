@@ -151,7 +151,7 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn a_request_without_a_caller_is_refused() {
         let refused = with_facts(None, |facts| AccessSettings::default().check(facts)).unwrap_err();
-        assert_eq!((refused.kind.status().as_u16(), refused.reason), (403, Reason::CallerUnknown));
+        assert_eq!((refused.kind.status().as_u16(), refused.reason.clone()), (403, Reason::CallerUnknown));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::jwk::{KeyMaterial, optional_text, scalar};
 use super::{Algorithm, JwkError, Members, base64url};
+use crate::json;
 
 /// A private key on P-256 or edwards25519 (RFC 7518, section 6.2.2; RFC 8037, section 2). It cannot be printed.
 ///
@@ -52,21 +53,27 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Header and claims as they are signed (RFC 7515, section 5.1).
+/// Header and claims as they are signed (RFC 7515, section 5.1). The claims are a JSON object.
 #[must_use]
-pub fn signing_input(key: &SigningKey, kind: &str, claims: &serde_json::Value) -> String {
-    let mut header = serde_json::json!({"alg": key.algorithm.as_str(), "typ": kind});
-    if let Some(id) = &key.id {
-        header["kid"] = id.as_str().into();
-    }
-    let part = |value: &serde_json::Value| base64url::encode(value.to_string().as_bytes());
-    format!("{}.{}", part(&header), part(claims))
+pub fn signing_input(key: &SigningKey, kind: &str, claims: &str) -> String {
+    let mut header = String::new();
+    json::object(&mut header, |header| {
+        header.word("alg", key.algorithm.as_str());
+        header.text("typ", kind);
+        if let Some(id) = &key.id {
+            header.text("kid", id);
+        }
+    });
+    let mut input = base64url::encode(header.as_bytes());
+    input.push('.');
+    input.push_str(&base64url::encode(claims.as_bytes()));
+    input
 }
 
 /// What was signed, with its signature (RFC 7515, section 7.1).
 #[must_use]
 pub fn signed(input: &str, signature: &[u8]) -> String {
-    format!("{input}.{}", base64url::encode(signature))
+    [input, ".", &base64url::encode(signature)].concat()
 }
 
 #[cfg(test)]
@@ -107,7 +114,7 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn what_is_signed_is_a_token() {
         let key = SigningKey::parse(KEYS[1].0.as_bytes()).unwrap();
-        let input = signing_input(&key, "JWT", &serde_json::json!({"iss": "gate\"way", "exp": 7}));
+        let input = signing_input(&key, "JWT", r#"{"iss":"gate\"way","exp":7}"#);
         let text = signed(&input, &[7; 64]);
         let token = Token::parse(&text).unwrap();
         assert_eq!(

@@ -322,7 +322,7 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn a_token_that_is_sent_with_its_name_is_refused_with_a_hint() {
-        let detail = |line: String| tokens().authenticate(&asked(&[&line])).unwrap_err().detail;
+        let detail = |line: String| tokens().authenticate(&asked(&[&line])).unwrap_err().into_parts().detail;
         assert!(detail(format!("Bearer ci:{CI}")).contains("without the name"));
         assert!(!detail(format!("Bearer {CI}x")).contains("without the name"));
     }

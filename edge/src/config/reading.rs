@@ -7,9 +7,9 @@ use tollgate_core::settings::GatewaySettings;
 use tollgate_kv_schemas::{Generation, Id, Manifest, Part, RecordError, keys};
 
 use super::loaded::Loaded;
-use crate::ports::{Host, Records, Unavailable};
+use crate::ports::{Host, Unavailable};
 use crate::site::Site;
-use crate::timeout::within;
+use crate::timeout::record;
 
 /// Why a record was not read.
 #[derive(Clone, Debug, Error)]
@@ -58,7 +58,7 @@ impl<H: Host> Reader<'_, H> {
     }
 
     pub(super) async fn read(&self, key: &str) -> Result<Vec<u8>, Failure> {
-        let answer = within(self.host, "the record store", self.host.records().read(key)).await;
+        let answer = record(self.host, key).await;
         answer?.ok_or(Failure::Absent)
     }
 

@@ -15,8 +15,8 @@ use tollgate_kv_schemas::{RecordError, decode, keys};
 use super::room::make_room;
 use super::{Freshness, Isolate};
 use crate::apart::rare;
-use crate::ports::{Clock, Host, Records, Unavailable};
-use crate::timeout::within;
+use crate::ports::{Clock, Host, Unavailable};
+use crate::timeout::record;
 
 /// The cache of credentials in an isolate.
 ///
@@ -107,7 +107,7 @@ async fn read_credential<H: Host>(
     remembered: Option<(TextMark, MonotonicInstant)>,
 ) -> Result<Option<Rc<Known>>, LookUpFailed> {
     let key = keys::credential(&isolate.settings.gateway, &digest);
-    let bytes = within(host, "the record store", host.records().read(&key)).await.map_err(LookUpFailed::Unavailable)?;
+    let bytes = record(host, &key).await.map_err(LookUpFailed::Unavailable)?;
     let found = bytes.map(|bytes| decode::<Credential>(&bytes)).transpose().map_err(LookUpFailed::Unusable)?;
     let found = found.map(|credential| Rc::new(Known::from(credential)));
     if let Some((mark, at)) = remembered {

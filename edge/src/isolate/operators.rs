@@ -8,8 +8,8 @@ use tollgate_core::telemetry::event_line;
 
 use super::aged::Aged;
 use super::{Freshness, Isolate};
-use crate::ports::{Clock, Host, Secrets, TelemetrySink, Unavailable};
-use crate::timeout::within;
+use crate::ports::{Clock, Host, TelemetrySink, Unavailable};
+use crate::timeout::secret;
 
 /// The settings of the operator endpoint.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +66,7 @@ pub(crate) async fn tokens<H: Host>(isolate: &Isolate, host: &H) -> Result<Rc<To
 async fn read_tokens<H: Host>(isolate: &Isolate, host: &H) -> Result<Rc<Tokens>, Unavailable> {
     let mut tokens = Tokens::default();
     for role in Role::ALL {
-        let secret = within(host, "the secret store", host.secrets().secret(role.secret_name())).await?;
+        let secret = secret(host, role.secret_name()).await?;
         // An invalid secret binds nothing; the others are not affected.
         if let Some(Err(error)) = secret.map(|secret| tokens.add(role, &secret)) {
             log_refused(isolate, host, &error);

@@ -8,8 +8,8 @@ use tollgate_core::time::MonotonicInstant;
 
 use super::aged::Aged;
 use super::{Freshness, Isolate};
-use crate::ports::{Clock, Host, Secrets, Unavailable};
-use crate::timeout::within;
+use crate::ports::{Clock, Host, Unavailable};
+use crate::timeout;
 
 /// The cache of secrets in an isolate; bounded by the secrets of the configuration.
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ async fn secret<H: Host>(isolate: &Isolate, host: &H, name: &str) -> Result<Opti
     {
         return Ok(Some(secret));
     }
-    let read = within(host, "the secret store", host.secrets().secret(name)).await;
+    let read = timeout::secret(host, name).await;
     let mut cache = isolate.secrets.borrow_mut();
     match read {
         Ok(found) => {

@@ -10,8 +10,8 @@ use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{KeyUse, decode, encode, keys};
 
 use super::Isolate;
-use crate::ports::{Host, Records};
-use crate::timeout::within;
+use crate::ports::Host;
+use crate::timeout::{self, keep};
 
 /// The days of the last uses that this isolate knows to be recorded, by the ids of keys.
 #[derive(Debug, Default)]
@@ -38,13 +38,13 @@ impl Uses {
 /// What fails is not repeated before the next day: other isolates and days record the use as well.
 pub(crate) async fn record<H: Host>(isolate: &Isolate, host: &H, id: &str, now: Timestamp) {
     let key = keys::key_use(&isolate.settings.gateway, id);
-    let Ok(stored) = within(host, "the record store", host.records().read(&key)).await else { return };
+    let Ok(stored) = timeout::record(host, &key).await else { return };
     let known = stored.and_then(|bytes| decode::<KeyUse>(&bytes).ok());
     if known.is_some_and(|known| day(known.last) >= day(now)) {
         return;
     }
     let last = Timestamp::from_millis(day(now) * DAY_MS);
-    let _ = within(host, "the record store", host.records().keep(&key, &encode(&KeyUse { last }))).await;
+    let _ = keep(host, &key, &encode(&KeyUse { last })).await;
 }
 
 /// Days since the epoch, in UTC.

@@ -10,9 +10,10 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_kv_schemas::{KeyIndex, KeyUse, credential_records, decode, encode, keys};
 
 use super::purge_log::WRITE_PAUSE_MS;
-use super::{Done, Task, store_unavailable};
+use super::{Done, Step, Task, store_unavailable};
+use crate::apart::rare;
 use crate::ports::{Clock, Entropy, Host, Records, WriteFault};
-use crate::timeout::within;
+use crate::timeout::{self, keep, within};
 
 /// Creates a key. Its record is written before the response, so that every key in a response is stored.
 pub(super) async fn new<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
@@ -137,7 +138,11 @@ impl<H: Host> Task<'_, H> {
     }
 
     /// The credential that the path identifies.
-    async fn named(&self) -> Result<(KeyDigest, Credential), Problem> {
+    fn named(&self) -> Step<'_, (KeyDigest, Credential)> {
+        rare(self.find_named())
+    }
+
+    async fn find_named(&self) -> Result<(KeyDigest, Credential), Problem> {
         let digest = match KeyReference::parse(self.parameter)? {
             KeyReference::Digest(digest) => digest,
             KeyReference::Id(id) => {
@@ -149,39 +154,47 @@ impl<H: Host> Task<'_, H> {
         Ok((digest, credential))
     }
 
-    async fn credential(&self, digest: KeyDigest) -> Result<Option<Credential>, Problem> {
-        let record = self.read(&keys::credential(self.gateway(), &digest)).await?;
-        record.map(|record| decode(&record)).transpose().map_err(|error| store_unavailable(&error))
+    fn credential(&self, digest: KeyDigest) -> Step<'_, Option<Credential>> {
+        rare(async move {
+            let record = self.read(&keys::credential(self.gateway(), &digest)).await?;
+            record.map(|record| decode(&record)).transpose().map_err(|error| store_unavailable(&error))
+        })
     }
 
     /// What is known of a key, with its last use; one that cannot be read is not known.
-    async fn view(&self, credential: &Credential) -> Result<KeyView, Problem> {
-        let record = self.read(&keys::key_use(self.gateway(), &credential.id)).await?;
-        let used = record.and_then(|record| decode::<KeyUse>(&record).ok());
-        Ok(KeyView::from(credential).used(used.map(|used| used.last)))
+    fn view<'s>(&'s self, credential: &'s Credential) -> Step<'s, KeyView> {
+        rare(async move {
+            let record = self.read(&keys::key_use(self.gateway(), &credential.id)).await?;
+            let used = record.and_then(|record| decode::<KeyUse>(&record).ok());
+            Ok(KeyView::from(credential).used(used.map(|used| used.last)))
+        })
     }
 
     /// Writes the records of a new key.
-    async fn store(&self, digest: &KeyDigest, credential: &Credential) -> Result<(), Problem> {
-        for (key, value) in credential_records(self.gateway(), digest, credential) {
-            self.write(key, value).await?;
-        }
-        Ok(())
-    }
-
-    async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Problem> {
-        let read = within(self.host, "the record store", self.host.records().read(key)).await;
-        read.map_err(|error| store_unavailable(&error))
-    }
-
-    async fn write(&self, key: String, value: Vec<u8>) -> Result<(), Problem> {
-        for _ in 0..WRITE_ATTEMPTS {
-            match within(self.host, "the record store", self.host.records().keep(&key, &value)).await {
-                Err(WriteFault::TooOften) => self.host.clock().sleep(WRITE_PAUSE_MS).await,
-                written => return written.map_err(|error| store_unavailable(&error)),
+    fn store<'s>(&'s self, digest: &KeyDigest, credential: &Credential) -> Step<'s, ()> {
+        let records = credential_records(self.gateway(), digest, credential);
+        rare(async move {
+            for (key, value) in records {
+                self.write(key, value).await?;
             }
-        }
-        Err(store_unavailable(&WriteFault::TooOften))
+            Ok(())
+        })
+    }
+
+    fn read<'s>(&'s self, key: &'s str) -> Step<'s, Option<Vec<u8>>> {
+        rare(async move { timeout::record(self.host, key).await.map_err(|error| store_unavailable(&error)) })
+    }
+
+    fn write(&self, key: String, value: Vec<u8>) -> Step<'_, ()> {
+        rare(async move {
+            for _ in 0..WRITE_ATTEMPTS {
+                match keep(self.host, &key, &value).await {
+                    Err(WriteFault::TooOften) => self.host.clock().sleep(WRITE_PAUSE_MS).await,
+                    written => return written.map_err(|error| store_unavailable(&error)),
+                }
+            }
+            Err(store_unavailable(&WriteFault::TooOften))
+        })
     }
 }
 

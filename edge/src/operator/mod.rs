@@ -27,7 +27,7 @@ use tollgate_core::route::{CanonicalPath, HostName};
 use crate::isolate::{Isolate, operators};
 use crate::ports::{Clock, Content, ContentFault, Entropy, Gathered, Host, Unavailable};
 use crate::problems::problem_response;
-use crate::timeout::within;
+use crate::timeout::{Later, within};
 use audit::Ledger;
 
 /// What to do with a request before routing.
@@ -201,6 +201,10 @@ struct Task<'t, H> {
     /// The targets in the audit log.
     targets: &'t mut Vec<String>,
 }
+
+/// A step of a call, compiled once: calls have many steps in common, and a module small enough for a Worker matters more here than
+/// time.
+type Step<'t, T> = Later<'t, Result<T, Problem>>;
 
 /// The response to a successful call.
 struct Done {

@@ -13,8 +13,8 @@ use tollgate_kv_schemas::{RecordError, decode, encode, keys};
 
 use super::store_unavailable;
 use crate::isolate::Isolate;
-use crate::ports::{Clock, CounterFault, Entropy, Host, Records, WriteFault};
-use crate::timeout::{counted, within};
+use crate::ports::{Clock, CounterFault, Entropy, Host, WriteFault};
+use crate::timeout::{counted, keep, record};
 
 /// Adds purges to the log and to the record; this isolate applies them immediately.
 ///
@@ -84,7 +84,7 @@ async fn write<H: Host>(isolate: &Isolate, host: &H, log: &Log) -> Result<bool, 
     // Otherwise the loss of the cell would also lose the purges in the record.
     purges.merge(&recorded(isolate, host, &key).await?);
     let value = encode(&purges);
-    match within(host, "the record store", host.records().keep(&key, &value)).await {
+    match keep(host, &key, &value).await {
         Ok(()) => {
             isolate.config.add_purges(&purges);
             Ok(true)
@@ -97,7 +97,7 @@ async fn write<H: Host>(isolate: &Isolate, host: &H, log: &Log) -> Result<bool, 
 /// The purges in the record. A damaged record may have had any purge, so everything is purged in place of it; a record of a
 /// newer version is not changed.
 async fn recorded<H: Host>(isolate: &Isolate, host: &H, key: &str) -> Result<Purges, Problem> {
-    let read = within(host, "the record store", host.records().read(key)).await;
+    let read = record(host, key).await;
     match read.map_err(|error| store_unavailable(&error))?.map(|bytes| decode(&bytes)) {
         None => Ok(Purges::default()),
         Some(Err(RecordError::Damaged { .. })) => {

@@ -15,8 +15,8 @@ use super::Authenticates;
 use crate::isolate::tokens::Policy;
 use crate::isolate::{Freshness, Isolate};
 use crate::pipeline::{Received, RequestContent};
-use crate::ports::{Host, Signatures};
-use crate::timeout::within;
+use crate::ports::Host;
+use crate::timeout::verifies;
 use keys::Keys;
 
 impl Authenticates for JwtSettings {
@@ -105,7 +105,7 @@ async fn verified_by<H: Host>(set: &JwkSet, host: &H, token: &Token<'_>) -> Resu
     for key in set.candidates(token.algorithm, token.key_id.as_deref()) {
         let (algorithm, message) = (token.algorithm, token.signed.as_bytes());
         let check = SignatureCheck { algorithm, key, message, signature: &token.signature };
-        let verified = within(host, "the verification of signatures", host.signatures().verifies(&check)).await;
+        let verified = verifies(host, &check).await;
         if verified.map_err(|away| unavailable(away.0))? {
             return Ok(Some(true));
         }

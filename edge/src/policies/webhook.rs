@@ -13,8 +13,8 @@ use super::Authenticates;
 use super::signed::{accept_once, keys_unavailable, not_signed, refused, secrets};
 use crate::isolate::Isolate;
 use crate::pipeline::{Received, RequestContent};
-use crate::ports::{Host, Signatures};
-use crate::timeout::within;
+use crate::ports::Host;
+use crate::timeout::verifies;
 
 impl Authenticates for WebhookSettings {
     async fn authenticate<H: Host>(
@@ -58,7 +58,7 @@ async fn verified_by<H: Host>(
         let (algorithm, signatures) = signed.candidates(key);
         for signature in signatures {
             let check = SignatureCheck { algorithm, key, message, signature };
-            let verified = within(host, "the verification of signatures", host.signatures().verifies(&check)).await;
+            let verified = verifies(host, &check).await;
             if verified.map_err(|away| keys_unavailable(away.0))? {
                 return Ok(place);
             }

@@ -253,7 +253,7 @@ fn a_signed_answer_is_believed_if_the_issuer_signed_it_for_the_gateway() {
         let claims = serde_json::json!({
             "iss": "https://id.example.com", "aud": audience, "iat": 1, "token_introspection": inner,
         });
-        let input = signing_input(&key, kind, &claims);
+        let input = signing_input(&key, kind, &claims.to_string());
         let signature = tollgate_signatures::sign(&key, input.as_bytes()).unwrap();
         jose::signed(&input, &signature)
     };

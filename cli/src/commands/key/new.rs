@@ -88,7 +88,8 @@ pub(super) fn run(args: &NewArgs) -> Result<(), Failure> {
     let target = args.to.map(|place| Target::existing(place, &args.store)).transpose()?;
     let gateway = gateway_of(args, target.as_ref())?;
     let creation = Creation { at: now(), by: args.created_by.clone().or_else(user) };
-    let (key, credential) = request.issue(&random()?, creation).map_err(|problem| Failure::usage(problem.detail))?;
+    let (key, credential) =
+        request.issue(&random()?, creation).map_err(|problem| Failure::usage(problem.into_parts().detail))?;
     let records = credential_records(&gateway, &key.digest(), &credential);
     if let Some(target) = &target {
         target.put(&records)?;

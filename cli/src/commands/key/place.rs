@@ -112,7 +112,8 @@ impl Keys<'_> {
                 let (digest, old) = named_in(target, gateway, named)?;
                 let creation = Creation { at: now(), by: user() };
                 let rotated = request.rotate(&old, &random()?, creation);
-                let Rotated { key, new, old } = rotated.map_err(|problem| Failure::problem(problem.detail))?;
+                let Rotated { key, new, old } =
+                    rotated.map_err(|problem| Failure::problem(problem.into_parts().detail))?;
                 let mut records = credential_records(gateway, &key.digest(), &new).to_vec();
                 records.push((keys::credential(gateway, &digest), encode(&old)));
                 target.put(&records)?;
@@ -154,7 +155,7 @@ fn list_at(gateway: &Gateway<'_>, consumer: Option<&str>) -> Result<Vec<KeyView>
 
 /// The credential that an id or a digest names. The id is the beginning of the digest under which the record is stored.
 fn named_in(target: &Target, gateway: &str, named: &str) -> Result<(KeyDigest, Credential), Failure> {
-    let digits = match KeyReference::parse(named).map_err(|problem| Failure::usage(problem.detail))? {
+    let digits = match KeyReference::parse(named).map_err(|problem| Failure::usage(problem.into_parts().detail))? {
         KeyReference::Digest(digest) => digest.to_hex(),
         KeyReference::Id(id) => id.trim_start_matches("key-").to_owned(),
     };

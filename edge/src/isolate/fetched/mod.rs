@@ -23,7 +23,7 @@ use memory::Step;
 
 use super::Isolate;
 use crate::ports::{Clock, Fetch, Host, Records};
-use crate::timeout::{STORE_TIMEOUT_MS, within};
+use crate::timeout::{STORE_TIMEOUT_MS, record};
 
 /// A request to fetch, and how long its answer is used.
 #[derive(Clone, Debug)]
@@ -263,7 +263,7 @@ async fn shared<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Optio
         return None;
     }
     let key = keys::fetched(&isolate.settings.gateway, &plan.id);
-    let bytes = within(host, "the record store", host.records().read(&key)).await.ok()??;
+    let bytes = record(host, &key).await.ok()??;
     let record = FetchedRecord::decode(bytes).ok()?;
     let age_us = plan.lifetimes.age_us(record.fetched_at, host.clock().now())?;
     let freshness = plan.lifetimes.of_answer(age_us);

@@ -1,6 +1,5 @@
 //! forward: the request is sent to the upstream with streaming content; a failure becomes a problem.
 
-use std::pin::pin;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, RETRY_AFTER};
@@ -15,7 +14,7 @@ use tollgate_core::secret::{Secret, SecretText};
 
 use super::exchange::{Exchange, Journal};
 use super::guard::too_large;
-use crate::apart::apart;
+use crate::apart::rare;
 use crate::isolate::Isolate;
 use crate::isolate::secrets::resolve;
 use crate::isolate::upstream_tokens::upstream_token;
@@ -85,7 +84,7 @@ async fn configured<'s, H: Host>(
             Ok(None)
         }
         UpstreamAuth::ClientCredentials(of) => {
-            let token = apart(pin!(upstream_token(isolate, host, of))).await.map_err(no_token)?;
+            let token = rare(upstream_token(isolate, host, of)).await.map_err(no_token)?;
             let value = Secret::new(format!("Bearer {}", token.expose()));
             set(edits, Some(AUTHORIZATION), AUTHORIZATION.as_str(), &value)?;
             Ok(Some((of, token)))

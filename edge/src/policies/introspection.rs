@@ -17,6 +17,7 @@ use tollgate_core::time::Timestamp;
 use super::Authenticates;
 use super::issuer::introspection_endpoint;
 use super::jwt::{not_accepted, verify};
+use crate::apart::rare;
 use crate::isolate::introspected::{Asking, Refusal, Step, TokenKey};
 use crate::isolate::oauth::{AuthorizationServer, TIMEOUT_MS};
 use crate::isolate::{Freshness, Isolate};
@@ -34,7 +35,7 @@ impl Authenticates for IntrospectionSettings {
     ) -> Result<Arc<Principal>, Problem> {
         let token = presented(self, received)?;
         if isolate.settings.freshness == Freshness::EachRequest {
-            let claims = ask(self, name, isolate, host, token).await.map_err(|why| unavailable(&why))?;
+            let claims = rare(ask(self, name, isolate, host, token)).await.map_err(|why| unavailable(&why))?;
             let decided = decide(self, name, token, claims.as_ref(), isolate.time(host.clock()));
             return decided.map(|(principal, _)| principal).map_err(refused);
         }
@@ -68,7 +69,7 @@ async fn remembered<H: Host>(
     };
     // What the server says may be as old as the question.
     let asked_at = host.clock().instant();
-    let answer = ask(settings, name, isolate, host, token).await;
+    let answer = rare(ask(settings, name, isolate, host, token)).await;
     let (now, time) = (host.clock().instant(), isolate.time(host.clock()));
     let mut known = isolate.introspected.borrow_mut();
     let claims = answer.map_err(|why| {

@@ -12,6 +12,7 @@ use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::Authenticates;
+use crate::apart::rare;
 use crate::isolate::tokens::Policy;
 use crate::isolate::{Freshness, Isolate};
 use crate::pipeline::{Received, RequestContent};
@@ -39,7 +40,7 @@ impl Authenticates for JwtSettings {
             return Ok(known);
         }
         let token = Token::parse(text).map_err(malformed)?;
-        verify(&policy, isolate, host, &token).await?;
+        rare(verify(&policy, isolate, host, &token)).await?;
         let claims = token.claims().map_err(malformed)?;
         let identity = self.identity(name, &token, &claims, now).map_err(not_accepted)?;
         let principal = Principal::new(identity.consumer, token_id("jwt", text), identity.plan, identity.scopes);

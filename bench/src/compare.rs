@@ -30,6 +30,8 @@ const WARM_UP: Duration = Duration::from_secs(1);
 
 /// For benchmarks with many rows.
 const SHORT_ROUND: Duration = Duration::from_millis(1_400);
+/// For the one that measures a dozen programs, so that it takes less than three minutes.
+const TURN: Duration = Duration::from_millis(1_100);
 
 /// Measures two programs under load, alternately, after a warm-up of each.
 pub(crate) fn compare(what: &str, tollgate: &Load, other: &Load) -> Result<Row, String> {
@@ -46,9 +48,9 @@ fn compare_for(round: Duration, what: &str, tollgate: &Load, other: &Load) -> Re
     Ok(row(what, &samples[0], &samples[1]))
 }
 
-/// Measures several programs in turns, in short rounds, after a warm-up of each; answers the rounds of each.
+/// Measures many programs in turns, after a warm-up of each; answers the rounds of each.
 pub(crate) fn in_turns(loads: &[&Load]) -> Result<Vec<Vec<Sample>>, String> {
-    rounds(SHORT_ROUND, loads)
+    rounds(TURN, loads)
 }
 
 fn rounds(round: Duration, loads: &[&Load]) -> Result<Vec<Vec<Sample>>, String> {

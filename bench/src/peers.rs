@@ -18,7 +18,7 @@ pub(crate) fn nginx(folder: &Path, upstream: SocketAddr, listen: &str) -> Result
     fs::create_dir_all(folder).map_err(|error| error.to_string())?;
     let at = folder.display();
     let config = format!(
-        "worker_processes 1;\ndaemon off;\npid {at}/nginx.pid;\nerror_log {at}/error.log;\nevents {{ worker_connections 1024; }}\n\
+        "worker_processes 1;\ndaemon off;\nmaster_process off;\npid {at}/nginx.pid;\nerror_log {at}/error.log;\nevents {{ worker_connections 1024; }}\n\
          http {{\n access_log off;\n client_body_temp_path {at}/a;\n proxy_temp_path {at}/b;\n fastcgi_temp_path {at}/c;\n\
          uwsgi_temp_path {at}/d;\n scgi_temp_path {at}/e;\n keepalive_requests 100000000;\n\
          upstream u {{ server {upstream}; keepalive 64; keepalive_requests 100000000; }}\n\

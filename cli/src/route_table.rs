@@ -82,8 +82,9 @@ pub(crate) fn authn(whole: &Whole, route: &RouteSettings) -> String {
     };
     let alternatives: Vec<String> = route.authn.iter().map(all).collect();
     let mut text = if alternatives.is_empty() { "public".to_owned() } else { alternatives.join(",") };
-    if !route.scopes.is_empty() {
-        text.push_str(&format!(" [{}]", route.scopes.join(" ")));
+    if route.requires_scopes() {
+        let sets: Vec<String> = route.accepted_scopes().iter().map(|set| set.join(" ")).collect();
+        text.push_str(&format!(" [{}]", sets.join(" | ")));
     }
     if !route.authz.is_empty() {
         text.push_str(&format!(" ({})", names(whole, &route.authz).join("+")));

@@ -385,6 +385,48 @@ fn an_alternative_that_is_accepted_with_fewer_scopes_than_specified_is_reported(
 }
 
 #[test]
+fn alternatives_of_scopes_are_compared_with_those_of_the_specification() {
+    let api = |scopes: &str| format!("authn: tokens\noperations: [{{select: {{operation: a}}, scopes: {scopes}}}]");
+    use Code::WeakerThanSpec;
+    let either = "[{bearer: [read]}, {bearer: [admin, all]}]";
+    check_security(&api("{any: [read, {all: [admin, all]}]}"), either, &[], "");
+    check_security(&api("{any: [read, admin]}"), either, &[WeakerThanSpec], ": `read`");
+    check_security(&api("{any: [read, other]}"), either, &[WeakerThanSpec], ": `read`");
+    check_security(&api("{all: [read]}"), either, &[], "");
+}
+
+#[test]
+fn scopes_of_the_specification_are_required_if_the_api_says_so() {
+    for (authn, security, all, sets) in [
+        ("tokens", "[{bearer: [b, a]}]", "a b", ""),
+        ("tokens", "[{bearer: [read]}, {bearer: [admin, all]}]", "", "admin all|read"),
+        ("tokens", "[{bearer: [read, x]}, {bearer: [admin, x]}]", "x", "admin|read"),
+        // Of an alternative with other schemes it is not known which credential has the scope.
+        ("{any: [keys, tokens]}", "[{key: []}, {bearer: [write]}]", "write", ""),
+        ("{any: [keys, tokens]}", "[{key: [a]}, {bearer: [b]}]", "a b", ""),
+        ("tokens", "[{bearer: []}]", "", ""),
+        ("tokens", "[{bearer: [a]}, {}]", "", ""),
+        ("none", "[{bearer: [a]}]", "", ""),
+    ] {
+        let spec = format!(
+            "openapi: 3.1.0
+security: {security}
+components:
+  securitySchemes:
+    key: {{type: apiKey, in: header, name: X-Api-Key}}
+    bearer: {{type: http, scheme: bearer}}
+paths: {{/a: {{get: {{operationId: a}}}}}}
+"
+        );
+        let api = format!("spec: s.yaml\nspec-scopes: true\nauthn: {authn}\n");
+        let compiled = compiled(&api, &[("s.yaml", &spec)]);
+        let route = &compiled.routes().iter().find(|route| route.settings.api == "pets").unwrap().settings;
+        let found = route.scope_sets.iter().map(|set| set.join(" ")).collect::<Vec<_>>().join("|");
+        assert_eq!((route.scopes.join(" ").as_str(), found.as_str()), (all, sets), "{authn} {security}");
+    }
+}
+
+#[test]
 fn a_requirement_of_another_shape_is_reported_and_still_required() {
     use Code::{SpecShape, WeakerThanSpec};
     for security in ["{key: []}", "{}", "key", "[key]", "7", "", "[null]", "[[key]]"] {

@@ -102,6 +102,10 @@ pub struct RouteSettings {
     /// Scopes that the principal must have, all of them.
     #[cbor(n(7), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub scopes: Vec<String>,
+    /// Alternatives of further scopes: the principal must have all of one of them, unless there are none.
+    #[serde(default)]
+    #[cbor(n(19), skip_if = "codec::is_default", decode_with = "codec::list")]
+    pub scope_sets: Vec<Vec<String>>,
     /// Policies that must all authorize the request, in order, once the caller is authenticated.
     #[serde(default)]
     #[cbor(n(18), skip_if = "codec::is_default", decode_with = "codec::list")]
@@ -137,8 +141,12 @@ impl codec::Section for RouteSettings {
     const VERSION: u16 = 2;
 
     fn least_version(&self) -> u16 {
-        // Earlier readers have no alternatives without policies.
-        if self.authn.iter().any(Vec::is_empty) { 2 } else { Self::OLDEST }
+        // Earlier readers have no alternatives of scopes, those before them no alternatives without policies.
+        match (self.scope_sets.is_empty(), self.authn.iter().any(Vec::is_empty)) {
+            (false, _) => 3,
+            (true, true) => 2,
+            (true, false) => Self::OLDEST,
+        }
     }
 }
 
@@ -191,8 +199,10 @@ impl RouteSettings {
             // Each request would be charged to the same counter twice.
             && !self.limit.iter().any(|place| self.guard_limit.contains(place))
             && self.upstream < upstreams.len()
-            && (self.scopes.is_empty() || !self.authn.is_empty())
+            && (!self.requires_scopes() || !self.authn.is_empty())
             && self.scopes.len() <= ROUTE_LIST_MAX
+            && self.scope_sets.iter().map(Vec::len).sum::<usize>() <= ROUTE_LIST_MAX
+            && self.scope_sets.iter().all(|set| !set.is_empty())
             && self.methods.len() <= ROUTE_LIST_MAX
             && self.when.len() <= ROUTE_LIST_MAX
             && self.when.is_sorted_by(|a, b| a.of < b.of)
@@ -203,13 +213,37 @@ impl RouteSettings {
     /// An alternative without policies is beside others, and there is one at most. Callers without credentials have no scopes.
     fn has_coherent_alternatives(&self) -> bool {
         let (anonymous, others): (Vec<_>, Vec<_>) = self.authn.iter().partition(|all| all.is_empty());
-        anonymous.is_empty() || anonymous.len() == 1 && !others.is_empty() && self.scopes.is_empty()
+        anonymous.is_empty() || anonymous.len() == 1 && !others.is_empty() && !self.requires_scopes()
     }
 
     /// Whether it admits callers who present no credential.
     #[must_use]
     pub fn admits_anonymous(&self) -> bool {
         self.authn.is_empty() || self.authn.iter().any(Vec::is_empty)
+    }
+
+    /// Whether a principal without scopes is refused.
+    #[must_use]
+    pub const fn requires_scopes(&self) -> bool {
+        !(self.scopes.is_empty() && self.scope_sets.is_empty())
+    }
+
+    /// The scopes that a principal with these lacks; of alternatives, those of the one of which it lacks least.
+    #[must_use]
+    pub fn missing_scopes(&self, held: &[String]) -> Vec<&str> {
+        let lacks = |scope: &&String| !held.contains(scope);
+        let nearest = self.scope_sets.iter().min_by_key(|set| set.iter().filter(lacks).count());
+        self.scopes.iter().chain(nearest.into_iter().flatten()).filter(lacks).map(String::as_str).collect()
+    }
+
+    /// The smallest sets of scopes with which a principal is accepted.
+    #[must_use]
+    pub fn accepted_scopes(&self) -> Vec<Vec<&str>> {
+        let all = || self.scopes.iter().map(String::as_str);
+        match self.scope_sets.as_slice() {
+            [] => vec![all().collect()],
+            sets => sets.iter().map(|set| all().chain(set.iter().map(String::as_str)).collect()).collect(),
+        }
     }
 
     /// The policies that may authenticate a caller, in order, of all alternatives.

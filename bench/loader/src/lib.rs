@@ -155,6 +155,7 @@ fn route(n: usize) -> Option<RouteSettings> {
         authz: vec![],
         authn: vec![vec![Place::new(0)]],
         scopes: if n.is_multiple_of(3) { vec![format!("{of}.read")] } else { vec![] },
+        scope_sets: vec![],
         limit: vec![Place::new(0)],
         cost: NonZeroU32::MIN,
         cache: (method == "GET" && n.is_multiple_of(2)).then_some(cache),

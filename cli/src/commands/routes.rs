@@ -186,6 +186,7 @@ pub(crate) fn route_json(whole: &Whole, route: &CompiledRoute) -> Value {
         "matrix_parameters": route.matrix_parameters,
         "authn": alternatives,
         "scopes": route.scopes,
+        "scope_sets": route.scope_sets,
         "guard": guards(whole, route),
         "authz": names(whole, &route.authz),
         "limit": names(whole, &route.limit),

@@ -83,7 +83,7 @@ fn is_plain_get(route: &RouteSettings) -> bool {
 }
 
 fn may(credential: &Credential, route: &RouteSettings) -> bool {
-    route.scopes.iter().all(|scope| credential.scopes.contains(scope))
+    route.missing_scopes(&credential.scopes).is_empty()
 }
 
 fn key_place<'a>(whole: &'a Whole, route: &'a RouteSettings) -> Option<&'a CredentialPlace> {

@@ -229,9 +229,9 @@ codes! {
         "A condition is a value, a list of values, `present` or `absent`. Values are compared as a whole and as they are \
         written: `*`, `^v2` and `2.*` match only requests with exactly this text. Write `present` for any value, or a list."
     PatternScope "TG0318" "A scope is written as a pattern, or as several scopes."
-        "Scopes are compared as a whole and as they are written, and a credential must have all scopes of a route: `pets.*`, \
-        `!admin` and `a|b` are the names of single scopes. List each scope that is required; a route that several scopes may \
-        call separately needs a scope that all of these credentials have."
+        "Scopes are compared as a whole and as they are written, and a credential must have all scopes of a list: `pets.*`, \
+        `!admin` and `a|b` are the names of single scopes. List each scope that is required, or write `{any: [a, b]}` if one \
+        of them is enough."
     CostAboveBurst "TG0319" "A request costs more than a limit admits at once."
         "A limit admits at most `burst` at once, and without `burst` the number in `rate`. A request whose `cost` is more is \
         always refused with 429, however long its caller waits. Plans have numbers of their own, and are \

@@ -132,7 +132,8 @@ impl Guarded {
     #[must_use]
     pub fn is_reported(&self, route: &RouteSettings, policies: &Policies) -> bool {
         let requirement = self.compared.as_ref().filter(|requirement| requirement.requires_credential());
-        requirement.is_some_and(|requirement| is_reported(requirement, &accepted(route, policies), &route.scopes))
+        requirement
+            .is_some_and(|requirement| is_reported(requirement, &accepted(route, policies), &route.accepted_scopes()))
     }
 
     /// The number of credentials and scopes of its requirement: the work of a comparison.
@@ -146,7 +147,7 @@ impl Guarded {
     #[must_use]
     pub fn is_met_by(&self, route: &RouteSettings, policies: &Policies) -> bool {
         let Some(requirement) = &self.requirement else { return true };
-        is_met(requirement, &accepted(route, policies), &route.scopes)
+        is_met(requirement, &accepted(route, policies), &route.accepted_scopes())
     }
 }
 

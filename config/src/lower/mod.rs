@@ -13,6 +13,7 @@ mod policies;
 mod proxies;
 mod route_checks;
 mod routes;
+mod scopes;
 mod settling;
 mod sites;
 mod spec_security;

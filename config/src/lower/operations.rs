@@ -135,12 +135,6 @@ fn report_all_hidden(api: &Api, spec: &Spec, report: &mut Report) {
 }
 
 fn route(operation: &Operation, layers: &[Arc<Settings>]) -> Route {
-    let mut scopes: Vec<Spanned<String>> = Vec::new();
-    for scope in layers.iter().flat_map(|layer| &layer.scopes) {
-        if !scopes.iter().any(|known| known.value == scope.value) {
-            scopes.push(scope.clone());
-        }
-    }
     let internal = layers.iter().rev().find_map(|layer| layer.internal.clone());
     let unnamed = || format!("{} {}", operation.method(), operation.template().label());
     let id = operation.id().map_or_else(unnamed, str::to_owned);
@@ -151,7 +145,7 @@ fn route(operation: &Operation, layers: &[Arc<Settings>]) -> Route {
         when: None,
         methods: Some(vec![Spanned::new(operation.method().to_owned(), operation.span)]),
         id: Some(Spanned::new(id, at)),
-        scopes,
+        scopes: layers.iter().filter_map(|layer| layer.scopes.clone()).collect(),
         cost: layers.iter().rev().find_map(|layer| layer.cost.clone()),
         internal: internal.as_ref().map(|internal| internal.value),
         internal_at: internal.map(|internal| internal.span),
@@ -255,7 +249,11 @@ fn report_conflicts(
         for first in selected[..place].iter().filter(|first| first.entry.select.rank() == second.entry.select.rank()) {
             for theirs in &second.entry.written {
                 let same_key = first.entry.written.iter().find(|ours| ours.key.value == theirs.key.value);
-                let Some(ours) = same_key.filter(|ours| !only(&ours.value).is_same(only(&theirs.value))) else {
+                let is_other = |ours: &&Entry| match theirs.key.value.as_str() {
+                    "scopes" => !ours.value.is_same(&theirs.value),
+                    _ => !only(&ours.value).is_same(only(&theirs.value)),
+                };
+                let Some(ours) = same_key.filter(is_other) else {
                     continue;
                 };
                 let is_overridden = |third: &Selected<'_>| {

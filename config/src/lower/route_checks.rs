@@ -9,12 +9,16 @@ use super::merge::{At, Effective, List};
 use crate::diagnostic::{Code, Diagnostic, Report, listed};
 use crate::model::api::Route;
 use crate::model::level::{Item, Level};
+use crate::model::scopes::Scopes;
+use crate::model::target::Target;
 use crate::place::{Span, Spanned};
 
 /// Reports combinations of settings with an effect that is probably not intended.
 pub(super) fn check(route: &Route, effective: &Effective<'_>, is_limited: bool, report: &mut Report) {
     let anonymous = effective.authn.items().find(|item| item.names.is_empty());
-    if let (Some(scope), true) = (route.scopes.first(), effective.authn.items.is_empty() || anonymous.is_some()) {
+    if let (Some(scope), true) =
+        (route.scopes.first().and_then(Scopes::first), effective.authn.items.is_empty() || anonymous.is_some())
+    {
         let (why, fix) = match anonymous {
             None => ("so every request would be refused", "add `authn:` to the route or its API, or remove `scopes:`"),
             Some(_) => ("so it would be refused", "write `any` in place of `optional`, or remove `scopes:`"),

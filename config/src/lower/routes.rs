@@ -19,6 +19,7 @@ use super::policies::Definitions;
 use super::route_checks::{
     Uncached, check, report_charged_twice, report_empty, report_no_parameter, report_without_caller,
 };
+use super::scopes::scopes;
 use super::spec_security::{Accepted, Required, Weaknesses};
 use super::when::{self, predicates};
 use super::whole::Stated;
@@ -176,7 +177,12 @@ impl<'p> Lowering<'p, '_> {
         if limit.iter().any(|place| guard_limit.contains(place)) {
             report_charged_twice(&effective, self.report);
         }
-        let scopes = scopes(route, self.report);
+        let needs_one = !authn.is_empty() && authn.iter().all(|all| !all.is_empty());
+        let specified = route
+            .requirement
+            .as_deref()
+            .filter(|one| context.api.spec_scopes && needs_one && one.requires_credential());
+        let scopes = scopes(route, specified, self.report);
         let internal = route.internal.unwrap_or(context.api.internal);
         let is_limited = !(effective.limit.items.is_empty() && guard_limit.is_empty());
         check(route, &effective, is_limited, self.report);
@@ -187,7 +193,7 @@ impl<'p> Lowering<'p, '_> {
             &Required {
                 alternatives: self.credentials(&authn),
                 admits_anonymous: authn.iter().any(Vec::is_empty),
-                scopes: &scopes,
+                scopes: &scopes.accepted(),
                 is_internal: internal,
             },
         );
@@ -203,7 +209,8 @@ impl<'p> Lowering<'p, '_> {
             guard: self.slot_places(&guard),
             guard_limit: self.slot_places(&guard_limit),
             authn: authn.iter().map(|places| self.slot_places(places)).collect(),
-            scopes,
+            scopes: scopes.all,
+            scope_sets: scopes.sets,
             authz: self.slot_places(&authz),
             limit: self.slot_places(&limit),
             cost: route.cost.as_ref().and_then(|cost| NonZeroU32::new(cost.value)).unwrap_or(NonZeroU32::MIN),
@@ -478,13 +485,6 @@ fn cache_settings(cache: &Cache<'_>, report: &mut Report) -> CacheSettings {
         credentials: cache.credentials.value.map_or(CacheCredentials::Never, |at| at.value.value),
         key_query,
     }
-}
-
-/// The scopes of a route, sorted: all of them are required, so their order has no meaning.
-fn scopes(route: &Route, report: &mut Report) -> Vec<String> {
-    let mut scopes: Vec<String> = route.scopes.iter().filter_map(|scope| parsed::scope(scope, report)).collect();
-    scopes.sort_unstable();
-    scopes
 }
 
 /// The maximum number of routes times hosts: twice that of the largest expected gateway.

@@ -18,7 +18,8 @@ pub(super) struct Required<'a> {
     pub(super) alternatives: Vec<Accepted<'a>>,
     /// Whether a caller without a credential is accepted too.
     pub(super) admits_anonymous: bool,
-    pub(super) scopes: &'a [String],
+    /// The smallest sets of scopes with which a caller is accepted.
+    pub(super) scopes: &'a [Vec<&'a str>],
     pub(super) is_internal: bool,
 }
 
@@ -143,10 +144,13 @@ impl Weaknesses {
             why: NOT_READ.to_owned(),
             fix: "if the upstream checks the others, declare only the gateway's with an overlay".to_owned(),
         });
-        report_weakness(&scopes, weaker, report, |count, missing| Message {
+        report_weakness(&scopes, weaker, report, |count, missing| {
+            Message {
             what: format!("{count} {of} without scopes that the specification requires: {missing}"),
             why: "a credential without these scopes is accepted".to_owned(),
-            fix: "add `scopes:` to an entry of `operations:` that selects these operations".to_owned(),
+            fix: "add `scopes:` to an entry of `operations:` that selects these operations, or `spec-scopes: true` to the API"
+                .to_owned(),
+        }
         });
         report_weakness(&elsewhere, Code::OtherCredential, report, |count, place| {
             Message {
@@ -221,32 +225,39 @@ fn compare_credentials(all: &[Vec<SchemeRequirement>], accepted: &[Accepted<'_>]
 }
 
 /// Whether [`Weaknesses`] reports that less is required than this.
-pub(super) fn is_reported(requirement: &SecurityRequirement, accepted: &[Accepted<'_>], scopes: &[String]) -> bool {
+pub(super) fn is_reported(requirement: &SecurityRequirement, accepted: &[Accepted<'_>], scopes: &[Vec<&str>]) -> bool {
     let all = &requirement.alternatives;
     accepted.is_empty()
         || matches!(compare_credentials(all, accepted), Some(Weakness::Certificate | Weakness::Together))
         || accepted.iter().any(|keys| !missing_scopes(all, keys, scopes).is_empty())
 }
 
-/// Whether every caller with one of these alternatives of credentials, and with these scopes, has what is required.
-pub(super) fn is_met(requirement: &SecurityRequirement, accepted: &[Accepted<'_>], scopes: &[String]) -> bool {
-    let has_all = |needs: &Vec<SchemeRequirement>, keys: &Accepted<'_>| {
-        satisfies(needs, keys) && needs.iter().flat_map(|need| &need.scopes).all(|scope| scopes.contains(scope))
+/// Whether every caller with one of these alternatives of credentials, and of these of scopes, has what is required.
+pub(super) fn is_met(requirement: &SecurityRequirement, accepted: &[Accepted<'_>], scopes: &[Vec<&str>]) -> bool {
+    let has_all = |needs: &Vec<SchemeRequirement>, keys: &Accepted<'_>, held: &Vec<&str>| {
+        satisfies(needs, keys) && missing_of(needs, held).is_empty()
     };
-    !accepted.is_empty()
-        && accepted.iter().all(|keys| requirement.alternatives.iter().any(|needs| has_all(needs, keys)))
+    let is_enough =
+        |keys: &Accepted<'_>, held: &Vec<&str>| requirement.alternatives.iter().any(|needs| has_all(needs, keys, held));
+    !accepted.is_empty() && accepted.iter().all(|keys| scopes.iter().all(|held| is_enough(keys, held)))
+}
+
+/// The scopes of an alternative that a caller with these lacks.
+fn missing_of<'s>(needs: &'s [SchemeRequirement], held: &[&str]) -> Vec<&'s str> {
+    let scopes = needs.iter().flat_map(|need| &need.scopes).map(String::as_str);
+    scopes.filter(|scope| !held.contains(scope)).collect()
 }
 
 /// The scopes of the specification without which a caller with these credentials is accepted.
 ///
 /// Those of the alternatives that the credentials satisfy count, or of all if they satisfy none.
-fn missing_scopes<'s>(all: &'s [Vec<SchemeRequirement>], keys: &Accepted<'_>, required: &[String]) -> Vec<&'s str> {
-    let missing = |needs: &'s Vec<SchemeRequirement>| -> Vec<&'s str> {
-        let scopes = needs.iter().flat_map(|need| &need.scopes);
-        scopes.filter(|scope| !required.contains(scope)).map(String::as_str).collect()
+fn missing_scopes<'s>(all: &'s [Vec<SchemeRequirement>], keys: &Accepted<'_>, required: &[Vec<&str>]) -> Vec<&'s str> {
+    let missing = |held: &Vec<&str>| {
+        let satisfied = all.iter().filter(|needs| satisfies(needs, keys));
+        let least = satisfied.map(|needs| missing_of(needs, held)).min_by_key(Vec::len);
+        least.or_else(|| all.iter().map(|needs| missing_of(needs, held)).min_by_key(Vec::len)).unwrap_or_default()
     };
-    let satisfied = all.iter().filter(|needs| satisfies(needs, keys)).map(missing).min_by_key(Vec::len);
-    satisfied.or_else(|| all.iter().map(missing).min_by_key(Vec::len)).unwrap_or_default()
+    required.iter().map(missing).max_by_key(Vec::len).unwrap_or_default()
 }
 
 /// Whether these credentials include all of an alternative of the specification.

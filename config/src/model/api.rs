@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::level::Level;
 use super::operations::Override;
 use super::project::format_version;
+use super::scopes::Scopes;
 use super::upstream::Upstream;
 use super::when::When;
 use crate::decode::{self, Fields, Named, habits};
@@ -28,6 +29,8 @@ pub(crate) struct Api {
     pub(crate) level: Level,
     /// The OpenAPI document whose operations become routes.
     pub(crate) spec: Option<Spanned<String>>,
+    /// Whether operations require the scopes of the document.
+    pub(crate) spec_scopes: bool,
     pub(crate) overlays: Vec<Spanned<String>>,
     pub(crate) operations: Vec<Override>,
     /// The routes as written, followed by those of the operations.
@@ -49,7 +52,7 @@ pub(crate) struct Route {
     pub(crate) methods: Option<Vec<Spanned<String>>>,
     pub(crate) when: Option<When>,
     pub(crate) id: Option<Spanned<String>>,
-    pub(crate) scopes: Vec<Spanned<String>>,
+    pub(crate) scopes: Vec<Scopes>,
     pub(crate) cost: Option<Spanned<u32>>,
     pub(crate) internal: Option<bool>,
     pub(crate) internal_at: Option<Span>,
@@ -102,6 +105,7 @@ impl Api {
             internal_at: fields.key_span("internal"),
             level: Level::decode(fields, report),
             spec: fields.optional("spec", report, decode::text),
+            spec_scopes: fields.optional("spec-scopes", report, decode::boolean).unwrap_or(false),
             overlays: fields
                 .optional("overlays", report, |node, report| decode::texts(node, OVERLAYS_MAX, report))
                 .unwrap_or_default(),
@@ -140,9 +144,7 @@ impl Route {
         let methods = fields.optional("methods", report, |node, report| decode::some_texts(node, METHODS_MAX, report));
         let when = fields.optional("when", report, When::decode);
         let id = fields.optional("id", report, decode::text).filter(|id| decode::check_id(id, report));
-        let scopes = fields
-            .optional("scopes", report, |node, report| decode::texts(node, SCOPES_MAX, report))
-            .unwrap_or_default();
+        let scopes = fields.optional("scopes", report, Scopes::decode).into_iter().collect();
         let cost = fields.optional("cost", report, |node, report| {
             decode::integer(node, 1, COST_MAX, report).map(|cost| Spanned::new(cost, node.span))
         });
@@ -177,7 +179,7 @@ fn check_source(fields: &Fields<'_>, report: &mut Report) {
     if fields.key_span("spec").is_some() {
         return;
     }
-    for key in ["overlays", "operations"] {
+    for key in ["overlays", "operations", "spec-scopes"] {
         if let Some(span) = fields.key_span(key) {
             report.push(
                 Diagnostic::error(Code::MissingKey, span, format!("`{key}` is set without `spec`"))

@@ -13,6 +13,7 @@ pub(crate) mod operations;
 pub(crate) mod plan;
 pub(crate) mod prices;
 pub(crate) mod project;
+pub(crate) mod scopes;
 pub(crate) mod tables;
 pub(crate) mod target;
 pub(crate) mod upstream;

@@ -1,7 +1,8 @@
 //! `operations:`, the settings of a project for operations of a specification.
 
-use super::api::{COST_MAX, METHODS_MAX, SCOPES_MAX};
+use super::api::{COST_MAX, METHODS_MAX};
 use super::level::Level;
+use super::scopes::Scopes;
 use crate::decode::{self, Fields};
 use crate::diagnostic::{Code, Diagnostic, Report, listed};
 use crate::model::tables;
@@ -36,7 +37,7 @@ pub(crate) enum By {
 /// The settings for operations, in the project or as `x-tollgate` in the specification.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
-    pub(crate) scopes: Vec<Spanned<String>>,
+    pub(crate) scopes: Option<Scopes>,
     pub(crate) cost: Option<Spanned<u32>>,
     pub(crate) internal: Option<Spanned<bool>>,
     pub(crate) matrix_parameters: Option<Spanned<bool>>,
@@ -70,9 +71,7 @@ impl Settings {
 
     fn members(fields: &mut Fields<'_>, report: &mut Report) -> Self {
         Self {
-            scopes: fields
-                .optional("scopes", report, |node, report| decode::texts(node, SCOPES_MAX, report))
-                .unwrap_or_default(),
+            scopes: fields.optional("scopes", report, Scopes::decode),
             cost: fields.optional("cost", report, |node, report| {
                 decode::integer(node, 1, COST_MAX, report).map(|cost| Spanned::new(cost, node.span))
             }),

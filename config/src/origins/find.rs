@@ -12,6 +12,7 @@ use crate::lower::{CompiledRoute, Whole};
 use crate::model::api::{Api, Route};
 use crate::model::level::{Item, OriginLevel, Setting};
 use crate::model::project::Project;
+use crate::model::scopes::Scopes;
 use crate::model::upstream::Upstream;
 use crate::model::when::{Condition, When};
 use crate::place::Spanned;
@@ -86,8 +87,10 @@ impl Finder<'_> {
         if let Some(allowed) = &written.matrix_parameters {
             all.push(Origin::new("matrix-parameters", allowed.value.to_string(), Operation, Some(allowed.span)));
         }
-        if let Some(first) = written.scopes.first() {
-            all.push(Origin::new("scopes", show::list(&written.scopes), Operation, Some(first.span)));
+        if settings.requires_scopes() {
+            let first = written.scopes.first().and_then(Scopes::first).map(|first| first.span);
+            let specified = || written.requirement.as_ref().map(|requirement| requirement.span);
+            all.push(Origin::new("scopes", show::scopes(settings), Operation, first.or_else(specified)));
         }
         if let Some(cost) = &written.cost {
             all.push(Origin::new("cost", cost.value.to_string(), Operation, Some(cost.span)));

@@ -22,6 +22,19 @@ pub(super) fn texts<'t>(items: impl Iterator<Item = &'t str>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
+/// The scopes of a route in one statement.
+pub(super) fn scopes(route: &RouteSettings) -> String {
+    let sets = route.accepted_scopes();
+    let alternative = |set: &Vec<&str>| match set.as_slice() {
+        [scope] => (*scope).to_owned(),
+        all => format!("{{all: {}}}", texts(all.iter().copied())),
+    };
+    match sets.as_slice() {
+        [all] => texts(all.iter().copied()),
+        sets => format!("{{any: [{}]}}", sets.iter().map(alternative).collect::<Vec<_>>().join(", ")),
+    }
+}
+
 pub(super) fn condition(condition: &Condition) -> String {
     match condition {
         Condition::Present => "present".to_owned(),

@@ -41,12 +41,11 @@ pub(super) fn authorize(
 }
 
 fn check_scopes(exchange: &Exchange, principal: Option<&Principal>, journal: &mut Journal) -> Result<(), Problem> {
-    let needed = &exchange.route().scopes;
-    if needed.is_empty() {
+    let route = exchange.route();
+    if !route.requires_scopes() {
         return Ok(());
     }
-    let held = principal.map_or(&[][..], |p| p.scopes.as_slice());
-    let missing: Vec<&str> = needed.iter().filter(|scope| !held.contains(scope)).map(String::as_str).collect();
+    let missing = route.missing_scopes(principal.map_or(&[][..], |p| p.scopes.as_slice()));
     if missing.is_empty() {
         journal.note(Phase::Authorize, Verdict::Pass, Reason::ScopesHeld);
         return Ok(());

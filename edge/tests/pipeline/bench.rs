@@ -164,6 +164,7 @@ pub(crate) fn route(path: &str, methods: &[&str]) -> RouteSettings {
         authz: vec![],
         authn: vec![],
         scopes: vec![],
+        scope_sets: vec![],
         limit: vec![],
         cost: NonZeroU32::MIN,
         cache: None,

@@ -10,7 +10,13 @@ fn bench() -> Bench {
     let public = route("/public", &["GET"]);
     let scoped =
         RouteSettings { authn: vec![vec![KEYS]], scopes: vec!["pets.write".into()], ..route("/scoped", &["GET"]) };
-    let bench = Bench::new(vec![keyed, by_query, public, scoped], ok(&[], "hello"));
+    let either = RouteSettings {
+        scope_sets: vec![vec!["pets.admin".into(), "pets.all".into()], vec!["pets.list".into()]],
+        path: "/either".parse().unwrap(),
+        id: "api.either".into(),
+        ..scoped.clone()
+    };
+    let bench = Bench::new(vec![keyed, by_query, public, scoped, either], ok(&[], "hello"));
     bench.add(&key(), &credential());
     bench
 }
@@ -90,6 +96,36 @@ fn a_missing_scope_is_403_and_named() {
     let answer = bench().get("/scoped", &[("x-api-key", key().expose())]);
     assert_eq!((answer.status, answer.problem().as_str()), (403, "scope-missing"));
     assert!(answer.field("www-authenticate").contains("scope=\"pets.write\""));
+}
+
+#[test]
+fn one_of_the_alternatives_of_scopes_is_enough_and_the_nearest_is_named() {
+    for (held, want) in [
+        ("pets.write pets.list", Ok(())),
+        ("pets.write pets.admin pets.all other", Ok(())),
+        ("pets.list", Err("pets.write")),
+        ("pets.write", Err("pets.list")),
+        ("pets.admin", Err("pets.write pets.all")),
+        ("pets.all pets.admin", Err("pets.write")),
+        ("", Err("pets.write pets.list")),
+    ] {
+        let bench = bench();
+        let scopes = held.split(' ').map(str::to_owned).collect();
+        bench.add(&key(), &Credential { scopes, ..credential() });
+        let answer = bench.get("/either", &[("x-api-key", key().expose())]);
+        match want {
+            Ok(()) => assert_eq!(answer.status, 200, "{held}"),
+            Err(missing) => {
+                assert_eq!((answer.status, answer.problem().as_str()), (403, "scope-missing"), "{held}");
+                let named = format!("scope=\"{missing}\"");
+                assert!(
+                    answer.field("www-authenticate").contains(&named),
+                    "{held}: {}",
+                    answer.field("www-authenticate")
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -64,6 +64,8 @@ fn incoherent_settings_are_refused() {
         |site| site.routes[0].authn = vec![],
         |site| site.routes[0].guard = vec![Place::new(9)],
         |site| site.routes[0].guard_limit = vec![Place::new(0)],
+        |site| site.routes[0].scope_sets = vec![vec![]],
+        |site| site.routes[0].scope_sets = vec![vec!["a".into(); 200], vec!["b".into(); 200]],
         |site| site.routes[0].authz = vec![Place::new(9)],
         |site| site.routes[0].limit = vec![Place::new(9)],
         |site| site.routes[0].limit = site.routes[0].guard_limit.clone(),

@@ -115,6 +115,7 @@ pub(crate) fn route(id: &str, path: &str) -> RouteSettings {
         guard_limit: vec![],
         authn: vec![],
         scopes: vec![],
+        scope_sets: vec![],
         authz: vec![],
         limit: vec![],
         cost: NonZeroU32::MIN,

@@ -163,7 +163,12 @@ impl Rules {
         let needed = args.scopes_of.as_ref().map(|folder| {
             let compiled = Project::at(folder).compiled_for_any()?;
             let routes = compiled.routes();
-            Ok(routes.iter().flat_map(|route| route.settings.scopes.iter().cloned()).collect())
+            Ok(routes
+                .iter()
+                .flat_map(|route| {
+                    route.settings.scopes.iter().chain(route.settings.scope_sets.iter().flatten()).cloned()
+                })
+                .collect())
         });
         Ok(Self {
             now: now(),

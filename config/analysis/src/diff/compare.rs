@@ -123,6 +123,9 @@ impl Pair<'_> {
     }
 
     fn scopes(&self) -> Vec<Change> {
+        if !(self.old.settings.scope_sets.is_empty() && self.new.settings.scope_sets.is_empty()) {
+            return self.scope_sets().into_iter().collect();
+        }
         let set = |route: &CompiledRoute| route.settings.scopes.iter().cloned().collect::<BTreeSet<_>>();
         let (old, new) = (set(self.old), set(self.new));
         let subject = self.subject();
@@ -136,6 +139,35 @@ impl Pair<'_> {
             Change::of(subject, "scopes", values, Effect::Compatible, reason).loosening()
         });
         added.chain(removed).collect()
+    }
+
+    /// The change of scopes that have alternatives.
+    fn scope_sets(&self) -> Option<Change> {
+        let sets = |route: &CompiledRoute| -> Vec<BTreeSet<String>> {
+            let all = route.settings.accepted_scopes().into_iter();
+            all.map(|set| set.into_iter().map(str::to_owned).collect()).collect()
+        };
+        let (old, new) = (sets(self.old), sets(self.new));
+        let within = |own: &[BTreeSet<String>], others: &[BTreeSet<String>]| {
+            own.iter().all(|set| others.iter().any(|other| other.is_subset(set)))
+        };
+        let texts = [&old, &new].map(|sets| {
+            let text = |set: &BTreeSet<String>| set.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+            sets.iter().map(text).collect::<Vec<_>>().join(" | ")
+        });
+        let [from, to] = texts;
+        let accepts_more = "credentials with other scopes are accepted";
+        match (within(&new, &old), within(&old, &new)) {
+            (true, true) => None,
+            (true, false) => {
+                Some(self.change("scopes", from, to, Effect::Breaking, "credentials must have more scopes"))
+            }
+            (false, true) => Some(self.change("scopes", from, to, Effect::Compatible, accepts_more).loosening()),
+            (false, false) => {
+                let reason = "credentials must have other scopes";
+                Some(self.change("scopes", from, to, Effect::Breaking, reason).loosening())
+            }
+        }
     }
 
     fn cache(&self) -> Vec<Change> {

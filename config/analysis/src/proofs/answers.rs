@@ -258,8 +258,15 @@ fn is_as_strict(route: &RouteSettings, other: &RouteSettings) -> bool {
     other.authn.is_empty()
         || (!route.authn.is_empty()
             && route.authn.iter().all(has_all)
-            && other.scopes.iter().all(|scope| route.scopes.contains(scope))
+            && has_scopes(route, other)
             && other.authz.iter().all(|policy| route.authz.contains(policy)))
+}
+
+/// Whether each caller of a route has the scopes that another one requires.
+fn has_scopes(route: &RouteSettings, other: &RouteSettings) -> bool {
+    let needed = other.accepted_scopes();
+    let is_enough = |held: &Vec<&str>| needed.iter().any(|set| set.iter().all(|scope| held.contains(scope)));
+    route.accepted_scopes().iter().all(is_enough)
 }
 
 /// The more specific of two host patterns that match the same hosts.

@@ -70,7 +70,7 @@ impl Analysis<'_> {
     fn has(&self, route: &RouteSettings, requirement: &Requirement) -> bool {
         match requirement {
             Requirement::Authn => !route.admits_anonymous(),
-            Requirement::Scopes => !route.scopes.is_empty(),
+            Requirement::Scopes => route.requires_scopes(),
             Requirement::Guard => route.is_guarded(),
             Requirement::Authz => !route.authz.is_empty(),
             Requirement::Limit => route.is_limited(),

@@ -32,6 +32,7 @@ fn whole(drawn: &[Drawn]) -> Whole {
             guard_limit: vec![],
             authn: vec![],
             scopes: vec![],
+            scope_sets: vec![],
             authz: vec![],
             limit: vec![],
             cost: NonZeroU32::MIN,

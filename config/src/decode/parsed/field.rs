@@ -109,8 +109,8 @@ pub(crate) fn scope(text: &Spanned<String>, report: &mut Report) -> Option<Strin
                 text.span,
                 format!("`{}` is the scope as it is written", text.value),
             )
-            .why("scopes are compared as a whole, and all scopes of a route are required")
-            .fix("list each scope, such as `[pets.read, pets.write]`"),
+            .why("scopes are compared as a whole, and all scopes of a list are required")
+            .fix("list each scope, such as `[pets.read, pets.write]`, or `{any: [pets.read, pets.write]}` if one is enough"),
         );
     }
     if !valid {

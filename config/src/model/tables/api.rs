@@ -17,8 +17,12 @@ pub(crate) static API: Object = Object {
     ..Object::PLAIN
 };
 
-const API_RULES: &[Rule] =
-    &[Rule::SomeOf(&["routes", "spec"]), Rule::Needs("overlays", "spec"), Rule::Needs("operations", "spec")];
+const API_RULES: &[Rule] = &[
+    Rule::SomeOf(&["routes", "spec"]),
+    Rule::Needs("overlays", "spec"),
+    Rule::Needs("operations", "spec"),
+    Rule::Needs("spec-scopes", "spec"),
+];
 
 static OVERLAYS: List = List::texts(Shape::Text, OVERLAYS_MAX);
 static OPERATIONS: List = List::of(Shape::Object(&OPERATION));
@@ -52,6 +56,12 @@ const API_KEYS: &[Key] = &[
     )
     .absent("none")
     .examples(&["[\"./public.overlay.yaml\"]"]),
+    Key::optional(
+        "spec-scopes",
+        "Whether operations that authenticate their callers also require the scopes that `security` of the document names.",
+        Shape::Boolean,
+    )
+    .default("false"),
     Key::optional("operations", "Settings for operations of the document.", Shape::List(&OPERATIONS))
         .absent("none"),
     Key::optional("routes", "The routes. Requests that match no route are answered with 404.", Shape::List(&ROUTES)).absent("none"),
@@ -94,8 +104,8 @@ pub(crate) static ROUTE: Object = Object {
         .examples(&["\"listPets\""]),
         Key::optional(
             "scopes",
-            "Scopes that the credential must have; all of them are required.",
-            Shape::List(&SCOPES),
+            "Scopes that the credential must have; all of them are required, or one of the alternatives in `any`.",
+            SCOPES_STATEMENT,
         )
         .absent("none")
         .examples(&["[\"pets.read\"]"]),
@@ -145,8 +155,9 @@ pub(crate) static EXTENSION: Object = Object {
 const OPERATION_KEYS: &[Key] = &[
     Key::optional(
         "scopes",
-        "Scopes that the credential must have, in addition to those of less specific entries; all of them are required.",
-        Shape::List(&SCOPES),
+        "Scopes that the credential must have, in addition to those of less specific entries; all of them are required, or one of the \
+         alternatives in `any`.",
+        SCOPES_STATEMENT,
     )
     .absent("none")
     .examples(&["[\"pets.read\"]"]),
@@ -217,5 +228,36 @@ static CONDITION_VALUES: List = List::some_texts(Shape::Text, VALUES_MAX);
 
 static METHODS: List = List::some_texts(Shape::Ruled(&METHOD), METHODS_MAX);
 
+const SCOPES_STATEMENT: Shape = Shape::AnyOf(&[Shape::List(&SCOPE_LIST), Shape::Object(&SCOPES)]);
+
+/// `scopes` as a mapping.
+pub(crate) static SCOPES: Object = Object {
+    name: "scopes",
+    doc: "The scopes of a route as a mapping.",
+    keys: &[
+        Key::optional("any", "Scopes of which the credential must have one.", Shape::List(&SCOPE_ALTERNATIVES))
+            .examples(&["[\"pets.read\", \"admin\"]", "[\"admin\", {\"all\": [\"pets.read\", \"pets.write\"]}]"]),
+        Key::optional("all", "Scopes that the credential must all have.", Shape::List(&SOME_SCOPES))
+            .examples(&["[\"pets.read\", \"pets.write\"]"]),
+    ],
+    rules: &[Rule::OneOf(&["any", "all"])],
+    ..Object::PLAIN
+};
+
+/// A group of scopes in `any`.
+pub(crate) static SCOPES_TOGETHER: Object = Object {
+    name: "scopes-together",
+    doc: "A group of scopes, as one alternative in `any`. The credential must have all of them.",
+    keys: &[
+        Key::required("all", "The scopes.", Shape::List(&SOME_SCOPES)).examples(&["[\"pets.read\", \"pets.write\"]"])
+    ],
+    ..Object::PLAIN
+};
+
+static SCOPE_ALTERNATIVES: List =
+    List::some_texts(Shape::AnyOf(&[Shape::Ruled(&SCOPE), Shape::Object(&SCOPES_TOGETHER)]), SCOPES_MAX);
+
+static SOME_SCOPES: List = List::some_texts(Shape::Ruled(&SCOPE), SCOPES_MAX);
+
 /// The scopes of a route or a key.
-pub(super) static SCOPES: List = List::texts(Shape::Ruled(&SCOPE), SCOPES_MAX);
+pub(super) static SCOPE_LIST: List = List::texts(Shape::Ruled(&SCOPE), SCOPES_MAX);

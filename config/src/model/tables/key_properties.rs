@@ -2,13 +2,13 @@
 
 use tollgate_core::bounds::KEY_PLACES_MAX;
 
-use super::api::SCOPES;
+use super::api::SCOPE_LIST;
 use crate::schema::texts::{HOST, INSTANT, NETWORK, ORIGIN, SCOPE};
 use crate::schema::{Key, List, Shape};
 
 /// The keys that describe a key.
 pub(crate) const KEY_PROPERTIES: &[Key] = &[
-    Key::optional("scopes", "The scopes of the key.", Shape::List(&SCOPES))
+    Key::optional("scopes", "The scopes of the key.", Shape::List(&SCOPE_LIST))
         .absent("none")
         .examples(&["[\"pets.read\"]"]),
     Key::optional("groups", "The groups that the key is in.", Shape::List(&GROUPS))

@@ -10,7 +10,7 @@ mod project;
 mod upstream;
 mod upstream_auth;
 
-pub(crate) use api::{API, API_FILE, EXTENSION, OPERATION, ROUTE, SELECT, WHEN};
+pub(crate) use api::{API, API_FILE, EXTENSION, OPERATION, ROUTE, SCOPES, SCOPES_TOGETHER, SELECT, WHEN};
 pub(crate) use fixtures::{CONSUMER, CONSUMER_KEY, FIXTURES};
 #[cfg(test)]
 pub(crate) use level::LEVEL;

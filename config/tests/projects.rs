@@ -304,3 +304,38 @@ fn only_regular_files_within_the_folder_are_read() {
     ];
     assert_eq!(seen, expected, "{found}");
 }
+
+#[test]
+fn networks_of_a_filter_may_be_in_a_file() {
+    let root = |filter: &str| {
+        format!(
+            "format: 1\ngateway: {{name: acme, authn: none, guard: office}}\nupstreams: {{pets: \"http://127.0.0.1:9000\"}}\n\
+             policies:\n  office: {{kind: ip-filter, {filter}}}\n"
+        )
+    };
+    let check = |filter: &str, list: &str, expected: &[(&str, &str, u32)]| {
+        check(&[("tollgate.yaml", &root(filter)), ("apis/pets/api.yaml", PETS), ("lists/a.txt", list)], expected);
+    };
+    let from_file = "allow-file: lists/a.txt";
+    check(from_file, "10.0.0.0/8\n", &[]);
+    check(from_file, "\u{feff}# offices\r\n10.0.0.0/8 # north\r\n\r\n2001:db8::/32;x\r\n", &[]);
+    check(from_file, "# none\n\n", &[("TG0212", "tollgate.yaml", 5)]);
+    check(from_file, "10.0.0.0/8\n\n  10.0.0.1/8\n", &[("TG0313", "lists/a.txt", 3)]);
+    check(from_file, "10.0.0.0/8 10.1.0.0/16\n", &[("TG0313", "lists/a.txt", 1)]);
+    check("allow-file: lists/b.txt", "", &[("TG0101", "tollgate.yaml", 5)]);
+    check("allow-file: ../a.txt", "", &[("TG0101", "tollgate.yaml", 5)]);
+    let many: String = (0..16_384_u32).map(|n| format!("10.{}.{}.0/24\n", n >> 8, n & 255)).collect();
+    check(from_file, &many, &[]);
+    check(&format!("{from_file}, allow: [192.0.2.1]"), &many, &[("TG0409", "tollgate.yaml", 5)]);
+    // The file adds to the list that is written.
+    let both = "allow: [192.0.2.1], allow-file: lists/a.txt, deny-file: lists/b.txt";
+    let all = [
+        ("tollgate.yaml", &*root(both)),
+        ("apis/pets/api.yaml", PETS),
+        ("lists/a.txt", "10.0.0.0/8"),
+        ("lists/b.txt", "10.9.0.0/16"),
+    ];
+    let written = "allow: [192.0.2.1, 10.0.0.0/8], deny: [10.9.0.0/16]";
+    let once = [("tollgate.yaml", &*root(written)), ("apis/pets/api.yaml", PETS)];
+    assert_eq!(compiled(&all).id(), compiled(&once).id());
+}

@@ -162,6 +162,7 @@ impl Draft {
     fn of(project: Option<(WrittenProject, Span)>, mut loader: Loader, mut report: Report) -> Self {
         let mut project = project;
         let lowered = project.as_mut().map(|(project, root)| {
+            lower::lists::expand(project, &mut loader, &mut report);
             lower::operations::expand(project, &mut loader, &mut report);
             lower::lower(project, *root, &mut report)
         });

@@ -6,6 +6,7 @@ mod certificates;
 mod costs;
 mod guarded;
 mod hosts;
+pub(crate) mod lists;
 pub(crate) mod merge;
 pub(crate) mod operations;
 mod plans;

@@ -34,8 +34,25 @@ pub(super) static TABLE: Object = Object {
             .absent("none")
             .change(Change::MoreIsStricter)
             .examples(&["[\"192.0.2.0/24\"]"]),
+        Key::optional(
+            "allow-file",
+            "The path of a file with further networks that are allowed, relative to this file: one network a line, with comments \
+             after `#`. It is read when the project is compiled.",
+            Shape::Text,
+        )
+        .absent("none")
+        .change(Change::MoreIsLooser)
+        .examples(&["\"lists/offices.txt\""]),
+        Key::optional(
+            "deny-file",
+            "The path of a file with further networks that are denied, in the same form.",
+            Shape::Text,
+        )
+        .absent("none")
+        .change(Change::MoreIsStricter)
+        .examples(&["\"lists/abuse.txt\""]),
     ],
-    rules: &[Rule::SomeOf(&["allow", "deny"])],
+    rules: &[Rule::SomeOf(&["allow", "deny", "allow-file", "deny-file"])],
     examples: &["{\"kind\": \"ip-filter\", \"allow\": [\"10.0.0.0/8\"], \"deny\": [\"10.9.0.0/16\"]}"],
     ..Object::PLAIN
 };

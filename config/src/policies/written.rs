@@ -53,7 +53,7 @@ impl Written {
     }
 
     /// A string, for one of core's parsers.
-    pub(super) fn text(&self, key: &str) -> Option<Spanned<String>> {
+    pub(crate) fn text(&self, key: &str) -> Option<Spanned<String>> {
         self.get(key)?.text()
     }
 
@@ -85,7 +85,7 @@ impl Written {
     }
 
     /// The strings of a list; none if the key is absent.
-    pub(super) fn list(&self, key: &str) -> Vec<Spanned<String>> {
+    pub(crate) fn list(&self, key: &str) -> Vec<Spanned<String>> {
         let Some(Placed { value: Value::List(texts), span, items }) = self.get(key) else { return Vec::new() };
         let spans = items.into_iter().chain(std::iter::repeat(span));
         texts.into_iter().zip(spans).map(|(text, span)| Spanned::new(text, span)).collect()
@@ -93,6 +93,22 @@ impl Written {
 }
 
 impl Written {
+    /// Adds strings to a list, which begins at this place if the key is absent.
+    pub(crate) fn extend(&mut self, key: &'static str, at: Span, more: Vec<Spanned<String>>) {
+        let place = match self.values.iter().position(|(name, _)| *name == key) {
+            Some(place) => place,
+            None => {
+                self.values.push((key, Placed { value: Value::List(Vec::new()), span: at, items: Vec::new() }));
+                self.values.len() - 1
+            }
+        };
+        let Some((_, Placed { value: Value::List(texts), items, .. })) = self.values.get_mut(place) else { return };
+        for Spanned { value, span } in more {
+            texts.push(value);
+            items.push(span);
+        }
+    }
+
     /// The strings of each name; none if the key is absent.
     pub(super) fn named(&self, key: &str) -> Vec<(Spanned<String>, Vec<String>)> {
         let Some(Placed { value: Value::Named(all), span, items }) = self.get(key) else { return Vec::new() };

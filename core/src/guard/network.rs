@@ -31,7 +31,20 @@ pub struct Cidr {
 /// Networks in search order, without duplicates.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Cidr>", into = "Vec<Cidr>")]
-pub struct Networks(Vec<Cidr>);
+pub struct Networks {
+    all: Vec<Cidr>,
+    /// The prefix lengths in use, in search order.
+    lengths: Vec<Length>,
+}
+
+/// The networks of one family with one prefix length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Length {
+    family: Family,
+    host_bits: u8,
+    /// The place after the last of them; the first is after those of the length before.
+    end: usize,
+}
 
 /// Why a text is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -51,18 +64,30 @@ pub enum CidrError {
 }
 
 impl Networks {
+    /// The networks, which are in search order.
+    fn sorted(all: Vec<Cidr>) -> Self {
+        let mut lengths: Vec<Length> = Vec::new();
+        for (at, Cidr { family, host_bits, .. }) in all.iter().enumerate() {
+            match lengths.last_mut() {
+                Some(last) if (last.family, last.host_bits) == (*family, *host_bits) => last.end = at + 1,
+                _ => lengths.push(Length { family: *family, host_bits: *host_bits, end: at + 1 }),
+            }
+        }
+        Self { all, lengths }
+    }
+
     /// The network with the longest prefix that contains the address; a binary search for each prefix length in use.
     #[must_use]
     pub fn longest(&self, address: IpAddr) -> Option<Cidr> {
         let (family, bits) = Family::of(address);
-        let mut rest = &self.0[self.0.partition_point(|known| known.family < family)..];
-        while let Some(first) = rest.first().filter(|first| first.family == family) {
-            let wanted = Cidr { network: truncated(bits, first.host_bits), ..*first };
-            match rest.binary_search(&wanted) {
-                Ok(_) => return Some(wanted),
-                Err(_) => {
-                    rest = &rest
-                        [rest.partition_point(|known| (known.family, known.host_bits) <= (family, first.host_bits))..];
+        let mut start = 0;
+        for length in &self.lengths {
+            let networks = self.all.get(start..length.end).unwrap_or_default();
+            start = length.end;
+            if length.family == family {
+                let network = truncated(bits, length.host_bits);
+                if networks.binary_search_by(|known| known.network.cmp(&network)).is_ok() {
+                    return Some(Cidr { family, host_bits: length.host_bits, network });
                 }
             }
         }
@@ -72,13 +97,13 @@ impl Networks {
     /// The networks, in search order.
     #[must_use]
     pub fn as_slice(&self) -> &[Cidr] {
-        &self.0
+        &self.all
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 }
 
@@ -86,19 +111,19 @@ impl From<Vec<Cidr>> for Networks {
     fn from(mut networks: Vec<Cidr>) -> Self {
         networks.sort_unstable();
         networks.dedup();
-        Self(networks)
+        Self::sorted(networks)
     }
 }
 
 impl From<Networks> for Vec<Cidr> {
     fn from(networks: Networks) -> Self {
-        networks.0
+        networks.all
     }
 }
 
 impl<C> Encode<C> for Networks {
     fn encode<W: Write>(&self, encoder: &mut Encoder<W>, context: &mut C) -> Result<(), encode::Error<W::Error>> {
-        self.0.encode(encoder, context)
+        self.all.encode(encoder, context)
     }
 }
 
@@ -108,7 +133,11 @@ impl<'b, C> Decode<'b, C> for Networks {
         let networks = codec::list::<C, Cidr>(decoder, context)?;
         // Written in search order; sorting is not an edge's work.
         let in_order = networks.windows(2).all(|pair| pair[0] < pair[1]);
-        if in_order { Ok(Self(networks)) } else { Err(decode::Error::message("networks in search order").at(at)) }
+        if in_order {
+            Ok(Self::sorted(networks))
+        } else {
+            Err(decode::Error::message("networks in search order").at(at))
+        }
     }
 }
 

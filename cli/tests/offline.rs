@@ -207,7 +207,7 @@ fn guards_are_listed_where_a_route_has_one() {
     let ran = run(&["explain", "POST", "/orders", &example("guarded"), "--client", "192.0.2.1"]);
     let route = ran.out.split("settings").next().expect("the route comes first");
     let row = route.lines().find(|line| line.trim_start().starts_with("guard ")).expect("a row");
-    assert!(row.ends_with(" partners-only,per-address"), "{row}");
+    assert!(row.ends_with(" no-abuse,partners-only,per-address"), "{row}");
 }
 
 #[test]

@@ -14,6 +14,7 @@
 //! |---|---|
 //! | `place`, `diagnostic` | files and places in them; findings, and how they are printed |
 //! | `source` | the files of a project, parsed into trees of limited size with positions |
+//! | `zones` | time zones by name |
 //! | [`expression`] | expressions of conditions, from text to core's compiled form |
 //! | `openapi` | OpenAPI documents, and the operations that are read from them |
 //! | `schema` | the language of the tables that describe all keys, and the JSON Schema derived from a table |
@@ -48,6 +49,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod values;
+mod zones;
 
 use decode::habits::path::meant_paths;
 use std::path::Path;

@@ -138,7 +138,7 @@ pub struct RouteSettings {
 }
 
 impl codec::Section for RouteSettings {
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
 
     fn least_version(&self) -> u16 {
         // Earlier readers have no alternatives of scopes, those before them no alternatives without policies.

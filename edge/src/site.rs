@@ -44,6 +44,8 @@ pub(crate) struct Site {
     pub(crate) reads_content: bool,
     /// Whether its policies read certificates of clients.
     pub(crate) reads_certificates: bool,
+    /// Whether its policies read where clients are.
+    pub(crate) reads_location: bool,
     /// The id of its stored form.
     pub(crate) id: Id,
 }
@@ -96,6 +98,8 @@ impl Site {
         let names_left_out = fields.names_any(&UNREAD_IN_REQUESTS);
         let reads_content = part.policies.authn.iter().any(|named| named.policy.as_kind().uses().content);
         let reads_certificates = part.policies.iter().any(|policy| policy.uses.certificate);
+        let mut read = part.policies.authz.iter().flat_map(|named| named.policy.reads());
+        let reads_location = read.any(Source::is_of_location);
         let pages = (0..part.page_count()).map(|_| RefCell::default()).collect();
         Self {
             gateway,
@@ -109,6 +113,7 @@ impl Site {
             names_left_out,
             reads_content,
             reads_certificates,
+            reads_location,
             id,
             part,
         }

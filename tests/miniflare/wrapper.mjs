@@ -63,13 +63,16 @@ export class Control extends WorkerEntrypoint {
 // Cloudflare always sets the client's address; a test may set another.
 function withAddress(request) {
   const tls = request.headers.get("test-tls-client-auth");
-  if (request.headers.has("cf-connecting-ip") && tls === null) return request;
+  const location = request.headers.get("test-location");
+  if (request.headers.has("cf-connecting-ip") && tls === null && location === null) return request;
   const headers = new Headers(request.headers);
   headers.set("cf-connecting-ip", headers.get("cf-connecting-ip") ?? "127.0.0.1");
-  if (tls === null) return new Request(request, { headers });
-  // What Cloudflare says of the client's certificate.
+  if (tls === null && location === null) return new Request(request, { headers });
+  // What Cloudflare says of the client's certificate, and of where the client is.
   headers.delete("test-tls-client-auth");
-  return new Request(request, { headers, cf: { tlsClientAuth: JSON.parse(tls) } });
+  headers.delete("test-location");
+  const cf = { ...JSON.parse(location ?? "{}"), tlsClientAuth: JSON.parse(tls ?? "{}") };
+  return new Request(request, { headers, cf });
 }
 
 function withFaults(env) {

@@ -129,6 +129,7 @@ const FLOORS: [Floors; 5] = [
             &["place"],
             &["diagnostic"],
             &["source"],
+            &["zones"],
             &["expression", "openapi", "schema"],
             &["decode"],
             &["policies"],

@@ -125,6 +125,9 @@ export function clientCertificate(request) {
   return said.map((text) => String(text ?? "").replaceAll("\n", " ")).join("\n");
 }
 
+// Where the platform says that the client is: the code of the country and the number of the autonomous system.
+export const clientLocation = ({ cf }) => cf && `${cf.country ?? ""} ${cf.asn ?? ""}`;
+
 export const socketOf = (response) => response.webSocket ?? undefined;
 
 function edit(headers, lines, from) {

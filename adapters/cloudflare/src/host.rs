@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use tollgate_core::authn::PeerCertificate;
+use tollgate_core::client::Location;
 use tollgate_core::telemetry::Metrics;
 use tollgate_edge::ports::Host;
 use tollgate_edge::{NearCache, NearResponses};
@@ -126,6 +127,12 @@ impl Host for CloudflareHost {
     fn client_certificate(&self, content: &WorkerContent) -> Rc<PeerCertificate> {
         let said = content.request().and_then(|(request, _)| platform::client_certificate(&request));
         said.map(|said| Rc::new(certificate::read(&said))).unwrap_or_default()
+    }
+
+    fn client_location(&self, content: &WorkerContent) -> Location {
+        let said = content.request().and_then(|(request, _)| platform::client_location(&request));
+        let said = said.as_deref().and_then(|said| said.split_once(' '));
+        said.map(|(country, asn)| Location::new(country, asn)).unwrap_or_default()
     }
 
     fn run_to_end(&self) {

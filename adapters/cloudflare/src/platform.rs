@@ -55,6 +55,9 @@ extern "C" {
     #[wasm_bindgen(js_name = clientCertificate)]
     pub(crate) fn client_certificate(request: &Request) -> Option<String>;
 
+    #[wasm_bindgen(js_name = clientLocation)]
+    pub(crate) fn client_location(request: &Request) -> Option<String>;
+
     #[wasm_bindgen(js_name = socketOf)]
     pub(crate) fn socket_of(response: &Response) -> Option<WebSocket>;
 

@@ -115,6 +115,7 @@ impl Running<'_, '_> {
 
     fn send(&mut self, prepared: &Prepared) -> Option<Exchanged> {
         self.bench.host.certificates.set(&prepared.certificate);
+        self.bench.host.location.set(prepared.location.clone());
         let (response, record) = self.bench.serve(prepared.request.clone(), prepared.client)?;
         self.requests += 1;
         let received = self.bench.host.upstream.take_received();

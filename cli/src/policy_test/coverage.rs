@@ -160,7 +160,7 @@ fn branches(route: &CompiledRoute, policies: &Policies) -> Vec<Branch> {
     if !settings.authn.is_empty() {
         all.push(Branch::NoCredential);
     }
-    if !settings.scopes.is_empty() {
+    if settings.requires_scopes() {
         all.extend([Branch::ScopesGranted, Branch::ScopesMissing]);
     }
     for policy in named(Slot::Authz) {

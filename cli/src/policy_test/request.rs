@@ -7,6 +7,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Request, Uri};
 use tollgate_config::policy_tests::RequestStep;
 use tollgate_core::authn::PeerCertificate;
+use tollgate_core::client::Location;
 use tollgate_edge::Client;
 use tollgate_edge::memory::Content;
 use tollgate_edge::ports::Content as _;
@@ -19,6 +20,7 @@ pub(super) struct Prepared {
     pub(super) request: Request<Content>,
     pub(super) client: Client,
     pub(super) certificate: Rc<PeerCertificate>,
+    pub(super) location: Location,
 }
 
 /// Builds the request of a step; `Err` says what the project lacks.
@@ -47,7 +49,7 @@ pub(super) fn prepare(stage: &Stage<'_>, bench: &Bench, step: &RequestStep) -> R
     if let Some(policy) = &step.sign {
         sign(stage, bench, &policy.value, &mut request)?;
     }
-    Ok(Prepared { request, client, certificate: Rc::new(step.certificate.clone()) })
+    Ok(Prepared { request, client, certificate: Rc::new(step.certificate.clone()), location: step.location.clone() })
 }
 
 fn put_host(stage: &Stage<'_>, step: &RequestStep, request: &mut Request<Content>, client: Client) {

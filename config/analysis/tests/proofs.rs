@@ -13,6 +13,7 @@ policies:
   burst: {kind: rate-limit, rate: 100/s}
   slow: {kind: rate-limit, rate: 1/s, by: address}
   office: {kind: ip-filter, allow: [10.0.0.0/8]}
+  writes: {kind: condition, allow: "request.method in ['GET', 'HEAD'] || 'editors' in principal.groups"}
 apis:
   pets:
     hosts: [api.example.com]
@@ -34,6 +35,7 @@ apis:
     hosts: [api.example.com]
     upstream: pets
     authn: keys
+    authz: writes
     routes:
       - {path: /notes, methods: [PATCH], guard: slow}
       - {path: /notes, methods: [GET], guard: office}
@@ -77,6 +79,9 @@ fn invariants_are_proved_for_all_selected_routes() {
     check("{routes: {method: [POST, PUT, PATCH, DELETE], internal: false}, have: [authn, limit]}", &["holds 3"]);
     check("{routes: {api: notes}, have: [guard]}", &["holds 2"]);
     check("{routes: {api: pets}, not: [guard]}", &["holds 3"]);
+    // A condition that is true for every request of a route authorizes nobody.
+    check("{routes: {api: notes, method: PATCH}, have: [authz]}", &["holds 1"]);
+    check("{routes: {api: notes}, have: [authz]}", &["authz curl https://api.example.com/notes"]);
     check("{routes: {path: \"/admin/*\"}, have: [internal]}", &["holds 1"]);
     check(
         "{routes: {host: \"*.partners.example.com\"}, have: [{policy: keys}, {policy: burst}], not: [cache]}",

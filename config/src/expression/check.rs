@@ -11,10 +11,11 @@ use super::names::{Chain, ROOTS};
 use super::tree::{Part, Tree, Word};
 use super::types::Type;
 use crate::diagnostic::{closest, listed};
+use crate::zones;
 
 /// The nodes of a condition.
 pub(super) fn check(tree: &Tree) -> Result<Vec<Node>, Fault> {
-    let mut checking = Checking { nodes: Vec::new(), variables: Vec::new() };
+    let mut checking = Checking { nodes: Vec::new(), zones: Vec::new(), variables: Vec::new() };
     let (_, of) = checking.part(tree)?;
     if !of.fits(&Type::Bool) {
         let why = "a condition is true or false";
@@ -30,6 +31,8 @@ pub(super) fn check(tree: &Tree) -> Result<Vec<Node>, Fault> {
 
 struct Checking<'t> {
     nodes: Vec<Node>,
+    /// The zones so far, with their nodes.
+    zones: Vec<(&'t str, NodeIndex)>,
     /// The variables of macros, the outermost first, with their types.
     variables: Vec<(&'t str, Type)>,
 }
@@ -292,12 +295,30 @@ impl<'t> Checking<'t> {
                 if !of.fits(&Type::Timestamp) {
                     return Err(mismatch(on, &of, "a timestamp", "it is a part of an instant, as in `now.getHours()`"));
                 }
-                let offset = arguments.first().map_or(Ok(0), zone)?;
                 let part = time_part(part).unwrap_or(TimePart::Year);
-                self.push(Node::Part(part, offset, index), Type::Integer)
+                let node = match arguments.first() {
+                    None => Node::Part(part, 0, index),
+                    Some(zone) => self.part_in(zone, part, index)?,
+                };
+                self.push(node, Type::Integer)
             }
             _ => Err(unknown_function(name, arguments.len(), &METHODS)),
         }
+    }
+
+    /// A part of an instant in a zone, which is an offset or a name.
+    fn part_in(&mut self, tree: &'t Tree, part: TimePart, index: NodeIndex) -> Result<Node, Fault> {
+        let Part::Text(name) = &tree.part else { return Err(no_zone(tree)) };
+        if let Some(minutes) = offset_minutes(name) {
+            return Ok(Node::Part(part, minutes, index));
+        }
+        if let Some((_, zone)) = self.zones.iter().find(|(known, _)| *known == name.as_str()) {
+            return Ok(Node::PartIn(part, *zone, index));
+        }
+        let zone = zones::zone(name).ok_or_else(|| no_zone(tree))?;
+        let (zone, _) = self.push(Node::Zone(zone), Type::Null)?;
+        self.zones.push((name, zone));
+        Ok(Node::PartIn(part, zone, index))
     }
 
     fn call(&mut self, a: (&'t Tree, Type), b: (&'t Tree, Type), operator: Binary, name: &str) -> Checked {
@@ -471,21 +492,21 @@ fn time_part(name: &str) -> Option<TimePart> {
     })
 }
 
-/// The minutes that a zone is ahead of UTC.
-fn zone(tree: &Tree) -> Result<i16, Fault> {
-    let offset = match &tree.part {
-        Part::Text(text) => offset_minutes(text),
+fn no_zone(tree: &Tree) -> Fault {
+    let why = "a zone is an offset from UTC, or the name of a zone (IANA) as it is spelled there";
+    let meant = match &tree.part {
+        Part::Text(text) => zones::meant(text),
         _ => None,
     };
-    offset.ok_or_else(|| {
-        let why = "a zone is an offset from UTC; names of zones need a table that hosts do not have";
-        let fix = "write an offset such as `\"+02:00\"`, or leave it out for UTC";
-        Fault::new(tree.at.clone(), "this is not a zone", why, fix)
-    })
+    let fix = match meant {
+        Some(name) => format!("did you mean `\"{name}\"`?"),
+        None => "write a zone such as `\"Europe/Berlin\"` or `\"+02:00\"`, or leave it out for UTC".to_owned(),
+    };
+    Fault::new(tree.at.clone(), "this is not a zone", why, fix)
 }
 
 /// The minutes of an offset such as `+02:00`; `UTC` and `Z` are none.
-pub(crate) fn offset_minutes(text: &str) -> Option<i16> {
+fn offset_minutes(text: &str) -> Option<i16> {
     if text == "UTC" || text == "Z" {
         return Some(0);
     }

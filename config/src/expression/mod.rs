@@ -4,6 +4,7 @@
 //! (<https://github.com/google/cel-spec>); what CEL has besides, it refuses by name. The evaluation is core's.
 
 mod check;
+pub mod constant;
 mod lex;
 mod names;
 mod parse;
@@ -14,7 +15,8 @@ mod types;
 
 use std::ops::Range;
 
-use tollgate_core::expression::Expression;
+use tollgate_core::expression::{Expression, Node};
+use tree::Tree;
 
 /// Why a text is not an expression: where, what, why, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ pub fn compile(text: &str) -> Result<Expression, Fault> {
         ));
     }
     let tree = parse::parse(text)?;
-    let nodes = check::check(&tree)?;
+    let nodes = check(&tree)?;
     Expression::new(nodes).map_err(|error| {
         let fix = "split it into several policies, all of which `authz` lists";
         Fault::new(

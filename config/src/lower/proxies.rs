@@ -1,6 +1,6 @@
 //! Lowers the rule for trusted proxies, and reports where it has no effect or trusts clients.
 
-use tollgate_core::client::{ProxyField, ProxySettings, TrustedProxies};
+use tollgate_core::client::{LocationFields, ProxyField, ProxySettings, TrustedProxies};
 use tollgate_core::guard::{Cidr, Networks};
 
 use crate::decode::parsed;
@@ -24,7 +24,11 @@ pub(super) fn proxies(gateway: &Gateway, report: &mut Report) -> Option<ProxySet
             TrustedProxies::Networks(Networks::from(read))
         }
     };
-    Some(ProxySettings { trusted, field: gateway.proxy_field.unwrap_or(ProxyField::XForwardedFor) })
+    let mut field =
+        |name: &Option<Spanned<String>>| name.as_ref().and_then(|name| parsed::compared_field(name, report));
+    let location =
+        LocationFields { country: field(&gateway.proxy_country_field), asn: field(&gateway.proxy_asn_field) };
+    Some(ProxySettings { trusted, field: gateway.proxy_field.unwrap_or(ProxyField::XForwardedFor), location })
 }
 
 /// The network of a proxy; all networks at once are refused with their own reason.

@@ -170,6 +170,28 @@ pub(super) fn report_without_caller(name: &Spanned<String>, report: &mut Report)
     );
 }
 
+/// Reports a condition that no request of a route meets.
+pub(super) fn report_refuses_all(name: &Spanned<String>, defined: Span, report: &mut Report) {
+    let what = format!("policy `{}` refuses every request of the route", name.value);
+    report.push(
+        Diagnostic::warning(Code::ConstantCondition, name.span, what)
+            .why("no request with a method of the route meets its condition")
+            .fix("correct the condition, or write `authz: none` on the route")
+            .related(defined, "defined here"),
+    );
+}
+
+/// Reports a condition that needs to know where clients are, on a platform that does not tell it.
+pub(super) fn report_no_location(name: &Spanned<String>, target: Target, defined: Span, report: &mut Report) {
+    let what = format!("policy `{}` refuses every request on `{}`", name.value, target.as_str());
+    report.push(
+        Diagnostic::warning(Code::ConstantCondition, name.span, what)
+            .why("only Workers tell country and autonomous system of a client, and no proxy is trusted to tell them")
+            .fix("test `has(client.country)` first, and say what applies without it")
+            .related(defined, "defined here"),
+    );
+}
+
 /// Reports a condition that reads a parameter which the path of the route does not have.
 pub(super) fn report_no_parameter(
     name: &Spanned<String>,

@@ -17,7 +17,8 @@ use super::hosts::{ApiHosts, Hosts};
 use super::merge::{Cache, Effective, Single, merge, report_violations};
 use super::policies::Definitions;
 use super::route_checks::{
-    Uncached, check, report_charged_twice, report_empty, report_no_parameter, report_without_caller,
+    Uncached, check, report_charged_twice, report_empty, report_no_location, report_no_parameter, report_refuses_all,
+    report_without_caller,
 };
 use super::scopes::scopes;
 use super::spec_security::{Accepted, Required, Weaknesses};
@@ -25,6 +26,7 @@ use super::when::{self, predicates};
 use super::whole::Stated;
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::expression::constant::Requests;
 use crate::lower::{CompiledRoute, Guarded, WrittenRoute};
 use crate::model::api::{Api, Route};
 use crate::model::level::{Item, Level, ListStatement, Timeout};
@@ -188,6 +190,7 @@ impl<'p> Lowering<'p, '_> {
         check(route, &effective, is_limited, self.report);
         self.check_authz(&effective, &authz);
         self.apply_reads(&effective, (&authn, &authz), path.as_ref());
+        self.check_conditions(&effective, &authz, &methods, needs_one);
         weaknesses.compare(
             route,
             &Required {
@@ -391,6 +394,33 @@ impl<'p> Lowering<'p, '_> {
         for place in authn.iter().flatten() {
             if let Some(named) = self.policies.get_mut(*place) {
                 policies::keep_claims(&mut named.policy, &claims);
+            }
+        }
+    }
+
+    /// Reports policies that refuse every request of a route, but not those of every route.
+    fn check_conditions(&mut self, effective: &Effective<'_>, authz: &[usize], methods: &Methods, have_caller: bool) {
+        let named: Vec<_> = effective.authz.items().flat_map(|item| &item.names).collect();
+        let requests = Requests::of(methods, have_caller);
+        let untold = self
+            .project
+            .gateway
+            .iter()
+            .filter(|gateway| gateway.proxy_country_field.is_none() && gateway.proxy_asn_field.is_none());
+        let targets = untold.flat_map(|gateway| &gateway.targets.value);
+        let without_location = targets.copied().find(|target| !target.is_workers());
+        for (place, name) in authz.iter().zip(named) {
+            let Some(policy) = self.policies.get(*place).map(|named| &named.policy) else { continue };
+            let of = |requests: &Requests<'_>| policies::decided(policy, requests);
+            if of(&requests) == Some(false) && of(&Requests::default()).is_none() {
+                let defined = self.policies.span(*place).unwrap_or(name.span);
+                report_refuses_all(name, defined, self.report);
+            } else if let Some(target) = without_location
+                && of(&requests) != Some(false)
+                && of(&Requests { without_location: true, ..requests.clone() }) == Some(false)
+            {
+                let defined = self.policies.span(*place).unwrap_or(name.span);
+                report_no_location(name, target, defined, self.report);
             }
         }
     }

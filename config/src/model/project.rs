@@ -41,6 +41,8 @@ pub(crate) struct Gateway {
     pub(crate) connect_timeout_ms: Option<Spanned<u64>>,
     pub(crate) trusted_proxies: Option<Spanned<Proxies>>,
     pub(crate) proxy_field: Option<ProxyField>,
+    pub(crate) proxy_country_field: Option<Spanned<String>>,
+    pub(crate) proxy_asn_field: Option<Spanned<String>>,
     pub(crate) client_fields: ClientFields,
     pub(crate) targets: Spanned<BTreeSet<Target>>,
     pub(crate) level: Level,
@@ -120,6 +122,8 @@ impl Gateway {
         let connect_timeout_ms = fields.optional("connect-timeout", report, decode::placed_time_limit);
         let trusted_proxies = fields.optional("trusted-proxies", report, proxies);
         let proxy_field = fields.optional("proxy-field", report, proxy_field);
+        let proxy_country_field = fields.optional("proxy-country-field", report, decode::text);
+        let proxy_asn_field = fields.optional("proxy-asn-field", report, decode::text);
         let client_fields = fields.optional("client-fields", report, client_fields).unwrap_or_default();
         fields.check_rules(report);
         let targets = fields.optional("target", report, targets);
@@ -133,6 +137,8 @@ impl Gateway {
             connect_timeout_ms,
             trusted_proxies,
             proxy_field,
+            proxy_country_field,
+            proxy_asn_field,
             client_fields,
             targets,
             level,

@@ -1,6 +1,7 @@
 //! Formats values as they are written in the configuration.
 
 use tollgate_core::cache::CacheCredentials;
+use tollgate_core::settings::RouteSettings;
 
 use crate::model::level::{CREDENTIALS, Timeout};
 use crate::model::when::Condition;

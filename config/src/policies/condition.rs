@@ -6,6 +6,7 @@ use tollgate_core::authz::ConditionSettings;
 
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::expression::constant::{Requests, outcomes};
 use crate::expression::{Fault, compile};
 use crate::place::{Position, Span, Spanned};
 use crate::schema::{Key, Object, Shape};
@@ -35,8 +36,10 @@ impl Kind for ConditionSettings {
         let text = written.text("allow")?;
         match compile(&text.value) {
             Ok(allow) => {
-                if allow.sources().next().is_none() {
-                    report_constant(text.span, report);
+                if let Some(value) = outcomes(&allow, &Requests::default()).decided() {
+                    report_constant(text.span, value, report);
+                } else if allow.sources().next().is_none() {
+                    report_without_source(text.span, report);
                 }
                 Some(Self { allow, text: text.value })
             }
@@ -50,6 +53,10 @@ impl Kind for ConditionSettings {
     fn values(&self) -> Vec<(&'static str, Value)> {
         vec![("allow", Value::Text(self.text.clone()))]
     }
+
+    fn decided(&self, requests: &Requests<'_>) -> Option<bool> {
+        outcomes(&self.allow, requests).decided()
+    }
 }
 
 fn report_fault(text: &Spanned<String>, fault: &Fault, report: &mut Report) {
@@ -62,9 +69,22 @@ fn report_fault(text: &Spanned<String>, fault: &Fault, report: &mut Report) {
     report.push(Diagnostic::error(Code::BadExpression, span, what).why(fault.why.clone()).fix(fault.fix.clone()));
 }
 
-fn report_constant(at: Span, report: &mut Report) {
+fn report_constant(at: Span, value: bool, report: &mut Report) {
+    let (what, why, fix) = if value {
+        ("the condition is true for every request", "so the policy refuses nothing", "write `&&` in place of `||`, or remove the policy")
+    } else {
+        (
+            "the condition is true for no request",
+            "so every request would be refused",
+            "write `||` or `in [...]` in place of `&&`, and compare with values that requests can have",
+        )
+    };
+    report.push(Diagnostic::warning(Code::ConstantCondition, at, what).why(why).fix(fix));
+}
+
+fn report_without_source(at: Span, report: &mut Report) {
     report.push(
-        Diagnostic::warning(Code::BadExpression, at, "the condition reads nothing of the request")
+        Diagnostic::warning(Code::ConstantCondition, at, "the condition reads nothing of the request")
             .why("it has the same value for every request")
             .fix("compare something of `request`, `params`, `client` or `principal`, or remove the policy"),
     );

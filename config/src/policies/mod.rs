@@ -15,12 +15,14 @@ mod written;
 
 use tollgate_core::guard::AddressSet;
 use tollgate_core::kinds::{Policies, Policy};
+use tollgate_core::settings::RouteSettings;
 
 pub(crate) use definition::{POLICY, WrittenPolicy};
 pub use value::Value;
 pub(crate) use written::{Written, default};
 
 use crate::diagnostic::Report;
+use crate::expression::constant::Requests;
 use crate::place::Spanned;
 pub use crate::schema::change::Change;
 use crate::schema::units::Rate;
@@ -39,6 +41,11 @@ pub(crate) trait Kind: Sized {
 
     /// The accepted client addresses, if a request is accepted or refused only by its address.
     fn admitted(&self) -> Option<AddressSet> {
+        None
+    }
+
+    /// Whether it accepts all of these requests, or none; `None` if that depends on more.
+    fn decided(&self, _requests: &Requests<'_>) -> Option<bool> {
         None
     }
 
@@ -132,6 +139,14 @@ impl Settings {
     }
 }
 
+/// Whether a policy in `authz` may refuse a request of this route.
+#[must_use]
+pub fn is_authorized(route: &RouteSettings, policies: &Policies) -> bool {
+    let requests = Requests::of(&route.methods, !route.admits_anonymous());
+    let mut all = policies.at(&route.authz);
+    all.any(|named| decided(&Policy::Authz(named.policy.clone()), &requests) != Some(true))
+}
+
 /// The key that names a policy's kind.
 const KIND: &str = "kind";
 
@@ -195,6 +210,15 @@ macro_rules! declare {
                 }
             )*
             None
+        }
+
+        /// Whether a policy accepts all of these requests, or none; `None` if that depends on more.
+        pub(crate) fn decided(policy: &Policy, requests: &Requests<'_>) -> Option<bool> {
+            match policy {
+                $( Policy::$Slot(policy) => match policy {
+                    $( tollgate_core::kinds::$SlotPolicy::$Kind(settings) => Kind::decided(settings, requests), )*
+                }, )*
+            }
         }
 
         /// Lets a policy keep the claims at these paths for expressions.

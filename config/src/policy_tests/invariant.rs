@@ -56,7 +56,7 @@ pub enum Requirement {
     Scopes,
     /// A policy checks requests before callers are authenticated.
     Guard,
-    /// A policy decides what authenticated callers may do.
+    /// A policy decides what authenticated callers may do, and may refuse requests of the route.
     Authz,
     /// A policy limits requests, before or after callers are authenticated.
     Limit,

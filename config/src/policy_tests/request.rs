@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Uri};
 use tollgate_core::authn::PeerCertificate;
+use tollgate_core::client::Location;
 
 use super::certificate::certificate;
 use super::consumer::Keys;
@@ -40,6 +41,8 @@ pub struct RequestStep {
     pub address: Option<IpAddr>,
     /// The certificate of the client's connection.
     pub certificate: PeerCertificate,
+    /// Where the platform says that the client is.
+    pub location: Location,
     /// Whether the client uses HTTPS.
     pub https: bool,
     /// Whether the client is internal: an internal host is called if no host is set.
@@ -107,6 +110,7 @@ struct Client {
     address: Option<IpAddr>,
     https: Option<bool>,
     certificate: PeerCertificate,
+    location: Location,
 }
 
 impl RequestStep {
@@ -154,6 +158,7 @@ impl RequestStep {
             sign,
             address: client.address,
             certificate: client.certificate,
+            location: client.location,
             inside: inside.unwrap_or(false),
             upstream,
             repeat: repeat.unwrap_or(1),
@@ -385,8 +390,24 @@ fn client(node: &Node, keys: &Keys, report: &mut Report) -> Option<Client> {
     let address = fields.optional("address", report, address);
     let https = fields.optional("https", report, decode::boolean);
     let certificate = fields.optional("certificate", report, |node, report| certificate(node, keys, report));
+    let country = fields.optional("country", report, country);
+    let asn = fields.optional("asn", report, |node, report| decode::integer(node, 1, u32::MAX, report));
     fields.finish(report);
-    Some(Client { address, https, certificate: certificate.unwrap_or_default() })
+    let location = Location { country, asn };
+    Some(Client { address, https, certificate: certificate.unwrap_or_default(), location })
+}
+
+fn country(node: &Node, report: &mut Report) -> Option<String> {
+    let text = decode::text(node, report)?;
+    let known = Location::new(&text.value, "").country.filter(|country| *country == text.value);
+    if known.is_none() {
+        report.push(bad_request(
+            &text,
+            format!("`{}` is not the code of a country", text.value),
+            "write a code of two capital letters such as `DE`; remove the key if it is not known",
+        ));
+    }
+    known
 }
 
 fn address(node: &Node, report: &mut Report) -> Option<IpAddr> {

@@ -25,7 +25,14 @@ pub struct ConditionSettings {
     pub text: String,
 }
 
-impl codec::Section for ConditionSettings {}
+impl codec::Section for ConditionSettings {
+    const VERSION: u16 = 2;
+
+    fn least_version(&self) -> u16 {
+        // Earlier readers have no time zones, and do not know where clients are.
+        if self.allow.is_of_first_version() { Self::OLDEST } else { 2 }
+    }
+}
 
 impl Authorizer for ConditionSettings {
     fn check(&self, request: &Facts<'_>) -> Result<(), Problem> {

@@ -6,11 +6,13 @@
 
 mod forwarded;
 mod hop;
+mod location;
 mod network;
 mod proxies;
 
+pub use location::Location;
 pub use network::ClientNetwork;
-pub use proxies::{ProxyField, ProxySettings, TrustedProxies};
+pub use proxies::{LocationFields, ProxyField, ProxySettings, TrustedProxies};
 
 use std::net::IpAddr;
 

@@ -8,9 +8,10 @@ use http::{HeaderMap, HeaderName};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use super::Origin;
 use super::forwarded::{self, Element};
 use super::hop::Hop;
+use super::{Location, Origin};
+use crate::codec;
 use crate::guard::Networks;
 use crate::route::HostName;
 
@@ -26,6 +27,25 @@ pub struct ProxySettings {
     /// as its client sent them.
     #[n(1)]
     pub field: ProxyField,
+    /// The fields in which they say where the client is.
+    #[serde(default)]
+    #[cbor(n(2), skip_if = "codec::is_default")]
+    pub location: LocationFields,
+}
+
+/// The fields, in lower case, in which trusted proxies say where the client is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct LocationFields {
+    /// That of the country.
+    #[serde(default)]
+    #[n(0)]
+    pub country: Option<String>,
+    /// That of the number of the autonomous system.
+    #[serde(default)]
+    #[n(1)]
+    pub asn: Option<String>,
 }
 
 /// The trusted proxies.
@@ -101,6 +121,21 @@ impl ProxySettings {
         self.trusts(Hop(peer), 0)
     }
 
+    /// Where the client of a request from this peer is, if the peer is trusted and says it.
+    ///
+    /// The proxies must set or remove the fields themselves. A field that is there twice says nothing.
+    #[must_use]
+    pub fn location(&self, peer: Option<IpAddr>, fields: &HeaderMap) -> Location {
+        if !self.trusts_peer(peer) {
+            return Location::default();
+        }
+        let said = |name: &Option<String>| {
+            let name = name.as_deref().and_then(|name| HeaderName::try_from(name).ok());
+            name.and_then(|name| only(fields, name)).unwrap_or_default()
+        };
+        Location::new(said(&self.location.country), said(&self.location.asn))
+    }
+
     /// Walks the hops, the one nearest to the gateway first.
     fn walk(&self, hops: impl Iterator<Item = Hop>, origin: &mut Origin) {
         for (at, hop) in hops.enumerate() {
@@ -142,7 +177,7 @@ impl ProxySettings {
             (TrustedProxies::Count(_), TrustedProxies::Networks(_))
             | (TrustedProxies::Networks(_), TrustedProxies::Count(_)) => false,
         };
-        less && self.field == other.field
+        less && self.field == other.field && self.location == other.location
     }
 }
 
@@ -156,7 +191,9 @@ impl fmt::Display for ProxySettings {
                 }
             }
         }
-        write!(f, " in {}", self.field.as_str())
+        write!(f, " in {}", self.field.as_str())?;
+        let LocationFields { country, asn } = &self.location;
+        country.iter().chain(asn).try_for_each(|name| write!(f, ", {name}"))
     }
 }
 
@@ -210,7 +247,7 @@ mod tests {
                 TrustedProxies::Networks(networks.into())
             }
         };
-        ProxySettings { trusted, field }
+        ProxySettings { trusted, field, location: LocationFields::default() }
     }
 
     fn fields(name: &'static str, lines: &[&str]) -> HeaderMap {
@@ -307,6 +344,31 @@ mod tests {
         }
         let untrusted = fields("x-forwarded-proto", &["https"]);
         assert!(!rule("192.0.2.0/24", ProxyField::XForwardedFor).origin(peer, false, &untrusted).https);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn where_the_client_is_is_believed_of_trusted_proxies_only() {
+        let names = LocationFields { country: Some("cf-ipcountry".into()), asn: Some("x-asn".into()) };
+        let rule = ProxySettings { location: names, ..rule("10.0.0.0/8", ProxyField::XForwardedFor) };
+        let found = |peer: &str, lines: &[(&'static str, &str)]| {
+            let fields =
+                lines.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect();
+            let Location { country, asn } = rule.location(peer.parse().ok(), &fields);
+            (country.unwrap_or_default(), asn.unwrap_or_default())
+        };
+        let both = [("cf-ipcountry", "DE"), ("x-asn", " 3320")];
+        assert_eq!(found("10.0.0.1", &both), ("DE".to_owned(), 3_320));
+        for peer in ["192.0.2.1", "unknown"] {
+            assert_eq!(found(peer, &both), (String::new(), 0), "{peer}");
+        }
+        for lines in [
+            &[("cf-ipcountry", "DE"), ("cf-ipcountry", "DE")][..],
+            &[("cf-ipcountry", "DE, FR")],
+            &[("cf-ipcountry", "XX"), ("x-asn", "AS1")],
+            &[("x-country", "DE")],
+        ] {
+            assert_eq!(found("10.0.0.1", lines), (String::new(), 0), "{lines:?}");
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use thiserror::Error;
 
 use super::value::{Items, Value, arithmetic};
-use super::{Binary, Expression, Facts, Node, NodeIndex, Quantifier, Source, Unary};
+use super::{Binary, Expression, Facts, Node, NodeIndex, Quantifier, Source, TimePart, Unary};
 use crate::bounds::EXPRESSION_STEPS_MAX;
 
 /// Why an expression has no value.
@@ -121,10 +121,20 @@ impl<'v> Evaluation<'v> {
                 self.value(if holds { *then } else { *otherwise })
             }
             Node::Each(quantifier, list, body) => self.each(*quantifier, *list, *body),
-            Node::Part(part, offset_minutes, operand) => match self.value(*operand)? {
-                Value::Timestamp(micros) => Ok(Value::Integer(part.of(micros, *offset_minutes))),
+            Node::Zone(_) => Err(EvaluationError::Type),
+            Node::Part(part, offset_minutes, operand) => self.part(*part, *operand, &|_| *offset_minutes),
+            Node::PartIn(part, zone, operand) => match expression.node(*zone) {
+                Some(Node::Zone(zone)) => self.part(*part, *operand, &|second| zone.minutes_at(second)),
                 _ => Err(EvaluationError::Type),
             },
+        }
+    }
+
+    /// A part of an instant, in a zone that is so many minutes ahead of UTC in a second.
+    fn part(&mut self, part: TimePart, operand: NodeIndex, minutes_at: &dyn Fn(i64) -> i16) -> Evaluated<'v> {
+        match self.value(operand)? {
+            Value::Timestamp(micros) => Ok(Value::Integer(part.of(micros, minutes_at(micros.div_euclid(1_000_000))))),
+            _ => Err(EvaluationError::Type),
         }
     }
 

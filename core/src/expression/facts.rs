@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::EvaluationError;
 use super::value::{Items, Value};
 use crate::authn::Principal;
+use crate::client::Location;
 use crate::codec;
 use crate::query::decoded;
 use crate::route::{HostName, PathTemplate, RequestHead, Segment};
@@ -26,6 +27,8 @@ pub struct Facts<'r> {
     pub template: &'r PathTemplate,
     /// The client's address; absent if the host does not know it.
     pub address: Option<IpAddr>,
+    /// Where the client is, as far as the host knows.
+    pub location: &'r Location,
     /// The caller; absent on a public route.
     pub principal: Option<&'r Principal>,
     /// When the request arrived.
@@ -76,6 +79,12 @@ pub enum Source {
     /// `now`
     #[n(12)]
     Now,
+    /// `client.country`
+    #[n(13)]
+    Country,
+    /// `client.asn`
+    #[n(14)]
+    Asn,
 }
 
 impl Source {
@@ -83,6 +92,12 @@ impl Source {
     #[must_use]
     pub const fn is_of_caller(&self) -> bool {
         matches!(self, Self::Consumer | Self::Plan | Self::Scopes | Self::Groups | Self::Claim(_))
+    }
+
+    /// Whether it is where the client is.
+    #[must_use]
+    pub const fn is_of_location(&self) -> bool {
+        matches!(self, Self::Country | Self::Asn)
     }
 }
 
@@ -103,6 +118,8 @@ impl fmt::Display for Source {
             Self::Groups => f.write_str("principal.groups"),
             Self::Claim(path) => write!(f, "principal.claims.{}", path.join(".")),
             Self::Now => f.write_str("now"),
+            Self::Country => f.write_str("client.country"),
+            Self::Asn => f.write_str("client.asn"),
         }
     }
 }
@@ -126,6 +143,8 @@ impl<'v> Facts<'v> {
             Source::Scopes => Ok(Value::List(Items::Texts(&principal()?.scopes))),
             Source::Groups => Ok(Value::List(Items::Texts(&principal()?.groups))),
             Source::Claim(path) => principal()?.claim(path).map(Value::from).ok_or_else(missing),
+            Source::Country => text(self.location.country.as_deref().ok_or_else(missing)?),
+            Source::Asn => self.location.asn.map(|number| Value::Integer(number.into())).ok_or_else(missing),
             Source::Now => Ok(Value::Timestamp(i64::try_from(self.now.as_micros()).unwrap_or(i64::MAX))),
         }
     }
@@ -193,6 +212,6 @@ pub(crate) fn with_facts<T>(principal: Option<&Principal>, call: impl FnOnce(&Fa
     let path = crate::route::CanonicalPath::parse(b"/pets/7").unwrap();
     let (host, template) = (HostName::from_authority("api.example.com").unwrap(), "/pets/{id}".parse().unwrap());
     let head = RequestHead { method: &method, path: &path, query: None, fields: &fields };
-    let now = Timestamp::from_millis(0);
-    call(&Facts { head, host: &host, template: &template, address: None, principal, now })
+    let (now, location) = (Timestamp::from_millis(0), Location::default());
+    call(&Facts { head, host: &host, template: &template, address: None, location: &location, principal, now })
 }

@@ -25,6 +25,7 @@ pub use value::{Items, Value};
 use crate::bounds::{EXPRESSION_DEPTH_MAX, EXPRESSION_NODES_MAX, EXPRESSION_STEPS_MAX};
 use crate::codec;
 use crate::guard::{Cidr, Networks};
+use crate::time::Zone;
 
 /// An expression in its compiled form: its nodes, each after those it is made of. The last one is the whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +96,12 @@ pub enum Node {
     /// A part of an instant, in a zone that is so many minutes ahead of UTC.
     #[n(17)]
     Part(#[n(0)] TimePart, #[n(1)] i16, #[n(2)] NodeIndex),
+    /// A time zone; it is no value.
+    #[n(18)]
+    Zone(#[n(0)] Zone),
+    /// A part of an instant, in the zone of another node.
+    #[n(19)]
+    PartIn(#[n(0)] TimePart, #[n(1)] NodeIndex, #[n(2)] NodeIndex),
 }
 
 /// Operators and functions with one operand.
@@ -242,6 +249,21 @@ impl Expression {
         })
     }
 
+    /// The parts, each after those it is made of.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Whether readers of the first version know all of its parts.
+    pub(crate) fn is_of_first_version(&self) -> bool {
+        self.nodes.iter().all(|node| match node {
+            Node::Read(source) | Node::Has(source) => !source.is_of_location(),
+            Node::Zone(_) | Node::PartIn(..) => false,
+            _ => true,
+        })
+    }
+
     /// Whether it is coherent; what a compiler wrote is.
     #[must_use]
     pub fn is_coherent(&self) -> bool {
@@ -274,6 +296,7 @@ fn measure(node: &Node, nodes: &[Node], seen: &[(usize, u64)]) -> Result<(usize,
     };
     match node {
         Node::Unary(_, a) | Node::Part(_, _, a) => add(a, 1)?,
+        Node::PartIn(_, zone, a) => [zone, a].into_iter().try_for_each(|index| add(index, 1))?,
         Node::Binary(operator, a, b) => {
             add(a, 1)?;
             add(b, 1)?;
@@ -299,7 +322,8 @@ fn measure(node: &Node, nodes: &[Node], seen: &[(usize, u64)]) -> Result<(usize,
         | Node::Networks(_)
         | Node::Read(_)
         | Node::Has(_)
-        | Node::Variable(_) => {}
+        | Node::Variable(_)
+        | Node::Zone(_) => {}
     }
     Ok((depth + 1, steps))
 }

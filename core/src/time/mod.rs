@@ -9,12 +9,14 @@ mod http_date;
 mod monotonic;
 mod set_back;
 mod timestamp;
+mod zone;
 
 pub(crate) use calendar::civil_from_days as civil;
 pub use monotonic::{ForwardSteps, MonotonicInstant};
 pub use set_back::SetBack;
 pub(crate) use timestamp::SECOND_BYTES;
 pub use timestamp::Timestamp;
+pub use zone::{OffsetChange, Zone};
 
 const MICROS_PER_MS: u64 = 1_000;
 const MICROS_PER_S: u64 = 1_000_000;

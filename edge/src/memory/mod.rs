@@ -16,6 +16,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use tollgate_core::authn::PeerCertificate;
+use tollgate_core::client::Location;
 
 pub use clock::{SeededEntropy, VirtualClock};
 pub use content::{Content, Copy};
@@ -70,6 +71,8 @@ pub struct MemoryHost {
     pub signatures: MemorySignatures,
     /// The certificate that clients present.
     pub certificates: MemoryCertificates,
+    /// Where clients are.
+    pub location: MemoryLocation,
     /// Logged and exported telemetry.
     pub sink: MemorySink,
 }
@@ -88,6 +91,7 @@ impl MemoryHost {
             secrets: MemorySecrets::new(clock.clone()),
             signatures: MemorySignatures::default(),
             certificates: MemoryCertificates::default(),
+            location: MemoryLocation::default(),
             sink: MemorySink::default(),
             clock,
         }
@@ -140,6 +144,9 @@ impl Host for MemoryHost {
     fn client_certificate(&self, _: &Content) -> Rc<PeerCertificate> {
         Rc::clone(&self.certificates.0.borrow())
     }
+    fn client_location(&self, _: &Content) -> Location {
+        self.location.0.borrow().clone()
+    }
     fn knows_http_version(&self) -> bool {
         true
     }
@@ -153,5 +160,16 @@ impl MemoryCertificates {
     /// Clients present this certificate.
     pub fn set(&self, certificate: &Rc<PeerCertificate>) {
         self.0.replace(Rc::clone(certificate));
+    }
+}
+
+/// Where clients are from now on; not known at first.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryLocation(Rc<RefCell<Location>>);
+
+impl MemoryLocation {
+    /// Clients are there.
+    pub fn set(&self, location: Location) {
+        self.0.replace(location);
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn authorize(
         host: &received.host,
         template: &route.path,
         address: received.origin.address,
+        location: &received.location,
         principal,
         now: journal.started,
     };

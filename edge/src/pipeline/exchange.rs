@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Version};
 use tollgate_core::authn::{CertificateSource, PeerCertificate};
 use tollgate_core::cache::{CacheKey, StoredMeta, Taken};
 use tollgate_core::cell::OperationId;
-use tollgate_core::client::Origin;
+use tollgate_core::client::{Location, Origin};
 use tollgate_core::event::{Events, Phase, Reason, RouteLabel, SpanId, UpstreamLabel, Verdict};
 use tollgate_core::forward::{Reply, Texts, UpstreamSettings};
 use tollgate_core::kinds::{AuthnPolicy, Named, Place, PolicyName, SlotPolicy};
@@ -75,6 +75,8 @@ pub(crate) struct Received {
     pub(crate) origin: Origin,
     /// Its certificates, if a policy of the host reads them.
     pub(crate) certificates: Certificates,
+    /// Where the client is, if a policy of the host reads it.
+    pub(crate) location: Location,
 }
 
 /// The certificates of a client.
@@ -115,6 +117,16 @@ impl Received {
         let is_proxy = gateway.proxies.as_ref().is_some_and(|rule| rule.trusts_peer(self.client.address));
         let field = if is_proxy { PeerCertificate::passed_on(&self.fields) } else { PeerCertificate::Absent };
         self.certificates = Certificates { connection, field };
+    }
+
+    /// Finds where the client is. The platform knows it of the connection's peer, so not of a client that a proxy names; of that
+    /// one, the proxy may say it.
+    pub(super) fn find_location(&mut self, of_peer: impl FnOnce() -> Location, gateway: &GatewaySettings) {
+        if self.origin.earlier.is_empty() {
+            self.location = of_peer();
+        } else if let Some(rule) = &gateway.proxies {
+            self.location = rule.location(self.client.address, &self.fields);
+        }
     }
 
     /// The parts of the request that select a route, with this method.

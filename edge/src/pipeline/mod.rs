@@ -107,7 +107,7 @@ async fn phases<H: Host>(
     limit::charge(host, Limits::of_guard(&exchange), journal).await?;
     let principal = authenticate::authenticate(isolate, host, &exchange, &mut content, journal).await?;
     let principal = principal.as_deref();
-    authorize::authorize(&exchange, principal, journal)?;
+    authorize::authorize(isolate, host, &exchange, principal, journal).await?;
     limit::charge(host, Limits::of(&exchange, principal), journal).await?;
     let mut outbound = outbound::outbound(&exchange, &content, principal, journal)?;
     let cache = look_up::look_up(isolate, host, &exchange, &outbound, principal, journal).await?;

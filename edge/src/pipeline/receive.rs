@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, RETRY_AFTER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use tollgate_core::bounds::{FIELD_BYTES_MAX, FIELD_LINES_MAX, TARGET_BYTES_MAX};
-use tollgate_core::client::Origin;
+use tollgate_core::client::{Location, Origin};
 use tollgate_core::event::{Local, Phase, Reason};
 use tollgate_core::forward::{Framing, FramingError, is_trimmed};
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -62,7 +62,20 @@ fn parse(parts: http::request::Parts, client: Client) -> Result<Received, Proble
     let query = uri.query().map(str::to_owned);
     let origin = Origin::of_peer(client.address, client.https);
     let certificates = Certificates::default();
-    Ok(Received { method, version, host, authority, path, query, fields, client, origin, certificates, is_for_https })
+    Ok(Received {
+        method,
+        version,
+        host,
+        authority,
+        path,
+        query,
+        fields,
+        client,
+        origin,
+        certificates,
+        location: Location::default(),
+        is_for_https,
+    })
 }
 
 /// What one pass over the fields shows: a look-up by name costs more than this for all of them.

@@ -47,6 +47,9 @@ pub(super) async fn sites<H: Host>(
         if found.as_ref().is_ok_and(|sites| sites.iter().any(|site| site.reads_certificates)) {
             received.find_certificates(host.client_certificate(content), &gateway);
         }
+        if found.as_ref().is_ok_and(|sites| sites.iter().any(|site| site.reads_location)) {
+            received.find_location(|| host.client_location(content), &gateway);
+        }
         journal.identify(received, &gateway);
     }
     admit(host, received, content, journal)?;

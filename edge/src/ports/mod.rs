@@ -36,6 +36,7 @@ use std::rc::Rc;
 
 use thiserror::Error;
 use tollgate_core::authn::PeerCertificate;
+use tollgate_core::client::Location;
 
 /// A store or service gave no answer: it failed, or took too long.
 ///

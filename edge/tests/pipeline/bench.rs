@@ -8,10 +8,12 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, Request, Response};
 use tollgate_core::authn::{ApiKey, ApiKeySettings, Credential, CredentialPlace};
+use tollgate_core::authz::ConditionSettings;
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
+use tollgate_core::expression::{Binary, Expression, Node, Source};
 use tollgate_core::forward::{ClientFields, UpstreamAuth, UpstreamError, UpstreamSettings};
 use tollgate_core::guard::ip_filter::IpFilterSettings;
-use tollgate_core::kinds::{AuthnPolicy, GuardPolicy, LimitPolicy, Named, Place, Policy};
+use tollgate_core::kinds::{AuthnPolicy, AuthzPolicy, GuardPolicy, LimitPolicy, Named, Place, Policy};
 use tollgate_core::limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
@@ -198,6 +200,7 @@ pub(crate) const BY_ADDRESS: Place<LimitPolicy> = Place::new(1);
 pub(crate) const OFFICE: Place<GuardPolicy> = Place::new(0);
 pub(crate) const QUERY_KEYS: Place<AuthnPolicy> = Place::new(1);
 pub(crate) const BEARER: Place<AuthnPolicy> = Place::new(2);
+pub(crate) const IN_GERMANY: Place<AuthzPolicy> = Place::new(0);
 
 pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
     let limit = |rate, by, on_unavailable| {
@@ -221,6 +224,7 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
         ("query-keys", keys(Some("k"))),
         ("bearer", bearer()),
         ("office", office()),
+        ("in-germany", in_germany()),
     ];
     SiteSettings {
         upstreams: vec![UpstreamSettings {
@@ -244,6 +248,13 @@ fn bearer() -> Policy {
 fn office() -> Policy {
     let network = "192.0.2.0/24".parse().unwrap();
     IpFilterSettings { allow: vec![network].into(), ..IpFilterSettings::default() }.into()
+}
+
+/// Authorizes clients in one country.
+fn in_germany() -> Policy {
+    let nodes = vec![Node::Read(Source::Country), Node::Text("DE".into()), Node::Binary(Binary::Equal, 0, 1)];
+    let allow = Expression::new(nodes).unwrap();
+    ConditionSettings { allow, text: "client.country == 'DE'".into() }.into()
 }
 
 pub(crate) fn gateway() -> GatewaySettings {

@@ -3,7 +3,7 @@
 use std::num::NonZeroU8;
 use std::rc::Rc;
 
-use tollgate_core::client::{ProxyField, ProxySettings, TrustedProxies};
+use tollgate_core::client::{Location, LocationFields, ProxyField, ProxySettings, TrustedProxies};
 use tollgate_core::forward::ClientFields;
 use tollgate_core::operator::Role;
 use tollgate_core::settings::{GatewaySettings, RouteSettings};
@@ -11,7 +11,7 @@ use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
 use tollgate_edge::operator::serve_operator;
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, OperatorSettings};
 
-use crate::bench::{BY_ADDRESS, Bench, OFFICE, gateway, ok, request, route};
+use crate::bench::{BY_ADDRESS, Bench, IN_GERMANY, OFFICE, gateway, ok, request, route};
 
 const PROXY: &str = "10.0.0.1";
 
@@ -19,7 +19,11 @@ const PROXY: &str = "10.0.0.1";
 fn bench(field: ProxyField) -> Bench {
     let bench = Bench::new(vec![], ok(&[], ""));
     let network = "10.0.0.0/8".parse().unwrap();
-    let proxies = Some(ProxySettings { trusted: TrustedProxies::Networks(vec![network].into()), field });
+    let proxies = Some(ProxySettings {
+        trusted: TrustedProxies::Networks(vec![network].into()),
+        field,
+        location: LocationFields::default(),
+    });
     let otlp = OtlpSettings { endpoint: "http://collector:4318".parse().unwrap(), fields: vec![], interval_ms: 1 };
     let telemetry = TelemetrySettings { log: true, otlp: Some(otlp) };
     let guarded = RouteSettings { guard: vec![OFFICE], guard_limit: vec![BY_ADDRESS], ..route("/office", &["GET"]) };
@@ -56,6 +60,39 @@ fn clients_that_are_not_known_share_one_quota_and_it_is_not_that_of_the_proxy() 
     assert_eq!(["for=_a", "for=\"x, for=192.0.2.1", "for=unknown", "by=a"].map(status), [200, 200, 200, 429]);
     assert_eq!(status(""), 200, "a request of the proxy itself");
     assert_eq!(status("for=192.0.2.1"), 200);
+}
+
+#[test]
+fn where_the_client_is_is_known_of_the_peer_only() {
+    let bench = bench(ProxyField::XForwardedFor);
+    let here = RouteSettings { authz: vec![IN_GERMANY], ..route("/here", &["GET"]) };
+    let network = "10.0.0.0/8".parse().unwrap();
+    let rule = ProxySettings {
+        trusted: TrustedProxies::Networks(vec![network].into()),
+        field: ProxyField::XForwardedFor,
+        location: LocationFields { country: Some("x-country".into()), asn: None },
+    };
+    bench.publish_with(&GatewaySettings { proxies: Some(rule), ..gateway() }, vec![here]);
+    let send = |peer: &str, fields: &[(&str, &str)]| {
+        let answer = bench.send_at(peer, request("GET", "/here", fields, ""));
+        (answer.status, answer.problem())
+    };
+    let refused = || (403, "not-authorized".to_owned());
+    assert_eq!(send("192.0.2.1", &[]), refused(), "not known");
+    bench.host.location.set(Location::new("FR", "1"));
+    assert_eq!(send("192.0.2.1", &[]), refused());
+    bench.host.location.set(Location::new("DE", "1"));
+    assert_eq!(send("192.0.2.1", &[]).0, 200);
+    assert_eq!(send("192.0.2.1", &[("x-forwarded-for", "192.0.2.9"), ("cf-ipcountry", "FR")]).0, 200);
+    assert_eq!(
+        send(PROXY, &[("x-forwarded-for", "192.0.2.9")]),
+        refused(),
+        "the proxy is there, its client may be elsewhere"
+    );
+    let told = |peer: &str, country: &str| send(peer, &[("x-forwarded-for", "192.0.2.9"), ("x-country", country)]);
+    assert_eq!((told(PROXY, "DE").0, told(PROXY, "FR")), (200, refused()), "the proxy says where its client is");
+    bench.host.location.set(Location::default());
+    assert_eq!(told("198.51.100.1", "DE"), refused(), "nobody else is believed");
 }
 
 #[test]
@@ -144,7 +181,8 @@ fn the_audit_names_the_client_behind_the_proxy() {
 /// The address in the audit of a request without a token at the listener for operators.
 fn audited(trusted: TrustedProxies) -> String {
     let bench = Bench::new(vec![], ok(&[], ""));
-    let proxies = Some(ProxySettings { trusted, field: ProxyField::XForwardedFor });
+    let proxies =
+        Some(ProxySettings { trusted, field: ProxyField::XForwardedFor, location: LocationFields::default() });
     bench.publish_with(&GatewaySettings { proxies, ..gateway() }, vec![]);
     bench.host.secrets.put(Role::Read.secret_name(), format!("ci:{}", "0".repeat(40)));
     let answered = serve_operator(

@@ -57,7 +57,7 @@ fn sections_have_to_fit_the_version() {
 
 #[test]
 fn incoherent_settings_are_refused() {
-    let spoil: [fn(&mut SiteSettings); 14] = [
+    let spoil: [fn(&mut SiteSettings); 16] = [
         |site| site.routes[0].upstream = 2,
         |site| site.routes[0].authn = vec![vec![Place::new(9)]],
         |site| site.routes[0].authn = vec![vec![]],

@@ -7,8 +7,8 @@ use http::{HeaderName, Method};
 use tollgate_core::authn::{ApiKeySettings, CredentialPlace};
 use tollgate_core::authz::{AccessSettings, Callers, ConditionSettings};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
-use tollgate_core::client::{ProxyField, ProxySettings, TrustedProxies};
-use tollgate_core::expression::{Binary, Expression, Node, Source};
+use tollgate_core::client::{LocationFields, ProxyField, ProxySettings, TrustedProxies};
+use tollgate_core::expression::{Binary, Expression, Node, Source, TimePart};
 use tollgate_core::forward::{ClientFields, UpstreamAuth, UpstreamSettings};
 use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::kinds::{Named, Place, Policies, Policy};
@@ -17,11 +17,13 @@ use tollgate_core::route::{HostPattern, Methods, Predicate, Subject, Test};
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
+use tollgate_core::time::{OffsetChange, Zone};
 use tollgate_kv_schemas::Bundle;
 
 fn proxies() -> ProxySettings {
     let networks: Vec<_> = ["10.0.0.0/8", "2001:db8::/32"].iter().map(|text| text.parse().unwrap()).collect();
-    ProxySettings { trusted: TrustedProxies::Networks(networks.into()), field: ProxyField::XForwardedFor }
+    let location = LocationFields { country: Some("cf-ipcountry".into()), asn: None };
+    ProxySettings { trusted: TrustedProxies::Networks(networks.into()), field: ProxyField::XForwardedFor, location }
 }
 
 pub(crate) fn gateway() -> GatewaySettings {

@@ -13,6 +13,8 @@ scenarios! { "authorize";
     a_condition_that_is_true_authorizes,
     a_condition_that_is_false_or_has_no_value_refuses_without_details,
     another_spelling_does_not_evade_a_condition,
+    a_country_is_known_where_the_platform_tells_it,
+    hours_are_those_of_a_zone,
 }
 
 async fn publish(world: &World, condition: &str) -> Outcome {
@@ -66,5 +68,35 @@ async fn another_spelling_does_not_evade_a_condition(world: Rc<World>) -> Outcom
         assert_problem(&send(&world, Request::get(target), &key).await?, 403, "not-authorized");
     }
     assert_eq!(send(&world, Request::get("/shops/a?Action=1"), &key).await?.status, 200);
+    Ok(())
+}
+
+async fn a_country_is_known_where_the_platform_tells_it(world: Rc<World>) -> Outcome {
+    publish(&world, "client.country in [\"DE\", \"AT\"] && client.asn != 64512").await?;
+    let key = world.key("acme", |_| ()).await?;
+    // Stands for what Cloudflare says in `request.cf`; other hosts do not read it, nor fields of clients.
+    let from = |said: &str| Request::get("/shops/a").field("Test-Location", said).field("CF-IPCountry", "DE");
+    let known = from(r#"{"country": "DE", "asn": 3320}"#);
+    if world.on(Kind::Cloudflare) {
+        assert_eq!(send(&world, known, &key).await?.status, 200);
+    } else {
+        assert_problem(&send(&world, known, &key).await?, 403, "not-authorized");
+    }
+    for said in [r#"{"country": "US", "asn": 3320}"#, r#"{"country": "DE", "asn": 64512}"#, r#"{"asn": 3320}"#, "{}"] {
+        assert_problem(&send(&world, from(said), &key).await?, 403, "not-authorized");
+    }
+    Ok(())
+}
+
+async fn hours_are_those_of_a_zone(world: Rc<World>) -> Outcome {
+    // Kathmandu is 5:45 ahead of UTC, Marquesas 9:30 behind, all year.
+    let minutes = |zone: &str| format!("(now.getHours(\"{zone}\") * 60 + now.getMinutes(\"{zone}\"))");
+    let ahead = format!("({} - {} + 1440) % 1440 == 345", minutes("Asia/Kathmandu"), minutes("UTC"));
+    let behind = format!("({} - {} + 1440) % 1440 == 870", minutes("Pacific/Marquesas"), minutes("UTC"));
+    publish(&world, &format!("{ahead} && {behind}")).await?;
+    let key = world.key("acme", |_| ()).await?;
+    assert_eq!(send(&world, Request::get("/shops/a"), &key).await?.status, 200);
+    publish(&world, &format!("!({ahead})")).await?;
+    assert_problem(&send(&world, Request::get("/shops/a"), &key).await?, 403, "not-authorized");
     Ok(())
 }

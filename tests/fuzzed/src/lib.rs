@@ -9,6 +9,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use tollgate_analysis::compile_str;
 use tollgate_config::{Code, Diagnostics, expression as conditions, fixtures, fmt, openapi, policy_tests};
 use tollgate_core::authn::{IdentityRules, JwtSettings, KeySource, Principal};
+use tollgate_core::client::Location;
 use tollgate_core::expression::Facts;
 use tollgate_core::jose::{Algorithm, JwkSet, KeyType, SignatureCheck, Token};
 use tollgate_core::route::{CanonicalPath, HostName, RequestHead};
@@ -96,7 +97,8 @@ pub fn expression(input: &[u8]) {
             let head = RequestHead { method: &method, path: &path, query: Some("a=1&b"), fields: &fields };
             let principal = Principal::new("a".into(), "b".into(), None, vec!["a".into()]);
             let (address, principal, now) = (None, Some(&principal), Timestamp::from_millis(0));
-            let facts = Facts { head, host: &host, template: &template, address, principal, now };
+            let location = &Location::default();
+            let facts = Facts { head, host: &host, template: &template, address, location, principal, now };
             // Whether it has a value depends on the text.
             let _ = compiled.holds(&facts);
         }

@@ -2,7 +2,7 @@
 
 use http::Method;
 use tollgate_config::policy_tests::{Invariant, Requirement, RouteSelection};
-use tollgate_config::{CompiledRoute, Witness};
+use tollgate_config::{CompiledRoute, Witness, policies};
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::RouteSettings;
 
@@ -72,7 +72,7 @@ impl Analysis<'_> {
             Requirement::Authn => !route.admits_anonymous(),
             Requirement::Scopes => route.requires_scopes(),
             Requirement::Guard => route.is_guarded(),
-            Requirement::Authz => !route.authz.is_empty(),
+            Requirement::Authz => policies::is_authorized(route, &self.whole.policies),
             Requirement::Limit => route.is_limited(),
             Requirement::Cache => route.cache.is_some(),
             Requirement::Timeout => route.timeout_ms.is_some(),

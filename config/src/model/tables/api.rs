@@ -108,7 +108,7 @@ pub(crate) static ROUTE: Object = Object {
             SCOPES_STATEMENT,
         )
         .absent("none")
-        .examples(&["[\"pets.read\"]"]),
+        .examples(&["[\"pets.read\"]", "{\"any\": [\"pets.read\", \"admin\"]}"]),
         Key::optional("cost", "What one request is charged in each limit.", Shape::Integer(1, COST_MAX as i64))
             .default("1"),
         Key::optional(

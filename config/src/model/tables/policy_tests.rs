@@ -300,6 +300,16 @@ pub(crate) static CLIENT: Object = Object {
     keys: &[
         Key::optional("address", "The client's IP address.", Shape::Text).default("\"192.0.2.1\""),
         Key::optional("https", "Whether the client uses HTTPS.", Shape::Boolean).absent("as in the URL, or `true`"),
+        Key::optional("country", "The country of the client, as the platform says it.", Shape::Text)
+            .absent("not known")
+            .examples(&["\"DE\""]),
+        Key::optional(
+            "asn",
+            "The number of the autonomous system of the client's address, as the platform says it.",
+            Shape::Integer(1, u32::MAX as i64),
+        )
+        .absent("not known")
+        .examples(&["3320"]),
         Key::optional("certificate", "The certificate that the client presents.", Shape::Object(&TEST_CERTIFICATE))
             .absent("none"),
     ],
@@ -575,7 +585,7 @@ const WORDS: &[(&str, &str)] = &[
     ("authn", "a policy authenticates callers"),
     ("scopes", "the credential must have a scope"),
     ("guard", "a policy checks requests before callers are authenticated"),
-    ("authz", "a policy decides what authenticated callers may do"),
+    ("authz", "a policy decides what authenticated callers may do, and may refuse requests of the route"),
     ("limit", "a policy in `guard` or `limit` limits requests"),
     ("cache", "responses are cached"),
     ("timeout", "the exchange with the upstream has a time limit"),

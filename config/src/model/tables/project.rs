@@ -8,7 +8,7 @@ use super::level::LEVEL;
 use super::upstream::{HEADERS, UPSTREAM_OR_URL};
 use crate::model::api::HOSTS_MAX;
 use crate::policies::POLICY;
-use crate::schema::texts::{GATEWAY_NAME, HOST, NAME, NETWORK, QUALIFIED_NAME, URL};
+use crate::schema::texts::{FIELD, GATEWAY_NAME, HOST, NAME, NETWORK, QUALIFIED_NAME, URL};
 use crate::schema::{Key, List, Named, Object, Quantity, Rule, Shape, Tagged};
 
 /// The root of `tollgate.yaml`.
@@ -322,6 +322,21 @@ pub(crate) static GATEWAY: Object = Object {
         )
         .default("\"x-forwarded-for\""),
         Key::optional(
+            "proxy-country-field",
+            "The field in which trusted proxies name the client's country. They must set or remove it themselves.",
+            Shape::Ruled(&FIELD),
+        )
+        .absent("the platform's word, of a client without a proxy")
+        .examples(&["\"CF-IPCountry\""]),
+        Key::optional(
+            "proxy-asn-field",
+            "The field in which trusted proxies name the number of the client's autonomous system. They must set or remove it \
+             themselves.",
+            Shape::Ruled(&FIELD),
+        )
+        .absent("the platform's word, of a client without a proxy")
+        .examples(&["\"X-Client-ASN\""]),
+        Key::optional(
             "client-fields",
             "The fields that tell upstreams who the client is, and which URL it used. A client's own are never forwarded.",
             Shape::Word(CLIENT_FIELDS),
@@ -336,7 +351,11 @@ pub(crate) static GATEWAY: Object = Object {
         .examples(&["\"workers-free\"", "[\"workers-paid\", \"native\"]"]),
     ],
     shared: &[LEVEL],
-    rules: &[Rule::Needs("proxy-field", "trusted-proxies")],
+    rules: &[
+        Rule::Needs("proxy-field", "trusted-proxies"),
+        Rule::Needs("proxy-country-field", "trusted-proxies"),
+        Rule::Needs("proxy-asn-field", "trusted-proxies"),
+    ],
     ..Object::PLAIN
 };
 

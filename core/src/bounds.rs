@@ -131,6 +131,9 @@ pub const ROUTE_LIST_MAX: usize = 256;
 /// Plans of one policy: ten times as many as API products usually have.
 pub const PLANS_MAX: usize = 256;
 
+/// Decisions of services that an isolate remembers: each has about 50 bytes.
+pub const DECISIONS_REMEMBERED_MAX: usize = 8_192;
+
 /// Names of one list of an `access` policy: what an API gateway has of customers that are named one by one.
 pub const ACCESS_NAMES_MAX: usize = 4_096;
 

@@ -56,6 +56,8 @@ macro_rules! policy_kinds {
                 access Access AccessSettings "access",
                 /// Authorizes by an expression about request and caller.
                 condition Condition ConditionSettings "condition",
+                /// Authorizes by the decision of a service.
+                external External ExternalSettings "external",
             }
             /// A policy of the limit slot.
             limit Limit LimitPolicy Limiter {
@@ -134,6 +136,8 @@ pub struct Uses<'s> {
     pub once: bool,
     /// Asks services this often, if nothing is known of the credential and of the services.
     pub fetches: u32,
+    /// Asks a service about the request this often, whatever is known of others.
+    pub questions: u32,
 }
 
 /// A policy with the name it is referred to by.

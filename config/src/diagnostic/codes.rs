@@ -265,6 +265,14 @@ codes! {
         "Conditions are expressions in the syntax of CEL, which are parsed and checked when the project is compiled: names must be \
         known, and operators take values of their types. What CEL has besides (regular expressions, maps, byte strings, \
         conversions) is refused by name."
+    ConstantCondition "TG0333" "A condition has the same value for every request."
+        "A `condition` that is `true` for every request refuses nothing, and one that is `true` for no request refuses every one. \
+        Often `&&` is written in place of `||`, or a value is compared that no request has: `getHours()` is at most 23, countries \
+        have two capital letters."
+    BadExternal "TG0334" "An external policy cannot ask its service, or would believe others."
+        "An `external` policy asks a service over HTTPS, or with `private-network: true` over HTTP, tells it the values in `send`, \
+        each under a name of its own, and waits for at most `timeout`. `protocol: authzen` requires `subject.type`, `subject.id`, \
+        `action.name`, `resource.type` and `resource.id`."
     BadIntrospection "TG0340" "An introspection policy cannot ask its provider, or asks it too seldom."
         "An `introspection` policy asks the provider as a client, with `client-id` and `client-secret`, or with `client-auth: \
         bearer` and a token as `client-secret`. An answer is used for `cache`, at most an hour, because a revocation takes \

@@ -29,6 +29,22 @@ pub(super) fn check(tree: &Tree) -> Result<Vec<Node>, Fault> {
     Ok(checking.nodes)
 }
 
+/// The nodes of an expression whose value is sent.
+pub(super) fn check_value(tree: &Tree) -> Result<Vec<Node>, Fault> {
+    let mut checking = Checking { nodes: Vec::new(), zones: Vec::new(), variables: Vec::new() };
+    let (_, of) = checking.part(tree)?;
+    if matches!(of, Type::Duration | Type::Networks) {
+        let why = "it has no form in JSON";
+        return Err(Fault::new(
+            tree.at.clone(),
+            format!("{of} cannot be sent"),
+            why,
+            "send a text, a number or a condition",
+        ));
+    }
+    Ok(checking.nodes)
+}
+
 struct Checking<'t> {
     nodes: Vec<Node>,
     /// The zones so far, with their nodes.

@@ -42,6 +42,18 @@ impl Fault {
 /// # Errors
 /// The first fault of the text.
 pub fn compile(text: &str) -> Result<Expression, Fault> {
+    compiled(text, check::check)
+}
+
+/// Compiles an expression whose value is sent as JSON.
+///
+/// # Errors
+/// The first fault of the text.
+pub fn compile_value(text: &str) -> Result<Expression, Fault> {
+    compiled(text, check::check_value)
+}
+
+fn compiled(text: &str, check: fn(&Tree) -> Result<Vec<Node>, Fault>) -> Result<Expression, Fault> {
     if text.len() > TEXT_BYTES_MAX {
         let what = format!("the expression has {} bytes", text.len());
         return Err(Fault::new(

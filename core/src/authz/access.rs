@@ -6,7 +6,7 @@
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use super::{Authorizer, Facts, not_authorized};
+use super::{Authorizer, Checked, Facts, not_authorized};
 use crate::authn::Principal;
 use crate::bounds::ACCESS_NAMES_MAX;
 use crate::codec;
@@ -72,13 +72,13 @@ impl Callers {
 }
 
 impl Authorizer for AccessSettings {
-    fn check(&self, request: &Facts<'_>) -> Result<(), Problem> {
+    fn check(&self, request: &Facts<'_>) -> Result<Checked<'_>, Problem> {
         let Some(caller) = request.principal else { return Err(not_authorized(Reason::CallerUnknown)) };
         if let Some(list) = self.deny.naming(caller) {
             return Err(not_authorized(Reason::CallerDenied { list }));
         }
         if self.allow.is_empty() || self.allow.naming(caller).is_some() {
-            return Ok(());
+            return Ok(Checked::Authorized);
         }
         Err(not_authorized(Reason::CallerNotAllowed))
     }
@@ -117,7 +117,7 @@ mod tests {
         assert!(settings.is_coherent());
         let caller = Principal::new("acme".into(), "k1".into(), Some("gold".into()), vec![]);
         let caller = caller.with_groups(vec!["staff".into(), "ops".into()]);
-        let decided = with_facts(Some(&caller), |facts| settings.check(facts));
+        let decided = with_facts(Some(&caller), |facts| settings.check(facts).map(drop));
         let reason = decided.as_ref().err().map(|problem| problem.reason.to_string());
         assert_eq!(reason.as_deref(), refused, "{settings:?}");
     }
@@ -150,7 +150,7 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn a_request_without_a_caller_is_refused() {
-        let refused = with_facts(None, |facts| AccessSettings::default().check(facts)).unwrap_err();
+        let refused = with_facts(None, |facts| AccessSettings::default().check(facts).map(drop)).unwrap_err();
         assert_eq!((refused.kind.status().as_u16(), refused.reason.clone()), (403, Reason::CallerUnknown));
     }
 

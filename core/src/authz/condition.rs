@@ -5,7 +5,7 @@
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use super::{Authorizer, not_authorized};
+use super::{Authorizer, Checked, not_authorized};
 use crate::codec;
 use crate::event::Reason;
 use crate::expression::{Expression, Facts, Source};
@@ -35,9 +35,9 @@ impl codec::Section for ConditionSettings {
 }
 
 impl Authorizer for ConditionSettings {
-    fn check(&self, request: &Facts<'_>) -> Result<(), Problem> {
+    fn check(&self, request: &Facts<'_>) -> Result<Checked<'_>, Problem> {
         match self.allow.holds(request) {
-            Ok(true) => Ok(()),
+            Ok(true) => Ok(Checked::Authorized),
             Ok(false) => Err(not_authorized(Reason::ConditionFalse)),
             Err(error) => Err(not_authorized(Reason::ConditionFailed { error })),
         }

@@ -9,6 +9,7 @@ crate::policy_kinds!(declare_modules @authz);
 
 pub use access::{AccessSettings, Callers};
 pub use condition::ConditionSettings;
+pub use external::{ExternalSettings, NoDecision, PATH_MAX, Protocol, Sent};
 
 pub use crate::expression::Facts;
 
@@ -23,7 +24,7 @@ pub trait Authorizer: PolicyKind {
     ///
     /// # Errors
     /// The problem of a refusal, without the policy's name.
-    fn check(&self, request: &Facts<'_>) -> Result<(), Problem>;
+    fn check(&self, request: &Facts<'_>) -> Result<Checked<'_>, Problem>;
 
     /// Whether it refuses every request that has no authenticated caller.
     fn needs_caller(&self) -> bool;
@@ -32,6 +33,24 @@ pub trait Authorizer: PolicyKind {
     fn reads(&self) -> Vec<&Source> {
         Vec::new()
     }
+}
+
+/// What a policy decided of a request that it does not refuse.
+#[derive(Debug)]
+pub enum Checked<'s> {
+    /// It is authorized.
+    Authorized,
+    /// A service decides.
+    Ask(Asked<'s>),
+}
+
+/// The question to a service.
+#[derive(Debug)]
+pub struct Asked<'s> {
+    /// The policy.
+    pub settings: &'s ExternalSettings,
+    /// The content that is sent.
+    pub content: String,
 }
 
 /// The refusal of a caller. The log has the reason; the response does not, because lists and conditions are nothing that a

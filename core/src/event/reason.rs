@@ -216,6 +216,10 @@ reasons! {
     CallerDenied { list: &'static str } = "caller-denied", "the caller is in `{list}` of those denied";
     /// The caller is in no list of callers that are allowed.
     CallerNotAllowed = "caller-not-allowed", "none of the lists of allowed callers names the caller";
+    /// A service does not authorize the request.
+    ExternalRefused = "external-refused", "the service refuses the request";
+    /// There is no decision of a service.
+    ExternalUnavailable { text: Local<Arc<str>> } = "external-away", "{text}";
     /// A condition is false.
     ConditionFalse = "condition-false", "the condition is false";
     /// A condition has no value.

@@ -68,6 +68,16 @@ impl Expression {
         Evaluation { expression: self, facts, variables: Vec::new(), steps: 0 }.value(self.root())
     }
 
+    /// An element of a list that is its value, or a part of it.
+    pub(crate) fn item<'v>(
+        &'v self,
+        facts: &'v Facts<'v>,
+        items: Items<'v>,
+        at: usize,
+    ) -> Result<Value<'v>, EvaluationError> {
+        Evaluation { expression: self, facts, variables: Vec::new(), steps: 0 }.element(items, at)
+    }
+
     /// The value of a condition.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 pub(crate) mod aged;
 mod cache_keys;
 pub(crate) mod credentials;
+pub(crate) mod decisions;
 pub(crate) mod exporter;
 pub mod fetched;
 pub(crate) mod introspected;
@@ -19,6 +20,7 @@ use std::rc::Rc;
 
 use cache_keys::CacheKeys;
 use credentials::Credentials;
+use decisions::Decisions;
 use exporter::Exporter;
 use fetched::{AfterReply, Fetches};
 use introspected::Introspected;
@@ -62,6 +64,7 @@ pub struct Isolate {
     /// Keys of stored responses.
     cache_keys: CacheKeys,
     pub(crate) introspected: RefCell<Introspected>,
+    pub(crate) decisions: RefCell<Decisions>,
     pub(crate) upstream_tokens: RefCell<UpstreamTokens>,
     pub(crate) exporter: RefCell<Exporter>,
     /// The log lines of its exchanges.
@@ -113,6 +116,7 @@ impl Isolate {
             uses: RefCell::default(),
             cache_keys: CacheKeys::default(),
             introspected: RefCell::default(),
+            decisions: RefCell::default(),
             upstream_tokens: RefCell::default(),
             exporter: RefCell::default(),
             exports: true,

@@ -3,15 +3,21 @@
 
 use http::header::WWW_AUTHENTICATE;
 use tollgate_core::authn::Principal;
-use tollgate_core::authz::Facts;
+use tollgate_core::authz::{Checked, Facts};
 use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::kinds::Named;
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::challenges::challenge_with;
 use super::exchange::{Exchange, Journal};
+use super::external::ask;
+use crate::apart::rare;
+use crate::isolate::Isolate;
+use crate::ports::Host;
 
-pub(super) fn authorize(
+pub(super) async fn authorize<H: Host>(
+    isolate: &Isolate,
+    host: &H,
     exchange: &Exchange,
     principal: Option<&Principal>,
     journal: &mut Journal,
@@ -33,10 +39,15 @@ pub(super) fn authorize(
     };
     for place in &route.authz {
         let Named { name, policy } = exchange.policy(*place);
-        if let Err(problem) = policy.check(&request) {
-            return Err(journal.refused(Phase::Authorize, problem.by(name.clone())));
+        let decided = match policy.check(&request) {
+            Ok(Checked::Authorized) => Ok(Reason::Authorized),
+            Ok(Checked::Ask(asked)) => rare(ask(isolate, host, name, asked)).await,
+            Err(problem) => Err(problem),
+        };
+        match decided {
+            Ok(reason) => journal.note_policy(Phase::Authorize, name, Verdict::Pass, reason),
+            Err(problem) => return Err(journal.refused(Phase::Authorize, problem.by(name.clone()))),
         }
-        journal.note_policy(Phase::Authorize, name, Verdict::Pass, Reason::Authorized);
     }
     Ok(())
 }

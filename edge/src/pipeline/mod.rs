@@ -6,6 +6,7 @@ mod authorize;
 mod challenges;
 mod content;
 mod exchange;
+mod external;
 mod forward;
 mod guard;
 mod limit;

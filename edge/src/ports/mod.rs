@@ -119,6 +119,13 @@ pub trait Host: Clone + 'static {
         let _ = content;
         Rc::default()
     }
+    /// Where the peer of a request's connection is; asked for only if a policy reads it.
+    ///
+    /// A platform that does not know it has nothing to do: conditions that read it have no value then.
+    fn client_location(&self, content: &Self::Content) -> Location {
+        let _ = content;
+        Location::default()
+    }
     /// Whether requests have the version of HTTP that the client used; on a platform that does not tell it, they have the
     /// default version.
     fn knows_http_version(&self) -> bool {

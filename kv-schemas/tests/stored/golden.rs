@@ -12,7 +12,7 @@ use std::path::Path;
 use serde_json::json;
 use tollgate_core::authn::{Credential, KeyDigest};
 use tollgate_core::cache::{CacheKey, Purge, Purges};
-use tollgate_core::client::{ProxyField, ProxySettings, TrustedProxies};
+use tollgate_core::client::{LocationFields, ProxyField, ProxySettings, TrustedProxies};
 use tollgate_core::operator::{AuditCaller, AuditEvent, AuditOutcome, Role};
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
@@ -186,7 +186,7 @@ fn a_bundle_is_named_by_its_content_and_written_pointer_last() {
     assert!(bundle.records.last().unwrap().0.ends_with(":config:active"));
     assert_eq!(bundle.content().len(), 2);
     let trusted = TrustedProxies::Count(NonZeroU8::MIN);
-    let proxies = Some(ProxySettings { trusted, field: ProxyField::Forwarded });
+    let proxies = Some(ProxySettings { trusted, field: ProxyField::Forwarded, location: LocationFields::default() });
     let other = GatewaySettings { proxies, ..sample::gateway() };
     assert_ne!(Bundle::new(&other, &sites).id, bundle.id);
 }

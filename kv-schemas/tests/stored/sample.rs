@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use http::{HeaderName, Method};
 use tollgate_core::authn::{ApiKeySettings, CredentialPlace};
-use tollgate_core::authz::{AccessSettings, Callers, ConditionSettings};
+use tollgate_core::authz::{AccessSettings, Callers, ConditionSettings, ExternalSettings, Protocol, Sent};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::client::{LocationFields, ProxyField, ProxySettings, TrustedProxies};
 use tollgate_core::expression::{Binary, Expression, Node, Source, TimePart};
@@ -49,6 +49,8 @@ pub(crate) fn site() -> SiteSettings {
         ("office", office()),
         ("staff-only", access()),
         ("own-shop", condition()),
+        ("in-berlin", in_berlin()),
+        ("opa", opa()),
     ];
     let fields = vec![("x-token".to_owned(), SecretText::parse("${secret.PETS}").unwrap())];
     SiteSettings {
@@ -155,6 +157,36 @@ fn condition() -> Policy {
     ];
     let allow = Expression::new(nodes).unwrap();
     ConditionSettings { allow, text: "params.shop == principal.claims.shop.id".into() }.into()
+}
+
+/// A condition with what earlier readers do not know.
+fn in_berlin() -> Policy {
+    let changes = vec![OffsetChange { at_s: 1_774_746_000, minutes: 120 }];
+    let nodes = vec![
+        Node::Zone(Zone { minutes: 60, changes }),
+        Node::Read(Source::Now),
+        Node::PartIn(TimePart::Hours, 0, 1),
+        Node::Read(Source::Asn),
+        Node::Binary(Binary::Less, 2, 3),
+    ];
+    let text = "now.getHours(\"Europe/Berlin\") < client.asn".into();
+    ConditionSettings { allow: Expression::new(nodes).unwrap(), text }.into()
+}
+
+fn opa() -> Policy {
+    let value = Expression::new(vec![Node::Read(Source::Consumer)]).unwrap();
+    let sent = Sent { path: vec!["user".into(), "id".into()], value, text: "principal.consumer".into() };
+    ExternalSettings {
+        url: "http://opa.internal/v1/data/allow".into(),
+        is_private: true,
+        protocol: Protocol::Opa,
+        sent: vec![sent],
+        cache_ms: 5_000,
+        timeout_ms: 500,
+        on_unavailable: OnUnavailable::Closed,
+        token: vec![SecretText::parse("${secret.OPA}").unwrap()],
+    }
+    .into()
 }
 
 fn keys(scheme: Option<&str>, query: Option<&str>) -> Policy {

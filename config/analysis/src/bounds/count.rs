@@ -128,7 +128,7 @@ impl Count<'_> {
         let partitions = self.partitions();
         let export_secrets = if is_cold { self.export_secrets() } else { 0 };
         let before_limits = self.guard_charges() + self.charged_once();
-        let asked = if is_cold { self.asked() } else { Usage::default() };
+        let asked = self.asked(is_cold);
         let refused = Usage {
             // With several owners: reserve, confirm, and release if one of them was not confirmed (`limit.rs`, `after.rs`).
             counter_calls: before_limits + if partitions > 1 { 3 * partitions } else { partitions },
@@ -197,10 +197,11 @@ impl Count<'_> {
     }
 
     /// What policies ask of services, and the secrets that they read: `edge/src/policies/` for each that is tried.
-    fn asked(&self) -> Usage {
+    fn asked(&self, is_cold: bool) -> Usage {
         let policies = self.route.policies(&self.compiled.whole().policies);
-        let fetches = policies.map(|policy| u64::from(policy.uses.fetches)).sum();
-        Usage { fetches, secret_reads: self.policy_secrets(), ..Usage::default() }
+        let uses = policies.map(|policy| policy.uses);
+        let fetches = uses.map(|uses| u64::from(uses.questions + if is_cold { uses.fetches } else { 0 })).sum();
+        Usage { fetches, secret_reads: if is_cold { self.policy_secrets() } else { 0 }, ..Usage::default() }
     }
 
     /// The limits before authentication all count by the client's address: one partition.

@@ -369,3 +369,14 @@ fn a_signed_message_reaches_its_bounds() {
     assert_eq!((used.counter_calls, used.secret_reads), (2, 2));
     assert_eq!((bound.counter_calls, bound.secret_reads, bound.gathered_bytes), (2, 2, 1_024));
 }
+
+#[test]
+fn a_service_that_decides_is_asked_about_each_request() {
+    let text = "format: 1\ngateway: {name: g}\nupstreams: {u: \"http://u\"}\npolicies:\n  keys: {kind: api-key}\n  opa: {kind: external, url: \
+                \"https://opa/allow\", protocol: opa, send: {user: principal.consumer}, token: \"${secret.OPA}\"}\napis:\n  a:\n    upstream: u\n    \
+                authn: keys\n    authz: opa\n    limit: none\n    routes: [{path: /a, methods: [GET]}]\n";
+    let compiled = compile_str("tollgate.yaml", text).unwrap_or_else(|found| panic!("{found}"));
+    let bounds = count(&compiled);
+    let most = |state| (bounds[0].most(state).fetches, bounds[0].most(state).secret_reads);
+    assert_eq!((most(State::Cold), most(State::Warm)), ((1, 1), (1, 0)));
+}

@@ -49,6 +49,8 @@ macro_rules! policy_kinds {
                 webhook Webhook WebhookSettings "webhook",
                 /// Authenticates by the certificate of a TLS client.
                 client_certificate ClientCertificate ClientCertificateSettings "client-certificate",
+                /// Authenticates callers that sign their requests.
+                http_signature HttpSignature HttpSignatureSettings "http-signature",
             }
             /// A policy of the authorization slot, which decides what an authenticated caller may do.
             authz Authz AuthzPolicy Authorizer {

@@ -44,6 +44,7 @@ pub mod route;
 pub mod secret;
 pub mod settings;
 pub mod slow_store;
+pub mod structured;
 pub mod telemetry;
 pub mod text;
 pub mod time;

@@ -371,6 +371,8 @@ export async function sign(algorithm, jwk, message) {
   return crypto.subtle.sign(how, key, copy);
 }
 
+export const digest = (name, content) => crypto.subtle.digest(name, content.slice());
+
 // To import a key takes longer than to verify with it.
 function imported(algorithm, jwk, of) {
   const name = `${algorithm} ${jwk}`;

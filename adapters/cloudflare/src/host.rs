@@ -135,6 +135,10 @@ impl Host for CloudflareHost {
         said.map(|(country, asn)| Location::new(country, asn)).unwrap_or_default()
     }
 
+    fn joins_lines(&self) -> bool {
+        true
+    }
+
     fn run_to_end(&self) {
         if let Some(lifetime) = &self.0.lifetime {
             lifetime.extend();

@@ -37,6 +37,9 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(crate) fn sign(algorithm: &str, jwk: &str, message: &[u8]) -> Result<Promise, JsValue>;
 
+    #[wasm_bindgen(catch)]
+    pub(crate) fn digest(name: &str, content: &[u8]) -> Result<Promise, JsValue>;
+
     #[wasm_bindgen(catch, js_name = updateCell)]
     pub(crate) fn update_cell(env: &Env, name: &str, request: &[u8]) -> Result<Promise, JsValue>;
 

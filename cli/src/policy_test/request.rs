@@ -47,7 +47,7 @@ pub(super) fn prepare(stage: &Stage<'_>, bench: &Bench, step: &RequestStep) -> R
     put_host(stage, step, &mut request, client);
     put_key(stage, step, &mut request, client)?;
     if let Some(policy) = &step.sign {
-        sign(stage, bench, &policy.value, &mut request)?;
+        sign(stage, bench, &policy.value, step.https, &mut request)?;
     }
     Ok(Prepared { request, client, certificate: Rc::new(step.certificate.clone()), location: step.location.clone() })
 }

@@ -49,6 +49,9 @@ fn a_gateway_that_can_exceed_a_limit_of_its_target_is_refused_with_the_numbers()
         Severity::Error,
         &["64 secrets", "the limit of `workers-free` is 63", "split the gateway"],
     );
+    let hooks = "policies:\n  hooks: {kind: webhook, sender: github, secret: \"${secret.HOOKS}\"}\n";
+    let of_policy = project("workers-free", 63, 1, 1, "1MiB").replace("policies:\n", hooks);
+    check(&of_policy, "TG0801", Severity::Error, &["64 secrets"]);
     let content = project("[native, workers-free]", 1, 1, 1, "96MiB");
     check(&content, "TG0801", Severity::Error, &["100663296 bytes", "100000000", "413", "body-limit", "95MiB"]);
     let record = project("spin", 1, 2_000, 1, "1MiB");

@@ -245,7 +245,9 @@ codes! {
         "Secrets of a `webhook` policy are references, because the file and the published configuration are no secrets; a \
         public key (`whpk_...`) can be written. With `sender: hmac`, `header` names the field of the signature, and `signed` \
         contains all of the message. A message that is accepted once has to be remembered for as long as it could be sent \
-        again: twice the `tolerance`."
+        again: twice the `tolerance`. An `http-signature` policy has keys with ids, components that a request can have, and algorithms of its \
+        keys; a nonce that nobody remembers is no protection. Both read at most 1 MiB of content, so a larger `body-limit` \
+        of their routes has no effect."
     BadCertificatePolicy "TG0325" "A policy for client certificates has a value that no certificate can have, or a setting that does not apply."
         "A `client-certificate` policy compares names of certificates as they are. `*.` at the beginning of a host name \
         stands for one label, `/*` at the end of a URI for the rest of its path; there are no other patterns. The record of a \

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::Method;
+use tollgate_core::bounds::VERIFIED_CONTENT_BYTES_MAX;
 use tollgate_core::route::{Methods, PathTemplate};
 
 use super::merge::{At, Effective, List};
@@ -223,6 +224,18 @@ pub(super) fn report_charged_twice(effective: &Effective<'_>, report: &mut Repor
                 .related(guard.span, "listed in `guard` here"),
         );
     }
+}
+
+/// Reports a limit of content above what policies read to verify it.
+pub(super) fn report_unverified(effective: &Effective<'_>, report: &mut Report) {
+    let Some(limit) = effective.body_limit.value.filter(|at| at.value.value > VERIFIED_CONTENT_BYTES_MAX) else {
+        return;
+    };
+    report.push(
+        Diagnostic::warning(Code::BadSignaturePolicy, limit.value.span, "content of this size is never accepted")
+            .why("a policy of the route reads the content into memory to verify it, at most 1 MiB; more is a 413")
+            .fix("write `body-limit: 1MiB` or less, or list the policy on other routes"),
+    );
 }
 
 pub(super) fn report_empty(api: &Spanned<String>, report: &mut Report) {

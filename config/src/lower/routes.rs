@@ -18,7 +18,7 @@ use super::merge::{Cache, Effective, Single, merge, report_violations};
 use super::policies::Definitions;
 use super::route_checks::{
     Uncached, check, report_charged_twice, report_empty, report_no_location, report_no_parameter, report_refuses_all,
-    report_without_caller,
+    report_unverified, report_without_caller,
 };
 use super::scopes::scopes;
 use super::spec_security::{Accepted, Required, Weaknesses};
@@ -178,6 +178,10 @@ impl<'p> Lowering<'p, '_> {
         let limit: Vec<usize> = effective.limit.items().flat_map(|item| self.named(item, api, Slot::Limit)).collect();
         if limit.iter().any(|place| guard_limit.contains(place)) {
             report_charged_twice(&effective, self.report);
+        }
+        let reads_content = |place: &usize| self.policies.get(*place).is_some_and(|named| named.policy.uses().content);
+        if authn.iter().flatten().any(reads_content) {
+            report_unverified(&effective, self.report);
         }
         let needs_one = !authn.is_empty() && authn.iter().all(|all| !all.is_empty());
         let specified = route

@@ -8,6 +8,7 @@
 
 mod bearer;
 mod definition;
+mod pem;
 #[cfg(test)]
 mod tests;
 mod value;

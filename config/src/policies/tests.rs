@@ -120,8 +120,77 @@ fn settings_have_the_written_values_and_the_defaults() {
             ("scope-claim", "scope"),
         ],
     );
+    check(
+        "{kind: http-signature, secrets: {b: \"${secret.B}\", a: \"${secret.A}\"}, components: [date, \"@query-param;name=\\\"x\\\"\"]}",
+        &[
+            ("secrets", "{a: ${secret.A}, b: ${secret.B}}"),
+            ("algorithms", "[hmac-sha256]"),
+            ("components", "[date, @query-param;name=\"x\"]"),
+            ("max-age", "5m"),
+            ("leeway", "30s"),
+        ],
+    );
     check("{kind: ip-filter, deny: [\"::ffff:192.0.2.0/120\"]}", &[("deny", "[192.0.2.0/24]")]);
     check("{kind: ip-filter, deny: [192.0.2.7, \"2001:DB8::/32\"]}", &[("deny", "[192.0.2.7/32, 2001:db8::/32]")]);
+}
+
+/// Checks that a policy is refused, and that the finding says this.
+#[track_caller]
+fn check_refused(text: &str, part: &str) {
+    let (mut files, mut report) = (Files::new(), Report::default());
+    let file = files.add("policy", text);
+    let node = source::read(file, files.text(file), &Limits::AUTHORED, &mut report).expect("a document");
+    let name = Spanned::new("p".to_owned(), Span::beginning_of(FileId::default()));
+    let written = WrittenPolicy::decode(&name, &node, &mut report);
+    let policy = written.and_then(|written| (written.kind.lower)(&written.written, &mut report));
+    let found = report.finish(files).to_string();
+    assert!(policy.is_none() && found.contains(part), "{text}\n{found}");
+}
+
+#[test]
+fn policies_for_signed_requests_that_protect_nothing_are_refused() {
+    let webhook = |more: &str| format!("{{kind: webhook, {more}}}");
+    let secret = "secret: \"${secret.A}\"";
+    for (more, part) in [
+        ("sender: github, secret: text".to_owned(), "written in the file"),
+        ("sender: standard-webhooks, secret: [\"whpk_A\", \"whsec_A\"]".to_owned(), "written in the file"),
+        (format!("sender: github, {secret}, header: X-A"), "has no effect with `sender: github`"),
+        (format!("sender: hmac, {secret}"), "the field with the signature is missing"),
+        (format!("sender: hmac, {secret}, header: X-A, signed: a"), "does not describe the whole message"),
+        (format!("sender: hmac, {secret}, header: X-A, timestamp-header: X-T"), "`{timestamp}.{body}`"),
+        (format!("sender: slack, {secret}, once-within: 9m"), "from 10m to 24h"),
+        (format!("sender: github, {secret}, once-within: 25h"), "too short or too long"),
+    ] {
+        check_refused(&webhook(&more), part);
+    }
+    let signed = |more: &str| format!("{{kind: http-signature, {more}}}");
+    let key = |id: &str| {
+        format!(
+            "keys: '{{\"keys\":[{{{id}\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}}]}}'"
+        )
+    };
+    let good = key("\"kid\":\"a\",");
+    for (more, part) in [
+        (key(""), "a key has no `kid`"),
+        ("keys: '{\"keys\":[]}'".to_owned(), "there are none"),
+        ("keys: text".to_owned(), "the keys cannot be used"),
+        ("pem: {a: text}".to_owned(), "the key `a` cannot be used"),
+        ("jwks: \"http://keys.example.com/\"".to_owned(), "not fetched over HTTPS"),
+        ("secrets: {a: text}".to_owned(), "written in the file"),
+        (format!("{good}, algorithms: [hmac-sha256]"), "not an algorithm of these keys"),
+        ("secrets: {a: \"${secret.A}\"}, algorithms: [ed25519]".to_owned(), "not an algorithm of these keys"),
+        (format!("{good}, components: [\"@status\"]"), "no component of a request"),
+        (format!("{good}, components: [\"date;req\"]"), "no component of a request"),
+        (format!("{good}, components: ['@query-param;name=\"a b\"']"), "no component of a request"),
+        (format!("{good}, require: [nonce]"), "not compared with any other"),
+        (format!("{good}, require: [created]"), "no parameter that can be required"),
+        (format!("{good}, once-within: 5m"), "from 6m to 24h"),
+        (format!("{good}, algorithms: [rsa-pss-sha512]"), "none of the keys is for these algorithms"),
+        (format!("{good}, consumers: {{b: acme}}"), "the policy has no key `b`"),
+        ("secrets: {a: \"${secret.A}\"}, consumers: {b: acme}".to_owned(), "the policy has no key `b`"),
+    ] {
+        check_refused(&signed(&more), part);
+    }
 }
 
 #[test]

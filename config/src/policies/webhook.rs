@@ -152,7 +152,7 @@ const fn word(sender: &WebhookSender) -> &'static str {
     }
 }
 
-fn refuse(report: &mut Report, at: Span, what: String, why: &'static str, fix: String) {
+pub(super) fn refuse(report: &mut Report, at: Span, what: String, why: &'static str, fix: String) {
     report.push(Diagnostic::error(Code::BadSignaturePolicy, at, what).why(why).fix(fix));
 }
 
@@ -218,7 +218,7 @@ fn secrets(written: &Written, report: &mut Report) -> Option<Vec<SecretText>> {
     (texts.len() == all.len()).then_some(texts)
 }
 
-fn secret(text: &Spanned<String>, report: &mut Report) -> Option<SecretText> {
+pub(super) fn secret(text: &Spanned<String>, report: &mut Report) -> Option<SecretText> {
     let secret = parsed::secret_text(text, report)?;
     let is_public = matches!(secret.pieces.as_slice(), [Piece::Text(text)] if text.starts_with("whpk_"));
     if !is_public && secret.secret_names().next().is_none() {
@@ -257,4 +257,4 @@ fn once(
 }
 
 /// A day.
-const ONCE_MS_MAX: u64 = 24 * 3_600_000;
+pub(super) const ONCE_MS_MAX: u64 = 24 * 3_600_000;

@@ -192,6 +192,27 @@ pub(crate) static ALGORITHM: TextRule = TextRule {
     examples: &["RS256", "ES256", "EdDSA"],
 };
 
+/// A signature algorithm of HTTP Message Signatures.
+pub(crate) static SIGNATURE_ALGORITHM: TextRule = TextRule {
+    name: "signature-algorithm",
+    doc: "A signature algorithm of HTTP Message Signatures (RFC 9421, section 6.2.2).",
+    pattern: "^(rsa-pss-sha512|rsa-v1_5-sha256|hmac-sha256|ecdsa-p256-sha256|ecdsa-p384-sha384|ed25519)$",
+    examples: &["ed25519", "ecdsa-p256-sha256"],
+};
+
+/// A component of a request that is signed.
+pub(crate) static COMPONENT: TextRule = TextRule {
+    name: "component",
+    doc: "A component of a request (RFC 9421, section 2): a field in lower case, or a name that begins with `@`, with parameters after \
+          `;`.",
+    pattern: "^[@a-z0-9!#$%&'*+.^_`|~-]+(;.*)?$",
+    examples: &["@method", "content-digest", "@query-param;name=\"id\""],
+};
+
+/// The id of a key.
+pub(crate) static KEY_ID: TextRule =
+    TextRule { name: "key-id", doc: "The id of a key, as signatures name it.", pattern: "", examples: &["key-1"] };
+
 /// An API key.
 pub(crate) static KEY_TEXT: TextRule = TextRule {
     name: "key-text",

@@ -29,6 +29,10 @@ pub use client_certificate::{
     ClientCertificateSettings, PeerCertificate, PresentedCertificate, Trust, certificate_id,
 };
 pub use credential::{Credential, CredentialState};
+pub use http_signature::{
+    ContentHash, HttpSignatureSettings, PresentedSignature, SIGNATURE_ALGORITHMS, SharedKeyError, SignedRequest,
+    SigningKeys, component, content_digests, shared_key,
+};
 pub use introspection::{AnswerError, IntrospectionSettings, SignedAnswers, is_token_text};
 pub use jwt::{JwtSettings, KeySource};
 pub use mark::{MarkSecret, TextMark};
@@ -54,6 +58,12 @@ fn public_id(kind: &str, digest: &[u8]) -> String {
 pub trait Authenticator: PolicyKind {
     /// The `WWW-Authenticate` challenge (RFC 9110, section 11.6.1).
     fn challenge(&self, realm: &str) -> String;
+
+    /// What a caller is asked to sign (RFC 9421, section 5.1), as a member with this label unless the policy has another one.
+    fn accept_signature(&self, label: &str) -> Option<String> {
+        let _ = label;
+        None
+    }
 
     /// The field of the signature, if it verifies signed requests.
     fn signature_field(&self) -> Option<&str> {

@@ -47,6 +47,28 @@ errors! {
     Late = "late", CredentialExpired, "it was signed too long ago";
     /// It was signed in the future.
     Early = "early", CredentialNotYetValid, "it was signed in the future";
+    /// None of the signatures is for this policy.
+    OtherSignature = "other-signature", CredentialNotAccepted, "no signature has the label or the tag that is expected";
+    /// A component that a request cannot have, or this one does not have.
+    Component = "component", CredentialMalformed, "a component that is signed is not known, not there, or there several times";
+    /// The platform does not show what is signed.
+    Joined = "joined", CredentialNotAccepted, "a field with a comma is signed with `;bs`, and this platform joins the lines of a field";
+    /// Too much has to be read to verify it.
+    Large = "large", CredentialMalformed, "the components with `;sf`, `;key`, `;bs` and `@query-param` have more than 64 KiB in total";
+    /// Too little is signed.
+    Uncovered = "uncovered", CredentialNotAccepted, "something that must be signed is not covered by the signature";
+    /// A parameter is missing, or has the wrong type.
+    Parameter = "parameter", CredentialNotAccepted, "a parameter of the signature is missing, or has the wrong type";
+    /// The algorithm is not accepted.
+    Algorithm = "algorithm", CredentialNotAccepted, "the algorithm of the signature is not accepted";
+    /// Nobody has the key.
+    KeyUnknown = "key-unknown", CredentialUnknown, "no key has this id, or none of its type may have signed";
+    /// The signature is wrong.
+    Signature = "signature", CredentialUnknown, "the signature is wrong";
+    /// The digest of the content is missing, or is none that is known.
+    Digest = "digest", CredentialMalformed, "Content-Digest is missing, or has no right form of sha-256 or sha-512";
+    /// The digest is that of another content.
+    DigestWrong = "digest-wrong", CredentialUnknown, "Content-Digest is not that of the content";
     /// A GET or HEAD with content.
     ContentOfGet = "content-of-get", CredentialNotAccepted, "the content of a GET or HEAD request is not verified";
 }

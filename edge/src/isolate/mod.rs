@@ -11,6 +11,7 @@ pub(crate) mod oauth;
 pub(crate) mod operators;
 mod room;
 pub(crate) mod secrets;
+pub(crate) mod signers;
 pub(crate) mod tokens;
 pub(crate) mod upstream_tokens;
 pub(crate) mod uses;
@@ -27,6 +28,7 @@ use introspected::Introspected;
 pub use operators::OperatorSettings;
 use operators::Operators;
 use secrets::SecretCache;
+use signers::Signers;
 use tokens::Tokens;
 use tollgate_core::authn::MarkSecret;
 use tollgate_core::bounds::{CLOCK_SET_BACK_MS_MAX, PARTS_REMEMBERED_BYTES};
@@ -60,6 +62,7 @@ pub struct Isolate {
     /// What remains to do for fetched answers after a reply: data only, which any exchange may take over.
     deferred: RefCell<Vec<AfterReply>>,
     pub(crate) tokens: RefCell<Tokens>,
+    pub(crate) signers: RefCell<Signers>,
     pub(crate) uses: RefCell<Uses>,
     /// Keys of stored responses.
     cache_keys: CacheKeys,
@@ -113,6 +116,7 @@ impl Isolate {
             fetches: RefCell::default(),
             deferred: RefCell::default(),
             tokens: RefCell::default(),
+            signers: RefCell::default(),
             uses: RefCell::default(),
             cache_keys: CacheKeys::default(),
             introspected: RefCell::default(),

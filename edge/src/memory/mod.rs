@@ -73,6 +73,8 @@ pub struct MemoryHost {
     pub certificates: MemoryCertificates,
     /// Where clients are.
     pub location: MemoryLocation,
+    /// Whether it says that lines of fields were joined; the lines stay as they are.
+    pub joins_lines: bool,
     /// Logged and exported telemetry.
     pub sink: MemorySink,
 }
@@ -92,6 +94,7 @@ impl MemoryHost {
             signatures: MemorySignatures::default(),
             certificates: MemoryCertificates::default(),
             location: MemoryLocation::default(),
+            joins_lines: false,
             sink: MemorySink::default(),
             clock,
         }
@@ -149,6 +152,9 @@ impl Host for MemoryHost {
     }
     fn knows_http_version(&self) -> bool {
         true
+    }
+    fn joins_lines(&self) -> bool {
+        self.joins_lines
     }
 }
 

@@ -1,7 +1,7 @@
 //! Challenges: how a client authenticates on a route, and what was wrong with its credential (RFC 9110, section 11.6.1).
 
-use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
+use http::{HeaderName, StatusCode};
 use tollgate_core::authn::{PeerCertificate, Presented};
 use tollgate_core::event::Reason;
 use tollgate_core::kinds::{AuthnPolicy, SlotPolicy};
@@ -24,10 +24,26 @@ pub(super) fn challenged(problem: Problem, exchange: &Exchange) -> Problem {
             None => challenges.push((challenge, has_refused)),
         }
     }
+    let problem = with_accepted_signatures(problem, exchange);
     challenges.into_iter().fold(problem, |problem, (challenge, has_error)| {
         let error = error.as_deref().filter(|_| has_error).unwrap_or_default();
         problem.with(WWW_AUTHENTICATE, challenge + error)
     })
+}
+
+/// Adds what the policies ask a caller to sign: the members of one dictionary, so each has a label of its own.
+fn with_accepted_signatures(problem: Problem, exchange: &Exchange) -> Problem {
+    let (mut asked, mut free) = (String::new(), LABELS.as_slice());
+    for named in exchange.authenticators() {
+        if let [label, others @ ..] = free
+            && let Some(member) = named.policy.accept_signature(label)
+        {
+            asked.push_str(if asked.is_empty() { "" } else { ", " });
+            asked.push_str(&member);
+            free = others;
+        }
+    }
+    if asked.is_empty() { problem } else { problem.with(ACCEPT_SIGNATURE, asked) }
 }
 
 /// The challenge of the policy whose credential the request presents, with an error.
@@ -52,6 +68,8 @@ fn is_bearer(challenge: &str) -> bool {
 }
 
 const BEARER: &str = "Bearer ";
+const LABELS: [&str; 8] = ["sig", "sig2", "sig3", "sig4", "sig5", "sig6", "sig7", "sig8"];
+const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signature");
 
 /// The parameters for a refused token; none if no token was presented (RFC 6750, section 3.1).
 fn error(problem: &Problem) -> Option<String> {

@@ -4,7 +4,7 @@
 //! forwarded from memory. Requests of other routes stream as they are.
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderMap, Method};
 use tollgate_core::authn::MessageError;
 use tollgate_core::bounds::{TIMEOUT_MS_DEFAULT, VERIFIED_CONTENT_BYTES_MAX};
 use tollgate_core::event::Reason;
@@ -23,6 +23,8 @@ pub(crate) struct RequestContent<'c, C> {
     /// Whether the method gives content no meaning (RFC 9110, section 9.3.1).
     is_ignored: bool,
     is_lost: bool,
+    /// The trailers, once it is read.
+    trailers: Option<HeaderMap>,
 }
 
 impl<'c, C: Content> RequestContent<'c, C> {
@@ -34,12 +36,23 @@ impl<'c, C: Content> RequestContent<'c, C> {
             timeout_ms: route.timeout_ms.unwrap_or(TIMEOUT_MS_DEFAULT),
             is_ignored: *method == Method::GET || *method == Method::HEAD,
             is_lost: false,
+            trailers: None,
         }
     }
 
     /// Whether the content can still be forwarded.
-    pub(super) const fn is_there(&self) -> bool {
+    pub(crate) const fn is_there(&self) -> bool {
         !self.is_lost
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.content.is_empty()
+    }
+
+    /// The trailers, if it was gathered and had some.
+    pub(crate) fn trailers(&self) -> Option<HeaderMap> {
+        self.trailers.clone()
     }
 
     /// All of it; what is forwarded afterwards is this.
@@ -70,6 +83,7 @@ impl<'c, C: Content> RequestContent<'c, C> {
         };
         *self.content = C::replay(&whole);
         self.is_lost = false;
+        self.trailers = whole.trailers;
         Ok(whole.bytes)
     }
 }

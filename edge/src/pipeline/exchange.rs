@@ -67,6 +67,8 @@ pub(crate) struct Received {
     /// Whether the request's target is an `https` URL.
     pub(crate) is_for_https: bool,
     pub(crate) path: CanonicalPath,
+    /// The path as it was sent, if its canonical form is another one.
+    pub(crate) sent_path: Option<String>,
     pub(crate) query: Option<String>,
     pub(crate) fields: HeaderMap,
     /// The peer of the connection.
@@ -99,8 +101,13 @@ impl Certificates {
 }
 
 impl Received {
+    /// The path with its escapes as they were sent.
+    pub(crate) fn path_as_sent(&self) -> &str {
+        self.sent_path.as_deref().unwrap_or(self.path.as_str())
+    }
+
     /// Host and port, in one spelling; empty if the request names no host.
-    pub(super) fn authority(&self) -> &str {
+    pub(crate) fn authority(&self) -> &str {
         self.authority.as_deref().unwrap_or(self.host.as_str())
     }
 

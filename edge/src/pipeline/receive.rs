@@ -59,6 +59,7 @@ fn parse(parts: http::request::Parts, client: Client) -> Result<Received, Proble
     let is_for_https = is_for_https(&uri)?;
     let (host, authority) = authority(&uri, &fields, version, client.https)?;
     let path = path(&method, &uri)?;
+    let sent_path = (uri.path() != path.as_str()).then(|| uri.path().to_owned());
     let query = uri.query().map(str::to_owned);
     let origin = Origin::of_peer(client.address, client.https);
     let certificates = Certificates::default();
@@ -68,6 +69,7 @@ fn parse(parts: http::request::Parts, client: Client) -> Result<Received, Proble
         host,
         authority,
         path,
+        sent_path,
         query,
         fields,
         client,

@@ -1,13 +1,13 @@
 //! The `jwt` policy: the token's signature is verified with a key of its issuer, once for each token and isolate.
 
-mod keys;
+pub(super) mod keys;
 
 use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::{ClaimError, JwtSettings, Presented, Principal, TextMark, token_id};
 use tollgate_core::event::{Local, Reason};
-use tollgate_core::jose::{JwkSet, SignatureCheck, Token, TokenError};
+use tollgate_core::jose::{Token, TokenError};
 use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::{Problem, ProblemKind};
 
@@ -17,7 +17,6 @@ use crate::isolate::tokens::Policy;
 use crate::isolate::{Freshness, Isolate};
 use crate::pipeline::{Received, RequestContent};
 use crate::ports::Host;
-use crate::timeout::verifies;
 use keys::Keys;
 
 impl Authenticates for JwtSettings {
@@ -80,13 +79,14 @@ pub(super) async fn verify<H: Host>(
         return Err(Problem::new(ProblemKind::CredentialNotAccepted, detail, reason));
     }
     let keys = Keys::of(policy, isolate, host).await?;
-    let mut tried = verified_by(&keys.set, host, token).await?;
-    // A new key may have the id of an old one.
-    if tried != Some(true)
-        && let Some(newer) = keys.renewed(isolate, host).await
-    {
-        tried = verified_by(&newer, host, token).await?.or(tried);
-    }
+    let presented = keys::Presented {
+        algorithms: std::iter::once(token.algorithm).collect(),
+        key_id: token.key_id.as_deref(),
+        is_named: false,
+        message: token.signed.as_bytes(),
+        signature: &token.signature,
+    };
+    let tried = keys.made(isolate, host, &presented).await.map_err(|away| unavailable(away.0))?;
     match tried {
         Some(true) => Ok(()),
         Some(false) => {
@@ -98,21 +98,6 @@ pub(super) async fn verify<H: Host>(
             Err(Problem::new(ProblemKind::CredentialUnknown, detail, Reason::TokenKeyUnknown))
         }
     }
-}
-
-/// Whether one of the keys that may have signed the token did; `None` if there is no such key.
-async fn verified_by<H: Host>(set: &JwkSet, host: &H, token: &Token<'_>) -> Result<Option<bool>, Problem> {
-    let mut tried = None;
-    for key in set.candidates(token.algorithm, token.key_id.as_deref()) {
-        let (algorithm, message) = (token.algorithm, token.signed.as_bytes());
-        let check = SignatureCheck { algorithm, key, message, signature: &token.signature };
-        let verified = verifies(host, &check).await;
-        if verified.map_err(|away| unavailable(away.0))? {
-            return Ok(Some(true));
-        }
-        tried = Some(false);
-    }
-    Ok(tried)
 }
 
 fn malformed(error: TokenError) -> Problem {

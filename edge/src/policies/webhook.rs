@@ -11,6 +11,7 @@ use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::Authenticates;
 use super::signed::{accept_once, keys_unavailable, not_signed, refused, secrets};
+use crate::apart::rare;
 use crate::isolate::Isolate;
 use crate::pipeline::{Received, RequestContent};
 use crate::ports::Host;
@@ -30,11 +31,11 @@ impl Authenticates for WebhookSettings {
             .map_err(refused)?
             .ok_or_else(|| not_signed("Sign the request as the sender of this webhook does."))?;
         self.check_time(&signed, isolate.time(host.clock())).map_err(refused)?;
-        let keys = keys(self, isolate, host).await?;
-        let message = signed.message(&content.gathered(host).await?);
-        let place = verified_by(&keys, &signed, &message, host).await?;
+        let keys = rare(keys(self, isolate, host)).await?;
+        let message = signed.message(&rare(content.gathered(host)).await?);
+        let place = rare(verified_by(&keys, &signed, &message, host)).await?;
         if let Some(window_ms) = self.once_ms {
-            accept_once(host, name, &message, window_ms).await?;
+            rare(accept_once(host, name, &message, window_ms)).await?;
         }
         let consumer = self.consumer.clone().unwrap_or_else(|| name.to_string());
         Ok(Arc::new(Principal::new(consumer, format!("{name}/{}", place + 1), None, Vec::new())))

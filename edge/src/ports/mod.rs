@@ -131,4 +131,8 @@ pub trait Host: Clone + 'static {
     fn knows_http_version(&self) -> bool {
         false
     }
+    /// Whether the platform joins the lines of a request's field, so that nobody can tell how many there were.
+    fn joins_lines(&self) -> bool {
+        false
+    }
 }

@@ -1,8 +1,9 @@
+use tollgate_core::authn::ContentHash;
 use tollgate_core::jose::{SignatureCheck, SigningKey};
 
 use super::Unavailable;
 
-/// Verification of the signatures of tokens, and the gateway's own signatures.
+/// Verification of the signatures of tokens and requests, the gateway's own signatures, and digests of content.
 ///
 /// Algorithm and type of key belong together; the caller has checked it. `true` means that the key's owner signed exactly
 /// this message: a wrong `true` admits a forged token. A key that is no point of its curve, and a signature of another
@@ -18,4 +19,9 @@ pub trait Signatures {
     /// The signature of a message with the gateway's own key. Public and private part that do not belong together are
     /// [`Unavailable`].
     async fn signs(&self, key: &SigningKey, message: &[u8]) -> Result<Vec<u8>, Unavailable>;
+
+    /// The digest of content: in software, where the platform does not compute it.
+    async fn digest(&self, hash: ContentHash, content: &[u8]) -> Result<Vec<u8>, Unavailable> {
+        Ok(hash.digest(content))
+    }
 }

@@ -18,6 +18,7 @@ mod operator;
 mod origin;
 mod routing;
 mod secrets;
+mod signed;
 mod telemetry;
 mod tokens;
 mod upstream_auth;

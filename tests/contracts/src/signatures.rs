@@ -1,5 +1,7 @@
 //! The contract of [`Signatures`].
 
+use tollgate_core::authn::ContentHash;
+use tollgate_core::hex;
 use tollgate_core::jose::{Algorithm, Jwk, KeyMaterial, SignatureCheck, SigningKey};
 use tollgate_edge::ports::{Host, Signatures};
 
@@ -9,7 +11,7 @@ use crate::{Outcome, Subject};
 pub(crate) async fn the_vectors_of_the_standards_verify<S: Subject>(subject: &S) -> Outcome {
     let signatures = subject.host().signatures();
     let vectors = all();
-    ensure_eq!(vectors.len(), 7, "vectors");
+    ensure_eq!(vectors.len(), 15, "vectors");
     // Twice: a platform may keep keys.
     for Signed { name, key, algorithm, message, signature } in vectors.iter().chain(&vectors) {
         let check = SignatureCheck { algorithm: *algorithm, key, message, signature };
@@ -71,6 +73,26 @@ pub(crate) async fn what_the_gateway_signs_verifies<S: Subject>(subject: &S) -> 
             let algorithm = key.algorithm();
             let check = SignatureCheck { algorithm, key: &public, message, signature: &signature };
             ensure!(signatures.verifies(&check).await?, "a signature by {algorithm} does not verify");
+        }
+    }
+    Ok(())
+}
+
+/// FIPS 180-4, with the examples `abc` of NIST; and content of many blocks.
+pub(crate) async fn digests_are_those_of_the_standard<S: Subject>(subject: &S) -> Outcome {
+    let signatures = subject.host().signatures();
+    let of_abc = [
+        (ContentHash::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (
+            ContentHash::Sha512,
+            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+        ),
+    ];
+    for (hash, digits) in of_abc {
+        ensure_eq!(hex::encode(&signatures.digest(hash, b"abc").await?), digits, "{}", hash.name());
+        let long = vec![b'a'; 100_000];
+        for content in [b"".as_slice(), &long] {
+            ensure_eq!(signatures.digest(hash, content).await?, hash.digest(content), "{}", hash.name());
         }
     }
     Ok(())

@@ -6,13 +6,19 @@
 #![forbid(unsafe_code)]
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tollgate_analysis::compile_str;
 use tollgate_config::{Code, Diagnostics, expression as conditions, fixtures, fmt, openapi, policy_tests};
-use tollgate_core::authn::{IdentityRules, JwtSettings, KeySource, Principal};
+use tollgate_core::authn::{
+    HttpSignatureSettings, IdentityRules, JwtSettings, KeySource, Principal, SignedRequest, SigningKeys, WebhookSender,
+    WebhookSettings, content_digests,
+};
 use tollgate_core::client::Location;
 use tollgate_core::expression::Facts;
-use tollgate_core::jose::{Algorithm, JwkSet, KeyType, SignatureCheck, Token};
+use tollgate_core::jose::{Algorithm, Algorithms, JwkSet, KeyType, SignatureCheck, Token};
 use tollgate_core::route::{CanonicalPath, HostName, RequestHead};
+use tollgate_core::structured;
 use tollgate_core::time::Timestamp;
 use tollgate_edge::BundleRecords;
 use tollgate_kv_schemas::readable;
@@ -30,6 +36,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("expression", expression),
     ("token", token),
     ("jwk_set", jwk_set),
+    ("signature_fields", signature_fields),
 ];
 
 /// A project of one file, and the same text as fixtures: any input is compiled or refused with a reason.
@@ -179,6 +186,61 @@ pub fn jwk_set(input: &[u8]) {
     }
     for algorithm in Algorithm::ALL {
         assert!(set.candidates(algorithm, None).count() <= set.keys.len());
+    }
+}
+
+/// The fields of a signed request, a line each: any input is read or refused, and what is read has one canonical form.
+pub fn signature_fields(input: &[u8]) {
+    let mut lines = input.split(|byte| *byte == b'\n');
+    let mut fields = HeaderMap::new();
+    for name in
+        ["signature-input", "signature", "content-digest", "webhook-signature", "stripe-signature", "webhook-id"]
+    {
+        let value = lines.next().and_then(|line| HeaderValue::from_bytes(line).ok());
+        fields.extend(value.map(|value| (HeaderName::from_static(name), value)));
+    }
+    for line in input.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok()) {
+        if let Ok(form) = structured::canonical(line) {
+            assert_eq!(structured::canonical(&form).as_ref(), Ok(&form), "the canonical form is its own");
+        }
+    }
+    let of = SignedRequest {
+        method: "POST",
+        https: true,
+        authority: "api.example.com",
+        path: "/a",
+        query: Some("b=1"),
+        fields: &fields,
+        trailers: None,
+        joins_lines: false,
+    };
+    let keys = SigningKeys::Static(String::new());
+    let settings = HttpSignatureSettings {
+        keys,
+        algorithms: Algorithms::default(),
+        components: Vec::new(),
+        age_max_s: 300,
+        leeway_s: 0,
+        label: None,
+        tag: None,
+        required: Vec::new(),
+        owners: Vec::new(),
+        once_ms: None,
+    };
+    for one in settings.presented(&fields).ok().flatten().unwrap_or_default() {
+        let _ = one.check(&settings, &of, true, Timestamp::EPOCH);
+        if let Ok(base) = one.base(&of) {
+            let lines = base.iter().filter(|byte| **byte == b'\n').count();
+            assert!(lines <= 64, "a base has a line for each component");
+        }
+    }
+    let _ = content_digests(&fields);
+    for sender in [WebhookSender::StandardWebhooks, WebhookSender::Stripe] {
+        let webhook = WebhookSettings { sender, secrets: Vec::new(), consumer: None, tolerance_s: 300, once_ms: None };
+        if let Ok(Some(signed)) = webhook.presented(&fields) {
+            let _ = webhook.check_time(&signed, Timestamp::EPOCH);
+            assert!(signed.message(&Bytes::from_static(b"content")).ends_with(b"content"));
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use js_sys::Uint8Array;
+use tollgate_core::authn::ContentHash;
 use tollgate_core::jose::{KeyMaterial, SignatureCheck, SigningKey};
 use tollgate_edge::ports::{Signatures, Unavailable};
 
@@ -30,6 +31,11 @@ impl Signatures for WebCrypto {
         let signature = platform::sign(key.algorithm().as_str(), &pair, message);
         let signature = settled(signature).await.map_err(|error| unavailable("WebCrypto", &error))?;
         Ok(Uint8Array::new(&signature).to_vec())
+    }
+
+    async fn digest(&self, hash: ContentHash, content: &[u8]) -> Result<Vec<u8>, Unavailable> {
+        let digest = settled(platform::digest(hash.name(), content)).await;
+        digest.map(|digest| Uint8Array::new(&digest).to_vec()).map_err(|error| unavailable("WebCrypto", &error))
     }
 }
 

@@ -259,7 +259,8 @@ pub(crate) static REQUEST_STEP: Object = Object {
         .absent("none"),
         Key::optional(
             "sign",
-            "The name of a `webhook` policy: the request is signed as its sender does, with its first secret, at the clock's time.",
+            "The name of a `webhook` policy, or of an `http-signature` policy with `secrets`: the request is signed for it, with its \
+             first secret, at the clock's time.",
             Shape::Ruled(&ID),
         )
         .absent("it is not signed"),

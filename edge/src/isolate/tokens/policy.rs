@@ -65,9 +65,7 @@ impl Source {
                 let set = JwkSet::parse(text.as_bytes()).map_err(|error| error.to_string())?;
                 Ok(Self::Fixed(Rc::new(set)))
             }
-            KeySource::Set(url, is_private) => {
-                plan(uri(url)?, AddressRule::with_private(*is_private), Expects::Keys).map(Self::Set)
-            }
+            KeySource::Set(url, is_private) => keys_at(url, *is_private).map(Self::Set),
             KeySource::Discovery(is_private) => {
                 let issuer = settings.rules.issuers.first().map(String::as_str).unwrap_or_default();
                 let url = uri(&format!("{}{DISCOVERY}", issuer.trim_end_matches('/')))?;
@@ -92,6 +90,11 @@ impl Discovery {
         self.keys.replace(Some((Rc::clone(metadata), Rc::clone(&plan))));
         Ok(plan)
     }
+}
+
+/// How the set of keys at a URL is fetched.
+pub(crate) fn keys_at(url: &str, is_private: bool) -> Result<Rc<FetchPlan>, String> {
+    plan(uri(url)?, AddressRule::with_private(is_private), Expects::Keys)
 }
 
 fn uri(url: &str) -> Result<Uri, String> {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use tollgate_core::authn::{JwtSettings, KeySource};
 use tollgate_core::event::Reason;
 use tollgate_core::fetch::Lifetimes;
-use tollgate_core::jose::{Algorithm, Jwk, JwkSet};
+use tollgate_core::jose::{Algorithm, Algorithms, Jwk, JwkSet, SignatureCheck};
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::unavailable;
@@ -13,11 +13,22 @@ use crate::isolate::Isolate;
 use crate::isolate::fetched::{FetchPlan, Fetched, Meaning, Usable, fetched, renewed};
 use crate::isolate::secrets::resolve_all;
 use crate::isolate::tokens::{Policy, Source};
-use crate::ports::Host;
+use crate::ports::{Host, Unavailable};
+use crate::timeout::verifies;
+
+/// A signature, and which keys may have made it.
+pub(in crate::policies) struct Presented<'p> {
+    pub(in crate::policies) algorithms: Algorithms,
+    pub(in crate::policies) key_id: Option<&'p str>,
+    /// Whether the key has to have this id; otherwise it may also have none.
+    pub(in crate::policies) is_named: bool,
+    pub(in crate::policies) message: &'p [u8],
+    pub(in crate::policies) signature: &'p [u8],
+}
 
 /// The keys that a policy knows.
-pub(super) struct Keys {
-    pub(super) set: Rc<JwkSet>,
+pub(in crate::policies) struct Keys {
+    set: Rc<JwkSet>,
     /// How the set is fetched, if it is.
     plan: Option<Rc<FetchPlan>>,
 }
@@ -26,7 +37,7 @@ impl Keys {
     pub(super) async fn of<H: Host>(policy: &Policy, isolate: &Isolate, host: &H) -> Result<Self, Problem> {
         match policy.source.as_ref().map_err(|why| unusable(why))? {
             Source::Secret => shared_secret(policy, isolate, host).await,
-            Source::Fixed(set) => Ok(Self { set: Rc::clone(set), plan: None }),
+            Source::Fixed(set) => Ok(Self::fixed(Rc::clone(set))),
             Source::Set(plan) => Self::fetched(isolate, host, Rc::clone(plan)).await,
             Source::Discovery(discovery) => {
                 let metadata = answer(isolate, fetched(isolate, host, &discovery.metadata).await)?;
@@ -36,17 +47,62 @@ impl Keys {
         }
     }
 
-    async fn fetched<H: Host>(isolate: &Isolate, host: &H, plan: Rc<FetchPlan>) -> Result<Self, Problem> {
+    /// Keys that are not fetched.
+    pub(in crate::policies) const fn fixed(set: Rc<JwkSet>) -> Self {
+        Self { set, plan: None }
+    }
+
+    /// The keys that a plan fetches.
+    pub(in crate::policies) async fn fetched<H: Host>(
+        isolate: &Isolate,
+        host: &H,
+        plan: Rc<FetchPlan>,
+    ) -> Result<Self, Problem> {
         let answer = answer(isolate, fetched(isolate, host, &plan).await)?;
         Ok(Self { set: keys(&answer)?, plan: Some(plan) })
     }
 
+    /// Whether one of the keys made a signature; `None` if there is no such key. If none of them did, there may be newer ones:
+    /// a new key may have the id of an old one.
+    pub(in crate::policies) async fn made<H: Host>(
+        &self,
+        isolate: &Isolate,
+        host: &H,
+        presented: &Presented<'_>,
+    ) -> Result<Option<bool>, Unavailable> {
+        let mut tried = made_by(&self.set, host, presented).await?;
+        if tried != Some(true)
+            && let Some(newer) = self.renewed(isolate, host).await
+        {
+            tried = made_by(&newer, host, presented).await?.or(tried);
+        }
+        Ok(tried)
+    }
+
     /// The keys that were published since, at most one fetch in [`RENEWED_MS`].
-    pub(super) async fn renewed<H: Host>(&self, isolate: &Isolate, host: &H) -> Option<Rc<JwkSet>> {
+    async fn renewed<H: Host>(&self, isolate: &Isolate, host: &H) -> Option<Rc<JwkSet>> {
         let plan = self.plan.as_ref()?;
         let answer = answer(isolate, renewed(isolate, host, plan, RENEWED_MS).await?).ok()?;
         keys(&answer).ok().filter(|newer| !Rc::ptr_eq(newer, &self.set))
     }
+}
+
+async fn made_by<H: Host>(set: &JwkSet, host: &H, presented: &Presented<'_>) -> Result<Option<bool>, Unavailable> {
+    let Presented { algorithms, key_id, is_named, message, signature } = *presented;
+    let mut tried = None;
+    if is_named && !key_id.is_some_and(|id| set.names(id)) {
+        return Ok(tried);
+    }
+    for algorithm in algorithms.iter() {
+        for key in set.candidates(algorithm, key_id) {
+            let check = SignatureCheck { algorithm, key, message, signature };
+            if verifies(host, &check).await? {
+                return Ok(Some(true));
+            }
+            tried = Some(false);
+        }
+    }
+    Ok(tried)
 }
 
 async fn shared_secret<H: Host>(policy: &Policy, isolate: &Isolate, host: &H) -> Result<Keys, Problem> {

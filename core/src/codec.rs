@@ -1,7 +1,7 @@
 //! How settings are stored: tagged members, and versions of sections.
 //!
-//! Each settings type that a bundle holds derives minicbor's `Encode` and `Decode` as a map from small numbers to
-//! values. A number is never reused. A reader skips unknown members, so the author of a new member decides whether a
+//! Each settings type that a bundle holds derives minicbor's `Encode`, and [`DecodeMembers`], as a map from small numbers to
+//! values; enumerations derive minicbor's `Decode`. A number is never reused. A reader skips unknown members, so the author of a new member decides whether a
 //! reader may ignore it:
 //!
 //! - If it may: the member is optional, nothing else changes. Old readers treat it as absent.
@@ -15,6 +15,7 @@
 use minicbor::decode::{self, Decoder};
 use minicbor::encode::{self, Encoder, Write};
 use minicbor::{Decode, Encode};
+pub use tollgate_derive::DecodeMembers;
 
 /// Settings that make up a section of a stored bundle, or an entry of one.
 pub trait Section: Sized + Encode<()> + for<'b> Decode<'b, ()> {
@@ -65,7 +66,7 @@ pub(crate) fn joined<C, W: Write>(
     second: &impl Encode<C>,
     context: &mut C,
 ) -> Result<(), encode::Error<W::Error>> {
-    let (first, second) = (members(first, context)?, members(second, context)?);
+    let (first, second) = (parts_of(first, context)?, parts_of(second, context)?);
     encoder.map(first.0.saturating_add(second.0))?;
     let mut write = |bytes: &[u8]| encoder.writer_mut().write_all(bytes).map_err(encode::Error::write);
     write(&first.1)?;
@@ -73,7 +74,7 @@ pub(crate) fn joined<C, W: Write>(
 }
 
 /// The number of members of a map, and their bytes.
-fn members<C, E>(map: &impl Encode<C>, context: &mut C) -> Result<(u64, Vec<u8>), encode::Error<E>> {
+fn parts_of<C, E>(map: &impl Encode<C>, context: &mut C) -> Result<(u64, Vec<u8>), encode::Error<E>> {
     let failed = || encode::Error::message("a map of known length");
     let mut bytes = Vec::new();
     map.encode(&mut Encoder::new(&mut bytes), context).map_err(|_| failed())?;
@@ -81,6 +82,33 @@ fn members<C, E>(map: &impl Encode<C>, context: &mut C) -> Result<(u64, Vec<u8>)
     let length = decoder.map().ok().flatten().ok_or_else(failed)?;
     let head = decoder.position();
     Ok((length, bytes.split_off(head)))
+}
+
+/// Reads a map of numbered members. The function reads the member of a number, or answers `false` if it does not know it.
+///
+/// Called by what [`DecodeMembers`] derives.
+///
+/// # Errors
+/// If it is not such a map, or the function fails.
+pub fn members<'b>(
+    decoder: &mut Decoder<'b>,
+    read: &mut dyn FnMut(&mut Decoder<'b>, i64) -> Result<bool, decode::Error>,
+) -> Result<(), decode::Error> {
+    let at = decoder.position();
+    let length = decoder.map()?.ok_or_else(|| decode::Error::message("a map without its length").at(at))?;
+    for _ in 0..length {
+        let number = decoder.i64()?;
+        if !read(decoder, number)? {
+            decoder.skip()?;
+        }
+    }
+    Ok(())
+}
+
+/// The error that a struct lacks a member.
+#[must_use]
+pub fn missing(name: &'static str, number: i64) -> decode::Error {
+    decode::Error::missing_value(number).with_message(name)
 }
 
 /// Decodes a list with the exact capacity; most lists have one or two entries.

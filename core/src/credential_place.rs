@@ -2,15 +2,16 @@
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderName};
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
+use crate::codec::DecodeMembers;
 use crate::field_name;
 
 /// Where a policy looks for a credential: in a field, or in its place in a query parameter or a cookie that it names.
 ///
 /// Policies that read one field with different schemes cannot all find a credential in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct CredentialPlace {

@@ -15,6 +15,9 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+// What the crate's macros write names it.
+extern crate self as tollgate_core;
+
 pub mod authn;
 pub mod authz;
 pub mod bounds;

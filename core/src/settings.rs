@@ -5,13 +5,13 @@
 
 use std::num::NonZeroU32;
 
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::{PATH_SEGMENTS_MAX, ROUTE_LIST_MAX};
 use crate::cache::CacheSettings;
 use crate::client::ProxySettings;
-use crate::codec;
+use crate::codec::{self, DecodeMembers};
 use crate::field_name::is_field_name;
 use crate::forward::{ClientFields, UpstreamSettings};
 use crate::kinds::{AuthnPolicy, AuthzPolicy, GuardPolicy, LimitPolicy, Place, Policies, PolicyView};
@@ -20,7 +20,7 @@ use crate::route::{Entry, HostPattern, Methods, PathTemplate, Predicate};
 use crate::telemetry::TelemetrySettings;
 
 /// Settings of the gateway as a whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct GatewaySettings {
@@ -66,7 +66,7 @@ pub struct SiteSettings {
 }
 
 /// Settings of one route, merged from its levels (gateway, API, route).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct RouteSettings {

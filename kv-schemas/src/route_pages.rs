@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use minicbor::{Decode, Encode};
+use tollgate_core::codec::DecodeMembers;
 use tollgate_core::codec;
 use tollgate_core::route::{PageIndex, PathTemplate, Subject};
 use tollgate_core::settings::RouteSettings;
@@ -11,7 +12,7 @@ use tollgate_core::settings::RouteSettings;
 use crate::{Id, sections};
 
 /// What is known of routes before their pages are decoded.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, DecodeMembers)]
 #[cbor(map)]
 pub(crate) struct RoutePages {
     /// The header fields that select routes, sorted.

@@ -19,8 +19,9 @@ struct Layer {
 }
 
 /// Every package that is shipped. Tests, benchmarks and tasks may use anything and have no row.
-const LAYERS: [Layer; 11] = [
-    Layer { package: "tollgate-core", may_use: &[], platforms: &[] },
+const LAYERS: [Layer; 12] = [
+    Layer { package: "tollgate-derive", may_use: &[], platforms: &[] },
+    Layer { package: "tollgate-core", may_use: &["tollgate-derive"], platforms: &[] },
     Layer { package: "tollgate-signatures", may_use: &["tollgate-core"], platforms: &[] },
     Layer { package: "tollgate-kv-schemas", may_use: &["tollgate-core"], platforms: &[] },
     Layer { package: "tollgate-edge", may_use: &["tollgate-core", "tollgate-kv-schemas"], platforms: &[] },

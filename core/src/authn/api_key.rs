@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use super::{Authenticator, Credential, CredentialPlace, MarkSecret, Presented, TextMark, public_id};
 use crate::bounds::KEY_BYTES_MAX;
-use crate::codec;
+use crate::codec::{self, DecodeMembers};
 use crate::hex;
 use crate::kinds::{PolicyKind, Uses};
 use crate::x509::Fingerprint;
@@ -37,7 +37,7 @@ pub struct ApiKeySettings {
 }
 
 /// Which keys a policy accepts, besides that they are valid.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[cbor(map)]
 pub struct KeyRules {
     /// The environments of accepted keys; empty, all are.

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{Authenticator, Principal};
-use crate::codec;
+use crate::codec::{self, DecodeMembers};
 use crate::kinds::{PolicyKind, Uses};
 use crate::time::Timestamp;
 use crate::x509::{AlternativeNames, Certificate, CertificateError, Fingerprint};
 
 /// Settings of one `client-certificate` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct ClientCertificateSettings {
@@ -116,7 +116,7 @@ pub enum CertificateName {
 }
 
 /// The values of one kind, one of which a certificate must have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct CertificateRule {

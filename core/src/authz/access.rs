@@ -3,19 +3,19 @@
 //! A caller that one of the denied lists names is refused. Otherwise it is admitted if one of the allowed lists names it, or
 //! if there is no allowed list.
 
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
 use super::{Authorizer, Checked, Facts, not_authorized};
 use crate::authn::Principal;
 use crate::bounds::ACCESS_NAMES_MAX;
-use crate::codec;
+use crate::codec::{self, DecodeMembers};
 use crate::event::Reason;
 use crate::kinds::{PolicyKind, Uses};
 use crate::problem::Problem;
 
 /// Settings of one `access` policy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct AccessSettings {
@@ -30,7 +30,7 @@ pub struct AccessSettings {
 impl codec::Section for AccessSettings {}
 
 /// Callers by what is known of them; each list is sorted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Callers {

@@ -2,18 +2,18 @@
 //!
 //! A condition that cannot be evaluated refuses the request; the log says why.
 
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
 use super::{Authorizer, Checked, not_authorized};
-use crate::codec;
+use crate::codec::{self, DecodeMembers};
 use crate::event::Reason;
 use crate::expression::{Expression, Facts, Source};
 use crate::kinds::{PolicyKind, Uses};
 use crate::problem::Problem;
 
 /// Settings of one `condition` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct ConditionSettings {

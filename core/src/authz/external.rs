@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::{Asked, Authorizer, Checked, not_authorized};
 use crate::bounds::ROUTE_LIST_MAX;
-use crate::codec;
+use crate::codec::{self, DecodeMembers};
 use crate::event::Reason;
 use crate::expression::{EvaluationError, Expression, Facts, Items, Source, Value};
 use crate::fetch::FetchAnswer;
@@ -22,7 +22,7 @@ use crate::secret::SecretText;
 use crate::time::Timestamp;
 
 /// Settings of one `external` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct ExternalSettings {
@@ -74,7 +74,7 @@ pub enum Protocol {
 }
 
 /// A value that the service is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Sent {

@@ -29,13 +29,13 @@ pub use query::forwarded_query;
 pub use status::{CacheOutcome, Forwarded};
 pub use stored::{CacheKey, StoredMeta};
 
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
-use crate::codec;
+use crate::codec::{self, DecodeMembers};
 
 /// Settings of a route's cache.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct CacheSettings {

@@ -4,7 +4,7 @@ use base64ct::{Base64, Encoding};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::codec;
+use crate::codec::{self, DecodeMembers};
 use crate::oauth::ClientAuthentication;
 use crate::secret::{Secret, SecretText};
 
@@ -26,7 +26,7 @@ pub enum UpstreamAuth {
 }
 
 /// What the gateway asks of an authorization server for an upstream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct ClientCredentials {

@@ -7,11 +7,12 @@ use http::HeaderName;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+use crate::codec::DecodeMembers;
 use crate::field_name;
 use crate::text::escape;
 
 /// A field that tells an upstream something about the caller. What clients send under its name is never forwarded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct IdentityField {

@@ -6,17 +6,17 @@ use std::str::FromStr;
 use bytes::Bytes;
 use http::Uri;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{IdentityField, UpstreamAuth};
-use crate::codec::{self, Grammar};
+use crate::codec::{self, DecodeMembers, Grammar};
 use crate::route::{CanonicalPath, HostName};
 use crate::secret::SecretText;
 
 /// Settings of one upstream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct UpstreamSettings {

@@ -6,18 +6,18 @@
 
 use std::net::IpAddr;
 
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
 use super::{AddressSet, Cidr, Guard, Networks, Unidentified};
 use crate::bounds::NETWORKS_MAX;
-use crate::codec;
+use crate::codec::{self, DecodeMembers};
 use crate::event::Reason;
 use crate::kinds::{PolicyKind, Uses};
 use crate::problem::{Problem, ProblemKind};
 
 /// Settings of one `ip-filter` policy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct IpFilterSettings {

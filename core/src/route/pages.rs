@@ -13,8 +13,10 @@ use minicbor::{Decode, Encode};
 use super::path::{CanonicalPath, PathSegments};
 use super::template::{PathTemplate, Segment};
 
+use crate::codec::DecodeMembers;
+
 /// Which pages the routes of a path are on.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, DecodeMembers)]
 #[cbor(map)]
 pub struct PageIndex {
     /// The root, and the nodes below others; each is behind the one that names it.
@@ -22,7 +24,7 @@ pub struct PageIndex {
     nodes: Vec<Node>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, DecodeMembers)]
 #[cbor(map)]
 struct Node {
     /// The first literal of each range, sorted.

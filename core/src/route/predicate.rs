@@ -9,8 +9,10 @@ use http::HeaderMap;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+use crate::codec::DecodeMembers;
+
 /// A condition on one part of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Predicate {

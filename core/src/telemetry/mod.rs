@@ -18,14 +18,14 @@ pub use otlp::{metrics_request, traces_request};
 pub use record::{AbortedBy, ClientRecord, ExchangeRecord, RequestId};
 pub use trace_context::TraceContext;
 
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
-use crate::codec;
+use crate::codec::{self, DecodeMembers};
 use crate::secret::SecretText;
 
 /// Where telemetry is written and exported.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct TelemetrySettings {
@@ -39,7 +39,7 @@ pub struct TelemetrySettings {
 }
 
 /// An OTLP/HTTP receiver.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct OtlpSettings {

@@ -1,11 +1,11 @@
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::codec;
+use crate::codec::{self, DecodeMembers};
 
 /// How far the clocks of a time zone are ahead of UTC. Compilers know the zones by name; a bundle has their changes, because
 /// hosts have no table of zones.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Zone {

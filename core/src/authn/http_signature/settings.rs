@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::authn::Authenticator;
-use crate::codec;
+use crate::codec::{self, DecodeMembers};
 use crate::jose::{Algorithm, Algorithms, Jwk, KeyType};
 use crate::kinds::{PolicyKind, Uses};
 use crate::secret::{Secret, SecretText};
 use crate::structured::{Bare, Item, StructureError};
 
 /// Settings of one `http-signature` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct HttpSignatureSettings {

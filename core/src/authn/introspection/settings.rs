@@ -1,17 +1,17 @@
 //! The settings of an `introspection` policy.
 
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
 use crate::authn::{Authenticator, CredentialPlace, IdentityRules, JwtSettings, KeySource};
 use crate::bounds::ROUTE_LIST_MAX;
-use crate::codec;
+use crate::codec::{self, DecodeMembers};
 use crate::jose::Algorithm;
 use crate::kinds::{PolicyKind, Uses};
 use crate::oauth::ClientAuthentication;
 
 /// Settings of one `introspection` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct IntrospectionSettings {
@@ -42,7 +42,7 @@ pub struct IntrospectionSettings {
 }
 
 /// The answers of a server are signed (RFC 9701).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct SignedAnswers {

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::authn::{Authenticator, CredentialPlace, IdentityRules};
 use crate::bounds::ROUTE_LIST_MAX;
-use crate::codec;
+use crate::codec::{self, DecodeMembers};
 use crate::jose::{Algorithm, Algorithms, KeyType};
 use crate::kinds::{PolicyKind, Uses};
 use crate::secret::SecretText;
 
 /// Settings of one `jwt` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct JwtSettings {

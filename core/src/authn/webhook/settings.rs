@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::form::{CONTENT, TIMESTAMP};
 use crate::authn::Authenticator;
-use crate::codec;
+use crate::codec::{self, DecodeMembers};
 use crate::field_name::is_field_name;
 use crate::jose::Algorithm;
 use crate::kinds::{PolicyKind, Uses};
 use crate::secret::SecretText;
 
 /// Settings of one `webhook` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct WebhookSettings {
@@ -63,7 +63,7 @@ pub enum WebhookSender {
 }
 
 /// A sender that signs with HMAC.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct HmacSender {

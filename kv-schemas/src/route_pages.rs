@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use minicbor::{Decode, Encode};
-use tollgate_core::codec::DecodeMembers;
 use tollgate_core::codec;
+use tollgate_core::codec::DecodeMembers;
 use tollgate_core::route::{PageIndex, PathTemplate, Subject};
 use tollgate_core::settings::RouteSettings;
 

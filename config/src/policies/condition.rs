@@ -71,7 +71,11 @@ fn report_fault(text: &Spanned<String>, fault: &Fault, report: &mut Report) {
 
 fn report_constant(at: Span, value: bool, report: &mut Report) {
     let (what, why, fix) = if value {
-        ("the condition is true for every request", "so the policy refuses nothing", "write `&&` in place of `||`, or remove the policy")
+        (
+            "the condition is true for every request",
+            "so the policy refuses nothing",
+            "write `&&` in place of `||`, or remove the policy",
+        )
     } else {
         (
             "the condition is true for no request",

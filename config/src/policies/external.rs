@@ -75,15 +75,22 @@ pub(super) static TABLE: Object = Object {
 };
 
 const PROTOCOL_WORDS: &[(&str, &str)] = &[
-    ("opa", "the data API of Open Policy Agent: `{\"input\": ...}`, and `{\"result\": true}` or `{\"result\": {\"allow\": true}}`"),
-    ("authzen", "the evaluation API of AuthZEN 1.0: `subject`, `action`, `resource`, `context`, and `{\"decision\": true}`"),
+    (
+        "opa",
+        "the data API of Open Policy Agent: `{\"input\": ...}`, and `{\"result\": true}` or `{\"result\": {\"allow\": true}}`",
+    ),
+    (
+        "authzen",
+        "the evaluation API of AuthZEN 1.0: `subject`, `action`, `resource`, `context`, and `{\"decision\": true}`",
+    ),
     ("http", "any service: a status of 200 to 299 authorizes, 401 and 403 refuse"),
 ];
 
 const PROTOCOL: &[(&str, Protocol)] =
     &[("opa", Protocol::Opa), ("authzen", Protocol::Authzen), ("http", Protocol::Http)];
 
-const ON_UNAVAILABLE_WORDS: &[(&str, &str)] = &[("open", "requests are authorized"), ("closed", "requests are refused with 503")];
+const ON_UNAVAILABLE_WORDS: &[(&str, &str)] =
+    &[("open", "requests are authorized"), ("closed", "requests are refused with 503")];
 
 const ON_UNAVAILABLE: &[(&str, OnUnavailable)] = &[("open", OnUnavailable::Open), ("closed", OnUnavailable::Closed)];
 
@@ -113,10 +120,13 @@ impl Kind for ExternalSettings {
         let sent = sent(&written.named("send"), report);
         let is_complete = sent.as_ref().is_none_or(|sent| has_required(protocol, sent, at, report));
         let cache_ms = match written.duration_ms("cache") {
-            Some(cache) => at_most(&cache, CACHE_MS_MAX, "a permission that was withdrawn would be used for this time", report),
+            Some(cache) => {
+                at_most(&cache, CACHE_MS_MAX, "a permission that was withdrawn would be used for this time", report)
+            }
             None => Some(0),
         };
-        let timeout_ms = at_most(&written.duration_ms("timeout")?, TIMEOUT_MS_MAX, "clients wait for the answer", report);
+        let timeout_ms =
+            at_most(&written.duration_ms("timeout")?, TIMEOUT_MS_MAX, "clients wait for the answer", report);
         let token = written.parsed("token", |text| parsed::secret_reference(text, report))?;
         (is_url && is_complete).then_some(())?;
         Some(Self {
@@ -161,7 +171,8 @@ fn is_secure(url: &Spanned<String>, is_private: bool, report: &mut Report) -> bo
 
 /// What is sent, sorted by path.
 fn sent(named: &[(Spanned<String>, Vec<String>)], report: &mut Report) -> Option<Vec<Sent>> {
-    let mut all: Vec<(Span, Sent)> = named.iter().filter_map(|(name, texts)| Some((name.span, value(name, texts, report)?))).collect();
+    let mut all: Vec<(Span, Sent)> =
+        named.iter().filter_map(|(name, texts)| Some((name.span, value(name, texts, report)?))).collect();
     all.sort_by(|(_, one), (_, other)| one.path.cmp(&other.path));
     for pair in all.windows(2) {
         if let [(_, one), (span, other)] = pair
@@ -169,9 +180,13 @@ fn sent(named: &[(Spanned<String>, Vec<String>)], report: &mut Report) -> Option
         {
             let (value, member) = (one.path.join("."), other.path.join("."));
             report.push(
-                Diagnostic::error(Code::BadExternal, *span, format!("`{member}` is a member of `{value}`, which is a value"))
-                    .why("a name is that of a value, or of an object with members")
-                    .fix("choose another name for one of them"),
+                Diagnostic::error(
+                    Code::BadExternal,
+                    *span,
+                    format!("`{member}` is a member of `{value}`, which is a value"),
+                )
+                .why("a name is that of a value, or of an object with members")
+                .fix("choose another name for one of them"),
             );
             return None;
         }
@@ -185,14 +200,19 @@ fn value(name: &Spanned<String>, texts: &[String], report: &mut Report) -> Optio
         None
     };
     let path: Vec<String> = name.value.split('.').map(str::to_owned).collect();
-    let is_name = |part: &String| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    let is_name =
+        |part: &String| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
     if path.len() > PATH_MAX || !path.iter().all(is_name) {
         let why = "it names a member of the content that is sent";
         return refuse(format!("`{}` is not a name", name.value), why, "write a name such as `user` or `subject.id`");
     }
     let [text] = texts else {
         let why = "each name has one value";
-        return refuse(format!("`{}` has several expressions", name.value), why, "write one expression; a list is `[a, b]` in a text");
+        return refuse(
+            format!("`{}` has several expressions", name.value),
+            why,
+            "write one expression; a list is `[a, b]` in a text",
+        );
     };
     match compile_value(text) {
         Ok(value) => Some(Sent { path, value, text: text.clone() }),

@@ -4,7 +4,7 @@
 use thiserror::Error;
 
 use super::IdentityRules;
-use crate::bounds::GROUPS_MAX;
+use crate::bounds::{CLAIMS_BYTES_MAX, GROUPS_MAX};
 use crate::jose::{Members, Value};
 use crate::time::Timestamp;
 
@@ -53,6 +53,9 @@ pub enum ClaimError {
     /// A claim has another value than it must have.
     #[error("the claim `{0}` does not have a value that is accepted")]
     Value(String),
+    /// The claims that conditions read cannot be kept.
+    #[error("the claims that conditions read are larger than {CLAIMS_BYTES_MAX} bytes together")]
+    TooLarge,
 }
 
 impl ClaimError {
@@ -69,6 +72,7 @@ impl ClaimError {
             Self::Missing(_) => "missing",
             Self::Form(_) => "form",
             Self::Value(_) => "value",
+            Self::TooLarge => "too-large",
         }
     }
 }
@@ -106,6 +110,11 @@ impl IdentityRules {
             if !texts(value).iter().any(|own| rule.any_of.contains(own)) {
                 return Err(ClaimError::Value(rule.claim.clone()));
             }
+        }
+        // A condition must not take a claim for absent because the bearer has made another one long.
+        if self.kept_claims.iter().filter_map(|path| claims.at(path)).map(Value::size).sum::<usize>() > CLAIMS_BYTES_MAX
+        {
+            return Err(ClaimError::TooLarge);
         }
         Ok(Identity {
             consumer: self.consumer(policy, claims)?,
@@ -457,6 +466,18 @@ mod tests {
         let long = format!("\"{}\"", "x".repeat(256));
         assert_eq!(of(&rules(), &[("sub", &long)]).unwrap_err(), ClaimError::Form("sub".into()));
         assert_eq!(of(&other, &[("azp", "1"), ("tier", "{}")]).unwrap_err(), ClaimError::Form("tier".into()));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn claims_that_cannot_be_kept_are_not_taken_for_absent() {
+        let kept = IdentityRules { kept_claims: vec![vec!["nick".into()], vec!["banned".into()]], ..rules() };
+        let with = |rules: &IdentityRules, chars: usize| {
+            let nick = format!("\"{}\"", "x".repeat(chars));
+            decide(rules, &claims(&[("nick", &nick), ("banned", "true")])).map(drop)
+        };
+        assert_eq!(with(&kept, 8_000), Ok(()));
+        assert_eq!(with(&kept, 8_192), Err(ClaimError::TooLarge));
+        assert_eq!(with(&rules(), 8_192), Ok(()), "nothing reads them");
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -9,7 +9,6 @@ mod rules;
 mod seen;
 mod signed;
 
-use crate::bounds::CLAIMS_BYTES_MAX;
 use crate::canonical::mark;
 use crate::forward::Caller;
 use crate::hex;
@@ -111,25 +110,18 @@ impl Principal {
         Self { consumer, credential, plan, scopes, groups: Vec::new(), claims: Vec::new(), members, mark }
     }
 
-    /// Whether the credential is a key, whose record is kept: ids of keys begin with `key-`.
+    /// Whether the credential is a key, whose record is kept: ids of keys begin with `key-`. The id of another credential has a slash
+    /// after the name of its policy, which may begin so too.
     #[must_use]
     pub fn is_of_key(&self) -> bool {
-        self.credential.starts_with("key-")
+        self.credential.starts_with("key-") && !self.credential.contains('/')
     }
 
-    /// The same, with the claims at these paths, as far as they are within [`CLAIMS_BYTES_MAX`]; of an object only that it
-    /// is there.
+    /// The same, with the claims at these paths; of an object only that it is there. The rules of the identity bound their size.
     #[must_use]
     pub fn with_claims(mut self, paths: &[Vec<String>], claims: &Members) -> Self {
-        let mut room = CLAIMS_BYTES_MAX;
-        for path in paths {
-            let Some(value) = claims.at(path) else { continue };
-            let size = value.size();
-            if size <= room {
-                room -= size;
-                self.claims.push((path.clone(), value.without_members()));
-            }
-        }
+        let kept = |path: &Vec<String>| claims.at(path).map(|value| (path.clone(), value.without_members()));
+        self.claims.extend(paths.iter().filter_map(kept));
         self
     }
 
@@ -139,9 +131,19 @@ impl Principal {
         self.claims.iter().find(|(own, _)| own == path).map(|(_, value)| value)
     }
 
-    /// The same with the scopes, groups and claims of another credential of the same owner.
+    /// Whether both have the same credential. One token is one, whichever kinds of policy read it.
+    #[must_use]
+    pub fn has_credential_of(&self, other: &Self) -> bool {
+        self.credential == other.credential
+            || digest_of_token(&self.credential).is_some_and(|own| digest_of_token(&other.credential) == Some(own))
+    }
+
+    /// The same with the scopes, groups and claims of another credential of the same owner, and with its plan if this one has none.
     #[must_use]
     pub fn joined(mut self, other: &Self) -> Self {
+        if self.plan.is_none() {
+            self.plan.clone_from(&other.plan);
+        }
         self.scopes.extend(other.scopes.iter().cloned());
         self.scopes.sort_unstable();
         self.scopes.dedup();
@@ -169,6 +171,14 @@ pub fn token_id(kind: &str, token: &str) -> String {
     public_id(kind, &Sha256::digest(token.as_bytes())[..PUBLIC_ID_BYTES])
 }
 
+/// The part of a public id that is the same for each policy that reads the token.
+fn digest_of_token(id: &str) -> Option<&str> {
+    TOKEN_KINDS.iter().find_map(|kind| id.strip_prefix(kind)?.strip_prefix('-'))
+}
+
+/// The kinds in public ids of tokens.
+const TOKEN_KINDS: [&str; 2] = ["jwt", "token"];
+
 /// Bytes of the digest in the public id of a token.
 const PUBLIC_ID_BYTES: usize = 8;
 
@@ -188,5 +198,38 @@ impl<'p> From<&'p Principal> for Caller<'p> {
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "consumer {}, credential {}", self.consumer, self.credential)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    fn with_credential(id: &str) -> Principal {
+        Principal::new("acme".into(), id.into(), None, Vec::new())
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn one_token_is_one_credential_whichever_policy_reads_it() {
+        let is_same = |a: &str, b: &str| with_credential(a).has_credential_of(&with_credential(b));
+        assert!(is_same("jwt-00ff", "token-00ff") && is_same("key-00ff", "key-00ff"));
+        assert!(!is_same("jwt-00ff", "token-00fe") && !is_same("key-00ff", "token-00ff"));
+        assert!(!is_same("key-00ff", "key-00fe"));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_policy_with_the_name_of_a_key_has_no_key() {
+        assert!(with_credential("key-0123456789ab").is_of_key());
+        assert!(!with_credential("key-hooks/1").is_of_key());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_plan_of_two_credentials_is_that_of_the_first_that_has_one() {
+        let planned = |plan: &str| Principal::new("acme".into(), plan.into(), Some(plan.into()), Vec::new());
+        let bare = with_credential("jwt-00ff");
+        assert_eq!(bare.clone().joined(&planned("trial")).plan.as_deref(), Some("trial"));
+        assert_eq!(planned("trial").joined(&bare).plan.as_deref(), Some("trial"));
+        assert_eq!(planned("gold").joined(&planned("trial")).plan.as_deref(), Some("gold"));
     }
 }

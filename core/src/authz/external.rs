@@ -202,7 +202,9 @@ fn write<'v>(
         },
         Value::Address(address) => json::string(out, &address.to_string()),
         Value::List(items) => return list(of, request, *items, out),
-        Value::Double(_) | Value::Duration(_) | Value::Networks(_) | Value::Object => return Err(EvaluationError::Type),
+        Value::Double(_) | Value::Duration(_) | Value::Networks(_) | Value::Object => {
+            return Err(EvaluationError::Type);
+        }
     }
     Ok(())
 }
@@ -346,9 +348,14 @@ mod tests {
         check(Protocol::Authzen, 200, r#"{"decision":false}"#, Ok(false));
         check(Protocol::Authzen, 200, r#"{"result":true}"#, Err(Form));
         check(Protocol::Authzen, 403, r#"{"decision":true}"#, Err(Status(403)));
-        for (status, want) in
-            [(200, Ok(true)), (204, Ok(true)), (401, Ok(false)), (403, Ok(false)), (302, Err(Status(302))), (500, Err(Status(500)))]
-        {
+        for (status, want) in [
+            (200, Ok(true)),
+            (204, Ok(true)),
+            (401, Ok(false)),
+            (403, Ok(false)),
+            (302, Err(Status(302))),
+            (500, Err(Status(500))),
+        ] {
             check(Protocol::Http, status, "", want);
         }
     }

@@ -32,6 +32,7 @@ struct Known {
 #[derive(Debug)]
 struct Token {
     value: Secret,
+    asked_at: MonotonicInstant,
     /// When it is fetched again, although it can still be used.
     refresh_at: MonotonicInstant,
     ends_at: MonotonicInstant,
@@ -94,17 +95,19 @@ impl UpstreamTokens {
                 let lifetime_ms = u64::from(granted.lifetime_s) * 1_000;
                 let at = |percent: u64| asked_at.plus_millis(lifetime_ms * percent / 100);
                 let (value, refresh_at, ends_at) = (granted.token.clone(), at(REFRESH_PERCENT), at(END_PERCENT));
-                known.token = Some(Token { value, refresh_at, ends_at });
+                known.token = Some(Token { value, asked_at, refresh_at, ends_at });
                 known.away = None;
             }
             Err(why) => known.away = Some((Arc::clone(why), now.plus_millis(AWAY_MS))),
         }
     }
 
-    /// Forgets a token that an upstream does not accept, unless there is another one already.
-    pub(crate) fn forget(&mut self, of: &ClientCredentials, used: &Secret) {
+    /// Forgets a token that an upstream does not accept, unless there is another one already, or it is new: an upstream that accepts none
+    /// does not make each request ask for one.
+    pub(crate) fn forget(&mut self, of: &ClientCredentials, used: &Secret, now: MonotonicInstant) {
         let known = self.known(of);
-        if known.token.as_ref().is_some_and(|token| token.value == *used) {
+        let is_old = |token: &Token| token.value == *used && now.millis_since(token.asked_at) >= NEW_MS;
+        if known.token.as_ref().is_some_and(is_old) {
             known.token = None;
         }
     }
@@ -166,6 +169,9 @@ const ATTEMPT_MS: u64 = 2 * TIMEOUT_MS + 500;
 
 /// How long a server that gave no token is not asked again.
 const AWAY_MS: u64 = 1_000;
+
+/// How long a token is new.
+const NEW_MS: u64 = 5_000;
 
 /// The interval at which a request checks whether another has a token.
 const POLL_MS: u64 = 20;

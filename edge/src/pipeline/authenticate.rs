@@ -116,7 +116,7 @@ impl Seen {
         match (found, &self.first) {
             (Ok(principal), Some(first)) => {
                 // One token may be that of several policies, which give their consumers different names.
-                self.differ |= first.consumer != principal.consumer && first.credential != principal.credential;
+                self.differ |= first.consumer != principal.consumer && !first.has_credential_of(principal);
             }
             (Ok(principal), None) => self.first = Some(Arc::clone(principal)),
             (Err(problem), _) => {

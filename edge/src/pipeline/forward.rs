@@ -50,7 +50,7 @@ pub(super) async fn forward<H: Host>(
         Ok(response) => {
             journal.note(Phase::Forward, Verdict::Pass, Reason::Called { call });
             if let (StatusCode::UNAUTHORIZED, Some((of, token))) = (response.status(), token) {
-                isolate.upstream_tokens.borrow_mut().forget(of, &token);
+                isolate.upstream_tokens.borrow_mut().forget(of, &token, host.clock().instant());
             }
             Ok(response)
         }

@@ -35,7 +35,8 @@ impl Authenticates for IntrospectionSettings {
     ) -> Result<Arc<Principal>, Problem> {
         let token = presented(self, received)?;
         if isolate.settings.freshness == Freshness::EachRequest {
-            let claims = rare(ask(self, name, isolate, host, token)).await.map_err(|why| unavailable(&why))?;
+            let claims =
+                rare(ask(self, name, isolate, host, token)).await.map_err(|unanswered| unavailable(&unanswered.why))?;
             let decided = decide(self, name, token, claims.as_ref(), isolate.time(host.clock()));
             return decided.map(|(principal, _)| principal).map_err(refused);
         }
@@ -72,9 +73,11 @@ async fn remembered<H: Host>(
     let answer = rare(ask(settings, name, isolate, host, token)).await;
     let (now, time) = (host.clock().instant(), isolate.time(host.clock()));
     let mut known = isolate.introspected.borrow_mut();
-    let claims = answer.map_err(|why| {
-        known.put_away(key, Arc::from(why.as_str()), now);
-        unavailable(&why)
+    let claims = answer.map_err(|unanswered| {
+        if !unanswered.is_of_token {
+            known.put_away(key, Arc::from(unanswered.why.as_str()), now);
+        }
+        unavailable(&unanswered.why)
     })?;
     match decide(settings, name, token, claims.as_ref(), time) {
         Ok((principal, until)) => {
@@ -126,14 +129,31 @@ fn presented<'r>(settings: &IntrospectionSettings, received: &'r Received) -> Re
     Err(Problem::new(kind, detail, reason))
 }
 
-/// What the server says of the token; `None` if it is not active. An error tells the operator why it says nothing.
+/// Why nothing is known of a token, for the operator.
+struct Unanswered {
+    why: String,
+    /// The server refused this question; it may answer others, so nobody can make it unavailable for them.
+    is_of_token: bool,
+}
+
+impl From<String> for Unanswered {
+    fn from(why: String) -> Self {
+        Self { why, is_of_token: false }
+    }
+}
+
+/// Statuses of clients' errors that are not about the token: the gateway is not accepted, or asks too slowly or too often. A 403 may
+/// be a firewall's, about what it sees in the token.
+const NOT_OF_TOKEN: [u16; 3] = [401, 408, 429];
+
+/// What the server says of the token; `None` if it is not active.
 async fn ask<H: Host>(
     settings: &IntrospectionSettings,
     name: &PolicyName,
     isolate: &Isolate,
     host: &H,
     token: &str,
-) -> Result<Option<Members>, String> {
+) -> Result<Option<Members>, Unanswered> {
     let url = endpoint(settings, isolate, host).await?;
     // Servers expect assertions for themselves by the name of the issuer, or by the URL that is asked.
     let audience = match settings.rules.issuers.as_slice() {
@@ -148,7 +168,8 @@ async fn ask<H: Host>(
         None => IntrospectionSettings::claims(&answer).map_err(|error| error.to_string()),
         Some(signed) => signed_claims(settings, signed, name, isolate, host, &answer).await,
     };
-    claims.map_err(|why| format!("introspection: {why}"))
+    let is_of_token = answer.status.is_client_error() && !NOT_OF_TOKEN.contains(&answer.status.as_u16());
+    claims.map_err(|why| Unanswered { why: format!("introspection: {why}"), is_of_token })
 }
 
 /// What a signed answer says, if its signature is that of the issuer.

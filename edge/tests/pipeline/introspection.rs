@@ -180,6 +180,24 @@ fn a_provider_that_does_not_answer_admits_nobody_and_is_left_alone_for_a_moment(
 }
 
 #[test]
+fn a_question_that_the_provider_refuses_keeps_nobody_else_out() {
+    let world = World::new(settings());
+    for status in [400, 403, 404, 413] {
+        world.answers(status, "");
+        world.check(&format!("odd-{status}"), 503, "introspection-away");
+        world.answers(200, ACTIVE);
+        world.check(&format!("good-{status}"), 200, "");
+    }
+    for status in [401, 429, 500] {
+        world.answers(status, "");
+        world.check("odd", 503, "introspection-away");
+        world.answers(200, ACTIVE);
+        world.check("good", 503, "introspection-away");
+        world.advance(1_000);
+    }
+}
+
+#[test]
 fn the_provider_is_asked_where_and_as_it_may_be() {
     let with = |change: fn(&mut IntrospectionSettings)| {
         let mut settings = settings();

@@ -262,6 +262,17 @@ fn a_rotation_is_followed_and_invented_keys_cause_one_fetch_in_five_seconds() {
 }
 
 #[test]
+fn keys_that_an_issuer_withdraws_are_not_used_any_more() {
+    let world = World::new(settings(at_url()));
+    let of = |issued: &str| token("a", &key(1), &claims(issued));
+    assert_eq!(world.get("/pets", &of("ada")).status, 200);
+    world.answers(r#"{"keys":[]}"#.to_owned());
+    world.bench.host.clock.advance(5_000);
+    world.check(&token("b", &key(2), &claims("eve")), 401, "credential-unknown", "token-key-unknown");
+    world.check(&of("bob"), 401, "credential-unknown", "token-key-unknown");
+}
+
+#[test]
 fn keys_outlive_their_issuer_and_a_cold_isolate_gets_them_from_the_others() {
     let world = World::new(settings(at_url()));
     assert_eq!(world.get("/pets", &token("a", &key(1), &claims("ada"))).status, 200);

@@ -127,9 +127,23 @@ fn the_token_before_is_used_while_the_server_does_not_answer_until_it_ends() {
 fn a_token_that_the_upstream_refuses_is_forgotten() {
     let world = World::new(credentials(), |sent| if sent == "Bearer t1" { 401 } else { 200 });
     assert_eq!(world.get().status, 401, "requests are not sent again");
+    world.advance(4_999);
+    assert_eq!(world.get().status, 401, "a new token is not fetched again");
+    world.advance(1);
+    assert_eq!(world.get().status, 401);
     world.bench.host.upstream.take_received();
     assert_eq!(world.sent(), "Bearer t2");
     assert_eq!(world.sent(), "Bearer t2");
+}
+
+#[test]
+fn an_upstream_that_accepts_no_token_does_not_make_each_request_fetch_one() {
+    let world = World::new(credentials(), |_| 401);
+    for _ in 0..100 {
+        assert_eq!(world.get().status, 401);
+        world.advance(100);
+    }
+    assert_eq!(world.asked.get(), 2, "one in five seconds");
 }
 
 #[test]

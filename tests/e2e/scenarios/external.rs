@@ -18,7 +18,8 @@ scenarios! { "authorize";
     a_decision_is_used_for_equal_questions,
 }
 
-const OPA: &str = "protocol: opa, send: {user: principal.consumer, path: request.path, tier: 'request.headers[\"x-tier\"]'}";
+const OPA: &str =
+    "protocol: opa, send: {user: principal.consumer, path: request.path, tier: 'request.headers[\"x-tier\"]'}";
 
 fn policy(name: &str, url: &str, more: &str) -> String {
     format!("{name}: {{kind: external, url: \"{url}\", private-network: true, {more}}}")
@@ -31,7 +32,11 @@ async fn send(world: &World, request: Request, key: &str) -> Result<Answer, Box<
 async fn a_policy_agent_is_told_what_is_named_and_decides(world: Rc<World>) -> Outcome {
     let service = Upstream::start().await?;
     service.serve("/v1/data/allow", r#"{"result":true}"#);
-    let opa = policy("opa", &format!("{}/v1/data/allow", service.url()), &format!("{OPA}, token: \"${{secret.UPSTREAM_TOKEN}}\""));
+    let opa = policy(
+        "opa",
+        &format!("{}/v1/data/allow", service.url()),
+        &format!("{OPA}, token: \"${{secret.UPSTREAM_TOKEN}}\""),
+    );
     world.publish(Project::new(&world).policy(&opa).route("{path: \"/a/{id}\", authn: keys, authz: opa}")).await?;
     let key = world.key("acme", |_| ()).await?;
     let answer = send(&world, Request::get("/a/1").field("X-Tier", "gold").field("X-Secret", "hidden"), &key).await?;
@@ -63,7 +68,8 @@ async fn a_service_with_the_evaluation_api_decides(world: Rc<World>) -> Outcome 
     let more = format!("protocol: authzen, send: {{{sent}}}");
     let pdp = policy("pdp", &format!("{}/access/v1/evaluation", service.url()), &more);
     let any = policy("any", &format!("{}/open", service.url()), "protocol: http, send: {id: params.id}");
-    let project = Project::new(&world).policy(&pdp).policy(&any).route("{path: \"/a/{id}\", authn: keys, authz: [pdp, any]}");
+    let project =
+        Project::new(&world).policy(&pdp).policy(&any).route("{path: \"/a/{id}\", authn: keys, authz: [pdp, any]}");
     world.publish(project).await?;
     let key = world.key("acme", |_| ()).await?;
     let answer = send(&world, Request::get("/a/7"), &key).await?;
@@ -89,11 +95,14 @@ async fn without_a_decision_the_policy_says_what_happens(world: Rc<World>) -> Ou
     let mut project = Project::new(&world);
     for name in ["html", "twice", "large"] {
         let url = format!("{}/{name}", service.url());
-        project = project.policy(&policy(name, &url, OPA)).route(&format!("{{path: /{name}, authn: keys, authz: {name}}}"));
+        project =
+            project.policy(&policy(name, &url, OPA)).route(&format!("{{path: /{name}, authn: keys, authz: {name}}}"));
     }
     let gone = "http://127.0.0.1:9/ask";
     project = project.policy(&policy("gone", gone, OPA)).route("{path: /gone, authn: keys, authz: gone}");
-    project = project.policy(&policy("open", gone, &format!("{OPA}, on-unavailable: open"))).route("{path: /open, authn: keys, authz: open}");
+    project = project
+        .policy(&policy("open", gone, &format!("{OPA}, on-unavailable: open")))
+        .route("{path: /open, authn: keys, authz: open}");
     world.publish(project).await?;
     let key = world.key("acme", |_| ()).await?;
     for path in ["/html", "/twice", "/large", "/gone"] {

@@ -402,7 +402,8 @@ fn settings_have_keys_for_their_algorithms() {
     let fetched = HttpSignatureSettings { keys: SigningKeys::Set("https://a/".into(), false), ..settings(&[]) };
     assert_eq!((fetched.uses().fetches, settings(&[]).uses().fetches, with_secrets.uses().fetches), (2, 0, 0));
     assert!(!HttpSignatureSettings { components: vec!["\"@status\"".into()], ..settings(&[]) }.is_coherent());
-    for wrong in ["@status", "Date", "@query-param", "date;req", "", "date;", "@method;sf", "@query-param;name=\"a b\""] {
+    for wrong in ["@status", "Date", "@query-param", "date;req", "", "date;", "@method;sf", "@query-param;name=\"a b\""]
+    {
         assert!(component(wrong).is_err(), "{wrong}");
     }
     assert_eq!(component("@query-param;name=\"a\"").as_deref(), Ok("\"@query-param\";name=\"a\""));

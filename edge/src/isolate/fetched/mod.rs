@@ -88,8 +88,8 @@ impl Expects {
         let meaning = match self {
             Self::Anything => Some(Meaning::Content),
             Self::Keys => {
-                let set = JwkSet::parse(&answer.content).ok().filter(|set| !set.keys.is_empty());
-                set.map(|set| Meaning::Keys(Rc::new(set)))
+                // An issuer without keys has withdrawn them.
+                JwkSet::parse(&answer.content).ok().map(|set| Meaning::Keys(Rc::new(set)))
             }
             Self::Metadata(issuer) => service(&answer, issuer, "jwks_uri"),
             Self::Endpoint(issuer) => service(&answer, issuer, "introspection_endpoint"),

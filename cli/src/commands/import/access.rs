@@ -67,6 +67,13 @@ impl Access {
         together.iter().filter_map(|place| self.policies.get(*place)).map(|policy| policy.name.as_str())
     }
 
+    /// Whether one key is enough for the operation at this place: the first alternative is one policy, and not for certificates.
+    pub(super) fn takes_one_key(&self, place: usize) -> bool {
+        let first = self.routes.get(place).and_then(|required| required.authn.first());
+        let Some([policy]) = first.map(Vec::as_slice) else { return false };
+        self.policies.get(*policy).is_some_and(|policy| policy.definition != CERTIFICATE)
+    }
+
     /// Alternatives as an item of `authn`.
     pub(super) fn any(&self, authn: &Authn) -> String {
         let item = |together: &Vec<usize>| {
@@ -283,6 +290,8 @@ fn place_of(scheme: &Scheme) -> Option<CredentialPlace> {
     }
 }
 
+const CERTIFICATE: &str = "{kind: client-certificate}";
+
 /// The definition of the policy for a scheme, or of the one that replaces schemes that cannot be checked.
 fn definition(scheme: Option<&Scheme>) -> (String, Option<&'static str>) {
     const BEARER: &str = "{kind: api-key, header: Authorization, scheme: Bearer}";
@@ -290,7 +299,7 @@ fn definition(scheme: Option<&Scheme>) -> (String, Option<&'static str>) {
         Some(SchemeKind::HeaderKey(name)) => (format!("{{kind: api-key, header: {}}}", quoted(name)), None),
         Some(SchemeKind::QueryKey(name)) => (format!("{{kind: api-key, query: {}}}", quoted(name)), None),
         Some(SchemeKind::Bearer) => (BEARER.to_owned(), None),
-        Some(SchemeKind::MutualTls) => ("{kind: client-certificate}".to_owned(), None),
+        Some(SchemeKind::MutualTls) => (CERTIFICATE.to_owned(), None),
         Some(SchemeKind::OAuth2 | SchemeKind::OpenIdConnect) => (BEARER.to_owned(), Some(TOKENS)),
         Some(SchemeKind::CookieKey(_) | SchemeKind::Basic | SchemeKind::OtherHttp(_) | SchemeKind::Unknown) | None => {
             (format!("{{kind: api-key, header: {REPLACEMENT}}}"), Some(REPLACED))

@@ -77,7 +77,7 @@ impl Draft<'_> {
     ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         let mut texts = Vec::new();
         if let Some(routes) = routes {
-            let test = first_test::of(self.spec, routes, self.is_guarded());
+            let test = first_test::of(self.spec, routes, self.access);
             texts.extend(test.map(|text| ("tests/first.test.yaml", text)));
             if self.is_guarded() {
                 texts.push(("dev/fixtures.yaml", fixtures(routes)?));

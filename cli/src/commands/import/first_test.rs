@@ -4,12 +4,14 @@ use tollgate_config::openapi::{Operation, Spec};
 use tollgate_config::{CompiledRoute, FileKind};
 use tollgate_core::route::PathTemplate;
 
+use super::access::Access;
 use super::decide::Routes;
 use super::draft::{SCHEMA_FOLDER, items, quoted};
 
 /// A first test for the routes of operations; none if every path is routed, and no operation can be tried.
-pub(super) fn of(spec: &Spec, routes: &Routes<'_>, is_guarded: bool) -> Option<String> {
-    let tried = tried(spec, routes, is_guarded);
+pub(super) fn of(spec: &Spec, routes: &Routes<'_>, access: &Access) -> Option<String> {
+    let is_guarded = !access.default.is_empty();
+    let tried = tried(spec, routes, access);
     let schema = FileKind::Test.schema_file();
     let mut out = format!("{HEAD}\n$schema: ../{SCHEMA_FOLDER}/{schema}\nformat: 1\n");
     if is_guarded {
@@ -37,19 +39,20 @@ pub(super) fn of(spec: &Spec, routes: &Routes<'_>, is_guarded: bool) -> Option<S
 }
 
 /// An operation that one request with one key can try, with few parameters.
-fn tried<'a>(spec: &'a Spec, routes: &Routes<'a>, is_guarded: bool) -> Option<(&'a Operation, &'a CompiledRoute)> {
-    let all = routes.iter().filter_map(|(place, route)| Some((spec.operations().get(*place)?, *route)));
-    let is_tried = |(operation, route): &(&Operation, &CompiledRoute)| {
+fn tried<'a>(spec: &'a Spec, routes: &Routes<'a>, access: &Access) -> Option<(&'a Operation, &'a CompiledRoute)> {
+    let all = routes.iter().filter_map(|(place, route)| Some((*place, spec.operations().get(*place)?, *route)));
+    let is_tried = |(place, operation, route): &(usize, &Operation, &CompiledRoute)| {
         let settings = &route.settings;
         let has_one_key = match settings.authn.first() {
-            Some(together) => is_guarded && together.len() == 1,
-            None => !is_guarded,
+            Some(together) => together.len() == 1 && access.takes_one_key(*place),
+            None => access.default.is_empty(),
         };
         // What `x-tollgate` adds may refuse a single request.
         let is_plain = settings.guard.is_empty() && settings.guard_limit.is_empty() && settings.cost.get() == 1;
         operation.method() == "GET" && has_one_key && is_plain
     };
-    all.filter(is_tried).min_by_key(|(operation, _)| operation.path().matches('{').count())
+    let best = all.filter(is_tried).min_by_key(|(_, operation, _)| operation.path().matches('{').count());
+    best.map(|(_, operation, route)| (operation, route))
 }
 
 /// Whether a template without a rest matches a path.

@@ -492,6 +492,19 @@ fn settings_of_the_document_that_require_less_are_not_kept_silently() {
 }
 
 #[test]
+fn the_first_test_sends_no_key_where_a_certificate_is_required() {
+    let schemes = json!({"tls": {"type": "mutualTLS"}, "k": {"type": "apiKey", "in": "header", "name": "X-Key"}});
+    let get = |security: Value| json!({"get": {"security": security}});
+    for paths in [
+        json!({"/a": get(json!([{"tls": []}]))}),
+        json!({"/a": get(json!([{"tls": []}])), "/b/{c}": get(json!([{"k": []}]))}),
+        json!({"/a": get(json!([{"tls": []}, {"k": []}]))}),
+    ] {
+        check(&json!({"openapi": "3.1.0", "components": {"securitySchemes": schemes}, "paths": paths})).unwrap();
+    }
+}
+
+#[test]
 fn nothing_is_written_if_the_document_hides_all_operations() {
     let hidden = json!({"get": {"x-tollgate": {"hidden": true}}});
     check(&json!({"openapi": "3.1.0", "paths": {"/a": hidden}})).unwrap();

@@ -44,14 +44,14 @@ async fn decide<H: Host>(
     settings: &ExternalSettings,
     content: String,
 ) -> Result<bool, String> {
-    let service = Id::of(settings.url.as_bytes());
-    // Another service may decide differently, and one that is asked under another name with another token.
-    let question = Id::of([name.as_str(), &settings.url, &content].join("\n").as_bytes());
     let is_kept = settings.cache_ms > 0 && isolate.settings.freshness == Freshness::Cached;
+    // Another service may decide differently, and one that is asked under another name with another token.
+    let question = is_kept.then(|| Id::of([name.as_str(), &settings.url, &content].join("\n").as_bytes()));
     let now = host.clock().instant();
-    if is_kept && let Some(decision) = isolate.decisions.borrow().get(question, now) {
+    if let Some(decision) = question.and_then(|question| isolate.decisions.borrow().get(question, now)) {
         return Ok(decision);
     }
+    let service = Id::of(settings.url.as_bytes());
     if isolate.decisions.borrow().is_away(service, now) {
         return Err("the service did not decide a moment ago".to_owned());
     }
@@ -67,7 +67,7 @@ async fn decide<H: Host>(
             return Err(error.to_string());
         }
     };
-    if is_kept {
+    if let Some(question) = question {
         // What the service says may be as old as the question.
         decisions.put(question, decision, now.plus_millis(settings.cache_ms.into()), host.clock().instant());
     }

@@ -96,6 +96,22 @@ fn keys_and_types_of_a_file_are_checked() {
 }
 
 #[test]
+fn mistakes_in_issuers_and_tokens_are_reported_at_their_positions() {
+    let step = "cases: [{name: a, steps: [{request: GET /used, token: TOKEN, expect: {status: 200}}]}]\n";
+    let check = |issuer: &str, token: &str, expected: &[(&str, u32, u32)]| {
+        check(&format!("format: 1\nissuers: {{staff: {issuer}}}\n{}", step.replace("TOKEN", token)), expected);
+    };
+    let good = "{issuer: \"https://id.example.com\"}";
+    check(good, "staff", &[]);
+    check(good, "{issuer: staff, claims: {sub: ada}, lifetime: 1h, forged: true}", &[]);
+    check("{}", "staff", &[("TG0203", 2, 18)]);
+    check("{issuer: a, algorithm: RS256}", "staff", &[("TG0210", 2, 41)]);
+    check("{issuer: a, keys: []}", "staff", &[("TG0212", 2, 36)]);
+    check(good, "{issuer: staff, claims: [a]}", &[("TG0202", 3, 79)]);
+    check(good, "{issuer: staff, age: 1h}", &[("TG0201", 3, 71)]);
+}
+
+#[test]
 fn mistakes_in_steps_are_reported_at_their_positions() {
     check_steps("{}", &[("TG0902", 1, 1)]);
     check_steps("{expect: {status: 200}}", &[("TG0902", 1, 1)]);
@@ -104,6 +120,9 @@ fn mistakes_in_steps_are_reported_at_their_positions() {
     check_steps("{at: 2020-01-01T00:00:00Z}", &[("TG0907", 1, 1)]);
     check_steps("{fault: {conters: down}}", &[("TG0201", 1, 10)]);
     check_steps("{restore: counter}", &[("TG0210", 1, 11)]);
+    check_steps("{issuers: {staff: down}}", &[("TG0909", 1, 12)]);
+    check_steps("{request: GET /used, token: staff, expect: {status: 200}}", &[("TG0909", 1, 29)]);
+    check_steps("{request: GET /used, token: {key: k1}, expect: {status: 200}}", &[("TG0203", 1, 29)]);
     check_steps("{request: /used}", &[("TG0903", 1, 11)]);
     check_steps("{request: get /used}", &[("TG0903", 1, 11)]);
     check_steps("{request: GET used}", &[("TG0903", 1, 11)]);

@@ -65,6 +65,9 @@ impl Running<'_, '_> {
             Action::Purge(what) => return self.purge(what, step.span, number),
             Action::Fault(ports) => ports.iter().for_each(|port| self.fault(*port).set(true)),
             Action::Restore(ports) => ports.iter().for_each(|port| self.fault(*port).set(false)),
+            Action::Issuers(changes) => {
+                changes.iter().for_each(|(name, change)| self.bench.issuers.change(&name.value, change));
+            }
         }
         Ok(())
     }

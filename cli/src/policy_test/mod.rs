@@ -7,6 +7,7 @@
 mod case;
 mod coverage;
 mod invariant;
+mod issuer;
 mod judge;
 mod outcome;
 mod report;

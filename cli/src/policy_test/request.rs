@@ -6,11 +6,11 @@ use std::rc::Rc;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Request, Uri};
 use tollgate_config::policy_tests::RequestStep;
-use tollgate_core::authn::PeerCertificate;
+use tollgate_core::authn::{CredentialPlace, PeerCertificate};
 use tollgate_core::client::Location;
 use tollgate_edge::Client;
 use tollgate_edge::memory::Content;
-use tollgate_edge::ports::Content as _;
+use tollgate_edge::ports::{Clock, Content as _};
 
 use super::sign::sign;
 use super::stage::{Bench, Stage};
@@ -49,6 +49,7 @@ pub(super) fn prepare(stage: &Stage<'_>, bench: &Bench, step: &RequestStep) -> R
     if let Some(policy) = &step.sign {
         sign(stage, bench, &policy.value, step.https, &mut request)?;
     }
+    put_token(stage, bench, step, &mut request, client)?;
     Ok(Prepared { request, client, certificate: Rc::new(step.certificate.clone()), location: step.location.clone() })
 }
 
@@ -74,12 +75,31 @@ fn put_key(
 ) -> Result<(), String> {
     let Some(key) = step.key.as_ref().and_then(|name| stage.key(&name.value)) else { return Ok(()) };
     let place = stage.key_place(request, client).ok_or("no policy of the project takes an API key")?;
+    put(place, key.key.expose(), request)
+}
+
+/// Puts the step's token where the route's policy reads it.
+fn put_token(
+    stage: &Stage<'_>,
+    bench: &Bench,
+    step: &RequestStep,
+    request: &mut Request<Content>,
+    client: Client,
+) -> Result<(), String> {
+    let Some(token) = &step.token else { return Ok(()) };
+    let issuer = stage.file.issuers.iter().find(|issuer| issuer.name.value == token.issuer.value);
+    let url = issuer.map_or("", |issuer| issuer.url.as_str());
+    let place = stage.token_place(request, client, url).ok_or("no policy of the project takes a token")?;
+    put(place, &bench.issuers.token(token, bench.host.clock.now())?, request)
+}
+
+fn put(place: &CredentialPlace, credential: &str, request: &mut Request<Content>) -> Result<(), String> {
     let text = match &place.scheme {
-        Some(scheme) => format!("{scheme} {}", key.key.expose()),
-        None => key.key.expose().to_owned(),
+        Some(scheme) => format!("{scheme} {credential}"),
+        None => credential.to_owned(),
     };
     let Ok(mut value) = HeaderValue::try_from(text) else {
-        return Err(format!("the key is not a valid value of the field {}", place.field));
+        return Err(format!("the credential is not a valid value of the field {}", place.field));
     };
     value.set_sensitive(true);
     request.headers_mut().insert(place.field.clone(), value);

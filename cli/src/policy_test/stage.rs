@@ -7,13 +7,15 @@ use http::header::HOST;
 use http::{HeaderValue, Request, Response};
 use tollgate_config::policy_tests::{Case, TestFile, TestKey};
 use tollgate_config::{Compiled, CompiledRoute};
-use tollgate_core::authn::CredentialPlace;
+use tollgate_core::authn::{CredentialPlace, JwtSettings};
+use tollgate_core::kinds::{AuthnPolicy, PolicyView};
 use tollgate_core::route::HostPattern;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_edge::memory::{Content, MemoryHost, MemoryRecords, MemorySignatures, ScriptedFetch, VirtualClock};
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
 use tollgate_kv_schemas::{encode, keys};
 
+use super::issuer::Issuers;
 use super::script::Scripts;
 
 /// The state that the cases of one file share.
@@ -39,6 +41,7 @@ pub(super) struct Bench {
     pub(super) host: MemoryHost,
     pub(super) isolate: Rc<Isolate>,
     pub(super) scripts: Rc<Scripts>,
+    pub(super) issuers: Rc<Issuers>,
 }
 
 impl<'f> Stage<'f> {
@@ -102,7 +105,24 @@ impl<'f> Stage<'f> {
         }
         let policies = &self.compiled.whole().policies;
         let Some(route) = self.route_of(request.clone(), client) else { return any };
-        route.settings.policies(policies).find_map(|policy| policy.uses.credential).or(any)
+        route.settings.policies(policies).find_map(|policy| key_read_by(&policy)).or(any)
+    }
+
+    /// Where the route of a request reads a token of an issuer; if it reads none, the first place that any policy reads.
+    pub(super) fn token_place(
+        &self,
+        request: &Request<Content>,
+        client: Client,
+        issuer: &str,
+    ) -> Option<&'f CredentialPlace> {
+        let policies = &self.compiled.whole().policies;
+        let tokens = || policies.authn.iter().filter_map(|named| Some((named, jwt(&named.policy)?)));
+        let of_issuer = |settings: &JwtSettings| settings.rules.issuers.iter().any(|own| own == issuer);
+        let own = self.route_of(request.clone(), client);
+        let is_own =
+            |name: &str| own.is_some_and(|route| route.settings.policies(policies).any(|own| own.name == name));
+        let best = tokens().max_by_key(|(named, settings)| (is_own(&named.name), of_issuer(settings)));
+        best.map(|(_, settings)| &settings.place)
     }
 
     /// The route that matches a request.
@@ -145,7 +165,11 @@ fn bench(
     let mut host = MemoryHost::new(VirtualClock::at(file.clock), SEED, move |request: &Request<Content>| {
         answering.answer(request)
     });
-    host.fetch = ScriptedFetch::new(host.clock.clone(), move |request: &Request<Content>| services.answer(request));
+    let issuers = Rc::new(Issuers::new(&file.issuers));
+    let providers = Rc::clone(&issuers);
+    host.fetch = ScriptedFetch::new(host.clock.clone(), move |request: &Request<Content>| {
+        providers.answer(request).unwrap_or_else(|| services.answer(request))
+    });
     host.signatures = MemorySignatures::new(tollgate_signatures::verifies).signing(tollgate_signatures::sign);
     host.records = MemoryRecords::new(host.clock.clone()).over(Rc::clone(records));
     for name in compiled.whole().secret_names() {
@@ -154,7 +178,7 @@ fn bench(
     for (name, value) in &file.secrets {
         host.secrets.put(&name.value, value);
     }
-    Bench { host, isolate: Rc::new(isolate.renewed()), scripts }
+    Bench { host, isolate: Rc::new(isolate.renewed()), scripts, issuers }
 }
 
 fn records(compiled: &Compiled, file: &TestFile) -> HashMap<String, Vec<u8>> {
@@ -164,10 +188,22 @@ fn records(compiled: &Compiled, file: &TestFile) -> HashMap<String, Vec<u8>> {
     compiled.records().iter().cloned().chain(credentials).collect()
 }
 
+/// Where a policy reads an API key.
+fn key_read_by<'p>(policy: &PolicyView<'p>) -> Option<&'p CredentialPlace> {
+    policy.uses.credential.filter(|_| policy.kind == "api-key")
+}
+
+fn jwt(policy: &AuthnPolicy) -> Option<&JwtSettings> {
+    match policy {
+        AuthnPolicy::Jwt(settings) => Some(settings),
+        _ => None,
+    }
+}
+
 /// The different places from which policies read keys.
 fn key_places(compiled: &Compiled) -> Vec<&CredentialPlace> {
     let mut places: Vec<&CredentialPlace> = Vec::new();
-    for place in compiled.whole().policies.iter().filter_map(|policy| policy.uses.credential) {
+    for place in compiled.whole().policies.iter().filter_map(|policy| key_read_by(&policy)) {
         if !places.iter().any(|known| known.field == place.field && known.scheme == place.scheme) {
             places.push(place);
         }

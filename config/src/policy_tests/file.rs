@@ -6,7 +6,8 @@ use tollgate_core::time::Timestamp;
 
 use super::consumer::{self, Consumer, Keys};
 use super::invariant::Invariant;
-use super::step::Case;
+use super::issuer::{self, Issuer};
+use super::step::{Action, Case};
 use super::upstream::{self, Script};
 use crate::decode::{self, Fields};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
@@ -26,6 +27,8 @@ pub struct TestFile {
     pub env: Option<Spanned<String>>,
     /// The consumers.
     pub consumers: Vec<Consumer>,
+    /// The identity providers.
+    pub issuers: Vec<Issuer>,
     /// The scripts of upstreams, by name, for steps and cases without other responses.
     pub upstreams: Vec<(Spanned<String>, Script)>,
     /// The scripts of services that the gateway itself asks, by URL, for cases without other responses.
@@ -50,6 +53,7 @@ impl TestFile {
         let mut keys = Keys::new();
         let consumers =
             fields.optional("consumers", report, |node, report| consumer::consumers(node, &mut keys, report));
+        let issuers = fields.optional("issuers", report, issuer::issuers).unwrap_or_default();
         let upstreams = fields.optional("upstreams", report, upstream::scripts);
         let fetches = fields.optional("fetches", report, upstream::services);
         let secrets = fields.optional("secrets", report, secrets);
@@ -61,6 +65,10 @@ impl TestFile {
         fields.finish(report);
         let (cases, invariants) = (cases.unwrap_or_default(), invariants.unwrap_or_default());
         check_names(&cases, report);
+        // A broken issuer is reported once.
+        if !report.has_errors() {
+            check_issuers(&cases, &issuers, report);
+        }
         if cases.is_empty() && invariants.is_empty() {
             report.push(
                 Diagnostic::error(Code::EmptyTestFile, root.span, "the file has neither cases nor invariants")
@@ -73,6 +81,7 @@ impl TestFile {
             clock,
             env,
             consumers: consumers.unwrap_or_default(),
+            issuers,
             upstreams: upstreams.unwrap_or_default(),
             fetches: fetches.unwrap_or_default(),
             secrets: secrets.unwrap_or_default(),
@@ -108,6 +117,20 @@ fn check_names(cases: &[Case], report: &mut Report) {
     for case in cases {
         if let Some(first) = seen.insert(case.name.value.as_str(), case.name.span) {
             report.push(duplicate("case", &case.name, first));
+        }
+    }
+}
+
+fn check_issuers(cases: &[Case], issuers: &[Issuer], report: &mut Report) {
+    for step in cases.iter().flat_map(|case| &case.steps) {
+        match &step.action {
+            Action::Request(request) => {
+                request.token.iter().for_each(|token| issuer::check_name(&token.issuer, issuers, report));
+            }
+            Action::Issuers(changes) => {
+                changes.iter().for_each(|(name, _)| issuer::check_name(name, issuers, report));
+            }
+            Action::Advance(_) | Action::At(_) | Action::Purge(_) | Action::Fault(_) | Action::Restore(_) => {}
         }
     }
 }

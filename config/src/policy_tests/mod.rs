@@ -10,6 +10,7 @@ mod consumer;
 mod expect;
 mod file;
 mod invariant;
+mod issuer;
 mod request;
 mod step;
 mod text;
@@ -24,6 +25,7 @@ pub use expect::{
 };
 pub use file::TestFile;
 pub use invariant::{Invariant, Requirement, RouteSelection};
+pub use issuer::{Issuer, IssuerAnswer, IssuerChange, TestToken};
 pub use request::{Content, RequestStep};
 pub use step::{Action, Case, Port, PurgeWhat, Step};
 pub use upstream::{Answer, Answers, Rule, Script, ScriptedAnswer};

@@ -10,6 +10,7 @@ use tollgate_core::client::Location;
 use super::certificate::certificate;
 use super::consumer::Keys;
 use super::expect::{self, Expect};
+use super::issuer::{self, TestToken};
 use super::text::{bad_request, filled, json, unknown_key};
 use super::upstream::{self, Answers};
 use crate::decode::{self, Fields, SIZE};
@@ -37,6 +38,8 @@ pub struct RequestStep {
     pub key: Option<Spanned<String>>,
     /// The name of the policy as whose sender the request is signed.
     pub sign: Option<Spanned<String>>,
+    /// The token that is sent, in the place that the route's policy reads.
+    pub token: Option<TestToken>,
     /// The client's address.
     pub address: Option<IpAddr>,
     /// The certificate of the client's connection.
@@ -128,6 +131,7 @@ impl RequestStep {
         let content = f.optional("body", report, |node, report| content(node, Some(keys), report));
         let key = f.optional("key", report, |node, report| key(node, keys, report));
         let sign = f.optional("sign", report, decode::text);
+        let token = f.optional("token", report, issuer::token);
         let client = f.optional("client", report, |node, report| client(node, keys, report));
         let inside = f.optional("from", report, |node, report| {
             decode::word(node, &[("inside", true), ("outside", false)], report)
@@ -156,6 +160,7 @@ impl RequestStep {
             content: content.unwrap_or_default(),
             key,
             sign,
+            token,
             address: client.address,
             certificate: client.certificate,
             location: client.location,

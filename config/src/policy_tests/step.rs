@@ -3,6 +3,7 @@
 use tollgate_core::time::Timestamp;
 
 use super::consumer::{self, Keys};
+use super::issuer::{self, IssuerChange};
 use super::request::{self, RequestStep};
 use super::upstream::{self, Script};
 use crate::decode::{self, DURATION, Fields, habits};
@@ -48,6 +49,8 @@ pub enum Action {
     Fault(Vec<Port>),
     /// Makes these ports available again.
     Restore(Vec<Port>),
+    /// Changes what issuers publish or answer.
+    Issuers(Vec<(Spanned<String>, IssuerChange)>),
 }
 
 /// The stored responses that are purged.
@@ -146,7 +149,7 @@ impl Case {
                     .fix("write a later time, or begin a new case"),
                 ),
                 Action::At(at) => now = at,
-                Action::Request(_) | Action::Purge(_) | Action::Fault(_) | Action::Restore(_) => {}
+                Action::Request(_) | Action::Purge(_) | Action::Fault(_) | Action::Restore(_) | Action::Issuers(_) => {}
             }
         }
     }
@@ -203,6 +206,7 @@ fn other(node: &Node, entries: &[Entry], has_no_action: bool, report: &mut Repor
     let purge = fields.optional("purge", report, purge);
     let fault = fields.optional("fault", report, faults);
     let restore = fields.optional("restore", report, restored);
+    let issuers = fields.optional("issuers", report, issuer::changes);
     fields.finish(report);
     advance
         .map(|duration| Action::Advance(duration.value))
@@ -210,6 +214,7 @@ fn other(node: &Node, entries: &[Entry], has_no_action: bool, report: &mut Repor
         .or(purge.map(Action::Purge))
         .or(fault.map(Action::Fault))
         .or(restore.map(Action::Restore))
+        .or(issuers.map(Action::Issuers))
 }
 
 fn bad_step(at: Span, what: String) -> Diagnostic {
@@ -250,4 +255,4 @@ fn restored(node: &Node, report: &mut Report) -> Option<Vec<Port>> {
     }
 }
 
-const ACTIONS: [&str; 6] = ["request", "advance", "at", "purge", "fault", "restore"];
+const ACTIONS: [&str; 7] = ["request", "advance", "at", "purge", "fault", "restore", "issuers"];

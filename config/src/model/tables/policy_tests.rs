@@ -5,7 +5,7 @@ use tollgate_core::problem::ProblemKind;
 
 use super::FILE;
 use super::key_properties::KEY_PROPERTIES;
-use crate::schema::texts::{FIELD, ID, INSTANT, METHOD, NAME, URL};
+use crate::schema::texts::{CLAIM, FIELD, ID, INSTANT, METHOD, NAME, URL};
 use crate::schema::{Key, List, Named, Object, Quantity, Rule, Shape, TextRule};
 
 /// The root of a test file.
@@ -19,6 +19,12 @@ pub(crate) static TEST_FILE: Object = Object {
         Key::optional("env", "The environment for which the project is compiled.", Shape::Ruled(&NAME))
             .absent("the environment that `--env` names, or the defaults of values"),
         Key::optional("consumers", "The consumers.", Shape::List(&CONSUMERS)).absent("none"),
+        Key::optional(
+            "issuers",
+            "Identity providers, by name, whose keys and tokens are generated.",
+            Shape::Named(&ISSUERS),
+        )
+        .absent("none"),
         Key::optional("upstreams", "The scripted responses of upstreams, by name.", Shape::Named(&SCRIPTS))
             .absent("200 without content"),
         Key::optional(
@@ -44,6 +50,64 @@ static INVARIANTS: List = List::of(Shape::Object(&INVARIANT));
 static SCRIPTS: Named = Named { names: &NAME, of: SCRIPT_OR_ANSWERS, max: usize::MAX };
 static SERVICES: Named = Named { names: &URL, of: SCRIPT_OR_ANSWERS, max: usize::MAX };
 static SECRETS: Named = Named { names: &SECRET, of: Shape::Text, max: usize::MAX };
+
+static ISSUERS: Named = Named { names: &NAME, of: Shape::Object(&TEST_ISSUER), max: usize::MAX };
+static KEY_IDS: List = List::some_texts(Shape::Ruled(&ID), TEST_ISSUER_KEYS_MAX);
+
+/// The maximum number of keys that an issuer of a test publishes.
+pub(crate) const TEST_ISSUER_KEYS_MAX: usize = 100;
+
+/// An identity provider of a test.
+pub(crate) static TEST_ISSUER: Object = Object {
+    name: "test-issuer",
+    doc: "An identity provider of a test. It answers requests for its OpenID Connect metadata and its keys, which are generated \
+          from the names.",
+    keys: &[
+        Key::required("issuer", "The value of `iss` in its tokens, a URL; its metadata are below it.", Shape::Text)
+            .examples(&["\"https://id.example.com\""]),
+        Key::optional("jwks", "The URL of its keys.", Shape::Text)
+            .absent("`<issuer>/jwks`, which its metadata name")
+            .examples(&["\"https://id.example.com/keys\""]),
+        Key::optional("audience", "The value of `aud` in its tokens.", Shape::Text)
+            .absent("none")
+            .examples(&["\"pets\""]),
+        Key::optional("algorithm", "The algorithm of its keys.", Shape::Word(TEST_ALGORITHMS)).default("\"EdDSA\""),
+        Key::optional("keys", "The ids of the keys that it publishes at the beginning.", Shape::List(&KEY_IDS))
+            .default("[\"k1\"]"),
+    ],
+    ..Object::PLAIN
+};
+
+const TEST_ALGORITHMS: &[(&str, &str)] = &[("EdDSA", "with Ed25519"), ("ES256", "ECDSA over P-256")];
+
+/// A token of a request.
+pub(crate) static TEST_TOKEN: Object = Object {
+    name: "test-token",
+    doc: "A token that an issuer of the file issues for a request.",
+    keys: &[
+        Key::required("issuer", "The name of the issuer.", Shape::Ruled(&NAME)).examples(&["\"staff\""]),
+        Key::optional("key", "The id of the key that signs it.", Shape::Ruled(&ID))
+            .absent("the first that the issuer publishes"),
+        Key::optional(
+            "claims",
+            "Claims beside `iss`, `aud`, `sub` (`test`), `iat` and `exp`, or in place of them; `null` leaves one out.",
+            Shape::Named(&TEST_CLAIMS),
+        )
+        .absent("none")
+        .examples(&["{\"sub\": \"ada\", \"scope\": \"read write\"}"]),
+        Key::optional("type", "The type in its header (`typ`).", Shape::Text).absent("none").examples(&["\"at+jwt\""]),
+        Key::optional("issued", "When it was issued.", Shape::Ruled(&INSTANT)).absent("the time of the request"),
+        Key::optional("lifetime", "How long after that it is valid.", Shape::Quantity(Quantity::Duration))
+            .default("\"5m\""),
+        Key::optional("forged", "Whether somebody else signs it, in the name of the key.", Shape::Boolean)
+            .default("false"),
+    ],
+    ..Object::PLAIN
+};
+
+static TEST_CLAIMS: Named = Named { names: &CLAIM, of: Shape::Anything, max: usize::MAX };
+
+const TOKEN: Shape = Shape::AnyOf(&[Shape::Ruled(&NAME), Shape::Object(&TEST_TOKEN)]);
 
 static SECRET: TextRule = TextRule {
     name: "secret-name",
@@ -264,6 +328,13 @@ pub(crate) static REQUEST_STEP: Object = Object {
             Shape::Ruled(&ID),
         )
         .absent("it is not signed"),
+        Key::optional(
+            "token",
+            "The token that is sent, in the place that the route's policy reads: the name of its issuer, or a mapping.",
+            TOKEN,
+        )
+        .absent("none")
+        .examples(&["\"staff\"", "{\"issuer\": \"staff\", \"claims\": {\"sub\": \"ada\"}}"]),
         Key::optional("client", "The client that sends the request.", Shape::Object(&CLIENT))
             .absent("address 192.0.2.1 with HTTPS"),
         Key::optional(
@@ -352,7 +423,8 @@ const TRUST_WORDS: &[(&str, &str)] = &[
 /// A step that is not a request.
 pub(crate) static OTHER_STEP: Object = Object {
     name: "step",
-    doc: "A step that advances the clock, purges the cache, or makes stores unavailable or available. It has exactly one key.",
+    doc: "A step that advances the clock, purges the cache, makes stores unavailable or available, or changes what issuers \
+          answer. It has exactly one key.",
     keys: &[
         Key::optional("advance", "Advances the clock by this duration.", Shape::Quantity(Quantity::Duration))
             .examples(&["\"10s\""]),
@@ -362,10 +434,27 @@ pub(crate) static OTHER_STEP: Object = Object {
         Key::optional("fault", "Makes stores unavailable, until `restore`.", Shape::Object(&FAULT))
             .examples(&["{\"counters\": \"down\"}"]),
         Key::optional("restore", "Makes stores available again.", RESTORED).examples(&["\"all\"", "[\"counters\"]"]),
+        Key::optional(
+            "issuers",
+            "What changes at identity providers, by name: the keys that they publish, or how they answer.",
+            Shape::Named(&ISSUER_CHANGES),
+        )
+        .examples(&["{\"staff\": [\"k2\"]}", "{\"staff\": \"down\"}"]),
     ],
-    rules: &[Rule::OneOf(&["advance", "at", "purge", "fault", "restore"])],
+    rules: &[Rule::OneOf(&["advance", "at", "purge", "fault", "restore", "issuers"])],
     ..Object::PLAIN
 };
+
+static ISSUER_CHANGES: Named =
+    Named { names: &NAME, of: Shape::AnyOf(&[Shape::List(&KEY_IDS), Shape::Word(ISSUER_ANSWERS)]), max: usize::MAX };
+
+const ISSUER_ANSWERS: &[(&str, &str)] = &[
+    ("up", "with its metadata and keys"),
+    ("down", "not at all"),
+    ("html", "with a page in place of the metadata and keys"),
+    ("large", "with 10 MiB"),
+    ("slow", "after a minute"),
+];
 
 const PORT: Shape = Shape::Word(&[
     ("records", "the store of credentials, configuration and purges"),

@@ -126,7 +126,7 @@ pub struct Uses<'s> {
     pub credential: Option<&'s CredentialPlace>,
     /// Reads the certificate of the client.
     pub certificate: bool,
-    /// Reads the record of a credential that is no text in the request.
+    /// Reads the record of the credential.
     pub record: bool,
     /// Charges the counters of a partition.
     pub charge: Option<LimitBy>,
@@ -140,6 +140,10 @@ pub struct Uses<'s> {
     pub fetches: u32,
     /// Asks a service about the request this often, whatever is known of others.
     pub questions: u32,
+    /// Of these, the answers that isolates share: each is looked up among the records before, and written there afterwards.
+    pub answers: u32,
+    /// Verifies this many signatures.
+    pub verifications: u32,
 }
 
 /// A policy with the name it is referred to by.

@@ -273,7 +273,7 @@ impl PolicyKind for ApiKeySettings {
     }
 
     fn uses(&self) -> Uses<'_> {
-        Uses { credential: Some(&self.place), ..Uses::default() }
+        Uses { credential: Some(&self.place), record: true, ..Uses::default() }
     }
 }
 

@@ -101,7 +101,7 @@ pub enum SetError {
 const KEYS_MAX: usize = 128;
 
 /// Keys that are tried for one token: those of one id, or all of one type if the token names none.
-const TRIED_MAX: usize = 8;
+pub(crate) const TRIED_MAX: usize = 8;
 
 /// RFC 7518, section 3.3 for the smallest modulus; a verification takes four times as long with each doubling.
 const RSA_BITS_MIN: usize = 2_048;

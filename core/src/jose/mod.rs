@@ -15,6 +15,7 @@ mod token;
 mod value;
 
 pub use algorithm::{Algorithm, Algorithms, KeyType};
+pub(crate) use jwk::TRIED_MAX;
 pub use jwk::{Jwk, JwkError, JwkSet, KeyMaterial, SetError};
 pub use signing::{SigningKey, signed, signing_input};
 pub use token::{Token, TokenError, media_type};

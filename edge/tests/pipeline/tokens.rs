@@ -9,7 +9,7 @@ use http::{Request, Response};
 use tollgate_core::authn::{CredentialPlace, IdentityRules, JwtSettings, KeySource};
 use tollgate_core::forward::UpstreamError;
 use tollgate_core::jose::{Algorithm, KeyType};
-use tollgate_core::kinds::{Named, Place, Policy};
+use tollgate_core::kinds::{Named, Place, Policy, PolicyKind};
 use tollgate_core::route::HostPattern;
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::{RouteSettings, SiteSettings};
@@ -392,4 +392,24 @@ fn both_values_of_a_shared_secret_are_accepted_while_it_is_rotated() {
     assert_eq!(statuses(&format!("{old}\n{new}\n")), [200, 200]);
     assert_eq!(statuses(&format!("{new}\n{old}")), [200, 200]);
     assert_eq!(statuses(&new), [401, 200]);
+}
+
+#[test]
+fn one_token_causes_no_more_work_than_its_policy_declares() {
+    let many = |from: u8| {
+        let keys: Vec<String> = (from..from + 20).map(|n| jwk("", &key(n)).replace(r#""kid":"","#, "")).collect();
+        format!(r#"{{"keys":[{}]}}"#, keys.join(","))
+    };
+    let world = World::new(settings(at_url()));
+    world.answers(many(10));
+    let forged = token("x", &key(9), &claims("eve"));
+    world.check(&forged, 401, "credential-unknown", "signature-wrong");
+    assert_eq!((world.verified.get(), world.asked.get()), (8, 1), "eight of the keys are tried");
+    world.answers(many(40));
+    world.bench.host.clock.advance(5_000);
+    world.check(&forged, 401, "credential-unknown", "signature-wrong");
+    assert_eq!((world.verified.get(), world.asked.get()), (8 + 16, 2), "and eight of the newer ones");
+    let policy = settings(at_url());
+    let declared = policy.uses();
+    assert_eq!((declared.verifications, declared.fetches, declared.answers), (16, 1, 1));
 }

@@ -36,7 +36,8 @@ fn rows<'c>(costs: &'c Costs<'_>, case: impl Fn(&'c RouteCosts<'_>) -> &'c Case)
         let count = |n: u64| if n == 0 { "-".to_owned() } else { n.to_string() };
         rows.push(vec![
             route.route.settings.id.clone(),
-            count(usage.record_reads),
+            count(usage.record_reads + usage.record_writes),
+            count(usage.verifications),
             count(usage.counter_calls),
             count(usage.cache_look_ups + usage.cache_stores),
             count(usage.secret_reads),
@@ -108,9 +109,9 @@ fn amount(micro: u64) -> String {
     format!("{shown}{}", "0".repeat(2usize.saturating_sub(decimals)))
 }
 
-const HEAD: [&str; 12] = [
-    "ROUTE", "RECORDS", "COUNTERS", "CACHE", "SECRETS", "ASKED", "UPSTREAM", "EXPORTS", "OUTSIDE", "SERVICES",
-    "BUFFERED", "1M",
+const HEAD: [&str; 13] = [
+    "ROUTE", "RECORDS", "VERIFIED", "COUNTERS", "CACHE", "SECRETS", "ASKED", "UPSTREAM", "EXPORTS", "OUTSIDE",
+    "SERVICES", "BUFFERED", "1M",
 ];
 
 #[cfg(test)]

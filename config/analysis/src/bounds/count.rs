@@ -9,6 +9,7 @@ use tollgate_core::bounds::{
     EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, STORED_CONTENT_BYTES_MAX, VERIFIED_CONTENT_BYTES_MAX,
 };
 use tollgate_core::forward::UpstreamAuth;
+use tollgate_core::kinds::Uses;
 use tollgate_core::limit::LimitBy;
 use tollgate_core::route::{HostName, HostPattern};
 use tollgate_core::secret::SecretText;
@@ -112,6 +113,8 @@ impl Count<'_> {
     fn bounds(&self) -> RouteBounds {
         let cold = Usage {
             record_reads: self.record_reads(),
+            record_writes: self.most(|uses| uses.answers),
+            verifications: self.most(|uses| uses.verifications),
             export_posts: self.export_posts(),
             bundle_bytes: self.load.bytes,
             ..Usage::default()
@@ -161,27 +164,26 @@ impl Count<'_> {
     /// `Config::load` and `Config::sites`, `credential` for each policy that is tried, and after the response `refresh`, if the request took as
     /// long as the configuration is fresh, and `uses::record`, if a key identified the caller.
     fn record_reads(&self) -> u64 {
-        let keys = self.keys();
-        let last_use = u64::from(keys > 0);
-        POINTER_AND_PURGES + MANIFEST + self.load.parts + keys + POINTER_AND_PURGES + MANIFEST + last_use
+        let credentials = self.most(|uses| uses.record.into());
+        let read = credentials + self.most(|uses| uses.answers);
+        let last_use = u64::from(credentials > 0);
+        POINTER_AND_PURGES + MANIFEST + self.load.parts + read + POINTER_AND_PURGES + MANIFEST + last_use
     }
 
-    /// The maximum number of policies for which one request can contain a key.
+    /// The maximum of something over the policies that can all find a credential in one request.
     ///
-    /// A field has one value, so policies that read it with different schemes cannot all find a key in it.
-    fn keys(&self) -> u64 {
+    /// A field has one value, so policies that read it with different schemes cannot all find a credential in it.
+    fn most(&self, of: impl Fn(&Uses<'_>) -> u32) -> u64 {
         let policies = self.route.policies(&self.compiled.whole().policies);
-        let mut by_field: BTreeMap<&str, Vec<&CredentialPlace>> = BTreeMap::new();
-        for place in policies.filter_map(|policy| policy.uses.credential) {
-            by_field.entry(place.field.as_str()).or_default().push(place);
+        let mut by_field: BTreeMap<&str, Vec<(&CredentialPlace, u64)>> = BTreeMap::new();
+        let mut elsewhere = 0;
+        for uses in policies.map(|policy| policy.uses) {
+            match uses.credential {
+                Some(place) => by_field.entry(place.field.as_str()).or_default().push((place, of(&uses).into())),
+                None => elsewhere += u64::from(of(&uses)),
+            }
         }
-        by_field.values().map(|settings| keys_of_field(settings)).sum::<u64>() + self.registered()
-    }
-
-    /// The policies that read the record of a credential that is no text in the request.
-    fn registered(&self) -> u64 {
-        let policies = self.route.policies(&self.compiled.whole().policies);
-        policies.filter(|policy| policy.uses.record).count() as u64
+        elsewhere + by_field.values().map(|places| most_of_field(places)).sum::<u64>()
     }
 
     /// `limit.rs` charges once for each partition; without a principal, the only partition is the client's address.
@@ -198,9 +200,7 @@ impl Count<'_> {
 
     /// What policies ask of services, and the secrets that they read: `edge/src/policies/` for each that is tried.
     fn asked(&self, is_cold: bool) -> Usage {
-        let policies = self.route.policies(&self.compiled.whole().policies);
-        let uses = policies.map(|policy| policy.uses);
-        let fetches = uses.map(|uses| u64::from(uses.questions + if is_cold { uses.fetches } else { 0 })).sum();
+        let fetches = self.most(|uses| uses.questions + if is_cold { uses.fetches } else { 0 });
         Usage { fetches, secret_reads: if is_cold { self.policy_secrets() } else { 0 }, ..Usage::default() }
     }
 
@@ -276,18 +276,18 @@ impl Count<'_> {
     }
 }
 
-/// The maximum number of policies for one field that find a key: those with the scheme of its value, and the others by
+/// The maximum over the policies for one field that find a credential: those with the scheme of its value, and the others by
 /// their query parameters and cookies. A policy without a scheme reads any value of the field.
-fn keys_of_field(places: &[&CredentialPlace]) -> u64 {
-    let reads_elsewhere = |p: &CredentialPlace| p.query.is_some() || p.cookie.is_some();
-    let with = |scheme: Option<&str>| {
-        let finds = |p: &&&CredentialPlace| {
-            same_scheme(p.scheme.as_deref(), scheme) || (p.scheme.is_some() && reads_elsewhere(p))
-        };
-        places.iter().filter(finds).count()
+fn most_of_field(places: &[(&CredentialPlace, u64)]) -> u64 {
+    let reads_elsewhere = |place: &CredentialPlace| place.query.is_some() || place.cookie.is_some();
+    let sum = |finds: &dyn Fn(&CredentialPlace) -> bool| -> u64 {
+        places.iter().filter(|(place, _)| finds(place)).map(|(_, amount)| amount).sum()
     };
-    let elsewhere = places.iter().filter(|p| reads_elsewhere(p)).count();
-    places.iter().map(|p| with(p.scheme.as_deref())).fold(elsewhere, usize::max) as u64
+    let with = |scheme: Option<&str>| {
+        sum(&|place| same_scheme(place.scheme.as_deref(), scheme) || (place.scheme.is_some() && reads_elsewhere(place)))
+    };
+    let elsewhere = sum(&reads_elsewhere);
+    places.iter().map(|(place, _)| with(place.scheme.as_deref())).fold(elsewhere, u64::max)
 }
 
 fn same_scheme(a: Option<&str>, b: Option<&str>) -> bool {

@@ -25,6 +25,10 @@ pub use target::{Counting, Limit, Limits, Platform, Port};
 pub struct Usage {
     /// Records read: the bundle, credentials, purges.
     pub record_reads: u64,
+    /// Records written after the response: answers that other isolates may use.
+    pub record_writes: u64,
+    /// Signatures verified.
+    pub verifications: u64,
     /// Charges, confirmations and releases: one call for each owner of cells.
     pub counter_calls: u64,
     /// Secrets read.
@@ -65,6 +69,8 @@ impl Usage {
     fn combine(self, other: Self, of: impl Fn(u64, u64) -> u64) -> Self {
         Self {
             record_reads: of(self.record_reads, other.record_reads),
+            record_writes: of(self.record_writes, other.record_writes),
+            verifications: of(self.verifications, other.verifications),
             counter_calls: of(self.counter_calls, other.counter_calls),
             secret_reads: of(self.secret_reads, other.secret_reads),
             fetches: of(self.fetches, other.fetches),
@@ -83,7 +89,7 @@ impl Usage {
     #[must_use]
     pub fn calls(&self, port: Port) -> u64 {
         match port {
-            Port::Records => self.record_reads,
+            Port::Records => self.record_reads.saturating_add(self.record_writes),
             Port::Counters => self.counter_calls,
             Port::Secrets => self.secret_reads,
             Port::Fetch => self.fetches,

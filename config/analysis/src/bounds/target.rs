@@ -165,7 +165,7 @@ impl Port {
     #[must_use]
     pub const fn calls(self) -> &'static str {
         match self {
-            Self::Records => "record reads",
+            Self::Records => "record reads and writes",
             Self::Counters => "counter calls",
             Self::ResponseCache => "cache calls",
             Self::Secrets => "secret reads",

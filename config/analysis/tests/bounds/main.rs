@@ -329,6 +329,34 @@ fn stores_nothing(form: &Form) -> bool {
     form.cache && form.methods == "[HEAD]"
 }
 
+#[test]
+fn the_work_for_a_token_depends_on_where_its_keys_are() {
+    let most = |policy: &str| {
+        let text = format!(
+            "format: 1\ngateway: {{name: g}}\nupstreams: {{u: \"http://u\"}}\npolicies: {{own: {{{policy}}}}}\n\
+             apis: {{a: {{upstream: u, authn: own, routes: [{{path: /a, methods: [GET]}}]}}}}\n"
+        );
+        let compiled = compile_str("tollgate.yaml", &text).unwrap_or_else(|found| panic!("{text}{found}"));
+        let usage = count(&compiled)[0].most(State::Cold);
+        (usage.record_reads, usage.record_writes, usage.fetches, usage.verifications, usage.secret_reads)
+    };
+    let token = |keys: &str| most(&format!("kind: jwt, issuer: \"https://id.example.com\", audience: a{keys}"));
+    let key = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    assert_eq!(most("kind: api-key"), (9, 0, 0, 0, 0));
+    assert_eq!(token(&format!(", keys: '{{\"keys\":[{key}]}}'")), (7, 0, 0, 8, 0));
+    assert_eq!(token(", secret: \"${secret.SHARED}\""), (7, 0, 0, 2, 1));
+    assert_eq!(token(", jwks: \"https://id.example.com/keys\""), (8, 1, 1, 16, 0));
+    assert_eq!(token(""), (9, 2, 2, 16, 0));
+    let asked = |rest: &str| {
+        most(&format!(
+            "kind: introspection, issuer: \"https://id.example.com\", audience: a, client-id: g, \
+             client-secret: \"${{secret.C}}\"{rest}"
+        ))
+    };
+    assert_eq!(asked(", url: \"https://id.example.com/introspect\""), (7, 0, 1, 0, 1));
+    assert_eq!(asked(", signed: true"), (9, 2, 3, 16, 1), "the same metadata name the endpoint and the keys");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -67,13 +67,14 @@ impl PolicyKind for IntrospectionSettings {
     }
 
     fn uses(&self) -> Uses<'_> {
-        // The metadata, and the question itself.
-        let asked = if self.url.is_some() { 1 } else { 2 };
-        // The keys, and again for a key that is not among them; the metadata before that.
-        let keys = self.signed.as_ref().map_or(0, |signed| if signed.jwks.is_some() { 2 } else { 3 });
-        let fetches = asked + keys;
+        // The same metadata name the endpoint and the keys.
+        let reads_metadata = self.url.is_none() || self.signed.as_ref().is_some_and(|signed| signed.jwks.is_none());
+        let answers = u32::from(reads_metadata) + u32::from(self.signed.is_some());
+        let verifications = self.signed.as_ref().map_or(0, |signed| self.key_source(signed).verifications());
         let secrets = std::slice::from_ref(self.client.secret());
-        Uses { credential: Some(&self.place), secrets, fetches, ..Uses::default() }
+        // The question about the token is asked by each isolate.
+        let fetches = answers + 1;
+        Uses { credential: Some(&self.place), secrets, fetches, answers, verifications, ..Uses::default() }
     }
 }
 
@@ -84,13 +85,17 @@ impl Authenticator for IntrospectionSettings {
 }
 
 impl IntrospectionSettings {
+    fn key_source(&self, signed: &SignedAnswers) -> KeySource {
+        match &signed.jwks {
+            Some(url) => KeySource::Set(url.clone(), self.is_private),
+            None => KeySource::Discovery(self.is_private),
+        }
+    }
+
     /// How the signature of an answer is verified: as that of a token of the issuer, with these keys.
     #[must_use]
     pub fn verification(&self, signed: &SignedAnswers) -> JwtSettings {
-        let keys = match &signed.jwks {
-            Some(url) => KeySource::Set(url.clone(), self.is_private),
-            None => KeySource::Discovery(self.is_private),
-        };
+        let keys = self.key_source(signed);
         let rules = IdentityRules { issuers: self.rules.issuers.clone(), ..IdentityRules::default() };
         let algorithms = Algorithm::PUBLIC.into_iter().collect();
         JwtSettings { keys, algorithms, place: self.place.clone(), kind: None, rules }
@@ -141,6 +146,6 @@ pub(super) mod tests {
         assert!(signed().is_coherent() && !IntrospectionSettings { client: bearer, ..signed() }.is_coherent());
         let several = IdentityRules { issuers: vec!["a".into(), "b".into()], ..settings().rules };
         assert!(!IntrospectionSettings { rules: several, ..signed() }.is_coherent());
-        assert_eq!((settings().uses().fetches, signed().uses().fetches), (1, 4));
+        assert_eq!((settings().uses().fetches, signed().uses().fetches), (1, 3));
     }
 }

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::authn::{Authenticator, CredentialPlace, IdentityRules};
 use crate::bounds::ROUTE_LIST_MAX;
 use crate::codec::{self, DecodeMembers};
-use crate::jose::{Algorithm, Algorithms, KeyType};
+use crate::jose::{Algorithm, Algorithms, KeyType, TRIED_MAX};
 use crate::kinds::{PolicyKind, Uses};
-use crate::secret::SecretText;
+use crate::secret::{SECRET_VALUES_MAX, SecretText};
 
 /// Settings of one `jwt` policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
@@ -78,6 +78,27 @@ impl JwtSettings {
     }
 }
 
+impl KeySource {
+    /// The answers of the issuer that are needed. Each is fetched once at most: a request that has just fetched keys does not
+    /// look for newer ones.
+    const fn answers(&self) -> u32 {
+        match self {
+            Self::Secret(_) | Self::Static(_) => 0,
+            Self::Set(..) => 1,
+            Self::Discovery(_) => 2,
+        }
+    }
+
+    /// The signatures that are verified for one token: with each key that may have made it, and with newer ones.
+    pub(crate) const fn verifications(&self) -> u32 {
+        match self {
+            Self::Secret(_) => SECRET_VALUES_MAX as u32,
+            Self::Static(_) => TRIED_MAX as u32,
+            Self::Set(..) | Self::Discovery(_) => 2 * TRIED_MAX as u32,
+        }
+    }
+}
+
 impl PolicyKind for JwtSettings {
     fn is_coherent(&self) -> bool {
         let is_shared = |algorithm: Algorithm| algorithm.key_type() == KeyType::Octets;
@@ -95,15 +116,13 @@ impl PolicyKind for JwtSettings {
     }
 
     fn uses(&self) -> Uses<'_> {
-        let (secrets, fetches): (&[SecretText], u32) = match &self.keys {
-            KeySource::Secret(text) => (std::slice::from_ref(text), 0),
-            KeySource::Static(_) => (&[], 0),
-            // The keys, and again for a key that is not among them.
-            KeySource::Set(..) => (&[], 2),
-            // The metadata before that.
-            KeySource::Discovery(_) => (&[], 3),
+        let secrets = match &self.keys {
+            KeySource::Secret(text) => std::slice::from_ref(text),
+            KeySource::Set(..) | KeySource::Discovery(_) | KeySource::Static(_) => &[],
         };
-        Uses { credential: Some(&self.place), secrets, fetches, ..Uses::default() }
+        let answers = self.keys.answers();
+        let verifications = self.keys.verifications();
+        Uses { credential: Some(&self.place), secrets, fetches: answers, answers, verifications, ..Uses::default() }
     }
 }
 

@@ -583,3 +583,31 @@ fn a_project_with_warnings_compiles() {
     assert!(compiled.warnings().iter().all(|d| d.severity == Severity::Warning));
     assert_eq!(compiled.warnings().len(), 1);
 }
+
+/// Checks a policy that has one more key, whose value is refused with this code.
+#[track_caller]
+fn check_token_policy(key: &str, value: &str, expected: Option<&str>) {
+    let begin = "format: 1\ngateway: {name: a}\nupstreams: {u: \"http://u\"}\n";
+    for kind in ["jwt", "introspection, client-id: g, client-secret: \"${secret.C}\""] {
+        let policy = format!("p: {{kind: {kind}, issuer: \"https://id.example.com\", audience: a, {key}: ");
+        let text = format!(
+            "{begin}policies:\n  {policy}{value}}}\napis: {{a: {{upstream: u, authn: p, routes: [{{path: /a, methods: [GET]}}]}}}}\n"
+        );
+        let column = policy.len() as u32 + 3;
+        check(&text, &expected.map(|code| (code, 5, column)).into_iter().collect::<Vec<_>>());
+    }
+}
+
+/// RFC 9728, sections 1.2 and 3.
+#[test]
+fn a_resource_has_a_url_at_which_its_metadata_are_found() {
+    for good in ["https://api.example.com", "HTTPS://api.example.com/", "https://api.example.com:8443/v1/a%20b"] {
+        check_token_policy("resource", &format!("\"{good}\""), None);
+    }
+    check_token_policy("resource", "\"http://api.example.com\", private-network: true", None);
+    for bad in
+        ["http://api.example.com", "api.example.com", "https://api.example.com/a/../b", "https://a.example/v1?x=1"]
+    {
+        check_token_policy("resource", &format!("\"{bad}\""), Some("TG0320"));
+    }
+}

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method};
-use tollgate_core::authn::{CredentialNames, CredentialPlace};
+use tollgate_core::authn::{CredentialNames, CredentialPlace, ResourceMetadata, resource_metadata};
 use tollgate_core::cache::{CacheKey, Taken, resource_key};
 use tollgate_core::event::{RouteLabel, UpstreamLabel};
 use tollgate_core::expression::Source;
@@ -36,6 +36,8 @@ pub(crate) struct Site {
     pub(crate) upstream_hosts: Box<[Option<HeaderValue>]>,
     /// The query parameters and cookies in which its policies read credentials.
     pub(crate) credentials: CredentialNames,
+    /// The metadata of protected resources that its policies ask for.
+    pub(crate) metadata: Vec<ResourceMetadata>,
     /// The fields that its policies, routes and upstreams name.
     pub(crate) fields: Arc<FieldRules>,
     /// Whether its configuration names fields that an adapter may leave out.
@@ -94,6 +96,8 @@ impl Site {
             upstreams().map(|upstream| Arc::new(UpstreamLabel::new(&upstream.name, &upstream.url))).collect();
         let upstream_hosts = upstreams().map(|upstream| HeaderValue::from_str(upstream.url.authority()).ok()).collect();
         let credentials = credential_names(&part);
+        let resources = part.policies.authn.iter().filter_map(|named| named.policy.protected_resource());
+        let metadata = resource_metadata(&resources.collect::<Vec<_>>());
         let fields = Arc::new(field_rules(&part));
         let names_left_out = fields.names_any(&UNREAD_IN_REQUESTS);
         let reads_content = part.policies.authn.iter().any(|named| named.policy.as_kind().uses().content);
@@ -109,6 +113,7 @@ impl Site {
             upstream_labels,
             upstream_hosts,
             credentials,
+            metadata,
             fields,
             names_left_out,
             reads_content,

@@ -4,12 +4,13 @@
 use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE};
 use tollgate_core::authn::{ClaimRule, CredentialPlace, IdentityRules, ScopeRule};
+use tollgate_core::route::CanonicalPath;
 
 use super::{Change, Value, Written};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::Spanned;
-use crate::schema::texts::{self, CLAIM, FIELD, QUERY_PARAMETER, SCHEME, SCOPE};
+use crate::schema::texts::{self, CLAIM, FIELD, QUERY_PARAMETER, SCHEME, SCOPE, URL};
 use crate::schema::{Key, List, Named, Quantity, Rule, Shape};
 
 /// Where a request presents the token.
@@ -104,6 +105,15 @@ pub(super) const RULES: &[Key] = &[
     .absent("no groups")
     .change(Change::Review("callers are in other groups"))
     .examples(&["\"groups\"", "[\"groups\", \"realm_access.roles\"]"]),
+    Key::optional(
+        "resource",
+        "The identifier of the API as a protected resource, a URL (RFC 9728). Its metadata name the issuers; they are served \
+         below `/.well-known/oauth-protected-resource`, and challenges name them.",
+        Shape::Ruled(&URL),
+    )
+    .absent("no metadata")
+    .change(Change::Review("clients find other metadata"))
+    .examples(&["\"https://api.example.com\""]),
 ];
 
 /// A policy says for whom tokens are.
@@ -144,7 +154,30 @@ pub(super) fn rules(written: &Written, issuers: Vec<String>, report: &mut Report
         scopes: scopes.collect(),
         group_claims: written.list("groups").into_iter().map(|claim| claim.value).collect(),
         kept_claims: Vec::new(),
+        resource: written.parsed("resource", |url| resource(url, written.boolean("private-network"), report))?,
     })
+}
+
+/// The identifier of a protected resource (RFC 9728, section 1.2).
+fn resource(url: &Spanned<String>, is_private: bool, report: &mut Report) -> Option<String> {
+    let path = |url: &str| url.splitn(4, '/').nth(3).map_or_else(|| "/".to_owned(), |path| format!("/{path}"));
+    let is_canonical = |path: &str| CanonicalPath::parse(path.as_bytes()).is_ok_and(|read| read.as_str() == path);
+    let what = match parsed::usable_url(&url.value) {
+        Err(what) => what,
+        Ok(_) if !is_private && !is_https(&url.value) => {
+            "clients believe what its metadata say, so it has to be an `https` URL".to_owned()
+        }
+        Ok(_) if !is_canonical(&path(&url.value)) => {
+            "its metadata would never be found at this path, which clients and proxies write differently".to_owned()
+        }
+        Ok(_) => return Some(url.value.clone()),
+    };
+    report.push(
+        Diagnostic::error(Code::BadTokenPolicy, url.span, format!("the resource cannot be used: {what}"))
+            .why("clients find the metadata by it, and they say who issues tokens (RFC 9728, section 3)")
+            .fix("write the `https://` URL at which clients call the API, without query and fragment; inside a private network add `private-network: true`"),
+    );
+    None
 }
 
 /// Keeps the claims at these paths for expressions.
@@ -175,6 +208,7 @@ pub(super) fn rule_values(rules: &IdentityRules) -> impl Iterator<Item = (&'stat
         text("scope-claim", &rules.scope_claim),
         named("scopes", scopes),
         list("groups", &rules.group_claims),
+        rules.resource.as_deref().and_then(|url| text("resource", url)),
     ];
     all.into_iter().flatten()
 }
@@ -228,7 +262,7 @@ pub(super) fn seconds(written: &Written, key: &str) -> Option<u32> {
 
 /// What comes over an unprotected connection can be replaced by anyone on the way.
 pub(super) fn is_secure(url: &Spanned<String>, is_private: bool, what: &str, why: &str, report: &mut Report) -> bool {
-    let is_secure = is_private || url.value.get(..8).is_some_and(|begin| begin.eq_ignore_ascii_case("https://"));
+    let is_secure = is_private || is_https(&url.value);
     if !is_secure {
         report.push(
             Diagnostic::error(Code::BadTokenPolicy, url.span, format!("{what} not over HTTPS"))
@@ -237,6 +271,10 @@ pub(super) fn is_secure(url: &Spanned<String>, is_private: bool, what: &str, why
         );
     }
     is_secure
+}
+
+fn is_https(url: &str) -> bool {
+    url.get(..8).is_some_and(|begin| begin.eq_ignore_ascii_case("https://"))
 }
 
 /// The one issuer whose metadata is read.

@@ -4,6 +4,7 @@ mod claims;
 mod credential;
 mod mark;
 mod places;
+mod resource;
 mod restriction;
 mod rules;
 mod seen;
@@ -36,6 +37,7 @@ pub use introspection::{AnswerError, IntrospectionSettings, SignedAnswers, is_to
 pub use jwt::{JwtSettings, KeySource};
 pub use mark::{MarkSecret, TextMark};
 pub use places::{CredentialNames, authorization_holds_key};
+pub use resource::{METADATA_PATH, ProtectedResource, ResourceMetadata, resource_metadata};
 pub use restriction::{OriginError, OriginPattern, Restricted, Restrictions};
 pub use rules::{ClaimRule, IdentityRules, ScopeRule};
 pub use seen::once;
@@ -66,6 +68,11 @@ pub trait Authenticator: PolicyKind {
 
     /// The field of the signature, if it verifies signed requests.
     fn signature_field(&self) -> Option<&str> {
+        None
+    }
+
+    /// The resource whose metadata the gateway serves for the policy (RFC 9728), if it asks for that.
+    fn protected_resource(&self) -> Option<ProtectedResource<'_>> {
         None
     }
 

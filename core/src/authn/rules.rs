@@ -61,6 +61,10 @@ pub struct IdentityRules {
     #[serde(default)]
     #[cbor(n(12), skip_if = "codec::is_default", decode_with = "codec::list")]
     pub kept_claims: Vec<Vec<String>>,
+    /// The identifier of the API as a protected resource, a URL, if its metadata are served (RFC 9728).
+    #[serde(default)]
+    #[n(13)]
+    pub resource: Option<String>,
 }
 
 /// The values that a claim must have.
@@ -114,6 +118,7 @@ impl Default for IdentityRules {
             scopes: Vec::new(),
             group_claims: Vec::new(),
             kept_claims: Vec::new(),
+            resource: None,
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
-use http::header::{ALLOW, MAX_FORWARDS};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, MAX_FORWARDS};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use tollgate_core::authn::METADATA_PATH;
 use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::forward::Reply;
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -65,8 +66,12 @@ pub(super) async fn sites<H: Host>(
     })
 }
 
-/// The route of the request; `OPTIONS` without a route is answered here.
+/// The route of the request; `OPTIONS` without a route is answered here, and so are requests for metadata.
 pub(super) fn route<C: Content>(sites: Sites, received: Received, journal: &mut Journal) -> Step<Box<Exchange>, C> {
+    if let Some(answer) = metadata(&sites, &received) {
+        journal.note(Phase::Route, Verdict::Answer, Reason::MetadataAnswered);
+        return Err(answer.into());
+    }
     match search(&sites, &received).map_err(|problem| journal.refused(Phase::Route, problem))? {
         Found::Route(selected) => {
             let exchange = Exchange::new(received, sites, selected);
@@ -117,6 +122,23 @@ fn allows_parameters(sites: &Sites, received: &Received, found: &Found) -> Resul
 /// How many more hops an `OPTIONS` request may take (RFC 9110, section 7.6.2).
 pub(super) fn max_forwards(fields: &HeaderMap) -> Option<u64> {
     fields.get(MAX_FORWARDS)?.to_str().ok()?.parse().ok()
+}
+
+/// The metadata of a protected resource that a policy asks for (RFC 9728). They are public, also for scripts of other origins.
+fn metadata<C: Content>(sites: &Sites, received: &Received) -> Option<Answer<C>> {
+    let (path, method) = (received.path.as_str(), &received.method);
+    if !path.starts_with(METADATA_PATH) || !(*method == Method::GET || *method == Method::HEAD) {
+        return None;
+    }
+    let found = sites.iter().flat_map(|site| &site.metadata).find(|metadata| metadata.path == path)?;
+    let is_head = *method == Method::HEAD;
+    let mut response = Response::new(if is_head { C::empty() } else { C::from_bytes(found.document.clone()) });
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    fields.insert(CONTENT_LENGTH, HeaderValue::from(found.document.len()));
+    fields.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=300"));
+    fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    Some(Answer::new(Reply::own(response)))
 }
 
 fn options<C: Content>(allow: &str) -> Answer<C> {

@@ -413,3 +413,32 @@ fn one_token_causes_no_more_work_than_its_policy_declares() {
     let declared = policy.uses();
     assert_eq!((declared.verifications, declared.fetches, declared.answers), (16, 1, 1));
 }
+
+/// RFC 9728, sections 3 and 5.1.
+#[test]
+fn rfc_9728_metadata_are_served_and_named_in_challenges() {
+    let with = |issuer: &str| {
+        let keys = KeySource::Static(set(&[("a", &key(1))]));
+        let plain = JwtSettings::new(issuer, "pets", keys, Algorithm::EdDsa);
+        JwtSettings {
+            rules: IdentityRules { resource: Some("https://api.example.com/v1".into()), ..plain.rules },
+            ..plain
+        }
+    };
+    let world = World::new(with(ISSUER));
+    let path = "/.well-known/oauth-protected-resource/v1";
+    let challenge = world.bench.get("/pets", &[]).field("www-authenticate").to_owned();
+    assert_eq!(challenge, format!("Bearer realm=\"acme\", resource_metadata=\"https://api.example.com{path}\""));
+    let answer = world.bench.get(path, &[]);
+    assert_eq!((answer.status, answer.field("content-type")), (200, "application/json"));
+    let document: serde_json::Value = serde_json::from_slice(&answer.content).unwrap();
+    assert_eq!(document["resource"], "https://api.example.com/v1");
+    assert_eq!(document["authorization_servers"], serde_json::json!([ISSUER]));
+    let head = world.bench.send(request("HEAD", path, &[], ""));
+    assert_eq!((head.status, head.content.len()), (200, 0));
+    for other in ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/v2"] {
+        assert_eq!(world.bench.get(other, &[]).problem(), "route-not-found", "{other}");
+    }
+    assert_eq!(world.bench.send(request("POST", path, &[], "")).problem(), "route-not-found");
+    assert_eq!(world.bench.host.upstream.take_received().len(), 0);
+}

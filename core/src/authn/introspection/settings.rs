@@ -3,7 +3,8 @@
 use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
-use crate::authn::{Authenticator, CredentialPlace, IdentityRules, JwtSettings, KeySource};
+use crate::authn::resource::bearer_challenge;
+use crate::authn::{Authenticator, CredentialPlace, IdentityRules, JwtSettings, KeySource, ProtectedResource};
 use crate::bounds::ROUTE_LIST_MAX;
 use crate::codec::{self, DecodeMembers};
 use crate::jose::Algorithm;
@@ -80,7 +81,11 @@ impl PolicyKind for IntrospectionSettings {
 
 impl Authenticator for IntrospectionSettings {
     fn challenge(&self, realm: &str) -> String {
-        self.place.challenge("Bearer", realm)
+        bearer_challenge(&self.rules, &self.place, realm)
+    }
+
+    fn protected_resource(&self) -> Option<ProtectedResource<'_>> {
+        ProtectedResource::of(&self.rules, &self.place)
     }
 }
 

@@ -6,7 +6,8 @@ use minicbor::encode::{self, Encoder, Write};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use crate::authn::{Authenticator, CredentialPlace, IdentityRules};
+use crate::authn::resource::bearer_challenge;
+use crate::authn::{Authenticator, CredentialPlace, IdentityRules, ProtectedResource};
 use crate::bounds::ROUTE_LIST_MAX;
 use crate::codec::{self, DecodeMembers};
 use crate::jose::{Algorithm, Algorithms, KeyType, TRIED_MAX};
@@ -128,7 +129,11 @@ impl PolicyKind for JwtSettings {
 
 impl Authenticator for JwtSettings {
     fn challenge(&self, realm: &str) -> String {
-        self.place.challenge("Bearer", realm)
+        bearer_challenge(&self.rules, &self.place, realm)
+    }
+
+    fn protected_resource(&self) -> Option<ProtectedResource<'_>> {
+        ProtectedResource::of(&self.rules, &self.place)
     }
 }
 

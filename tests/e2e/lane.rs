@@ -102,6 +102,7 @@ async fn on(scenario: &Scenario, index: usize, host: Rc<Host>, artifacts: &Artif
             let world = Rc::new(world);
             match scenario::run(scenario, Rc::clone(&world)).await {
                 Verdict::Failed(why) => Verdict::Failed(format!("{why}\n{}", world.host.stderr()).trim().to_owned()),
+                Verdict::Held => world.leak().await.map_or(Verdict::Held, Verdict::Failed),
                 other => other,
             }
         }

@@ -1,6 +1,6 @@
 //! The environment of a scenario: a host, its own upstream, a domain that no other scenario uses, consumers and keys.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -10,8 +10,9 @@ use tollgate_core::cache::{CacheKey, Purge, Purges};
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{Id, encode, keys};
 use tollgate_tests::client::{Answer, Client, PATIENCE, RawAnswer, Request};
-use tollgate_tests::hosts::{Artifacts, Host, Kind, Options};
-use tollgate_tests::upstream::Upstream;
+use tollgate_tests::hosts::{Artifacts, Host, Kind, Options, Trail};
+use tollgate_tests::leaks::{Seen, leak};
+use tollgate_tests::upstream::{Report, Upstream};
 
 use crate::lane::GATEWAY;
 use crate::project::{self, Key, Project};
@@ -28,11 +29,18 @@ pub(crate) struct World {
     pub(crate) name: String,
     artifacts: Artifacts,
     keys_made: Cell<u8>,
+    /// The hosts that the scenario used.
+    trails: RefCell<Vec<Trail>>,
+    /// What its collectors of telemetry received.
+    collected: RefCell<Vec<Rc<Report>>>,
+    /// Its secrets that no client sent.
+    secrets: Seen,
 }
 
 impl World {
     pub(crate) async fn new(host: Rc<Host>, index: usize, artifacts: Artifacts) -> Result<Self> {
         let name = format!("s{index}");
+        let trails = RefCell::new(vec![host.trail()]);
         Ok(Self {
             host,
             upstream: Upstream::start().await?,
@@ -40,6 +48,9 @@ impl World {
             name,
             artifacts,
             keys_made: Cell::new(0),
+            trails,
+            collected: RefCell::default(),
+            secrets: Seen::default(),
         })
     }
 
@@ -74,13 +85,45 @@ impl World {
             secrets: secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             counts: false,
         };
-        Ok(Host::start(self.host.kind(), &self.artifacts, &options).await?)
+        self.started(&options).await
     }
 
     /// A separate host that counts the calls of the gateway.
     pub(crate) async fn start_counting_host(&self) -> Result<Host> {
         let options = Options { gateway: GATEWAY.to_owned(), dev: false, secrets: Vec::new(), counts: true };
-        Ok(Host::start(self.host.kind(), &self.artifacts, &options).await?)
+        self.started(&options).await
+    }
+
+    async fn started(&self, options: &Options) -> Result<Host> {
+        let host = Host::start(self.host.kind(), &self.artifacts, options).await?;
+        self.trails.borrow_mut().push(host.trail());
+        Ok(host)
+    }
+
+    /// A receiver of telemetry.
+    pub(crate) async fn collector(&self) -> Result<Upstream> {
+        let collector = Upstream::start().await?;
+        self.collected.borrow_mut().push(collector.shared_report());
+        Ok(collector)
+    }
+
+    /// Notes a secret: the gateway must never write it.
+    pub(crate) fn secret(&self, text: &str) {
+        self.secrets.credential(text);
+    }
+
+    /// Where a secret or a token of the scenario is in something that the gateway wrote.
+    pub(crate) async fn leak(&self) -> Option<String> {
+        let trails = self.trails.borrow().clone();
+        let secrets: Vec<String> = trails.iter().flat_map(Trail::secrets).chain(self.secrets.credentials()).collect();
+        let mut texts: Vec<(&str, String)> = trails.iter().flat_map(Trail::texts).collect();
+        for report in &*self.collected.borrow() {
+            texts.extend(report.requests().into_iter().map(|batch| ("a batch of telemetry", batch.content)));
+        }
+        if let Some(admin) = self.host.admin() {
+            texts.extend(admin.get("/metrics").await.ok().map(|metrics| ("the metrics", metrics.text())));
+        }
+        leak(&secrets, &texts)
     }
 
     /// A key of a consumer, with its record stored; `change` changes its properties.
@@ -88,6 +131,7 @@ impl World {
         let made = self.keys_made.replace(self.keys_made.get() + 1);
         let mut key = Key::new(&self.name, made, &format!("{}-{consumer}", self.name));
         change(&mut key);
+        self.secret(&key.text);
         self.host.put(&key.records()?).await?;
         Ok(key.text)
     }

@@ -3,6 +3,7 @@
 //! Both open a connection per request, so that tests do not share connections, and both give up after [`PATIENCE`].
 
 use std::convert::Infallible;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,6 +14,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
+
+use crate::leaks::Seen;
 
 /// The timeout of any wait.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -159,6 +162,7 @@ pub struct OpenAnswer {
     body: Incoming,
     broken: bool,
     connection: tokio::task::JoinHandle<()>,
+    seen: Rc<Seen>,
 }
 
 impl OpenAnswer {
@@ -191,6 +195,7 @@ impl OpenAnswer {
         while let Some(piece) = self.piece().await {
             content.extend_from_slice(&piece);
         }
+        self.seen.answer(self.field("content-type"), &content);
         Answer { status: self.status, fields: std::mem::take(&mut self.fields), content, broken: self.broken }
     }
 }
@@ -206,6 +211,7 @@ impl Drop for OpenAnswer {
 pub struct Client {
     authority: String,
     host: String,
+    seen: Rc<Seen>,
 }
 
 impl Client {
@@ -213,13 +219,19 @@ impl Client {
     #[must_use]
     pub fn new(url: &str) -> Self {
         let authority = url.trim_start_matches("http://").trim_end_matches('/');
-        Self { authority: authority.to_owned(), host: authority.to_owned() }
+        Self { authority: authority.to_owned(), host: authority.to_owned(), seen: Rc::default() }
+    }
+
+    /// The same client, which notes what it sends and receives.
+    #[must_use]
+    pub fn seen_by(self, seen: &Rc<Seen>) -> Self {
+        Self { seen: Rc::clone(seen), ..self }
     }
 
     /// The same server, with another host.
     #[must_use]
     pub fn for_host(&self, host: &str) -> Self {
-        Self { authority: self.authority.clone(), host: host.to_owned() }
+        Self { host: host.to_owned(), ..self.clone() }
     }
 
     /// The host of the requests.
@@ -253,7 +265,7 @@ impl Client {
             let _ = connection.await;
         });
         let request = self.built(request, false)?;
-        finish(sender.send_request(request), connection).await
+        finish(sender.send_request(request), connection, &self.seen).await
     }
 
     /// The same over HTTP/2 without TLS, by prior knowledge.
@@ -265,7 +277,7 @@ impl Client {
             let _ = connection.await;
         });
         let request = self.built(request, true)?;
-        finish(sender.send_request(request), connection).await
+        finish(sender.send_request(request), connection, &self.seen).await
     }
 
     /// Sends these bytes and reads until the server closes, or has been silent for a while.
@@ -341,6 +353,7 @@ impl Client {
     }
 
     fn built(&self, request: Request, absolute: bool) -> Result<http::Request<Content>, Failed> {
+        self.seen.request(&request.target, &request.fields);
         let host = request.fields.iter().any(|(name, _)| name == "host");
         let uri = if absolute { format!("http://{}{}", self.host, request.target) } else { request.target };
         let mut builder = http::Request::builder().method(request.method).uri(uri);
@@ -360,6 +373,7 @@ const RAW_SILENCE: Duration = Duration::from_secs(3);
 async fn finish(
     answering: impl Future<Output = hyper::Result<http::Response<Incoming>>>,
     connection: tokio::task::JoinHandle<()>,
+    seen: &Rc<Seen>,
 ) -> Result<OpenAnswer, Failed> {
     let answer = timeout(PATIENCE, answering)
         .await
@@ -374,7 +388,7 @@ async fn finish(
             (name.to_string(), value)
         })
         .collect();
-    Ok(OpenAnswer { status: head.status.as_u16(), fields, body, broken: false, connection })
+    Ok(OpenAnswer { status: head.status.as_u16(), fields, body, broken: false, connection, seen: Rc::clone(seen) })
 }
 
 /// Runs HTTP/2's background work on the test's own thread.

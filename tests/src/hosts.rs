@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::client::Client;
+use crate::leaks::Seen;
 
 /// How long a host may take to start: the component host compiles on its first start.
 const START_PATIENCE: Duration = Duration::from_secs(180);
@@ -164,6 +165,10 @@ const STDERR_LINES_MAX: usize = 40;
 /// The output of the launcher.
 #[derive(Default)]
 struct Heard {
+    /// The host's own secrets.
+    secrets: Seen,
+    /// What its clients sent and received.
+    seen: Rc<Seen>,
     logs: RefCell<Vec<String>>,
     stderr: RefCell<VecDeque<String>>,
     waiting: RefCell<HashMap<u64, oneshot::Sender<Value>>>,
@@ -197,7 +202,7 @@ impl Host {
         let stdin = child.stdin.take().ok_or("the launcher has no stdin")?;
         let stdout = child.stdout.take().ok_or("the launcher has no stdout")?;
         let stderr = child.stderr.take().ok_or("the launcher has no stderr")?;
-        let heard = Rc::new(Heard::default());
+        let heard = Rc::new(Heard { secrets: secrets_of(options), ..Heard::default() });
         tokio::task::spawn_local(keep(stderr, Rc::clone(&heard)));
         let mut lines = BufReader::new(stdout).lines();
         let ready = timeout(START_PATIENCE, first_event(&mut lines))
@@ -224,7 +229,13 @@ impl Host {
 
     #[must_use]
     pub fn client(&self) -> Client {
-        Client::new(&self.url)
+        Client::new(&self.url).seen_by(&self.heard.seen)
+    }
+
+    /// What is known of it until now and from now on.
+    #[must_use]
+    pub fn trail(&self) -> Trail {
+        Trail(Rc::clone(&self.heard))
     }
 
     /// A client of the host's own endpoints, if it has them.
@@ -251,10 +262,11 @@ impl Host {
         self.heard.stderr()
     }
 
-    /// Clears the lines logged so far.
+    /// Clears the lines logged so far, and what its clients sent.
     pub fn clear_logs(&self) {
         self.heard.logs.borrow_mut().clear();
         self.heard.stderr.borrow_mut().clear();
+        self.heard.seen.clear();
     }
 
     /// Writes records.
@@ -336,6 +348,36 @@ impl Host {
             None => Ok(answer),
         }
     }
+}
+
+/// What a host wrote, and the secrets that must not be in it; it outlasts the host.
+#[derive(Clone)]
+pub struct Trail(Rc<Heard>);
+
+impl Trail {
+    /// The host's secrets, and the credentials that its clients sent.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        let Heard { secrets, seen, .. } = &*self.0;
+        [secrets.credentials(), seen.credentials()].concat()
+    }
+
+    /// What must contain none of them.
+    #[must_use]
+    pub fn texts(&self) -> [(&'static str, String); 3] {
+        let logs = self.0.logs.borrow().join("\n");
+        [("the log", logs), ("stderr", self.0.stderr()), ("a problem", self.0.seen.problems())]
+    }
+}
+
+/// The values of the secrets; one with a name before a colon, as operators' tokens have, also without it.
+fn secrets_of(options: &Options) -> Seen {
+    let secrets = Seen::default();
+    for (_, value) in &options.secrets {
+        secrets.credential(value);
+        secrets.credential(value.split_once(':').map_or("", |(_, token)| token));
+    }
+    secrets
 }
 
 impl Heard {

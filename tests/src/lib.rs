@@ -6,4 +6,5 @@
 
 pub mod client;
 pub mod hosts;
+pub mod leaks;
 pub mod upstream;

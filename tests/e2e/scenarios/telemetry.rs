@@ -138,7 +138,7 @@ async fn what_level_2_of_trace_context_adds_is_kept(world: Rc<World>) -> Outcome
 }
 
 async fn spans_and_metrics_follow_the_conventions(world: Rc<World>) -> Outcome {
-    let collector = Upstream::start().await?;
+    let collector = world.collector().await?;
     let telemetry = format!("{{otlp: {{endpoint: \"{}\", interval: 1s}}}}", collector.url());
     let project = Project::new(&world)
         .gateway("trusted-proxies: [\"127.0.0.0/8\", \"::1\"]")
@@ -195,11 +195,13 @@ async fn spans_and_metrics_follow_the_conventions(world: Rc<World>) -> Outcome {
 }
 
 async fn batches_arrive_at_the_collector_after_the_reply(world: Rc<World>) -> Outcome {
-    let collector = Upstream::start().await?;
+    let collector = world.collector().await?;
     let telemetry = format!("{{otlp: {{endpoint: \"{}\", interval: 1s}}}}", collector.url());
-    world.publish(Project::new(&world).telemetry(&telemetry).route("{path: /a}")).await?;
+    world.publish(Project::new(&world).telemetry(&telemetry).route("{path: /a, authn: keys}")).await?;
+    let key = world.plain_key("acme").await?;
+    let with_key = |target: &str| world.client().send_owned(Request::get(target).field("X-API-Key", &key));
     for _ in 0..3 {
-        assert_eq!(world.client().get("/a?q=query-of-mine").await?.status, 200);
+        assert_eq!(with_key("/a?q=query-of-mine").await?.status, 200);
     }
     // An instance that ends takes its records with it, so each request is one more attempt.
     for _ in 0..130 {
@@ -209,7 +211,7 @@ async fn batches_arrive_at_the_collector_after_the_reply(world: Rc<World>) -> Ou
             break;
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
-        world.client().get("/a").await?;
+        with_key("/a").await?;
     }
     for path in ["/v1/traces", "/v1/metrics"] {
         let requests = collector.report().requests();
@@ -222,7 +224,7 @@ async fn batches_arrive_at_the_collector_after_the_reply(world: Rc<World>) -> Ou
 }
 
 async fn a_batch_that_the_collector_refuses_is_retried(world: Rc<World>) -> Outcome {
-    let collector = Upstream::start().await?;
+    let collector = world.collector().await?;
     collector.report().refuse_next(2);
     let telemetry = format!("{{otlp: {{endpoint: \"{}\", interval: 1s}}}}", collector.url());
     world.publish(Project::new(&world).telemetry(&telemetry).route("{path: /a}")).await?;

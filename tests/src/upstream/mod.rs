@@ -67,6 +67,12 @@ impl Upstream {
         &self.report
     }
 
+    /// The same, which outlasts it.
+    #[must_use]
+    pub fn shared_report(&self) -> Rc<Report> {
+        Rc::clone(&self.report)
+    }
+
     /// Answers requests for a path with this content, as JSON.
     pub fn serve(&self, path: &str, content: &str) {
         self.report.serve(path, content);

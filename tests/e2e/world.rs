@@ -54,6 +54,11 @@ impl World {
         })
     }
 
+    /// The locations of the programs to run.
+    pub(crate) const fn artifacts(&self) -> &Artifacts {
+        &self.artifacts
+    }
+
     pub(crate) fn on(&self, kind: Kind) -> bool {
         self.host.kind() == kind
     }

@@ -6,5 +6,6 @@
 
 pub mod client;
 pub mod hosts;
+pub mod identity_provider;
 pub mod leaks;
 pub mod upstream;

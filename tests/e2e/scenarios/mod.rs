@@ -5,6 +5,7 @@ mod bundle;
 mod cache;
 mod faults;
 mod forwarding;
+mod identity_provider;
 mod messages;
 mod operator;
 mod problems;
@@ -31,6 +32,7 @@ tollgate_core::policy_kinds!(declare_kinds);
 pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
     let before = [routing::ALL, bad_input::ALL, proxies::ALL];
     let after = [
+        identity_provider::ALL,
         cache::ALL,
         forwarding::ALL,
         messages::ALL,

@@ -1,0 +1,121 @@
+// A real identity provider (npm oidc-provider) for the end-to-end suite, and beside it the broken ones that a network has.
+//
+// It speaks the protocol of the hosts' launchers (tests/README.md), with its own commands:
+//   {"id":1,"publish":["k2","k1"]}  publishes these keys; the first one signs. A key is made when it is first named.
+//   {"id":2,"count":"/jwks"}        the number of requests for a path so far.
+// It is started with --port N (0: any) and --client ID=SECRET (repeatable).
+
+import { generateKeyPairSync } from "node:crypto";
+import { createServer } from "node:http";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+
+// It warns of what nobody should do in production, some of it when it is loaded.
+console.warn = () => {};
+console.info = () => {};
+const { Provider } = await import("oidc-provider");
+
+const { values } = parseArgs({
+  options: { port: { type: "string", default: "0" }, client: { type: "string", multiple: true, default: [] } },
+});
+
+const keys = new Map();
+const counts = new Map();
+
+function jwk(id) {
+  if (!keys.has(id)) {
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    keys.set(id, { ...privateKey.export({ format: "jwk" }), kid: id, use: "sig", alg: "ES256" });
+  }
+  return keys.get(id);
+}
+
+function client(text) {
+  const at = text.indexOf("=");
+  return {
+    client_id: text.slice(0, at),
+    client_secret: text.slice(at + 1),
+    grant_types: ["client_credentials"],
+    response_types: [],
+    redirect_uris: [],
+    id_token_signed_response_alg: "ES256",
+    introspection_signed_response_alg: "ES256",
+  };
+}
+
+// Tokens for `https://opaque.example` are opaque, all others are signed; all are for the audience `pets`.
+function resourceServer(_, resource) {
+  const isOpaque = resource === "https://opaque.example";
+  return {
+    scope: "read write",
+    audience: "pets",
+    accessTokenTTL: 600,
+    accessTokenFormat: isOpaque ? "opaque" : "jwt",
+    ...(isOpaque ? {} : { jwt: { sign: { alg: "ES256" } } }),
+  };
+}
+
+// Tokens stay valid when the keys change, because the provider keeps them outside of this object.
+function provider(issuer, ids) {
+  const made = new Provider(issuer, {
+    clients: values.client.map(client),
+    jwks: { keys: ids.map(jwk) },
+    cookies: { keys: ["no browser signs in"] },
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      introspection: { enabled: true },
+      jwtIntrospection: { enabled: true },
+      revocation: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => "https://signed.example",
+        getResourceServerInfo: resourceServer,
+      },
+    },
+  });
+  return made.callback();
+}
+
+// Below these paths are issuers that answer something else than their metadata.
+const broken = {
+  html: (response) => response.setHeader("content-type", "text/html").end("<html>Sign in</html>"),
+  large: (response) => response.end(`{"padding":"${"x".repeat(10 << 20)}"}`),
+  slow: (response) => {
+    response.write("{");
+    const timer = setInterval(() => response.write(" "), 1000);
+    response.on("close", () => clearInterval(timer));
+  },
+  moved: (response) => response.writeHead(302, { location: "http://127.0.0.2:9/" }).end(),
+};
+
+const server = createServer((request, response) => {
+  const path = request.url.split("?")[0];
+  counts.set(path, (counts.get(path) ?? 0) + 1);
+  const answer = broken[path.split("/")[1]];
+  if (answer) {
+    answer(response);
+  } else {
+    answering(request, response);
+  }
+});
+
+const say = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
+
+let answering;
+server.listen(Number(values.port), "127.0.0.1", () => {
+  const issuer = `http://127.0.0.1:${server.address().port}`;
+  answering = provider(issuer, ["k1"]);
+  say({ ready: { url: issuer } });
+  const lines = createInterface({ input: process.stdin });
+  lines.on("line", (line) => {
+    const { id, publish, count } = JSON.parse(line);
+    if (publish) answering = provider(issuer, publish);
+    say(count ? { ack: id, value: counts.get(count) ?? 0 } : { ack: id });
+  });
+  lines.on("close", () => process.exit(0));
+});
+server.on("error", (error) => {
+  say({ failed: `the identity provider cannot listen: ${error.message}; use another port` });
+  process.exit(1);
+});

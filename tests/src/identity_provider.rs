@@ -1,0 +1,130 @@
+//! A real identity provider, in a process of its own: npm `oidc-provider`, started by `identity-provider/launch.mjs`.
+
+use std::process::Stdio;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+use crate::client::{Answer, Client, PATIENCE, Request};
+use crate::hosts::Artifacts;
+
+/// A running provider; dropping it ends its process.
+pub struct IdentityProvider {
+    url: String,
+    child: Child,
+    stdin: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+    clients: Vec<(String, String)>,
+}
+
+impl IdentityProvider {
+    /// Starts a provider with these clients, which are ids and secrets, on a port; 0 is a free one.
+    ///
+    /// # Errors
+    /// Why it does not start.
+    pub async fn start(artifacts: &Artifacts, clients: &[(&str, &str)], port: u16) -> Result<Self, String> {
+        let mut command = Command::new("node");
+        command.arg(artifacts.root.join("tests/identity-provider/launch.mjs")).args(["--port", &port.to_string()]);
+        for (id, secret) in clients {
+            command.args(["--client", &format!("{id}={secret}")]);
+        }
+        command.current_dir(&artifacts.root).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = command.kill_on_drop(true).spawn().map_err(|error| format!("node: {error}"))?;
+        let stdin = child.stdin.take().ok_or("the provider has no stdin")?;
+        let stdout = child.stdout.take().ok_or("the provider has no stdout")?;
+        let clients = clients.iter().map(|(id, secret)| ((*id).to_owned(), (*secret).to_owned())).collect();
+        let mut provider = Self { url: String::new(), child, stdin, lines: BufReader::new(stdout).lines(), clients };
+        let ready = provider.event("ready").await?;
+        provider.url = ready["ready"]["url"].as_str().unwrap_or_default().to_owned();
+        Ok(provider)
+    }
+
+    /// Its URL, which is its issuer.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.url.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default()
+    }
+
+    /// Publishes these keys; the first one signs.
+    pub async fn publish(&mut self, keys: &[&str]) -> Result<(), String> {
+        self.command(json!({"publish": keys})).await.map(drop)
+    }
+
+    /// The number of requests for a path so far.
+    pub async fn count(&mut self, path: &str) -> Result<u64, String> {
+        let answer = self.command(json!({"count": path})).await?;
+        answer["value"].as_u64().ok_or_else(|| "the provider counted nothing".to_owned())
+    }
+
+    /// A token for its first client, by client credentials (RFC 6749, section 4.4) at the endpoint that its metadata name.
+    ///
+    /// # Errors
+    /// What the provider answers instead.
+    pub async fn token(&self, resource: &str, scope: &str) -> Result<String, String> {
+        let metadata = self.get("/.well-known/openid-configuration").await?.json();
+        let endpoint = metadata["token_endpoint"].as_str().unwrap_or_default();
+        let form = format!("grant_type=client_credentials&resource={resource}&scope={scope}");
+        let answer = self.post(endpoint, form).await?;
+        match answer.json()["access_token"].as_str() {
+            Some(token) => Ok(token.to_owned()),
+            None => Err(format!("no token: {} {}", answer.status, answer.text())),
+        }
+    }
+
+    /// Revokes a token (RFC 7009).
+    pub async fn revoke(&self, token: &str) -> Result<(), String> {
+        let answer = self.post("/token/revocation", format!("token={token}")).await?;
+        if answer.status == 200 { Ok(()) } else { Err(format!("not revoked: {}", answer.text())) }
+    }
+
+    /// Kills its process.
+    pub async fn kill(mut self) -> Result<(), String> {
+        self.child.kill().await.map_err(|error| error.to_string())
+    }
+
+    async fn get(&self, path: &str) -> Result<Answer, String> {
+        Client::new(&self.url).get(path).await.map_err(|error| error.to_string())
+    }
+
+    /// Sends a form as the first client, to a path or a URL of the provider.
+    async fn post(&self, endpoint: &str, form: String) -> Result<Answer, String> {
+        let (id, secret) = self.clients.first().ok_or("the provider has no clients")?;
+        let path = endpoint.strip_prefix(&self.url).unwrap_or(endpoint);
+        let request = Request::post(path, form)
+            .field("content-type", "application/x-www-form-urlencoded")
+            .field("authorization", &format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}"))));
+        Client::new(&self.url).send(request).await.map_err(|error| error.to_string())
+    }
+
+    async fn command(&mut self, mut command: Value) -> Result<Value, String> {
+        command["id"] = json!(1);
+        let line = format!("{command}\n");
+        self.stdin.write_all(line.as_bytes()).await.map_err(|error| format!("the provider: {error}"))?;
+        self.event("ack").await
+    }
+
+    /// The next event of a kind; other lines are for human readers.
+    async fn event(&mut self, kind: &str) -> Result<Value, String> {
+        loop {
+            let line = timeout(PATIENCE, self.lines.next_line()).await.map_err(|_| "the provider is silent")?;
+            let line = line.map_err(|error| error.to_string())?.ok_or("the provider ended")?;
+            let event: Value = serde_json::from_str(&line).unwrap_or_default();
+            if let Some(why) = event["failed"].as_str() {
+                return Err(why.to_owned());
+            }
+            if !event[kind].is_null() {
+                return Ok(event);
+            }
+        }
+    }
+}

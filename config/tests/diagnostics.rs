@@ -611,3 +611,14 @@ fn a_resource_has_a_url_at_which_its_metadata_are_found() {
         check_token_policy("resource", &format!("\"{bad}\""), Some("TG0320"));
     }
 }
+
+#[test]
+fn a_secret_that_is_written_in_the_file_is_refused() {
+    let with = |secret: &str| {
+        let policy = format!("p: {{kind: jwt, issuer: \"https://id.example.com\", audience: a, secret: \"{secret}\"}}");
+        let route = "apis: {a: {upstream: u, authn: p, routes: [{path: /a, methods: [GET]}]}}";
+        format!("format: 1\ngateway: {{name: a}}\nupstreams: {{u: \"http://u\"}}\npolicies: {{{policy}}}\n{route}\n")
+    };
+    check(&with("${secret.SHARED}"), &[]);
+    check(&with("an old secret of more than 32 bytes"), &[("TG0341", 4, 82)]);
+}

@@ -280,8 +280,8 @@ codes! {
         bearer` and a token as `client-secret`. An answer is used for `cache`, at most an hour, because a revocation takes \
         effect only when the provider is asked again."
     LiteralSecret "TG0341" "A secret is written in the file."
-        "The secrets with which the gateway proves who it is are references such as `${secret.NAME}`, whose values are bound \
-        on the host. What is written in the file is part of the published configuration, which everyone reads who reads the \
+        "The secrets with which the gateway proves who it is, or verifies what others sign, are references such as \
+        `${secret.NAME}`, whose values are bound on the host. What is written in the file is part of the published configuration, which everyone reads who reads the \
         store."
     BadUpstreamAuth "TG0342" "The gateway cannot authenticate itself to an upstream in this way."
         "`auth` of an upstream sets the field `Authorization`, so `headers` cannot set it too. The name of a user has no colon \

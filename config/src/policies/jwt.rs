@@ -34,7 +34,7 @@ pub(super) static TABLE: Object = Object {
             .examples(&["\"{\\\"keys\\\": []}\""]),
         Key::optional(
             "secret",
-            "A secret that the provider shares with the gateway, for the algorithms HS256, HS384 and HS512.",
+            "A reference to the secret that the provider shares with the gateway, for the algorithms HS256, HS384 and HS512.",
             Shape::Ruled(&FIELD_VALUE),
         )
         .absent("none")
@@ -115,7 +115,7 @@ fn key_source(written: &Written, report: &mut Report) -> Option<KeySource> {
         bearer::is_secure(url, is_private, "the keys are fetched", why, report)
     };
     if let Some(text) = written.text("secret") {
-        return parsed::secret_text(&text, report).map(KeySource::Secret);
+        return parsed::secret_reference(&text, report).map(KeySource::Secret);
     }
     if let Some(text) = written.text("keys") {
         return static_keys(&text, report);

@@ -3,17 +3,22 @@
 //! Requests share data only: while one asks about a token, the others with the same token wait for its answer with timers of their
 //! own.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use rustc_hash::FxHasher;
 use tollgate_core::authn::{ClaimError, IntrospectionSettings, Principal, TextMark};
 use tollgate_core::bounds::{TOKENS_REFUSED_MS, TOKENS_REMEMBERED_MAX};
+use tollgate_core::fetch::AddressRule;
 use tollgate_core::kinds::PolicyName;
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 
-use super::Isolate;
+use super::fetched::FetchPlan;
+use super::issuer::metadata;
+use super::{Isolate, tokens};
 
 /// A token as one policy reads it: what one policy accepts says nothing about another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,7 +30,7 @@ pub(crate) struct TokenKey {
 /// What is remembered of tokens.
 #[derive(Debug, Default)]
 pub(crate) struct Introspected {
-    policies: Vec<Policy>,
+    policies: Vec<Rc<Policy>>,
     /// The number of policies so far.
     numbered: u32,
     /// Tokens that are accepted. Tokens that are not have no room among them, so that nobody can displace them by invented ones.
@@ -37,14 +42,38 @@ pub(crate) struct Introspected {
 
 type Hasher = BuildHasherDefault<FxHasher>;
 
-/// A policy as it is named and configured.
+/// A policy as it is named and configured, with what is prepared once.
 #[derive(Debug)]
-struct Policy {
+pub(crate) struct Policy {
     number: u32,
-    name: PolicyName,
-    settings: IntrospectionSettings,
+    pub(crate) name: PolicyName,
+    pub(crate) settings: IntrospectionSettings,
+    /// The metadata that name its endpoint, or why they cannot be fetched; absent if the endpoint is configured.
+    pub(crate) metadata: Option<Result<Rc<FetchPlan>, String>>,
+    /// How the signatures of answers are verified, if they are signed.
+    pub(crate) signed: Option<Rc<tokens::Policy>>,
     /// Why its server could not be asked, and until when it is not asked again.
-    away: Option<(Arc<str>, MonotonicInstant)>,
+    away: RefCell<Option<(Arc<str>, MonotonicInstant)>>,
+}
+
+impl Policy {
+    fn prepare(number: u32, name: PolicyName, settings: IntrospectionSettings) -> Self {
+        let issuer = settings.rules.issuers.first().map(String::as_str).unwrap_or_default();
+        let metadata = settings.url.is_none().then(|| metadata(issuer, AddressRule::with_private(settings.is_private)));
+        let verification = settings.signed.as_ref().map(|signed| settings.verification(signed));
+        let signed = verification.map(|verification| Rc::new(tokens::Policy::prepare(name.clone(), verification)));
+        Self { number, name, settings, metadata, signed, away: RefCell::default() }
+    }
+
+    /// What is remembered of a token for this policy: what one accepts says nothing about another.
+    pub(crate) const fn key(&self, mark: TextMark) -> TokenKey {
+        TokenKey { policy: self.number, mark }
+    }
+
+    /// Remembers that its server could not be asked.
+    pub(crate) fn put_away(&self, why: Arc<str>, now: MonotonicInstant) {
+        self.away.replace(Some((why, now.plus_millis(AWAY_MS))));
+    }
 }
 
 /// Why a token is not accepted.
@@ -73,37 +102,30 @@ pub(crate) enum Step {
 }
 
 impl Introspected {
-    /// The key of a token that a policy reads.
-    pub(crate) fn key(&mut self, name: &PolicyName, settings: &IntrospectionSettings, mark: TextMark) -> TokenKey {
-        let known = self.policies.iter().find(|known| known.name == *name && known.settings == *settings);
-        let policy = match known {
-            Some(known) => known.number,
-            None => self.add(name, settings),
-        };
-        TokenKey { policy, mark }
-    }
-
-    fn add(&mut self, name: &PolicyName, settings: &IntrospectionSettings) -> u32 {
+    /// The policy of this name with these settings.
+    pub(crate) fn policy(&mut self, name: &PolicyName, settings: &IntrospectionSettings) -> Rc<Policy> {
+        if let Some(known) = self.policies.iter().find(|known| known.name == *name && known.settings == *settings) {
+            return Rc::clone(known);
+        }
         if self.policies.len() >= POLICIES_MAX {
             // Those of earlier configurations; a policy that is in use is added again, with nothing known.
             self.policies.clear();
         }
         self.numbered = self.numbered.wrapping_add(1);
-        let (name, settings) = (name.clone(), settings.clone());
-        self.policies.push(Policy { number: self.numbered, name, settings, away: None });
-        self.numbered
+        let policy = Rc::new(Policy::prepare(self.numbered, name.clone(), settings.clone()));
+        self.policies.push(Rc::clone(&policy));
+        policy
     }
 
     /// The next step of a request with this token.
-    pub(crate) fn step(&self, key: TokenKey, now: MonotonicInstant, time: Timestamp) -> Step {
+    pub(crate) fn step(&self, policy: &Policy, key: TokenKey, now: MonotonicInstant, time: Timestamp) -> Step {
         if let Some(principal) = self.active.get(key, now, time) {
             return Step::Known(Ok(principal));
         }
         if let Some(refusal) = self.refused.get(key, now, time) {
             return Step::Known(Err(refusal));
         }
-        let away = self.policies.iter().find(|policy| policy.number == key.policy).and_then(|p| p.away.as_ref());
-        match away {
+        match &*policy.away.borrow() {
             Some((why, until)) if now < *until => Step::Away(Arc::clone(why)),
             _ if self.asked.get(&key).is_some_and(|until| now < *until) => Step::Wait,
             _ => Step::Ask,
@@ -135,13 +157,6 @@ impl Introspected {
         self.active.0.remove(&key);
         let until = (now.plus_millis(TOKENS_REFUSED_MS), time.plus_millis(TOKENS_REFUSED_MS));
         self.refused.put(key, refusal, until, (now, time));
-    }
-
-    /// Remembers that the server of a policy could not be asked.
-    pub(crate) fn put_away(&mut self, key: TokenKey, why: Arc<str>, now: MonotonicInstant) {
-        if let Some(policy) = self.policies.iter_mut().find(|policy| policy.number == key.policy) {
-            policy.away = Some((why, now.plus_millis(AWAY_MS)));
-        }
     }
 }
 
@@ -239,16 +254,20 @@ mod tests {
         }
     }
 
-    fn key(known: &mut Introspected, policy: &str, token: &str) -> TokenKey {
-        known.key(&policy.into(), &settings(1_000), TextMark::of(token, &MarkSecret::new([1; 16])))
+    fn policy(known: &mut Introspected, name: &str) -> Rc<Policy> {
+        known.policy(&name.into(), &settings(1_000))
+    }
+
+    fn mark(token: &str) -> TextMark {
+        TextMark::of(token, &MarkSecret::new([1; 16]))
     }
 
     fn at(ms: u64) -> (MonotonicInstant, Timestamp) {
         (MonotonicInstant::default().plus_millis(ms), Timestamp::from_millis(1_000_000 + ms))
     }
 
-    fn step(known: &Introspected, key: TokenKey, ms: u64) -> Step {
-        known.step(key, at(ms).0, at(ms).1)
+    fn step(known: &Introspected, policy: &Policy, token: &str, ms: u64) -> Step {
+        known.step(policy, policy.key(mark(token)), at(ms).0, at(ms).1)
     }
 
     fn ada() -> Arc<Principal> {
@@ -258,52 +277,60 @@ mod tests {
     #[test]
     fn an_answer_is_used_until_it_is_too_old_or_the_token_ends() {
         let mut known = Introspected::default();
-        let (own, other) = (key(&mut known, "p", "a"), key(&mut known, "q", "a"));
+        let (p, q) = (policy(&mut known, "p"), policy(&mut known, "q"));
+        let own = p.key(mark("a"));
         known.put_active(own, ada(), (1_000, at(5_000).1), at(0));
-        assert_eq!((step(&known, own, 999), step(&known, own, 1_000)), (Step::Known(Ok(ada())), Step::Ask));
-        assert_eq!(step(&known, other, 1), Step::Ask, "another policy asks for itself");
+        let steps = |known: &Introspected, one, other| (step(known, &p, "a", one), step(known, &p, "a", other));
+        assert_eq!(steps(&known, 999, 1_000), (Step::Known(Ok(ada())), Step::Ask));
+        assert_eq!(step(&known, &q, "a", 1), Step::Ask, "another policy asks for itself");
         known.put_active(own, ada(), (1_000, at(500).1), at(0));
-        assert_eq!((step(&known, own, 499), step(&known, own, 500)), (Step::Known(Ok(ada())), Step::Ask));
+        assert_eq!(steps(&known, 499, 500), (Step::Known(Ok(ada())), Step::Ask));
         known.put_refused(own, Refusal::Inactive, at(500));
-        assert_eq!(step(&known, own, 501), Step::Known(Err(Refusal::Inactive)));
-        assert_eq!(step(&known, own, 500 + TOKENS_REFUSED_MS), Step::Ask);
+        assert_eq!(steps(&known, 501, 500 + TOKENS_REFUSED_MS), (Step::Known(Err(Refusal::Inactive)), Step::Ask));
     }
 
     #[test]
     fn a_server_that_is_away_is_asked_again_after_a_moment() {
         let mut known = Introspected::default();
-        let (own, next) = (key(&mut known, "p", "a"), key(&mut known, "p", "b"));
-        let other = key(&mut known, "q", "b");
-        known.put_away(own, "down".into(), at(0).0);
-        assert_eq!((step(&known, next, 999), step(&known, next, 1_000)), (Step::Away("down".into()), Step::Ask));
-        assert_eq!(step(&known, other, 1), Step::Ask);
-        known.put_active(own, ada(), (1_000, at(5_000).1), at(0));
-        assert_eq!(step(&known, own, 1), Step::Known(Ok(ada())), "what is known is used meanwhile");
+        let (p, q) = (policy(&mut known, "p"), policy(&mut known, "q"));
+        p.put_away("down".into(), at(0).0);
+        assert_eq!(step(&known, &p, "b", 999), Step::Away("down".into()));
+        assert_eq!((step(&known, &p, "b", 1_000), step(&known, &q, "b", 1)), (Step::Ask, Step::Ask));
+        known.put_active(p.key(mark("a")), ada(), (1_000, at(5_000).1), at(0));
+        assert_eq!(step(&known, &p, "a", 1), Step::Known(Ok(ada())), "what is known is used meanwhile");
     }
 
     #[test]
     fn one_request_asks_about_a_token() {
         let mut known = Introspected::default();
-        let (own, other) = (key(&mut known, "p", "a"), key(&mut known, "p", "b"));
-        known.ask(own, at(3_000).0, at(0).0);
-        assert_eq!((step(&known, own, 2_999), step(&known, own, 3_000)), (Step::Wait, Step::Ask));
-        assert_eq!(step(&known, other, 1), Step::Ask);
+        let p = policy(&mut known, "p");
+        known.ask(p.key(mark("a")), at(3_000).0, at(0).0);
+        assert_eq!((step(&known, &p, "a", 2_999), step(&known, &p, "a", 3_000)), (Step::Wait, Step::Ask));
+        assert_eq!(step(&known, &p, "b", 1), Step::Ask);
+    }
+
+    #[test]
+    fn a_policy_is_prepared_once() {
+        let mut known = Introspected::default();
+        let first = policy(&mut known, "p");
+        assert!(Rc::ptr_eq(&first, &policy(&mut known, "p")) && !Rc::ptr_eq(&first, &policy(&mut known, "q")));
+        assert!(!Rc::ptr_eq(&first, &known.policy(&"p".into(), &settings(2_000))));
     }
 
     #[test]
     fn memory_is_bounded_and_invented_tokens_displace_no_others() {
         let mut known = Introspected::default();
-        let own = key(&mut known, "p", "mine");
-        known.put_active(own, ada(), (1_000_000, at(1_000_000).1), at(0));
+        let p = policy(&mut known, "p");
+        known.put_active(p.key(mark("mine")), ada(), (1_000_000, at(1_000_000).1), at(0));
         for n in 0..TOKENS_REMEMBERED_MAX + 10 {
-            let invented = key(&mut known, "p", &n.to_string());
+            let invented = p.key(mark(&n.to_string()));
             known.put_refused(invented, Refusal::Inactive, at(1));
             known.ask(invented, at(2).0, at(n as u64).0);
         }
         assert!(known.refused.0.len() <= TOKENS_REMEMBERED_MAX && known.asked.len() <= TOKENS_REMEMBERED_MAX);
-        assert_eq!(step(&known, own, 2), Step::Known(Ok(ada())));
+        assert_eq!(step(&known, &p, "mine", 2), Step::Known(Ok(ada())));
         for n in 0..2 * POLICIES_MAX {
-            key(&mut known, &format!("p{n}"), "a");
+            policy(&mut known, &format!("p{n}"));
         }
         assert!(known.policies.len() <= POLICIES_MAX);
     }

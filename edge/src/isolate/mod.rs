@@ -7,6 +7,7 @@ pub(crate) mod decisions;
 pub(crate) mod exporter;
 pub mod fetched;
 pub(crate) mod introspected;
+pub(crate) mod issuer;
 pub(crate) mod oauth;
 pub(crate) mod operators;
 mod room;

@@ -4,9 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
-use tollgate_core::authn::{
-    IntrospectionSettings, Presented, Principal, SignedAnswers, TextMark, is_token_text, token_id,
-};
+use tollgate_core::authn::{IntrospectionSettings, Presented, Principal, TextMark, is_token_text, token_id};
 use tollgate_core::event::{Local, Reason};
 use tollgate_core::fetch::FetchAnswer;
 use tollgate_core::jose::Members;
@@ -15,12 +13,13 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::time::Timestamp;
 
 use super::Authenticates;
-use super::issuer::introspection_endpoint;
 use super::jwt::{not_accepted, verify};
 use crate::apart::rare;
-use crate::isolate::introspected::{Asking, Refusal, Step, TokenKey};
+use crate::isolate::fetched::{Meaning, fetched};
+use crate::isolate::introspected::{Asking, Policy, Refusal, Step, TokenKey};
+use crate::isolate::issuer::answer;
 use crate::isolate::oauth::{AuthorizationServer, TIMEOUT_MS};
-use crate::isolate::{Freshness, Isolate};
+use crate::isolate::{Freshness, Isolate, tokens};
 use crate::pipeline::{Received, RequestContent};
 use crate::ports::{Clock, Host};
 
@@ -34,23 +33,22 @@ impl Authenticates for IntrospectionSettings {
         _: &mut RequestContent<'_, H::Content>,
     ) -> Result<Arc<Principal>, Problem> {
         let token = presented(self, received)?;
+        let policy = isolate.introspected.borrow_mut().policy(name, self);
         if isolate.settings.freshness == Freshness::EachRequest {
             let claims =
-                rare(ask(self, name, isolate, host, token)).await.map_err(|unanswered| unavailable(&unanswered.why))?;
-            let decided = decide(self, name, token, claims.as_ref(), isolate.time(host.clock()));
+                rare(ask(&policy, isolate, host, token)).await.map_err(|unanswered| unavailable(&unanswered.why))?;
+            let decided = decide(&policy, token, claims.as_ref(), isolate.time(host.clock()));
             return decided.map(|(principal, _)| principal).map_err(refused);
         }
-        let mark = TextMark::of(token, &isolate.mark_secret(host));
-        let key = isolate.introspected.borrow_mut().key(name, self, mark);
-        remembered(self, name, isolate, host, token, key).await
+        let key = policy.key(TextMark::of(token, &isolate.mark_secret(host)));
+        remembered(&policy, isolate, host, token, key).await
     }
 }
 
 /// What is known of the token, or what the server says of it. While another request asks, this one waits for as long as an
 /// attempt may take.
 async fn remembered<H: Host>(
-    settings: &IntrospectionSettings,
-    name: &PolicyName,
+    policy: &Policy,
     isolate: &Isolate,
     host: &H,
     token: &str,
@@ -59,7 +57,7 @@ async fn remembered<H: Host>(
     let began = host.clock().instant();
     let _asking = loop {
         let (now, time) = (host.clock().instant(), isolate.time(host.clock()));
-        let step = isolate.introspected.borrow().step(key, now, time);
+        let step = isolate.introspected.borrow().step(policy, key, now, time);
         match step {
             Step::Known(answer) => return answer.map_err(refused),
             Step::Away(why) => return Err(unavailable(&why)),
@@ -70,18 +68,18 @@ async fn remembered<H: Host>(
     };
     // What the server says may be as old as the question.
     let asked_at = host.clock().instant();
-    let answer = rare(ask(settings, name, isolate, host, token)).await;
+    let answer = rare(ask(policy, isolate, host, token)).await;
     let (now, time) = (host.clock().instant(), isolate.time(host.clock()));
     let mut known = isolate.introspected.borrow_mut();
     let claims = answer.map_err(|unanswered| {
         if !unanswered.is_of_token {
-            known.put_away(key, Arc::from(unanswered.why.as_str()), now);
+            policy.put_away(Arc::from(unanswered.why.as_str()), now);
         }
         unavailable(&unanswered.why)
     })?;
-    match decide(settings, name, token, claims.as_ref(), time) {
+    match decide(policy, token, claims.as_ref(), time) {
         Ok((principal, until)) => {
-            known.put_active(key, Arc::clone(&principal), (settings.cache_ms, until), (asked_at, time));
+            known.put_active(key, Arc::clone(&principal), (policy.settings.cache_ms, until), (asked_at, time));
             Ok(principal)
         }
         Err(refusal) => {
@@ -93,13 +91,13 @@ async fn remembered<H: Host>(
 
 /// The bearer of the token, and until when the answer says so.
 fn decide(
-    settings: &IntrospectionSettings,
-    name: &PolicyName,
+    policy: &Policy,
     token: &str,
     claims: Option<&Members>,
     now: Timestamp,
 ) -> Result<(Arc<Principal>, Timestamp), Refusal> {
     let claims = claims.ok_or(Refusal::Inactive)?;
+    let Policy { name, settings, .. } = policy;
     let identity = settings.identity(name, claims, now).map_err(Refusal::Claim)?;
     let principal = Principal::new(identity.consumer, token_id("token", token), identity.plan, identity.scopes);
     Ok((
@@ -148,13 +146,13 @@ const NOT_OF_TOKEN: [u16; 3] = [401, 408, 429];
 
 /// What the server says of the token; `None` if it is not active.
 async fn ask<H: Host>(
-    settings: &IntrospectionSettings,
-    name: &PolicyName,
+    policy: &Policy,
     isolate: &Isolate,
     host: &H,
     token: &str,
 ) -> Result<Option<Members>, Unanswered> {
-    let url = endpoint(settings, isolate, host).await?;
+    let settings = &policy.settings;
+    let url = endpoint(policy, isolate, host).await?;
     // Servers expect assertions for themselves by the name of the issuer, or by the URL that is asked.
     let audience = match settings.rules.issuers.as_slice() {
         [issuer] => issuer,
@@ -164,9 +162,9 @@ async fn ask<H: Host>(
     let parameters = [("token", token), ("token_type_hint", "access_token")];
     let accept = if settings.signed.is_some() { SIGNED } else { "application/json" };
     let answer = server.ask(isolate, host, &parameters, accept).await.map_err(|why| format!("introspection: {why}"))?;
-    let claims = match &settings.signed {
+    let claims = match &policy.signed {
         None => IntrospectionSettings::claims(&answer).map_err(|error| error.to_string()),
-        Some(signed) => signed_claims(settings, signed, name, isolate, host, &answer).await,
+        Some(signed) => signed_claims(settings, signed, isolate, host, &answer).await,
     };
     let is_of_token = answer.status.is_client_error() && !NOT_OF_TOKEN.contains(&answer.status.as_u16());
     claims.map_err(|why| Unanswered { why: format!("introspection: {why}"), is_of_token })
@@ -175,15 +173,13 @@ async fn ask<H: Host>(
 /// What a signed answer says, if its signature is that of the issuer.
 async fn signed_claims<H: Host>(
     settings: &IntrospectionSettings,
-    signed: &SignedAnswers,
-    name: &PolicyName,
+    signed: &tokens::Policy,
     isolate: &Isolate,
     host: &H,
     answer: &FetchAnswer,
 ) -> Result<Option<Members>, String> {
     let token = IntrospectionSettings::signed(answer).map_err(|error| error.to_string())?;
-    let policy = isolate.tokens.borrow_mut().policy(name, &settings.verification(signed));
-    let verified = verify(&policy, isolate, host, &token).await;
+    let verified = verify(signed, isolate, host, &token).await;
     verified.map_err(|problem| format!("its signed answer: {}", problem.reason))?;
     settings.signed_claims(&token).map_err(|error| error.to_string())
 }
@@ -192,18 +188,20 @@ async fn signed_claims<H: Host>(
 const SIGNED: &str = "application/token-introspection+jwt";
 
 /// The URL of the server's endpoint: the configured one, or the one that the issuer's metadata names (RFC 8414, section 2).
-async fn endpoint<'s, H: Host>(
-    settings: &'s IntrospectionSettings,
-    isolate: &Isolate,
-    host: &H,
-) -> Result<Cow<'s, str>, String> {
-    match (&settings.url, settings.rules.issuers.first()) {
-        (Some(url), _) => Ok(Cow::Borrowed(url)),
-        (None, Some(issuer)) => {
-            introspection_endpoint(isolate, host, issuer, settings.is_private).await.map(Cow::Owned)
-        }
-        (None, None) => Err("the configuration names neither an endpoint nor an issuer".to_owned()),
-    }
+async fn endpoint<'p, H: Host>(policy: &'p Policy, isolate: &Isolate, host: &H) -> Result<Cow<'p, str>, String> {
+    let plan = match (&policy.settings.url, &policy.metadata) {
+        (Some(url), _) => return Ok(Cow::Borrowed(url)),
+        (None, Some(plan)) => plan.as_ref(),
+        (None, None) => return Err("the configuration names neither an endpoint nor an issuer".to_owned()),
+    };
+    let plan = plan.map_err(|why| format!("the metadata of the issuer: {why}"))?;
+    let metadata = answer(isolate, fetched(isolate, host, plan).await);
+    let metadata = metadata.map_err(|why| format!("the metadata of the issuer: {why}"))?;
+    let url = match &metadata.meaning {
+        Meaning::Services(services) => services.introspection.as_ref(),
+        Meaning::Content | Meaning::Keys(_) => None,
+    };
+    url.map(|url| Cow::Owned(url.to_string())).ok_or_else(|| "the metadata of the issuer name no endpoint".to_owned())
 }
 
 fn refused(refusal: Refusal) -> Problem {

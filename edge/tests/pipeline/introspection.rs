@@ -9,7 +9,7 @@ use http::{Request, Response, StatusCode};
 use tollgate_core::authn::{CredentialPlace, IdentityRules, IntrospectionSettings, SignedAnswers};
 use tollgate_core::forward::UpstreamError;
 use tollgate_core::jose::{self, Jwk, SignatureCheck, SigningKey, Token, signing_input};
-use tollgate_core::kinds::{Named, Place, Policy};
+use tollgate_core::kinds::{Named, Place, Policy, PolicyKind};
 use tollgate_core::oauth::ClientAuthentication;
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::{RouteSettings, SiteSettings};
@@ -251,30 +251,58 @@ fn the_gateway_proves_who_it_is_by_a_signed_assertion() {
     assert!(claims.text("jti").is_some_and(|id| id.len() == 32));
 }
 
+/// A gateway whose provider has metadata and keys, and says what is written here.
+fn signing(settings: IntrospectionSettings) -> (World, Rc<RefCell<String>>) {
+    let mut world = World::new(settings);
+    world.bench.host.signatures = MemorySignatures::new(tollgate_signatures::verifies);
+    let keys =
+        format!(r#"{{"keys":[{}]}}"#, PRIVATE.replace(r#""d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","#, ""));
+    let metadata = r#"{"issuer":"https://id.example.com","jwks_uri":"https://id.example.com/keys","introspection_endpoint":"https://id.example.com/ask"}"#;
+    let said = Rc::new(RefCell::new(String::new()));
+    let answer = Rc::clone(&said);
+    world.bench.host.fetch = ScriptedFetch::new(world.bench.host.clock.clone(), move |request: &Request<Content>| {
+        let text = match request.uri().path() {
+            "/keys" => keys.clone(),
+            "/.well-known/openid-configuration" => metadata.to_owned(),
+            _ => answer.borrow().clone(),
+        };
+        (0, Ok(Response::new(Content::from_bytes(text.into()))))
+    });
+    (world, said)
+}
+
+/// An answer that the provider has signed.
+fn sign(kind: &str, audience: &str) -> String {
+    let key = SigningKey::parse(PRIVATE.as_bytes()).unwrap();
+    let inner = serde_json::from_str::<serde_json::Value>(ACTIVE).unwrap();
+    let claims = serde_json::json!({
+        "iss": "https://id.example.com", "aud": audience, "iat": 1, "token_introspection": inner,
+    });
+    let input = signing_input(&key, kind, &claims.to_string());
+    let signature = tollgate_signatures::sign(&key, input.as_bytes()).unwrap();
+    jose::signed(&input, &signature)
+}
+
+#[test]
+fn the_same_metadata_name_the_endpoint_and_the_keys() {
+    let rules = IdentityRules { issuers: vec!["https://id.example.com".into()], ..settings().rules };
+    let signed = Some(SignedAnswers { jwks: None });
+    let settings = IntrospectionSettings { url: None, signed, rules, ..settings() };
+    let declared = settings.uses().fetches;
+    let (world, said) = signing(settings);
+    *said.borrow_mut() = sign("token-introspection+jwt", "gateway");
+    world.check("abc", 200, "");
+    let asked: Vec<String> =
+        world.bench.host.fetch.take_received().iter().map(|request| request.uri().path().to_owned()).collect();
+    assert_eq!(asked, ["/.well-known/openid-configuration", "/ask", "/keys"]);
+    assert_eq!(declared, 3);
+}
+
 #[test]
 fn a_signed_answer_is_believed_if_the_issuer_signed_it_for_the_gateway() {
     let signed = Some(SignedAnswers { jwks: Some("https://id.example.com/keys".into()) });
     let rules = IdentityRules { issuers: vec!["https://id.example.com".into()], ..settings().rules };
-    let mut world = World::new(IntrospectionSettings { signed, rules, ..settings() });
-    world.bench.host.signatures = MemorySignatures::new(tollgate_signatures::verifies);
-    let keys =
-        format!(r#"{{"keys":[{}]}}"#, PRIVATE.replace(r#""d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","#, ""));
-    let said = Rc::new(RefCell::new(String::new()));
-    let answer = Rc::clone(&said);
-    world.bench.host.fetch = ScriptedFetch::new(world.bench.host.clock.clone(), move |request: &Request<Content>| {
-        let text = if request.uri().path() == "/keys" { keys.clone() } else { answer.borrow().clone() };
-        (0, Ok(Response::new(Content::from_bytes(text.into()))))
-    });
-    let key = SigningKey::parse(PRIVATE.as_bytes()).unwrap();
-    let sign = |kind: &str, audience: &str| {
-        let inner = serde_json::from_str::<serde_json::Value>(ACTIVE).unwrap();
-        let claims = serde_json::json!({
-            "iss": "https://id.example.com", "aud": audience, "iat": 1, "token_introspection": inner,
-        });
-        let input = signing_input(&key, kind, &claims.to_string());
-        let signature = tollgate_signatures::sign(&key, input.as_bytes()).unwrap();
-        jose::signed(&input, &signature)
-    };
+    let (world, said) = signing(IntrospectionSettings { signed, rules, ..settings() });
     let good = sign("token-introspection+jwt", "gateway");
     *said.borrow_mut() = good.clone();
     world.check("abc", 200, "");

@@ -44,10 +44,8 @@ pub enum Expects {
     Anything,
     /// A set of keys, one of which can be used.
     Keys,
-    /// The metadata of this issuer, with the URL of its keys (OpenID Connect Discovery 1.0, section 4.3).
+    /// The metadata of this issuer, with the URL of a service (OpenID Connect Discovery 1.0, section 4.3; RFC 8414, section 3.3).
     Metadata(String),
-    /// The metadata of this issuer, with the URL of its introspection endpoint (RFC 8414, section 2).
-    Endpoint(String),
 }
 
 /// An answer with what it says, which is read once.
@@ -64,8 +62,17 @@ pub(crate) enum Meaning {
     Content,
     /// These are the keys.
     Keys(Rc<JwkSet>),
-    /// The service that is looked for is at this URL.
-    At(Uri),
+    /// The services of an issuer are there.
+    Services(Services),
+}
+
+/// The URLs of an issuer's services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Services {
+    /// Its keys.
+    pub(crate) keys: Option<Uri>,
+    /// Its introspection endpoint.
+    pub(crate) introspection: Option<Uri>,
 }
 
 impl Usable {
@@ -91,17 +98,18 @@ impl Expects {
                 // An issuer without keys has withdrawn them.
                 JwkSet::parse(&answer.content).ok().map(|set| Meaning::Keys(Rc::new(set)))
             }
-            Self::Metadata(issuer) => service(&answer, issuer, "jwks_uri"),
-            Self::Endpoint(issuer) => service(&answer, issuer, "introspection_endpoint"),
+            Self::Metadata(issuer) => services(&answer, issuer).map(Meaning::Services),
         };
         meaning.map(|meaning| Usable { answer, meaning })
     }
 }
 
-/// Where a service is, if the answer is the metadata of this issuer.
-fn service(answer: &FetchAnswer, issuer: &str, name: &str) -> Option<Meaning> {
+/// Where the services of an issuer are, if the answer is its metadata and names one.
+fn services(answer: &FetchAnswer, issuer: &str) -> Option<Services> {
     let metadata = Members::parse(&answer.content).ok().filter(|metadata| metadata.text("issuer") == Some(issuer))?;
-    metadata.text(name)?.parse().ok().map(Meaning::At)
+    let url = |name: &str| metadata.text(name)?.parse().ok();
+    let services = Services { keys: url("jwks_uri"), introspection: url("introspection_endpoint") };
+    (services.keys.is_some() || services.introspection.is_some()).then_some(services)
 }
 
 /// Which isolates may use an answer.
@@ -141,19 +149,19 @@ enum Work {
 }
 
 impl FetchPlan {
-    /// A plan; plans with the same request, bounds and sharing share an answer. Plans with other bounds do not: a plan
+    /// A plan; plans with the same request, bounds, sharing and expectation share an answer. Plans with other bounds do not: a plan
     /// must not get an answer that only another plan may reach or read, and a refusal by the bounds of one plan does
     /// not apply to another.
     #[must_use]
     pub fn new(request: FetchRequest, bounds: FetchBounds, lifetimes: Lifetimes, sharing: Sharing) -> Self {
         let expects = Expects::Anything;
-        Self { id: id_of(&request, &bounds, sharing), request, bounds, lifetimes, sharing, expects }
+        Self { id: id_of(&request, &bounds, sharing, &expects), request, bounds, lifetimes, sharing, expects }
     }
 
-    /// The same plan, with what its answer must be; plans that share an answer expect the same of it.
+    /// The same plan, with what its answer must be.
     #[must_use]
     pub fn expecting(self, expects: Expects) -> Self {
-        Self { expects, ..self }
+        Self { id: id_of(&self.request, &self.bounds, self.sharing, &expects), expects, ..self }
     }
 
     /// What its answer is remembered and shared under.
@@ -329,7 +337,7 @@ fn kept_fields(fields: &HeaderMap) -> HeaderMap {
     kept
 }
 
-fn id_of(request: &FetchRequest, bounds: &FetchBounds, sharing: Sharing) -> Id {
+fn id_of(request: &FetchRequest, bounds: &FetchBounds, sharing: Sharing, expects: &Expects) -> Id {
     let FetchBounds { timeout_ms, answer_bytes_max, addresses } = bounds;
     let addresses = match addresses {
         AddressRule::Public => "public",
@@ -339,7 +347,15 @@ fn id_of(request: &FetchRequest, bounds: &FetchBounds, sharing: Sharing) -> Id {
         Sharing::Isolate => "isolate",
         Sharing::Gateway => "gateway",
     };
-    let head = format!("{} {}\n{timeout_ms} {answer_bytes_max} {addresses} {sharing}\n", request.method, request.url);
+    let (expects, of) = match expects {
+        Expects::Anything => ("anything", ""),
+        Expects::Keys => ("keys", ""),
+        Expects::Metadata(issuer) => ("metadata", issuer.as_str()),
+    };
+    let head = format!(
+        "{} {}\n{timeout_ms} {answer_bytes_max} {addresses} {sharing} {expects} {of}\n",
+        request.method, request.url
+    );
     let mut bytes = head.into_bytes();
     for (name, value) in &request.fields {
         bytes.extend_from_slice(name.as_str().as_bytes());

@@ -3,13 +3,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use http::Uri;
 use tollgate_core::authn::{JwtSettings, KeySource};
-use tollgate_core::fetch::{AddressRule, FetchBounds, FetchRequest, Lifetimes};
+use tollgate_core::fetch::AddressRule;
 use tollgate_core::jose::JwkSet;
 use tollgate_core::kinds::PolicyName;
 
-use crate::isolate::fetched::{Expects, FetchPlan, Meaning, Sharing, Usable};
+use crate::isolate::fetched::{Expects, FetchPlan, Meaning, Usable};
+use crate::isolate::issuer::{metadata, plan, uri};
 
 /// A policy as it is named and configured.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(crate) struct Discovery {
 }
 
 impl Policy {
-    pub(super) fn prepare(name: PolicyName, settings: JwtSettings) -> Self {
+    pub(in crate::isolate) fn prepare(name: PolicyName, settings: JwtSettings) -> Self {
         let source = Source::of(&settings);
         Self { name, settings, source }
     }
@@ -68,9 +68,8 @@ impl Source {
             KeySource::Set(url, is_private) => keys_at(url, *is_private).map(Self::Set),
             KeySource::Discovery(is_private) => {
                 let issuer = settings.rules.issuers.first().map(String::as_str).unwrap_or_default();
-                let url = uri(&format!("{}{DISCOVERY}", issuer.trim_end_matches('/')))?;
                 let addresses = AddressRule::with_private(*is_private);
-                let metadata = plan(url, addresses, Expects::Metadata(issuer.to_owned()))?;
+                let metadata = metadata(issuer, addresses)?;
                 Ok(Self::Discovery(Discovery { metadata, addresses, keys: RefCell::default() }))
             }
         }
@@ -85,8 +84,11 @@ impl Discovery {
         {
             return Ok(Rc::clone(plan));
         }
-        let Meaning::At(url) = &metadata.meaning else { return Err("the metadata name no `jwks_uri`".to_owned()) };
-        let plan = plan(url.clone(), self.addresses, Expects::Keys)?;
+        let url = match &metadata.meaning {
+            Meaning::Services(services) => services.keys.as_ref(),
+            Meaning::Content | Meaning::Keys(_) => None,
+        };
+        let plan = plan(url.ok_or("the metadata name no `jwks_uri`")?.clone(), self.addresses, Expects::Keys)?;
         self.keys.replace(Some((Rc::clone(metadata), Rc::clone(&plan))));
         Ok(plan)
     }
@@ -96,24 +98,3 @@ impl Discovery {
 pub(crate) fn keys_at(url: &str, is_private: bool) -> Result<Rc<FetchPlan>, String> {
     plan(uri(url)?, AddressRule::with_private(is_private), Expects::Keys)
 }
-
-fn uri(url: &str) -> Result<Uri, String> {
-    url.parse().map_err(|_| "the URL of the keys is not valid".to_owned())
-}
-
-fn plan(url: Uri, addresses: AddressRule, expects: Expects) -> Result<Rc<FetchPlan>, String> {
-    if url.scheme_str() != Some("https") && addresses == AddressRule::Public {
-        return Err("the keys are not at an https URL".to_owned());
-    }
-    let bounds = FetchBounds { timeout_ms: TIMEOUT_MS, answer_bytes_max: ANSWER_BYTES_MAX, addresses };
-    Ok(Rc::new(FetchPlan::new(FetchRequest::get(url), bounds, LIFETIMES, Sharing::Gateway).expecting(expects)))
-}
-
-const DISCOVERY: &str = "/.well-known/openid-configuration";
-
-/// How long keys are used: an issuer publishes a new one some time before it uses it, and withdraws an old one when no token
-/// of it is valid. Longer only while the issuer does not answer.
-const LIFETIMES: Lifetimes = Lifetimes { fresh_ms: 300_000, stale_ms: 24 * 3_600_000, negative_ms: 5_000 };
-
-const TIMEOUT_MS: u64 = 3_000;
-const ANSWER_BYTES_MAX: u64 = 256 * 1024;

@@ -4,13 +4,13 @@ use std::rc::Rc;
 
 use tollgate_core::authn::{JwtSettings, KeySource};
 use tollgate_core::event::Reason;
-use tollgate_core::fetch::Lifetimes;
 use tollgate_core::jose::{Algorithm, Algorithms, Jwk, JwkSet, SignatureCheck};
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::unavailable;
 use crate::isolate::Isolate;
-use crate::isolate::fetched::{FetchPlan, Fetched, Meaning, Usable, fetched, renewed};
+use crate::isolate::fetched::{FetchPlan, Meaning, Usable, fetched, renewed};
+use crate::isolate::issuer::answer;
 use crate::isolate::secrets::resolve_all;
 use crate::isolate::tokens::{Policy, Source};
 use crate::ports::{Host, Unavailable};
@@ -40,7 +40,8 @@ impl Keys {
             Source::Fixed(set) => Ok(Self::fixed(Rc::clone(set))),
             Source::Set(plan) => Self::fetched(isolate, host, Rc::clone(plan)).await,
             Source::Discovery(discovery) => {
-                let metadata = answer(isolate, fetched(isolate, host, &discovery.metadata).await)?;
+                let metadata = fetched(isolate, host, &discovery.metadata).await;
+                let metadata = answer(isolate, metadata).map_err(|why| unusable(&why))?;
                 let plan = discovery.keys(&metadata).map_err(|why| unusable(&why))?;
                 Self::fetched(isolate, host, plan).await
             }
@@ -58,7 +59,7 @@ impl Keys {
         host: &H,
         plan: Rc<FetchPlan>,
     ) -> Result<Self, Problem> {
-        let answer = answer(isolate, fetched(isolate, host, &plan).await)?;
+        let answer = answer(isolate, fetched(isolate, host, &plan).await).map_err(|why| unusable(&why))?;
         Ok(Self { set: keys(&answer)?, plan: Some(plan) })
     }
 
@@ -123,21 +124,10 @@ async fn shared_secret<H: Host>(policy: &Policy, isolate: &Isolate, host: &H) ->
     Ok(Keys { set: Rc::new(JwkSet { keys, unused: Vec::new() }), plan: None })
 }
 
-/// The answer, if it is a successful one; what remains to do is done after a reply.
-fn answer(isolate: &Isolate, fetched: Fetched) -> Result<Rc<Usable>, Problem> {
-    isolate.defer(fetched.after_reply);
-    let answer = fetched.outcome.map_err(|error| unavailable(format!("the keys of the issuer: {error}")))?;
-    if Lifetimes::is_success(&answer) {
-        Ok(answer)
-    } else {
-        Err(unavailable(format!("the keys of the issuer: status {}", answer.status.as_u16())))
-    }
-}
-
 fn keys(answer: &Usable) -> Result<Rc<JwkSet>, Problem> {
     match &answer.meaning {
         Meaning::Keys(set) => Ok(Rc::clone(set)),
-        Meaning::Content | Meaning::At(_) => Err(unusable("it is not a set of keys")),
+        Meaning::Content | Meaning::Services(_) => Err(unusable("it is not a set of keys")),
     }
 }
 

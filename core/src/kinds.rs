@@ -146,6 +146,14 @@ pub struct Uses<'s> {
     pub verifications: u32,
 }
 
+impl<'s> Uses<'s> {
+    /// Where it reads an API key: a credential whose record is kept.
+    #[must_use]
+    pub fn key_place(&self) -> Option<&'s CredentialPlace> {
+        self.credential.filter(|_| self.record)
+    }
+}
+
 /// A policy with the name it is referred to by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -87,7 +87,7 @@ fn may(credential: &Credential, route: &RouteSettings) -> bool {
 }
 
 fn key_place<'a>(whole: &'a Whole, route: &'a RouteSettings) -> Option<&'a CredentialPlace> {
-    route.policies(&whole.policies).find_map(|policy| policy.uses.credential)
+    route.policies(&whole.policies).find_map(|policy| policy.uses.key_place())
 }
 
 fn curl(route: &CompiledRoute, url: &str, key: Option<(&CredentialPlace, &str)>) -> String {
@@ -114,6 +114,18 @@ fn sample_path(template: &PathTemplate) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_suggested_only_where_one_is_read() {
+        let text = "format: 1\ngateway: {name: g}\nupstreams: {u: \"http://u\"}\n\
+                    policies: {own: {kind: api-key}, staff: {kind: jwt, issuer: \"https://id.example\", audience: a}}\n\
+                    apis: {a: {upstream: u, routes: [{path: /k, authn: {any: [staff, own]}}, {path: /t, authn: staff}]}}\n";
+        let compiled = tollgate_analysis::compile_str("tollgate.yaml", text).expect("a project");
+        let whole = compiled.whole();
+        let places: Vec<_> = whole.routes.iter().map(|route| key_place(whole, &route.settings)).collect();
+        let fields: Vec<_> = places.iter().map(|place| place.map(|place| place.scheme.as_deref())).collect();
+        assert_eq!(fields, [Some(None), None], "{places:?}");
+    }
 
     #[track_caller]
     fn check(template: &str, path: &str) {

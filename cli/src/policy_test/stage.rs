@@ -8,7 +8,7 @@ use http::{HeaderValue, Request, Response};
 use tollgate_config::policy_tests::{Case, TestFile, TestKey};
 use tollgate_config::{Compiled, CompiledRoute};
 use tollgate_core::authn::{CredentialPlace, JwtSettings};
-use tollgate_core::kinds::{AuthnPolicy, PolicyView};
+use tollgate_core::kinds::AuthnPolicy;
 use tollgate_core::route::HostPattern;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_edge::memory::{Content, MemoryHost, MemoryRecords, MemorySignatures, ScriptedFetch, VirtualClock};
@@ -105,7 +105,7 @@ impl<'f> Stage<'f> {
         }
         let policies = &self.compiled.whole().policies;
         let Some(route) = self.route_of(request.clone(), client) else { return any };
-        route.settings.policies(policies).find_map(|policy| key_read_by(&policy)).or(any)
+        route.settings.policies(policies).find_map(|policy| policy.uses.key_place()).or(any)
     }
 
     /// Where the route of a request reads a token of an issuer; if it reads none, the first place that any policy reads.
@@ -188,11 +188,6 @@ fn records(compiled: &Compiled, file: &TestFile) -> HashMap<String, Vec<u8>> {
     compiled.records().iter().cloned().chain(credentials).collect()
 }
 
-/// Where a policy reads an API key.
-fn key_read_by<'p>(policy: &PolicyView<'p>) -> Option<&'p CredentialPlace> {
-    policy.uses.credential.filter(|_| policy.kind == "api-key")
-}
-
 fn jwt(policy: &AuthnPolicy) -> Option<&JwtSettings> {
     match policy {
         AuthnPolicy::Jwt(settings) => Some(settings),
@@ -203,7 +198,7 @@ fn jwt(policy: &AuthnPolicy) -> Option<&JwtSettings> {
 /// The different places from which policies read keys.
 fn key_places(compiled: &Compiled) -> Vec<&CredentialPlace> {
     let mut places: Vec<&CredentialPlace> = Vec::new();
-    for place in compiled.whole().policies.iter().filter_map(|policy| key_read_by(&policy)) {
+    for place in compiled.whole().policies.iter().filter_map(|policy| policy.uses.key_place()) {
         if !places.iter().any(|known| known.field == place.field && known.scheme == place.scheme) {
             places.push(place);
         }

@@ -219,13 +219,13 @@ impl Isolate {
         move |input: &[u8]| self.cache_keys.of(input, &secret)
     }
 
-    /// Leaves work for after a reply; the same work of several requests is done once.
+    /// Leaves work for after a reply; the same work of several requests is done once, with the newest answer.
     pub(crate) fn defer(&self, work: Option<AfterReply>) {
+        let Some(work) = work else { return };
         let mut deferred = self.deferred.borrow_mut();
-        if let Some(work) = work
-            && !deferred.iter().any(|other| other.is_same(&work))
-        {
-            deferred.push(work);
+        match deferred.iter_mut().find(|other| other.is_same(&work)) {
+            Some(other) => *other = work,
+            None => deferred.push(work),
         }
     }
 

@@ -379,3 +379,29 @@ const LOOK_MS: u64 = STORE_TIMEOUT_MS + MARGIN_MS;
 
 /// The maximum delay of timers on a busy host: the right to fetch is held for this additional time.
 const MARGIN_MS: u64 = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isolate::{Freshness, IsolateSettings};
+
+    #[test]
+    fn the_newest_of_two_answers_is_shared() {
+        let isolate = Isolate::new(IsolateSettings { gateway: "g".into(), freshness: Freshness::Cached });
+        let bounds = FetchBounds { timeout_ms: 1, answer_bytes_max: 1, addresses: AddressRule::Public };
+        let lifetimes = Lifetimes { fresh_ms: 1, stale_ms: 1, negative_ms: 1 };
+        let request = FetchRequest::get(Uri::from_static("https://id.example.com/keys"));
+        let plan = Rc::new(FetchPlan::new(request, bounds, lifetimes, Sharing::Gateway));
+        let answer = |text: &'static str| {
+            let content = bytes::Bytes::from_static(text.as_bytes());
+            Rc::new(Usable::unread(FetchAnswer { status: http::StatusCode::OK, fields: HeaderMap::new(), content }))
+        };
+        for text in ["old", "new"] {
+            isolate.defer(plan.fetched(Ok(answer(text)), Some(Work::Share(answer(text)))).after_reply);
+        }
+        isolate.defer(plan.fetched(Ok(answer("new")), Some(Work::Refresh)).after_reply);
+        let left = isolate.take_deferred();
+        assert_eq!(left.len(), 2);
+        assert!(matches!(&left[0].work, Work::Share(shared) if shared.content == "new"));
+    }
+}

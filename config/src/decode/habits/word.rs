@@ -120,21 +120,22 @@ const WORDS: &[(&[&str], &str, &str)] = &[
     (&["keyauth", "apikey", "apikeyauth", "apikeyinbound", "apikeys", "key", "bearer"], "api-key", "write `api-key`"),
     (&["oauth2introspection", "tokenintrospection", "opaque"], "introspection", "write `introspection`"),
     (
-        &["iprestriction", "ipwhitelist", "ipallowlist", "ipblacklist", "acl", "rbac", "ip", "ipfilter"],
+        &["iprestriction", "ipwhitelist", "ipallowlist", "ipblacklist", "ip", "ipfilter"],
         "ip-filter",
         "write `ip-filter`",
     ),
+    (&["acl", "rbac"], "access", "write `access`"),
+    (
+        &["oauth2", "oauth", "openidconnect", "oidc", "jwtauth"],
+        "jwt",
+        "write `jwt`, or `introspection` for tokens that the provider is asked about",
+    ),
+    (&["mtls", "mtlsauth", "clientcert", "clientcertificates"], "client-certificate", "write `client-certificate`"),
+    (&["hmac", "hmacauth", "httpsignatures"], "http-signature", "write `http-signature`, or `webhook` for webhooks"),
     (
         &[
-            "jwt",
-            "oauth2",
-            "oauth",
-            "openidconnect",
-            "oidc",
             "basicauth",
             "basic",
-            "hmacauth",
-            "mtls",
             "cors",
             "requesttransformer",
             "responsetransformer",
@@ -148,7 +149,7 @@ const WORDS: &[(&[&str], &str, &str)] = &[
             "circuitbreaker",
         ],
         "rate-limit",
-        "this version has no such kind; write `rate-limit`, `api-key` or `ip-filter`, and use the keys `cache` and `body-limit` of APIs and routes",
+        "this version has no such kind (docs/policies/README.md lists the kinds); use the keys `cache` and `body-limit` of APIs and routes",
     ),
     (
         &["ip", "clientip", "remoteaddr", "remoteaddress", "binaryremoteaddr", "realip", "sourceip", "client"],
@@ -210,7 +211,9 @@ mod tests {
         let kinds = ["api-key", "ip-filter", "rate-limit"];
         assert_eq!(fix("rate_limiting", &kinds), Some("write `rate-limit`"));
         assert_eq!(fix("key-auth", &kinds), Some("write `api-key`"));
-        assert!(fix("jwt", &kinds).is_some_and(|fix| fix.contains("no such kind")));
+        assert!(fix("cors", &kinds).is_some_and(|fix| fix.contains("no such kind")));
+        assert!(fix("oauth2", &["jwt"]).is_some_and(|fix| fix.contains("write `jwt`")));
+        assert_eq!(fix("mtls", &["client-certificate"]), Some("write `client-certificate`"));
         assert_eq!(fix("ip", &["consumer", "address"]), Some("write `address`"));
         assert_eq!(fix("ip", &kinds), Some("write `ip-filter`"));
         assert_eq!(fix("$binary_remote_addr", &["consumer", "address"]), Some("write `address`"));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use tokio::time::{Instant, sleep};
 use tollgate_tests::client::{Answer, Request};
+use tollgate_tests::hosts::Kind;
 use tollgate_tests::identity_provider::IdentityProvider;
 
 use crate::lane::HOST_SECRET;
@@ -143,7 +144,10 @@ async fn a_rotation_is_followed_while_invented_keys_are_presented(world: Rc<Worl
     assert!(invented > 20 * fetches, "{invented} invented keys caused {fetches} fetches");
     // Each isolate fetches once in five seconds, and as many as there are requests may do it at the same moment.
     let windows = begun.elapsed().as_secs() / 5 + 2;
-    assert!(fetches <= windows * (ATTACKERS + 1), "{fetches} fetches in {windows} times five seconds");
+    // An instance of Spin serves 128 requests; the next one has nothing in memory.
+    let instances = if world.on(Kind::Spin) { invented / 128 + 1 } else { 0 };
+    let allowed = windows * (ATTACKERS + 1) + instances;
+    assert!(fetches <= allowed, "{fetches} fetches in {windows} times five seconds, {invented} invented keys");
     Ok(())
 }
 

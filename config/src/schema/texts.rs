@@ -205,7 +205,7 @@ pub(crate) static COMPONENT: TextRule = TextRule {
     name: "component",
     doc: "A component of a request (RFC 9421, section 2): a field in lower case, or a name that begins with `@`, with parameters after \
           `;`.",
-    pattern: "^[@a-z0-9!#$%&'*+.^_`|~-]+(;.*)?$",
+    pattern: "^[@a-z0-9!#$%&'*+.^_`|~-]+(;[ -~]*)?$",
     examples: &["@method", "content-digest", "@query-param;name=\"id\""],
 };
 

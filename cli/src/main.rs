@@ -24,8 +24,8 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{
-    bundle, check, completions, cost, diff as diff_command, explain, fmt, import, init, key, man, metrics, publish,
-    purge, routes, schema, secrets, serve, test,
+    bundle, check, completions, cost, diff as diff_command, explain, fmt, idp_outage, import, init, key, man, metrics,
+    publish, purge, routes, schema, secrets, serve, test,
 };
 use dev::DevOptions;
 use failure::Failure;
@@ -84,6 +84,7 @@ enum Command {
     Import(import::ImportArgs),
     Key(key::KeyArgs),
     Secrets(secrets::SecretsArgs),
+    IdpOutage(idp_outage::OutageArgs),
     Purge(purge::PurgeArgs),
     Metrics(metrics::MetricsArgs),
     Serve(serve::ServeArgs),
@@ -136,6 +137,7 @@ fn perform(cli: Cli) -> Result<(), Failure> {
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Key(args)) => key::run(&args),
         Some(Command::Secrets(args)) => secrets::run(&args),
+        Some(Command::IdpOutage(args)) => idp_outage::run(&args),
         Some(Command::Purge(args)) => purge::run(&args),
         Some(Command::Metrics(args)) => metrics::run(&args),
         Some(Command::Serve(args)) => serve::run(args),
@@ -161,6 +163,7 @@ mod tests {
         ("tollgate man", "its answer is a page for man"),
         ("tollgate key", "its commands have it"),
         ("tollgate secrets", "its commands have it"),
+        ("tollgate idp-outage", "its commands have it"),
         ("tollgate import", "its commands have it"),
     ];
 

@@ -107,6 +107,12 @@ pub const FETCHED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of a record that the gateway itself writes: many isolates read it, and Spin's store allows 1 MB.
 pub const WRITTEN_BYTES_MAX: usize = 512 * 1024;
 
+/// Bytes of what a provider said of a token that are kept for an outage: some claims.
+pub const KNOWN_ANSWER_BYTES_MAX: usize = 16 * 1024;
+
+/// How long an isolate uses what operators said about an outage while it matters: for a token that would be refused otherwise.
+pub const OUTAGE_FRESH_MS: u64 = 5_000;
+
 /// The age at which the configuration pointer is read again, after a reply.
 pub const CONFIG_FRESH_MS: u64 = 10_000;
 

@@ -20,6 +20,7 @@ pub use crate::policy_name::PolicyName;
 
 use crate::credential_place::CredentialPlace;
 use crate::limit::LimitBy;
+use crate::outage::OutageRules;
 use crate::secret::SecretText;
 
 /// Calls a macro with the list of all policy kinds.
@@ -144,6 +145,8 @@ pub struct Uses<'s> {
     pub answers: u32,
     /// Verifies this many signatures.
     pub verifications: u32,
+    /// Admits tokens that were verified before while their provider is away.
+    pub outage: Option<&'s OutageRules>,
 }
 
 impl<'s> Uses<'s> {

@@ -40,6 +40,7 @@ pub mod kinds;
 pub mod limit;
 pub mod oauth;
 pub mod operator;
+mod outage;
 mod policy_name;
 pub mod problem;
 mod query;

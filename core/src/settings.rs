@@ -16,6 +16,7 @@ use crate::field_name::is_field_name;
 use crate::forward::{ClientFields, UpstreamSettings};
 use crate::kinds::{AuthnPolicy, AuthzPolicy, GuardPolicy, LimitPolicy, Place, Policies, PolicyView};
 use crate::limit::LimitBy;
+use crate::outage::OutagePolicy;
 use crate::route::{Entry, HostPattern, Methods, PathTemplate, Predicate};
 use crate::telemetry::TelemetrySettings;
 
@@ -46,6 +47,10 @@ pub struct GatewaySettings {
     #[serde(default)]
     #[cbor(n(6), skip_if = "codec::is_default")]
     pub client_fields: ClientFields,
+    /// What policies allow while their provider is away, for the operators who decide it.
+    #[serde(default)]
+    #[cbor(n(7), skip_if = "codec::is_default", decode_with = "codec::list")]
+    pub outages: Vec<OutagePolicy>,
 }
 
 impl codec::Section for GatewaySettings {}

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use tollgate_core::authn::Credential;
+use tollgate_core::authn::{Credential, Outage, RevokedToken};
 use tollgate_core::cache::Purges;
 
 use crate::{Record, decode, encode, keys};
 
-/// The value to store: purges are merged with the stored ones, a revoked credential stays revoked, every other value replaces
-/// the stored one.
+/// The value to store: purges are merged with the stored ones, revoked credentials and tokens stay revoked, every other value
+/// replaces the stored one.
 ///
 /// So two writers of one log, such as two processes with separate counters, keep each other's purges, and a rotation does not
 /// undo a revocation at the same time. A stored value that cannot be read is replaced.
@@ -19,10 +19,19 @@ pub fn joined<'v>(key: &str, stored: Option<&[u8]>, new: &'v [u8]) -> Cow<'v, [u
         both(stored, new, |stored: &Purges, purges| purges.merge(stored))
     } else if keys::is_credential(key) {
         both(stored, new, |stored: &Credential, credential| credential.revoked |= stored.revoked)
+    } else if keys::is_idp_outage(key) {
+        both(stored, new, keep_revoked)
     } else {
         None
     };
     joined.map_or(Cow::Borrowed(new), Cow::Owned)
+}
+
+/// Tokens that have ended since are left out, so that the list does not grow for ever.
+fn keep_revoked(stored: &Outage, outage: &mut Outage) {
+    let is_lost = |token: &&RevokedToken| outage.changed < token.until && !outage.is_revoked(&token.credential);
+    let lost: Vec<RevokedToken> = stored.revoked.iter().filter(is_lost).cloned().collect();
+    outage.revoked.extend(lost);
 }
 
 fn both<T: Record>(stored: &[u8], new: &[u8], join: impl FnOnce(&T, &mut T)) -> Option<Vec<u8>> {
@@ -52,6 +61,19 @@ mod tests {
         assert_eq!(joined("g:purges", None, &new), new.as_slice());
         assert_eq!(joined("g:purges", Some(b"damaged"), &new), new.as_slice());
         assert_eq!(joined("g:credential:x", Some(&stored), &new), new.as_slice());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_revoked_token_stays_revoked_until_it_ends() {
+        let at = Timestamp::from_millis;
+        let revoked = |id: &str, until| RevokedToken { credential: id.into(), until: at(until) };
+        let with = |changed, revoked| Outage { allowed: None, revoked, changed: at(changed) };
+        let stored = encode(&with(1, vec![revoked("jwt-1", 9), revoked("jwt-2", 5)]));
+        let kept =
+            joined("g:idp-outage:staff", Some(&stored), &encode(&with(6, vec![revoked("jwt-3", 9)]))).into_owned();
+        let kept: Outage = decode(&kept).unwrap();
+        let ids: Vec<&str> = kept.revoked.iter().map(|token| token.credential.as_str()).collect();
+        assert_eq!(ids, ["jwt-3", "jwt-1"]);
     }
 
     #[wasm_bindgen_test(unsupported = test)]

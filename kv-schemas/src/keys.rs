@@ -69,16 +69,34 @@ pub fn fetched(gateway: &str, plan: &Id) -> String {
     format!("{gateway}:fetched:{plan}")
 }
 
+/// What operators have said about outages of the provider of a policy.
+#[must_use]
+pub fn idp_outage(gateway: &str, policy: &str) -> String {
+    format!("{gateway}:idp-outage:{policy}")
+}
+
+/// The record of a token that a policy has verified, by the digest of the token.
+#[must_use]
+pub fn known_token(gateway: &str, policy: &str, digest: &str) -> String {
+    format!("{gateway}:known-token:{policy}:{digest}")
+}
+
 /// Whether the gateway itself writes records under the key; all other records are written by publishing.
 #[must_use]
 pub fn is_written_at_edge(key: &str) -> bool {
-    matches!(key.split(':').nth(1), Some("audit" | "fetched"))
+    matches!(key.split(':').nth(1), Some("audit" | "fetched" | "known-token"))
 }
 
 /// Whether records under the key are purges of a response cache.
 #[must_use]
 pub fn is_purges(key: &str) -> bool {
     key.split_once(':').is_some_and(|(_, kind)| kind == "purges")
+}
+
+/// Whether the record under the key says what is known of outages.
+#[must_use]
+pub fn is_idp_outage(key: &str) -> bool {
+    key.split(':').nth(1) == Some("idp-outage")
 }
 
 /// Whether the record under the key is a credential.
@@ -88,10 +106,13 @@ pub fn is_credential(key: &str) -> bool {
 }
 
 /// Whether a running gateway writes records without an expiry under the key: credentials, their indexes by id and by consumer,
-/// their last uses, and purges.
+/// their last uses, outages of identity providers, and purges.
 #[must_use]
 pub fn is_kept(key: &str) -> bool {
-    matches!(key.split(':').nth(1), Some("credential" | "consumer-key" | "key-id" | "key-use" | "purges"))
+    matches!(
+        key.split(':').nth(1),
+        Some("credential" | "consumer-key" | "idp-outage" | "key-id" | "key-use" | "purges")
+    )
 }
 
 /// The record with the digest of the key that has this public id.

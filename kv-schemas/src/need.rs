@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::{RecordError, policies};
 
-/// A kind of section, or a grammar of strings, in a version that a reader must support; written `jwt@2`.
+/// A kind of section, or a grammar of strings, in a version that a reader must support; written `jwt@900`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Need {
@@ -18,7 +18,7 @@ pub struct Need {
 
 /// A text that is not a kind with a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("not a kind and a version, such as `jwt@2`")]
+#[error("not a kind and a version, such as `jwt@900`")]
 pub struct NeedError;
 
 impl Need {
@@ -98,8 +98,8 @@ mod tests {
 
     #[test]
     fn a_need_is_a_kind_and_a_version() {
-        let need: Need = "jwt@2".parse().unwrap();
-        assert_eq!(need.to_string(), "jwt@2");
+        let need: Need = "jwt@900".parse().unwrap();
+        assert_eq!(need.to_string(), "jwt@900");
         for wrong in ["", "jwt", "@1", "jwt@", "jwt@x", "jwt@70000", "JWT@1", "a b@1", &format!("{}@1", "a".repeat(41))]
         {
             assert_eq!(wrong.parse::<Need>(), Err(NeedError), "{wrong}");
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn unknown_needs_are_refused_by_name() {
         let refused = |need: &str| need.parse::<Need>().unwrap().is_met().unwrap_err().to_string();
-        assert!(refused("jwt@2").starts_with("this program does not know jwt@2"), "{}", refused("jwt@2"));
+        assert!(refused("jwt@900").starts_with("this program does not know jwt@900"), "{}", refused("jwt@900"));
         assert!(refused("rate-limit@900").starts_with("this program does not know rate-limit@900"));
         assert!(refused("routes@0").starts_with("this program does not read routes@0 any more"));
         for known in ["rate-limit@1", "api-key@1", "routes@1", "gateway@1", "path-template@1"] {

@@ -2,7 +2,7 @@
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use tollgate_core::authn::{Credential, KeyDigest};
+use tollgate_core::authn::{Credential, KeyDigest, KnownToken, Outage};
 use tollgate_core::cache::Purges;
 use tollgate_core::operator::AuditEvent;
 use tollgate_core::time::Timestamp;
@@ -150,6 +150,18 @@ impl Record for KeyUse {
     const KIND: &'static str = "key-use";
     /// A timestamp, and ten times that.
     const BYTES_MAX: usize = 1024;
+}
+
+impl Record for Outage {
+    const KIND: &'static str = "idp-outage";
+    /// 2,000 tokens and 256 consumers of about 100 bytes, some of them added by another writer.
+    const BYTES_MAX: usize = tollgate_core::bounds::WRITTEN_BYTES_MAX;
+}
+
+impl Record for KnownToken {
+    const KIND: &'static str = "known-token";
+    /// An answer of [`tollgate_core::bounds::KNOWN_ANSWER_BYTES_MAX`], each character of which may be escaped.
+    const BYTES_MAX: usize = 128 * 1024;
 }
 
 impl Record for AuditEvent {

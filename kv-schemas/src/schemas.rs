@@ -17,6 +17,8 @@ pub const SCHEMAS: &[RecordSchema] = &[
     RecordSchema { kind: "credential", version: 2, text: include_str!("../schemas/credential.schema.json") },
     RecordSchema { kind: "key-index", version: 1, text: include_str!("../schemas/key-index.schema.json") },
     RecordSchema { kind: "key-use", version: 1, text: include_str!("../schemas/key-use.schema.json") },
+    RecordSchema { kind: "idp-outage", version: 1, text: include_str!("../schemas/idp-outage.schema.json") },
+    RecordSchema { kind: "known-token", version: 1, text: include_str!("../schemas/known-token.schema.json") },
     RecordSchema { kind: "audit", version: 1, text: include_str!("../schemas/audit.schema.json") },
     RecordSchema { kind: "fetched", version: 1, text: include_str!("../schemas/fetched.schema.json") },
     RecordSchema { kind: "purges", version: 1, text: include_str!("../schemas/purges.schema.json") },

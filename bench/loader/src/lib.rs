@@ -107,6 +107,7 @@ fn gateway() -> GatewaySettings {
         internal_hosts: vec![],
         plans: None,
         client_fields: ClientFields::default(),
+        outages: vec![],
     }
 }
 

@@ -15,6 +15,7 @@ use tollgate_kv_schemas::{encode, keys};
 
 use super::coverage::Coverage;
 use super::judge::judge;
+use super::outage::say;
 use super::outcome::{Kind, Mismatch, TestFailure, TestRun};
 use super::request::{Prepared, prepare};
 use super::stage::{Bench, Stage};
@@ -67,6 +68,10 @@ impl Running<'_, '_> {
             Action::Restore(ports) => ports.iter().for_each(|port| self.fault(*port).set(false)),
             Action::Issuers(changes) => {
                 changes.iter().for_each(|(name, change)| self.bench.issuers.change(&name.value, change));
+            }
+            Action::Outage(outage) => {
+                let said = say(&self.bench, outage);
+                return said.map_err(|mismatch| failure(step.span, format!("step {number}, idp-outage"), mismatch));
             }
         }
         Ok(())

@@ -34,6 +34,7 @@ enum Branch {
     NotAdmitted(String),
     Accepted(String),
     Refused(String),
+    InOutage(String),
     NoCredential,
     ScopesGranted,
     ScopesMissing,
@@ -154,8 +155,9 @@ fn branches(route: &CompiledRoute, policies: &Policies) -> Vec<Branch> {
         all.extend([Branch::Admitted(policy.clone()), Branch::NotAdmitted(policy)]);
     }
     for policy in named(Slot::Authn) {
-        let policy = policy.name.to_owned();
-        all.extend([Branch::Accepted(policy.clone()), Branch::Refused(policy)]);
+        let name = policy.name.to_owned();
+        all.extend([Branch::Accepted(name.clone()), Branch::Refused(name.clone())]);
+        all.extend(policy.uses.outage.map(|_| Branch::InOutage(name)));
     }
     if !settings.authn.is_empty() {
         all.push(Branch::NoCredential);
@@ -196,6 +198,7 @@ impl Branch {
             Self::NotAdmitted(policy) => by(Phase::Guard, policy, Verdict::Refuse),
             Self::Accepted(policy) => by(Phase::Authenticate, policy, Verdict::Pass),
             Self::Refused(policy) => by(Phase::Authenticate, policy, Verdict::Refuse),
+            Self::InOutage(policy) => by(Phase::Authenticate, policy, Verdict::OpenOnFailure),
             Self::NoCredential => {
                 record.refusal().is_some_and(|r| r.problem == ProblemKind::CredentialMissing)
                     || decided(Phase::Authenticate, None, &[Verdict::Skip])
@@ -242,6 +245,7 @@ impl std::fmt::Display for Branch {
             Self::NotAdmitted(policy) => write!(f, "guard {policy}: refused"),
             Self::Accepted(policy) => write!(f, "authn {policy}: accepted"),
             Self::Refused(policy) => write!(f, "authn {policy}: refused"),
+            Self::InOutage(policy) => write!(f, "authn {policy}: admitted without the provider"),
             Self::NoCredential => f.write_str("authn: no credential"),
             Self::ScopesGranted => f.write_str("scopes: granted"),
             Self::ScopesMissing => f.write_str("scopes: missing"),

@@ -132,6 +132,12 @@ impl Judge {
             let got = record.principal().map(|principal| principal.consumer.as_str());
             self.name("consumer", consumer.span, consumer.value.as_deref(), got);
         }
+        if let Some(in_outage) = &expect.in_outage {
+            let got = record.principal().is_some_and(|principal| principal.in_outage);
+            if got != in_outage.value {
+                self.differs("in-outage", in_outage.span, in_outage.value.to_string(), got.to_string());
+            }
+        }
     }
 
     fn fields(&mut self, what: &str, expected: &[FieldExpect], fields: &HeaderMap) {

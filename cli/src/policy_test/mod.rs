@@ -9,6 +9,7 @@ mod coverage;
 mod invariant;
 mod issuer;
 mod judge;
+mod outage;
 mod outcome;
 mod report;
 mod request;

@@ -9,6 +9,7 @@ use tollgate_config::policy_tests::{Case, TestFile, TestKey};
 use tollgate_config::{Compiled, CompiledRoute};
 use tollgate_core::authn::{CredentialPlace, JwtSettings};
 use tollgate_core::kinds::AuthnPolicy;
+use tollgate_core::operator::Role;
 use tollgate_core::route::HostPattern;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_edge::memory::{Content, MemoryHost, MemoryRecords, MemorySignatures, ScriptedFetch, VirtualClock};
@@ -16,6 +17,7 @@ use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
 use tollgate_kv_schemas::{encode, keys};
 
 use super::issuer::Issuers;
+use super::outage::OPERATOR_TOKEN;
 use super::script::Scripts;
 
 /// The state that the cases of one file share.
@@ -175,6 +177,7 @@ fn bench(
     for name in compiled.whole().secret_names() {
         host.secrets.put(name, format!("made-up-value-of-{name}"));
     }
+    host.secrets.put(Role::Operate.secret_name(), format!("policy-test:{OPERATOR_TOKEN}"));
     for (name, value) in &file.secrets {
         host.secrets.put(&name.value, value);
     }

@@ -286,6 +286,11 @@ codes! {
     BadUpstreamAuth "TG0342" "The gateway cannot authenticate itself to an upstream in this way."
         "`auth` of an upstream sets the field `Authorization`, so `headers` cannot set it too. The name of a user has no colon \
         (RFC 7617). A token is fetched over HTTPS, unless `private-network` says that its server is in the gateway's own network."
+    BadOutage "TG0345" "A policy admits known tokens without an end, without consumers, or without effect."
+        "While the provider of a `jwt` or `introspection` policy is away, `on-unavailable: known` admits tokens that were \
+        verified before. This is an exception from verification, so it is bounded: `outage-consumers` names whose tokens they \
+        are, `outage-for` says for how long, `outage-past-expiry` for how long after their end; each at most a day. A policy whose \
+        keys are in the configuration has no provider that could be away."
 
     RouteConflict "TG0401" "Two routes match the same request with equal precedence."
         "The most specific route is selected, and the order in the file has no effect. These two routes are equally \

@@ -26,6 +26,8 @@ mod witness;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tollgate_core::authn::OutagePolicy;
+use tollgate_core::kinds::PolicyView;
 use tollgate_core::settings::GatewaySettings;
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
 
@@ -87,8 +89,19 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
         internal_hosts: internal_hosts.clone(),
         plans: Some(plans::names(project)),
         client_fields: gateway.client_fields,
+        outages: outages(&whole),
     });
     Lowered { gateway, whole, internal_hosts, stated, guarded }
+}
+
+/// What policies allow while their provider is away, sorted.
+fn outages(whole: &Whole) -> Vec<OutagePolicy> {
+    let of = |policy: PolicyView<'_>| {
+        Some(OutagePolicy { policy: policy.name.to_owned(), rules: policy.uses.outage?.clone() })
+    };
+    let mut all: Vec<OutagePolicy> = whole.policies.iter().filter_map(of).collect();
+    all.sort_by(|one, other| one.policy.cmp(&other.policy));
+    all
 }
 
 /// The levels of a route, the highest first.

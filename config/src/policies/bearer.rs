@@ -3,13 +3,13 @@
 
 use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE};
-use tollgate_core::authn::{ClaimRule, CredentialPlace, IdentityRules, ScopeRule};
+use tollgate_core::authn::{ClaimRule, CredentialPlace, IdentityRules, OUTAGE_S_MAX, OutageRules, ScopeRule};
 use tollgate_core::route::CanonicalPath;
 
 use super::{Change, Value, Written};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::place::Spanned;
+use crate::place::{Span, Spanned};
 use crate::schema::texts::{self, CLAIM, FIELD, QUERY_PARAMETER, SCHEME, SCOPE, URL};
 use crate::schema::{Key, List, Named, Quantity, Rule, Shape};
 
@@ -116,6 +116,57 @@ pub(super) const RULES: &[Key] = &[
     .examples(&["\"https://api.example.com\""]),
 ];
 
+/// What is admitted while the provider is away.
+pub(super) const OUTAGE: &[Key] = &[
+    Key::optional(
+        ON_UNAVAILABLE,
+        "What happens to tokens while the provider is away.",
+        Shape::Word(ON_UNAVAILABLE_WORDS),
+    )
+    .default("\"closed\"")
+    .change(Change::LoosestFirst {
+        words: &["known", "closed"],
+        why: "tokens are treated differently while the provider is away",
+    }),
+    Key::optional(
+        "outage-consumers",
+        "The consumers whose tokens may be admitted while the provider is away, by their names in the log.",
+        Shape::List(&List::some_texts(Shape::Text, 64)),
+    )
+    .absent("none; they must be named with `on-unavailable: known`")
+    .change(Change::MoreIsLooser)
+    .examples(&["[\"staff:ada\", \"staff:batch\"]"]),
+    Key::optional("outage-for", "How long an outage is ridden out at most.", Shape::Quantity(Quantity::Time))
+        .absent("1h, with `on-unavailable: known`")
+        .change(Change::MoreIsLooser)
+        .examples(&["\"4h\""]),
+    Key::optional(
+        "outage-past-expiry",
+        "How long after its end (`exp`) a token may be admitted while the provider is away.",
+        Shape::Quantity(Quantity::Duration),
+    )
+    .absent("not at all")
+    .change(Change::MoreIsLooser)
+    .examples(&["\"15m\""]),
+    Key::optional(
+        "outage-after",
+        "How long an isolate must have failed to reach the provider until it admits tokens by itself.",
+        Shape::Quantity(Quantity::Time),
+    )
+    .absent("only an operator decides it, with `tollgate idp-outage allow`")
+    .change(Change::Review("tokens are admitted at other times without an operator"))
+    .examples(&["\"10m\""]),
+];
+
+const ON_UNAVAILABLE: &str = "on-unavailable";
+
+const ON_UNAVAILABLE_WORDS: &[(&str, &str)] = &[
+    ("known", "those that were verified before are admitted, of the consumers in `outage-consumers`"),
+    ("closed", "those that cannot be verified are refused"),
+];
+
+const IS_KNOWN: &[(&str, bool)] = &[("closed", false), ("known", true)];
+
 /// A policy says for whom tokens are.
 pub(super) const FOR_SOMEBODY: Rule = Rule::SomeOf(&["audience", "claims"]);
 
@@ -178,6 +229,102 @@ fn resource(url: &Spanned<String>, is_private: bool, report: &mut Report) -> Opt
             .fix("write the `https://` URL at which clients call the API, without query and fragment; inside a private network add `private-network: true`"),
     );
     None
+}
+
+/// What is admitted while the provider is away; `Some(None)` if nothing is. `is_fetched` says whether the provider is asked for
+/// anything.
+#[expect(clippy::option_option, reason = "a refused value differs from an absent one")]
+pub(super) fn outage(written: &Written, is_fetched: bool, report: &mut Report) -> Option<Option<OutageRules>> {
+    let is_known = written.word(ON_UNAVAILABLE, IS_KNOWN)?;
+    let Some(at) = written.written(ON_UNAVAILABLE).map(|placed| placed.span).filter(|_| is_known) else {
+        return without_outage(written, report).then_some(None);
+    };
+    if !is_fetched {
+        return bad_outage(
+            at,
+            "`on-unavailable: known` has no effect with keys in the configuration",
+            "the provider is never asked, so it is never away",
+            "remove it, or fetch the keys from the provider",
+            report,
+        );
+    }
+    if written.written("outage-consumers").is_none() {
+        return bad_outage(
+            at,
+            "`on-unavailable: known` names no consumers",
+            "tokens are admitted of named consumers only",
+            "add `outage-consumers` with the names that they have in the log, such as `[\"staff:ada\"]`",
+            report,
+        );
+    }
+    let rules = OutageRules {
+        consumers: non_empty(written, "outage-consumers", report)?,
+        for_s: within_a_day(written, "outage-for", report)?.unwrap_or(FOR_S),
+        late_s: within_a_day(written, "outage-past-expiry", report)?.unwrap_or(0),
+        after_s: within_a_day(written, "outage-after", report)?,
+    };
+    Some(Some(rules))
+}
+
+/// Checks that no key is written that has no effect without `on-unavailable: known`.
+fn without_outage(written: &Written, report: &mut Report) -> bool {
+    let keys = ["outage-consumers", "outage-for", "outage-past-expiry", "outage-after"];
+    let useless = keys.into_iter().find_map(|key| Some((key, written.written(key)?.span)));
+    if let Some((key, at)) = useless {
+        bad_outage::<()>(
+            at,
+            format!("`{key}` has no effect without `on-unavailable: known`"),
+            "no token is admitted while the provider is away",
+            format!("add `on-unavailable: known`, or remove `{key}`"),
+            report,
+        );
+    }
+    useless.is_none()
+}
+
+/// A duration in seconds of at most a day; `Some(None)` if it is absent.
+#[expect(clippy::option_option, reason = "a refused value differs from an absent one")]
+fn within_a_day(written: &Written, key: &str, report: &mut Report) -> Option<Option<u32>> {
+    let Some(at) = written.written(key).map(|placed| placed.span) else { return Some(None) };
+    let in_seconds = seconds(written, key);
+    if in_seconds.is_some_and(|seconds| seconds <= OUTAGE_S_MAX) {
+        return Some(in_seconds);
+    }
+    bad_outage(
+        at,
+        format!("`{key}` is longer than a day"),
+        "what is admitted without the provider is an exception, which must end",
+        "write a duration of at most `24h`",
+        report,
+    )
+}
+
+fn bad_outage<T>(
+    at: Span,
+    what: impl Into<String>,
+    why: &str,
+    fix: impl Into<String>,
+    report: &mut Report,
+) -> Option<T> {
+    report.push(Diagnostic::error(Code::BadOutage, at, what).why(why).fix(fix));
+    None
+}
+
+/// How long an outage is ridden out, if it is not written: long enough for a person to come.
+const FOR_S: u32 = 60 * 60;
+
+/// What is admitted while the provider is away, as it would be written.
+pub(super) fn outage_values(outage: Option<&OutageRules>) -> impl Iterator<Item = (&'static str, Value)> {
+    let word = Value::word(ON_UNAVAILABLE, IS_KNOWN, &outage.is_some());
+    let duration = |key, seconds: u32| Some((key, Value::DurationMs(u64::from(seconds) * 1_000)));
+    let all = [
+        word,
+        outage.map(|outage| ("outage-consumers", Value::List(outage.consumers.clone()))),
+        outage.and_then(|outage| duration("outage-for", outage.for_s)),
+        outage.and_then(|outage| duration("outage-past-expiry", outage.late_s)),
+        outage.and_then(|outage| duration("outage-after", outage.after_s?)),
+    ];
+    all.into_iter().flatten()
 }
 
 /// Keeps the claims at these paths for expressions.

@@ -3,7 +3,7 @@
 use tollgate_core::authn::{IntrospectionSettings, SignedAnswers};
 use tollgate_core::oauth::ClientAuthentication;
 
-use super::bearer::{self, AUDIENCE, FOR_SOMEBODY, PLACE, RULES, TEXT_OR_TEXTS};
+use super::bearer::{self, AUDIENCE, FOR_SOMEBODY, OUTAGE, PLACE, RULES, TEXT_OR_TEXTS};
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
@@ -72,7 +72,7 @@ pub(super) static TABLE: Object = Object {
             .change(Change::Review("answers are verified with other keys"))
             .examples(&["\"https://id.example.com/keys\""]),
     ],
-    shared: &[PLACE, RULES],
+    shared: &[PLACE, RULES, OUTAGE],
     rules: &[Rule::SomeOf(&["url", "issuer"]), FOR_SOMEBODY],
     examples: &[
         "{\"kind\": \"introspection\", \"url\": \"https://id.example.com/introspect\", \"client-id\": \"gateway\", \
@@ -113,6 +113,7 @@ impl Kind for IntrospectionSettings {
             rules: bearer::rules(written, issuers, report)?,
             cache_ms: cache(written, report)?,
             signed,
+            outage: bearer::outage(written, true, report)?,
         })
     }
 
@@ -139,7 +140,8 @@ impl Kind for IntrospectionSettings {
             self.signed.as_ref().and_then(|signed| text("jwks", signed.jwks.as_ref()?)),
         ];
         let own = own.into_iter().flatten();
-        own.chain(bearer::place_values(&self.place)).chain(bearer::rule_values(&self.rules)).collect()
+        let own = own.chain(bearer::place_values(&self.place)).chain(bearer::rule_values(&self.rules));
+        own.chain(bearer::outage_values(self.outage.as_ref())).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use tollgate_core::authn::{JwtSettings, KeySource};
 use tollgate_core::jose::{Algorithm, Algorithms, JwkSet, KeyType, media_type};
 
-use super::bearer::{self, AUDIENCE, FOR_SOMEBODY, PLACE, RULES, TEXT_OR_TEXTS};
+use super::bearer::{self, AUDIENCE, FOR_SOMEBODY, OUTAGE, PLACE, RULES, TEXT_OR_TEXTS};
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
@@ -64,7 +64,7 @@ pub(super) static TABLE: Object = Object {
         .change(Change::Review("tokens of other types are accepted"))
         .examples(&["\"at+jwt\""]),
     ],
-    shared: &[PLACE, RULES],
+    shared: &[PLACE, RULES, OUTAGE],
     rules: &[Rule::AtMostOneOf(&["jwks", "keys", "secret"]), FOR_SOMEBODY],
     examples: &["{\"kind\": \"jwt\", \"issuer\": \"https://id.example.com\", \"audience\": \"pets\"}"],
     ..Object::PLAIN
@@ -75,12 +75,14 @@ impl Kind for JwtSettings {
         let issuers = bearer::non_empty(written, "issuer", report)?;
         let keys = key_source(written, report)?;
         let algorithms = algorithms(written, &keys, report)?;
+        let is_fetched = matches!(keys, KeySource::Set(..) | KeySource::Discovery(_));
         Some(Self {
             keys,
             algorithms,
             place: bearer::place(written, report)?,
             kind: written.text("type").map(|kind| media_type(&kind.value)),
             rules: bearer::rules(written, issuers, report)?,
+            outage: bearer::outage(written, is_fetched, report)?,
         })
     }
 
@@ -104,7 +106,8 @@ impl Kind for JwtSettings {
             self.kind.as_deref().and_then(|kind| text("type", kind)),
         ];
         let own = own.into_iter().flatten();
-        own.chain(bearer::place_values(&self.place)).chain(bearer::rule_values(&self.rules)).collect()
+        let own = own.chain(bearer::place_values(&self.place)).chain(bearer::rule_values(&self.rules));
+        own.chain(bearer::outage_values(self.outage.as_ref())).collect()
     }
 }
 

@@ -63,6 +63,7 @@ fn settings_have_the_written_values_and_the_defaults() {
             ("leeway", "30s"),
             ("consumer", "sub"),
             ("scope-claim", "scope"),
+            ("on-unavailable", "closed"),
         ],
     );
     check(
@@ -118,8 +119,14 @@ fn settings_have_the_written_values_and_the_defaults() {
             ("leeway", "30s"),
             ("consumer", "sub"),
             ("scope-claim", "scope"),
+            ("on-unavailable", "closed"),
         ],
     );
+    let known = format!("{}, on-unavailable: known, outage-consumers: [\"o:ada\"]}}", opaque.trim_end_matches('}'));
+    let (_, values) = read(&known);
+    for (key, value) in [("on-unavailable", "known"), ("outage-consumers", "[o:ada]"), ("outage-for", "1h")] {
+        assert!(values.contains(&(key, value.to_owned())), "{values:?}");
+    }
     check(
         "{kind: http-signature, secrets: {b: \"${secret.B}\", a: \"${secret.A}\"}, components: [date, \"@query-param;name=\\\"x\\\"\"]}",
         &[

@@ -35,6 +35,8 @@ pub struct Expect {
     pub phase: Option<Spanned<Phase>>,
     /// The authenticated consumer; an inner `None` means that none was authenticated.
     pub consumer: Option<Spanned<Option<String>>>,
+    /// Whether a token was admitted although its provider is away.
+    pub in_outage: Option<Spanned<bool>>,
     /// The expectation for the request that the upstream received.
     pub upstream: Option<UpstreamExpect>,
     /// The result of the cache look-up.
@@ -196,6 +198,7 @@ impl Expect {
             route: route.or(operation),
             phase: f.optional("phase", report, phase),
             consumer: f.optional("consumer", report, or_none),
+            in_outage: f.optional("in-outage", report, |node, report| placed(node, decode::boolean(node, report))),
             upstream: f.optional("upstream", report, |node, report| UpstreamExpect::decode(node, keys, report)),
             cache: f.optional("cache", report, |node, report| placed(node, decode::word(node, CACHE, report))),
             stored: f.optional("stored", report, |node, report| placed(node, decode::boolean(node, report))),

@@ -130,7 +130,12 @@ fn check_issuers(cases: &[Case], issuers: &[Issuer], report: &mut Report) {
             Action::Issuers(changes) => {
                 changes.iter().for_each(|(name, _)| issuer::check_name(name, issuers, report));
             }
-            Action::Advance(_) | Action::At(_) | Action::Purge(_) | Action::Fault(_) | Action::Restore(_) => {}
+            Action::Advance(_)
+            | Action::At(_)
+            | Action::Purge(_)
+            | Action::Fault(_)
+            | Action::Restore(_)
+            | Action::Outage(_) => {}
         }
     }
 }

@@ -27,7 +27,7 @@ pub use file::TestFile;
 pub use invariant::{Invariant, Requirement, RouteSelection};
 pub use issuer::{Issuer, IssuerAnswer, IssuerChange, TestToken};
 pub use request::{Content, RequestStep};
-pub use step::{Action, Case, Port, PurgeWhat, Step};
+pub use step::{Action, Case, OutageStep, Port, PurgeWhat, Said, Step};
 pub use upstream::{Answer, Answers, Rule, Script, ScriptedAnswer};
 
 use crate::diagnostic::{Diagnostics, Report};

@@ -51,6 +51,30 @@ pub enum Action {
     Restore(Vec<Port>),
     /// Changes what issuers publish or answer.
     Issuers(Vec<(Spanned<String>, IssuerChange)>),
+    /// What an operator says about the outage of a policy's provider.
+    Outage(OutageStep),
+}
+
+/// What an operator says about the outage of a policy's provider.
+#[derive(Clone, Debug)]
+pub struct OutageStep {
+    /// The policy.
+    pub policy: Spanned<String>,
+    /// What is said.
+    pub said: Said,
+}
+
+/// What an operator says.
+#[derive(Clone, Debug)]
+pub enum Said {
+    /// Known tokens of these consumers are admitted for so many seconds.
+    Allow(Vec<String>, u64),
+    /// They no longer are.
+    End,
+    /// All tokens that were admitted are revoked.
+    Revoke,
+    /// These are the consumers whose tokens were admitted.
+    Admitted(Vec<String>),
 }
 
 /// The stored responses that are purged.
@@ -149,7 +173,12 @@ impl Case {
                     .fix("write a later time, or begin a new case"),
                 ),
                 Action::At(at) => now = at,
-                Action::Request(_) | Action::Purge(_) | Action::Fault(_) | Action::Restore(_) | Action::Issuers(_) => {}
+                Action::Request(_)
+                | Action::Purge(_)
+                | Action::Fault(_)
+                | Action::Restore(_)
+                | Action::Issuers(_)
+                | Action::Outage(_) => {}
             }
         }
     }
@@ -207,6 +236,7 @@ fn other(node: &Node, entries: &[Entry], has_no_action: bool, report: &mut Repor
     let fault = fields.optional("fault", report, faults);
     let restore = fields.optional("restore", report, restored);
     let issuers = fields.optional("issuers", report, issuer::changes);
+    let outage = fields.optional("idp-outage", report, outage);
     fields.finish(report);
     advance
         .map(|duration| Action::Advance(duration.value))
@@ -215,6 +245,7 @@ fn other(node: &Node, entries: &[Entry], has_no_action: bool, report: &mut Repor
         .or(fault.map(Action::Fault))
         .or(restore.map(Action::Restore))
         .or(issuers.map(Action::Issuers))
+        .or(outage.map(Action::Outage))
 }
 
 fn bad_step(at: Span, what: String) -> Diagnostic {
@@ -255,4 +286,28 @@ fn restored(node: &Node, report: &mut Report) -> Option<Vec<Port>> {
     }
 }
 
-const ACTIONS: [&str; 7] = ["request", "advance", "at", "purge", "fault", "restore", "issuers"];
+/// `{policy: staff, allow: [staff:ada], for: 30m}`.
+fn outage(node: &Node, report: &mut Report) -> Option<OutageStep> {
+    let mut fields = Fields::open(node, &tables::TEST_OUTAGE, "`idp-outage`", node.span, report)?;
+    let policy = fields.required("policy", report, decode::text);
+    let texts = |node: &Node, report: &mut Report| decode::list(node, report, decode::text);
+    let allow = fields.optional("allow", report, texts);
+    let time = fields.optional("for", report, |node, report| decode::quantity(node, &DURATION, report));
+    let end = fields.optional("end", report, |node, report| decode::word(node, &[("now", ())], report));
+    let revoke = fields.optional("revoke", report, |node, report| decode::word(node, &[("all", ())], report));
+    let admitted = fields.optional("admitted", report, texts);
+    fields.finish(report);
+    let values = |texts: Vec<Spanned<String>>| texts.into_iter().map(|text| text.value).collect();
+    let time_s = time.map_or(OUTAGE_S, |time| time.value.div_ceil(1_000));
+    let said = allow.map(|consumers| Said::Allow(values(consumers), time_s));
+    let said = said
+        .or(end.map(|()| Said::End))
+        .or(revoke.map(|()| Said::Revoke))
+        .or(admitted.map(|consumers| Said::Admitted(values(consumers))));
+    Some(OutageStep { policy: policy?, said: said? })
+}
+
+/// How long tokens are admitted, if it is not said.
+const OUTAGE_S: u64 = 30 * 60;
+
+const ACTIONS: [&str; 8] = ["request", "advance", "at", "purge", "fault", "restore", "issuers", "idp-outage"];

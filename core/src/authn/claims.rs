@@ -83,10 +83,24 @@ impl IdentityRules {
     /// # Errors
     /// If the token is not accepted now.
     pub fn of_token(&self, policy: &str, claims: &Members, now: Timestamp) -> Result<Identity, ClaimError> {
+        self.of_late_token(policy, claims, now, 0)
+    }
+
+    /// The same for a token that is accepted for so many seconds after its end.
+    ///
+    /// # Errors
+    /// If the token is not accepted now.
+    pub fn of_late_token(
+        &self,
+        policy: &str,
+        claims: &Members,
+        now: Timestamp,
+        late_s: u32,
+    ) -> Result<Identity, ClaimError> {
         let is_there = |name: &str| claims.get(name).map(drop).ok_or_else(|| ClaimError::Missing(name.into()));
         is_there("iss")?;
         is_there("exp")?;
-        self.identity(policy, claims, now)
+        self.identity(policy, claims, now, late_s)
     }
 
     /// The identity of the bearer of a token that its issuer says is active, for the policy of this name. What the answer does
@@ -95,13 +109,36 @@ impl IdentityRules {
     /// # Errors
     /// If the token is not accepted now.
     pub fn of_answer(&self, policy: &str, claims: &Members, now: Timestamp) -> Result<Identity, ClaimError> {
-        self.identity(policy, claims, now)
+        self.identity(policy, claims, now, 0)
     }
 
-    fn identity(&self, policy: &str, claims: &Members, now: Timestamp) -> Result<Identity, ClaimError> {
+    /// The same for a token that is accepted for so many seconds after its end.
+    ///
+    /// # Errors
+    /// If the token is not accepted now.
+    pub fn of_late_answer(
+        &self,
+        policy: &str,
+        claims: &Members,
+        now: Timestamp,
+        late_s: u32,
+    ) -> Result<Identity, ClaimError> {
+        self.identity(policy, claims, now, late_s)
+    }
+
+    /// When a token ends for this policy, with its leeway; never if it does not say.
+    ///
+    /// # Errors
+    /// If it says something that is no time.
+    pub fn end(&self, claims: &Members) -> Result<Timestamp, ClaimError> {
+        let leeway_ms = u64::from(self.leeway_s) * 1_000;
+        Ok(date(claims, "exp")?.map_or(Timestamp::MAX, |expires| expires.plus_millis(leeway_ms)))
+    }
+
+    fn identity(&self, policy: &str, claims: &Members, now: Timestamp, late_s: u32) -> Result<Identity, ClaimError> {
         self.check_issuer(claims)?;
         self.check_audience(claims)?;
-        let until = self.check_times(claims, now)?;
+        let until = self.check_times(claims, now, late_s)?;
         if let Some(missing) = self.required.iter().find(|name| find(claims, name).is_none()) {
             return Err(ClaimError::Missing(missing.clone()));
         }
@@ -148,11 +185,10 @@ impl IdentityRules {
     }
 
     /// The times of the token; answers until when it is accepted.
-    fn check_times(&self, claims: &Members, now: Timestamp) -> Result<Timestamp, ClaimError> {
+    fn check_times(&self, claims: &Members, now: Timestamp, late_s: u32) -> Result<Timestamp, ClaimError> {
         let leeway_ms = u64::from(self.leeway_s) * 1_000;
-        let expires = date(claims, "exp")?;
+        let mut until = self.end(claims)?.plus_millis(u64::from(late_s) * 1_000);
         let (not_before, issued) = (date(claims, "nbf")?, date(claims, "iat")?);
-        let mut until = expires.map_or(Timestamp::MAX, |expires| expires.plus_millis(leeway_ms));
         if now >= until {
             return Err(ClaimError::Expired);
         }

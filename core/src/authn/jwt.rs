@@ -23,10 +23,25 @@ impl JwtSettings {
         claims: &Members,
         now: Timestamp,
     ) -> Result<Identity, ClaimError> {
+        self.late_identity(policy, token, claims, now, 0)
+    }
+
+    /// The same of a token that is accepted for so many seconds after its end.
+    ///
+    /// # Errors
+    /// If the policy does not accept the token now.
+    pub fn late_identity(
+        &self,
+        policy: &str,
+        token: &Token<'_>,
+        claims: &Members,
+        now: Timestamp,
+        late_s: u32,
+    ) -> Result<Identity, ClaimError> {
         if self.kind.is_some() && self.kind != token.kind {
             return Err(ClaimError::Kind);
         }
-        self.rules.of_token(policy, claims, now)
+        self.rules.of_late_token(policy, claims, now, late_s)
     }
 }
 

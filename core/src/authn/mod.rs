@@ -20,6 +20,9 @@ use crate::kinds::{PolicyKind, declare_modules};
 crate::policy_kinds!(declare_modules @authn);
 
 pub use crate::credential_place::{CredentialPlace, Presented};
+pub use crate::outage::{
+    Allowance, KnownToken, OUTAGE_S_MAX, Outage, OutagePolicy, OutageRules, RevokedToken, admitted, read_admitted,
+};
 pub use api_key::{
     ApiKey, ApiKeySettings, KeyDigest, KeyError, KeyPresented, KeyRules, KeyText, is_environment, keys_in,
 };
@@ -97,6 +100,8 @@ pub struct Principal {
     pub scopes: Vec<String>,
     /// The groups and roles of the owner, sorted.
     pub groups: Vec<String>,
+    /// Whether the token was admitted although its provider is away.
+    pub in_outage: bool,
     /// The claims of its token that expressions read, each with its path of members.
     claims: Vec<(Vec<String>, Value)>,
     /// Its members of log lines.
@@ -114,7 +119,17 @@ impl Principal {
             line.text("credential", &credential);
         });
         let mark = mark(&members);
-        Self { consumer, credential, plan, scopes, groups: Vec::new(), claims: Vec::new(), members, mark }
+        Self {
+            consumer,
+            credential,
+            plan,
+            scopes,
+            groups: Vec::new(),
+            in_outage: false,
+            claims: Vec::new(),
+            members,
+            mark,
+        }
     }
 
     /// Whether the credential is a key, whose record is kept: ids of keys begin with `key-`. The id of another credential has a slash
@@ -162,6 +177,12 @@ impl Principal {
         self
     }
 
+    /// The same, admitted although the provider of its token is away.
+    #[must_use]
+    pub fn in_outage(self) -> Self {
+        Self { in_outage: true, ..self }
+    }
+
     /// The same, in these groups.
     #[must_use]
     pub fn with_groups(mut self, mut groups: Vec<String>) -> Self {
@@ -176,6 +197,12 @@ impl Principal {
 #[must_use]
 pub fn token_id(kind: &str, token: &str) -> String {
     public_id(kind, &Sha256::digest(token.as_bytes())[..PUBLIC_ID_BYTES])
+}
+
+/// The SHA-256 of a token in 64 lower-case hexadecimal digits, under which a record of it is stored.
+#[must_use]
+pub fn token_digest(token: &str) -> String {
+    hex::encode(&Sha256::digest(token.as_bytes()))
 }
 
 /// The part of a public id that is the same for each policy that reads the token.

@@ -33,10 +33,16 @@
 //! and contains the other. The log is bounded by [`crate::cache::Purges::add`]. A writer that has written the log to
 //! the record that edges read records this in the cell, so that other writers whose purges are included need not write
 //! it again.
+//!
+//! # Lists
+//!
+//! [`Operation::List`] adds a name to the list of a cell, which is stored before the reply; [`Operation::ReadList`] reads all. A list
+//! that is full refuses further names, so that it never lacks one.
 
 mod gcra;
 mod holds;
 mod key;
+mod listed;
 mod operation;
 mod plan;
 mod purges;
@@ -50,6 +56,7 @@ mod wire;
 
 pub use gcra::{Gcra, Verdict};
 pub use key::{CellKey, OperationId};
+pub use listed::Listed;
 pub use operation::{CellError, CellOperations, Operation, Outcome, Reply, Terms, Update};
 pub use plan::{Committed, Plan};
 pub use recent::{RECENT_MAX, RECENT_MS};

@@ -4,6 +4,7 @@ use minicbor::{Decode, Encode};
 use thiserror::Error;
 
 use super::gcra::{Gcra, Verdict};
+use super::listed::Listed;
 use super::{CellKey, OperationId};
 use crate::cache::{Purge, Purges};
 
@@ -63,6 +64,12 @@ pub enum Operation {
         #[n(0)]
         recorded: Option<u64>,
     },
+    /// Adds a name to the cell's list. Answered with [`Reply::Listed`].
+    #[n(5)]
+    List(#[n(0)] Listed),
+    /// Reads the cell's list. Answered with [`Reply::List`].
+    #[n(6)]
+    ReadList,
 }
 
 /// The answer to one [`Operation`].
@@ -102,6 +109,12 @@ pub enum Reply {
         #[n(2)]
         recorded: Option<u64>,
     },
+    /// The name is in the list.
+    #[n(6)]
+    Listed,
+    /// The list.
+    #[n(7)]
+    List(#[n(0)] Vec<Listed>),
 }
 
 /// The answer to an [`Update`].
@@ -120,7 +133,13 @@ impl Outcome {
     pub fn verdicts(&self) -> impl Iterator<Item = &Verdict> + Clone {
         self.replies.iter().filter_map(|reply| match reply {
             Reply::Charged(verdict) => Some(verdict),
-            Reply::Confirmed | Reply::Released | Reply::NotHeld | Reply::Purged { .. } | Reply::Purges { .. } => None,
+            Reply::Confirmed
+            | Reply::Released
+            | Reply::NotHeld
+            | Reply::Purged { .. }
+            | Reply::Purges { .. }
+            | Reply::Listed
+            | Reply::List(_) => None,
         })
     }
 
@@ -128,7 +147,13 @@ impl Outcome {
     pub fn verdicts_mut(&mut self) -> impl Iterator<Item = &mut Verdict> {
         self.replies.iter_mut().filter_map(|reply| match reply {
             Reply::Charged(verdict) => Some(verdict),
-            Reply::Confirmed | Reply::Released | Reply::NotHeld | Reply::Purged { .. } | Reply::Purges { .. } => None,
+            Reply::Confirmed
+            | Reply::Released
+            | Reply::NotHeld
+            | Reply::Purged { .. }
+            | Reply::Purges { .. }
+            | Reply::Listed
+            | Reply::List(_) => None,
         })
     }
 }

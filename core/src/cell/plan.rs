@@ -3,6 +3,7 @@
 
 use super::gcra::{Gcra, Move};
 use super::holds::{Held, Hold};
+use super::listed::Listed;
 use super::recent::RecordedResult;
 use super::state::Quota;
 use super::time::{Advance, MICROS_PER_MS, nanos};
@@ -58,6 +59,8 @@ enum Step<'o> {
     ReadPurges {
         recorded: Option<u64>,
     },
+    List(&'o Listed),
+    ReadList,
 }
 
 impl Cell {
@@ -140,12 +143,20 @@ impl Cell {
             Operation::Release => Step::Release { held: self.holds.find(terms.id).is_some() },
             Operation::AppendPurge(purge) => Step::AppendPurge(purge),
             Operation::ReadPurges { recorded } => Step::ReadPurges { recorded: *recorded },
+            Operation::List(new) => Step::List(new),
+            Operation::ReadList => Step::ReadList,
         }
     }
 
     fn has_room(&self, plan: &Plan<'_>) -> bool {
         let added = plan.steps.iter().filter(|step| matches!(step, Step::Charge { quota: None, .. })).count();
-        self.quotas.len() + added <= QUOTAS_MAX && (plan.terms.hold_ms.is_none() || self.holds.have_room())
+        let takes = |step: &Step<'_>| match (step, &self.listed) {
+            (Step::List(new), Some(list)) => list.has_room(new),
+            _ => true,
+        };
+        plan.steps.iter().all(takes)
+            && self.quotas.len() + added <= QUOTAS_MAX
+            && (plan.terms.hold_ms.is_none() || self.holds.have_room())
     }
 
     fn apply(&mut self, step: &Step<'_>, terms: &Terms, charges: &mut Vec<Held>, committed: &mut Committed) {
@@ -177,6 +188,11 @@ impl Cell {
                 committed.changed |= noted.is_some_and(|(sequence, log)| log.note_recorded(sequence));
                 return;
             }
+            Step::List(new) => {
+                self.listed.get_or_insert_default().add(new);
+                committed.write_through = true;
+            }
+            Step::ReadList => return,
         }
         committed.changed = true;
     }
@@ -216,6 +232,8 @@ impl Cell {
                 }
                 None => Reply::Purges { sequence: 0, purges: Purges::default(), recorded: None },
             },
+            Step::List(_) => Reply::Listed,
+            Step::ReadList => Reply::List(self.listed.as_ref().map(|list| list.0.clone()).unwrap_or_default()),
         }
     }
 }
@@ -226,7 +244,12 @@ impl Plan<'_> {
     pub fn granted(&self) -> bool {
         self.steps.iter().all(|step| match step {
             Step::Charge { charge, .. } => self.arrival.decides(charge.allowed),
-            Step::Confirm { .. } | Step::Release { .. } | Step::AppendPurge(_) | Step::ReadPurges { .. } => true,
+            Step::Confirm { .. }
+            | Step::Release { .. }
+            | Step::AppendPurge(_)
+            | Step::ReadPurges { .. }
+            | Step::List(_)
+            | Step::ReadList => true,
         })
     }
 }
@@ -251,7 +274,9 @@ impl Step<'_> {
             | Self::Confirm { .. }
             | Self::Release { .. }
             | Self::AppendPurge(_)
-            | Self::ReadPurges { .. } => None,
+            | Self::ReadPurges { .. }
+            | Self::List(_)
+            | Self::ReadList => None,
         }
     }
 }

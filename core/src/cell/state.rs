@@ -2,6 +2,7 @@ use minicbor::{Decode, Encode};
 
 use super::CellError;
 use super::holds::Holds;
+use super::listed::List;
 use super::purges::PurgeLog;
 use super::recent::Recent;
 use super::time::{Advance, Reading, nanos};
@@ -28,6 +29,9 @@ pub struct Cell {
     /// The time of the first clock that is far behind `at_us`; absent when another one has shown that instant.
     #[n(5)]
     pub(super) behind_us: Option<u64>,
+    /// The names of its list, each until its time.
+    #[n(6)]
+    pub(super) listed: Option<Box<List>>,
 }
 
 /// A quota that is not fully available.
@@ -40,9 +44,9 @@ pub(super) struct Quota {
 }
 
 impl Cell {
-    /// The version of the encoding that is written today. A state is written in the oldest version that can represent
-    /// it, so that after a rollback only cells that use a new kind of state cannot be read.
-    pub const VERSION: u8 = 1;
+    /// The newest version of the encoding. A state is written in the oldest version that can represent it, so that after a
+    /// rollback only cells that use a new kind of state cannot be read: version 2 has lists.
+    pub const VERSION: u8 = 2;
 
     /// Decodes bytes of [`Cell::to_bytes`].
     ///
@@ -50,7 +54,7 @@ impl Cell {
     /// [`CellError::NewerVersion`] and [`CellError::Damaged`]; neither may be treated as an empty cell.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CellError> {
         match bytes.split_first() {
-            Some((&Self::VERSION, state)) => decode_all(state).ok_or(CellError::Damaged),
+            Some((1..=Self::VERSION, state)) => decode_all(state).ok_or(CellError::Damaged),
             Some((&found, _)) if found > Self::VERSION => Err(CellError::NewerVersion { found, known: Self::VERSION }),
             Some(_) | None => Err(CellError::Damaged),
         }
@@ -60,7 +64,7 @@ impl Cell {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(64);
-        bytes.push(Self::VERSION);
+        bytes.push(if self.listed.is_some() { Self::VERSION } else { 1 });
         // Writing to memory does not fail.
         let _ = minicbor::encode(self, &mut bytes);
         bytes
@@ -72,6 +76,7 @@ impl Cell {
         self.quotas.is_empty()
             && self.holds.is_empty()
             && self.purges.is_none()
+            && self.listed.is_none()
             && self.recent.released_until_us().is_none()
     }
 
@@ -83,8 +88,9 @@ impl Cell {
         }
         let available_us = self.quotas.iter().map(|quota| quota.tat_ns.div_ceil(nanos(1)));
         let held_us = self.holds.last_until_us();
+        let listed_us = self.listed.iter().flat_map(|list| &list.0).map(|listed| listed.kept_until.as_micros());
         Some(Timestamp::from_micros(
-            available_us.chain(held_us).chain(self.recent.released_until_us()).max().unwrap_or(0),
+            available_us.chain(held_us).chain(listed_us).chain(self.recent.released_until_us()).max().unwrap_or(0),
         ))
     }
 
@@ -106,6 +112,7 @@ impl Cell {
         self.behind_us = behind_us;
         self.expire();
         self.recent.forget(self.at_us);
+        self.forget_listed();
         self.drop_available();
         Advance { changed: self.at_us < before_us.0 || behind_us != before_us.1, stands_us }
     }
@@ -117,6 +124,14 @@ impl Cell {
         }
         self.holds.set_back(by_us);
         self.recent.set_back(by_us);
+    }
+
+    fn forget_listed(&mut self) {
+        let Some(list) = &mut self.listed else { return };
+        list.0.retain(|listed| self.at_us < listed.kept_until.as_micros());
+        if list.0.is_empty() {
+            self.listed = None;
+        }
     }
 
     fn expire(&mut self) {

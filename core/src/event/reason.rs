@@ -178,6 +178,10 @@ reasons! {
     TokenInactive = "token-inactive", "the token is not active";
     /// The issuer cannot be asked about tokens.
     IntrospectionUnavailable { text: Local<Arc<str>> } = "introspection-away", "{text}";
+    /// The provider is away, and the token is not one of those that are admitted meanwhile.
+    OutageRefused { why: &'static str } = "outage-refused", "the provider is away, and {why}";
+    /// What operators have said about an outage, or the records of it, cannot be read or written.
+    OutageUnknown { text: Local<Arc<str>> } = "outage-unknown", "{text}";
     /// The credential is not valid yet.
     CredentialNotYetValid { credential: Arc<str>, consumer: Arc<str> } =
         "credential-not-yet-valid", "not yet valid: credential {credential} of {consumer}";

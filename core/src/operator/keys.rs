@@ -339,7 +339,7 @@ fn as_hex<S: Serializer>(digest: &Option<KeyDigest>, serializer: S) -> Result<S:
     digest.map(|digest| digest.to_hex()).serialize(serializer)
 }
 
-fn is_note(text: &str) -> bool {
+pub(super) fn is_note(text: &str) -> bool {
     (1..=NOTE_CHARS_MAX).contains(&text.chars().count()) && !text.contains(char::is_control)
 }
 

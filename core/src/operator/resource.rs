@@ -23,6 +23,14 @@ pub enum Resource {
     RevokeKey,
     /// Tells whether a secret has a value.
     ShowSecret,
+    /// Tells what is known of outages of a policy's provider.
+    ShowOutage,
+    /// Admits known tokens while the provider of a policy is away.
+    AllowOutage,
+    /// Ends that.
+    EndOutage,
+    /// Revokes tokens that were admitted meanwhile.
+    RevokeTokens,
 }
 
 /// The resource of a method and a path.
@@ -52,7 +60,7 @@ struct Facts {
 
 impl Resource {
     /// Every resource.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Metrics,
         Self::NewPurge,
         Self::NewKey,
@@ -61,6 +69,10 @@ impl Resource {
         Self::RotateKey,
         Self::RevokeKey,
         Self::ShowSecret,
+        Self::ShowOutage,
+        Self::AllowOutage,
+        Self::EndOutage,
+        Self::RevokeTokens,
     ];
 
     fn facts(self) -> Facts {
@@ -74,6 +86,10 @@ impl Resource {
             Self::ShowKey => Facts::reads("v1/keys/{}", Read, "key.show"),
             Self::ShowSecret => Facts::reads("v1/secrets/{}", Read, "secret.show"),
             Self::RevokeKey => Facts::changes("v1/keys/{}/revoke", Operate, "key.revoke"),
+            Self::ShowOutage => Facts::reads("v1/idp-outages/{}", Read, "idp-outage.show"),
+            Self::AllowOutage => Facts::takes("v1/idp-outages/{}/allow", Operate, "idp-outage.allow"),
+            Self::EndOutage => Facts::changes("v1/idp-outages/{}/end", Operate, "idp-outage.end"),
+            Self::RevokeTokens => Facts::takes("v1/idp-outages/{}/revoke", Operate, "idp-outage.revoke"),
         }
     }
 

@@ -110,6 +110,12 @@ impl RotationRequest {
 /// # Errors
 /// A description of what to write.
 pub fn parse_overlap(text: &str) -> Result<u64, String> {
+    parse_duration(text)
+        .ok_or_else(|| "An overlap is a number with a unit, such as 0s, 90m, 12h or 7d, and at most 400d.".to_owned())
+}
+
+/// Reads a duration of at most 400 days, such as `7d`, as seconds.
+pub(super) fn parse_duration(text: &str) -> Option<u64> {
     let unit = |unit: char| match unit {
         's' => Some(1),
         'm' => Some(60),
@@ -117,14 +123,10 @@ pub fn parse_overlap(text: &str) -> Result<u64, String> {
         'd' => Some(24 * 60 * 60),
         _ => None,
     };
-    let seconds = || {
-        let factor: u64 = unit(text.chars().next_back()?)?;
-        let number = &text[..text.len() - 1];
-        let number: u64 = number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())??;
-        number.checked_mul(factor).filter(|seconds| *seconds <= OVERLAP_S_MAX)
-    };
-    seconds()
-        .ok_or_else(|| "An overlap is a number with a unit, such as 0s, 90m, 12h or 7d, and at most 400d.".to_owned())
+    let factor: u64 = unit(text.chars().next_back()?)?;
+    let number = &text[..text.len() - 1];
+    let number: u64 = number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())??;
+    number.checked_mul(factor).filter(|seconds| *seconds <= OVERLAP_S_MAX)
 }
 
 fn refuse(detail: String) -> Problem {

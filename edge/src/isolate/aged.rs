@@ -18,7 +18,12 @@ impl<T: Clone> Aged<T> {
 
     /// The value, if it need not be read. If there is none, the caller reads it, and others use the old one meanwhile.
     pub(crate) fn current_or_ask(&mut self, now: MonotonicInstant) -> Option<T> {
-        let current = self.current(now);
+        self.younger_or_ask(FRESH_MS, now)
+    }
+
+    /// The same for a value that is used for another time before it is read again.
+    pub(crate) fn younger_or_ask(&mut self, fresh_ms: u64, now: MonotonicInstant) -> Option<T> {
+        let current = self.younger(fresh_ms, now);
         if current.is_none() {
             self.ask(now);
         }
@@ -26,9 +31,9 @@ impl<T: Clone> Aged<T> {
     }
 
     /// The value, if it need not be read: it is fresh, or another request reads it, or tried to a moment ago.
-    fn current(&self, now: MonotonicInstant) -> Option<T> {
+    fn younger(&self, fresh_ms: u64, now: MonotonicInstant) -> Option<T> {
         let is_asked = now.millis_since(self.asked_at) < RETRY_MS;
-        let is_fresh = now.millis_since(self.read_at) < FRESH_MS;
+        let is_fresh = now.millis_since(self.read_at) < fresh_ms;
         self.last(now).filter(|_| is_fresh || is_asked)
     }
 
@@ -68,12 +73,13 @@ mod tests {
     fn a_value_is_used_until_its_time_and_longer_only_while_its_store_is_away() {
         let at = |ms| MonotonicInstant::default().plus_millis(ms);
         let mut aged = Aged::read("a", at(0));
-        assert_eq!((aged.current(at(FRESH_MS - 1)), aged.current(at(FRESH_MS))), (Some("a"), None));
+        let current = |aged: &Aged<_>, now| aged.younger(FRESH_MS, now);
+        assert_eq!((current(&aged, at(FRESH_MS - 1)), current(&aged, at(FRESH_MS))), (Some("a"), None));
         aged.ask(at(FRESH_MS));
-        assert_eq!(aged.current(at(FRESH_MS + RETRY_MS - 1)), Some("a"), "another request reads it");
-        assert_eq!(aged.current(at(FRESH_MS + RETRY_MS)), None);
+        assert_eq!(current(&aged, at(FRESH_MS + RETRY_MS - 1)), Some("a"), "another request reads it");
+        assert_eq!(current(&aged, at(FRESH_MS + RETRY_MS)), None);
         assert_eq!((aged.last(at(KEPT_MS - 1)), aged.last(at(KEPT_MS))), (Some("a"), None));
         aged.ask(at(KEPT_MS));
-        assert_eq!(aged.current(at(KEPT_MS)), None, "asking does not prolong it");
+        assert_eq!(current(&aged, at(KEPT_MS)), None, "asking does not prolong it");
     }
 }

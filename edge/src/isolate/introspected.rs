@@ -52,8 +52,7 @@ pub(crate) struct Policy {
     pub(crate) metadata: Option<Result<Rc<FetchPlan>, String>>,
     /// How the signatures of answers are verified, if they are signed.
     pub(crate) signed: Option<Rc<tokens::Policy>>,
-    /// Why its server could not be asked, and until when it is not asked again.
-    away: RefCell<Option<(Arc<str>, MonotonicInstant)>>,
+    away: RefCell<Option<Away>>,
 }
 
 impl Policy {
@@ -72,8 +71,32 @@ impl Policy {
 
     /// Remembers that its server could not be asked.
     pub(crate) fn put_away(&self, why: Arc<str>, now: MonotonicInstant) {
-        self.away.replace(Some((why, now.plus_millis(AWAY_MS))));
+        let mut away = self.away.borrow_mut();
+        let since = away.as_ref().map_or(now, |away| away.since);
+        *away = Some(Away { why, until: now.plus_millis(AWAY_MS), since });
     }
+
+    /// Remembers that its server answered.
+    pub(crate) fn put_answered(&self) {
+        self.away.replace(None);
+    }
+
+    /// For how long its server could not be asked, in milliseconds; 0 if it answered, or was not asked lately.
+    pub(crate) fn away_ms(&self, now: MonotonicInstant) -> u64 {
+        let away = self.away.borrow();
+        let lately = away.as_ref().filter(|away| now.millis_since(away.until) < LATELY_MS);
+        lately.map_or(0, |away| now.millis_since(away.since))
+    }
+}
+
+/// The server of a policy could not be asked.
+#[derive(Debug)]
+struct Away {
+    why: Arc<str>,
+    /// Until when it is not asked again.
+    until: MonotonicInstant,
+    /// When it could not be asked first.
+    since: MonotonicInstant,
 }
 
 /// Why a token is not accepted.
@@ -126,7 +149,7 @@ impl Introspected {
             return Step::Known(Err(refusal));
         }
         match &*policy.away.borrow() {
-            Some((why, until)) if now < *until => Step::Away(Arc::clone(why)),
+            Some(away) if now < away.until => Step::Away(Arc::clone(&away.why)),
             _ if self.asked.get(&key).is_some_and(|until| now < *until) => Step::Wait,
             _ => Step::Ask,
         }
@@ -232,6 +255,9 @@ const POLICIES_MAX: usize = 64;
 /// How long a server that could not be asked is not asked again: its clients are told to wait for this time.
 const AWAY_MS: u64 = 1_000;
 
+/// A failure that is older says nothing about now: a server is asked again as long as there are requests.
+const LATELY_MS: u64 = 60_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,6 +277,7 @@ mod tests {
             rules,
             cache_ms,
             signed: None,
+            outage: None,
         }
     }
 
@@ -298,6 +325,19 @@ mod tests {
         assert_eq!((step(&known, &p, "b", 1_000), step(&known, &q, "b", 1)), (Step::Ask, Step::Ask));
         known.put_active(p.key(mark("a")), ada(), (1_000, at(5_000).1), at(0));
         assert_eq!(step(&known, &p, "a", 1), Step::Known(Ok(ada())), "what is known is used meanwhile");
+    }
+
+    #[test]
+    fn a_server_is_away_since_it_could_not_be_asked_first_until_it_answers() {
+        let mut known = Introspected::default();
+        let p = policy(&mut known, "p");
+        assert_eq!(p.away_ms(at(0).0), 0);
+        p.put_away("down".into(), at(0).0);
+        p.put_away("down".into(), at(50_000).0);
+        assert_eq!([60_000, 110_999, 111_000].map(|ms| p.away_ms(at(ms).0)), [60_000, 110_999, 0]);
+        p.put_away("down".into(), at(120_000).0);
+        p.put_answered();
+        assert_eq!(p.away_ms(at(121_001).0), 0);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(crate) mod introspected;
 pub(crate) mod issuer;
 pub(crate) mod oauth;
 pub(crate) mod operators;
+pub(crate) mod outages;
 mod room;
 pub(crate) mod secrets;
 pub(crate) mod signers;
@@ -28,6 +29,7 @@ use fetched::{AfterReply, Fetches};
 use introspected::Introspected;
 pub use operators::OperatorSettings;
 use operators::Operators;
+use outages::Outages;
 use secrets::SecretCache;
 use signers::Signers;
 use tokens::Tokens;
@@ -65,6 +67,7 @@ pub struct Isolate {
     pub(crate) tokens: RefCell<Tokens>,
     pub(crate) signers: RefCell<Signers>,
     pub(crate) uses: RefCell<Uses>,
+    pub(crate) outages: RefCell<Outages>,
     /// Keys of stored responses.
     cache_keys: CacheKeys,
     pub(crate) introspected: RefCell<Introspected>,
@@ -119,6 +122,7 @@ impl Isolate {
             tokens: RefCell::default(),
             signers: RefCell::default(),
             uses: RefCell::default(),
+            outages: RefCell::default(),
             cache_keys: CacheKeys::default(),
             introspected: RefCell::default(),
             decisions: RefCell::default(),

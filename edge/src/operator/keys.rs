@@ -185,7 +185,7 @@ impl<H: Host> Task<'_, H> {
         rare(async move { timeout::record(self.host, key).await.map_err(|error| store_unavailable(&error)) })
     }
 
-    fn write(&self, key: String, value: Vec<u8>) -> Step<'_, ()> {
+    pub(super) fn write(&self, key: String, value: Vec<u8>) -> Step<'_, ()> {
         rare(async move {
             for _ in 0..WRITE_ATTEMPTS {
                 match keep(self.host, &key, &value).await {

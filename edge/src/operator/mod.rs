@@ -7,6 +7,7 @@ mod access;
 mod audit;
 mod keys;
 mod metrics;
+mod outages;
 mod purge_log;
 mod purges;
 mod secrets;
@@ -252,6 +253,9 @@ async fn handle<H: Host>(resource: Resource, task: Task<'_, H>) -> Result<Done, 
         Resource::RotateKey => keys::rotate(task).await,
         Resource::RevokeKey => keys::revoke(task).await,
         Resource::ShowSecret => secrets::show(&task).await,
+        Resource::ShowOutage | Resource::AllowOutage | Resource::EndOutage | Resource::RevokeTokens => {
+            outages::outage(resource, task).await
+        }
     }
 }
 

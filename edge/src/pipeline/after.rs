@@ -10,7 +10,7 @@ use super::exchange::{Journal, ToStore};
 use super::respond::AfterReply;
 use crate::apart::rare;
 use crate::isolate::exporter::export;
-use crate::isolate::{Freshness, Isolate, uses};
+use crate::isolate::{Freshness, Isolate, outages, uses};
 use crate::ports::{Clock, Delivery, Host, ResponseCache, TelemetrySink};
 
 /// Runs the remaining work of an exchange, each part once, and returns its record.
@@ -40,6 +40,10 @@ pub(super) async fn after<H: Host>(
     let deferred = isolate.take_deferred();
     if !deferred.is_empty() {
         rare(join_all(deferred.into_iter().map(|work| work.run(&isolate, &host)))).await;
+    }
+    let due = isolate.outages.borrow_mut().take_due();
+    if !due.is_empty() {
+        rare(join_all(due.into_iter().map(|due| outages::record(&host, due)))).await;
     }
     record
 }

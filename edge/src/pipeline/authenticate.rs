@@ -90,7 +90,9 @@ async fn by_all<H: Host>(
         match &found {
             Ok(principal) => {
                 let reason = Reason::Authenticated { principal: Arc::clone(principal) };
-                journal.note_policy(Phase::Authenticate, name, Verdict::Pass, reason);
+                // The record, and all that is made of it, says that the provider of the token is away.
+                let verdict = if principal.in_outage { Verdict::OpenOnFailure } else { Verdict::Pass };
+                journal.note_policy(Phase::Authenticate, name, verdict, reason);
             }
             Err(problem) => {
                 journal.note_policy(Phase::Authenticate, name, verdict(problem), problem.reason.clone());

@@ -234,7 +234,12 @@ async fn ask<H: Host>(host: &H, updates: Vec<Update>) -> Vec<(Update, Result<Out
 fn charges_of(update: &Update) -> impl Iterator<Item = &Gcra> + Clone {
     update.cells.iter().flat_map(|part| &part.operations).filter_map(|operation| match operation {
         Operation::Charge(charge) => Some(charge),
-        Operation::Confirm | Operation::Release | Operation::AppendPurge(_) | Operation::ReadPurges { .. } => None,
+        Operation::Confirm
+        | Operation::Release
+        | Operation::AppendPurge(_)
+        | Operation::ReadPurges { .. }
+        | Operation::List(_)
+        | Operation::ReadList => None,
     })
 }
 

@@ -3,17 +3,21 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::RETRY_AFTER;
-use tollgate_core::authn::{IntrospectionSettings, Presented, Principal, TextMark, is_token_text, token_id};
+use tollgate_core::authn::{
+    Identity, IntrospectionSettings, KnownToken, Presented, Principal, TextMark, is_token_text, token_id,
+};
 use tollgate_core::event::{Local, Reason};
 use tollgate_core::fetch::FetchAnswer;
 use tollgate_core::jose::Members;
 use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::{Problem, ProblemKind};
-use tollgate_core::time::Timestamp;
+use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 use super::Authenticates;
 use super::jwt::{not_accepted, verify};
+use super::outage::{self, KnownTokens};
 use crate::apart::rare;
 use crate::isolate::fetched::{Meaning, fetched};
 use crate::isolate::introspected::{Asking, Policy, Refusal, Step, TokenKey};
@@ -33,16 +37,55 @@ impl Authenticates for IntrospectionSettings {
         _: &mut RequestContent<'_, H::Content>,
     ) -> Result<Arc<Principal>, Problem> {
         let token = presented(self, received)?;
-        let policy = isolate.introspected.borrow_mut().policy(name, self);
-        if isolate.settings.freshness == Freshness::EachRequest {
-            let claims =
-                rare(ask(&policy, isolate, host, token)).await.map_err(|unanswered| unavailable(&unanswered.why))?;
-            let decided = decide(&policy, token, claims.as_ref(), isolate.time(host.clock()));
-            return decided.map(|(principal, _)| principal).map_err(refused);
+        match &self.outage {
+            None => answered(self, name, isolate, host, token).await,
+            Some(rules) => {
+                let presented = outage::Presented { policy: name, rules, text: token, kind: self };
+                let answered = rare(answered(self, name, isolate, host, token));
+                rare(outage::authenticate(&presented, isolate, host, answered)).await
+            }
         }
-        let key = policy.key(TextMark::of(token, &isolate.mark_secret(host)));
-        remembered(&policy, isolate, host, token, key).await
     }
+}
+
+impl KnownTokens for IntrospectionSettings {
+    /// By what the server said when the token was recorded.
+    fn bearer(
+        &self,
+        presented: &outage::Presented<'_>,
+        known: &KnownToken,
+        now: Timestamp,
+    ) -> Result<(Principal, Timestamp), Problem> {
+        let claims = known.answer.as_deref().and_then(|answer| self.known_claims(answer));
+        let claims = claims.ok_or_else(|| refused(Refusal::Inactive))?;
+        let late_s = presented.rules.late_s;
+        let identity = self.rules.of_late_answer(presented.policy, &claims, now, late_s).map_err(not_accepted)?;
+        let until = identity.until;
+        Ok((bearer(self, identity, presented.text, &claims), until))
+    }
+
+    fn away_ms(&self, policy: &PolicyName, isolate: &Isolate, now: MonotonicInstant) -> u64 {
+        isolate.introspected.borrow_mut().policy(policy, self).away_ms(now)
+    }
+}
+
+/// The bearer of a token that the server says is active, now or as far as it is remembered.
+async fn answered<H: Host>(
+    settings: &IntrospectionSettings,
+    name: &PolicyName,
+    isolate: &Isolate,
+    host: &H,
+    token: &str,
+) -> Result<Arc<Principal>, Problem> {
+    let policy = isolate.introspected.borrow_mut().policy(name, settings);
+    if isolate.settings.freshness == Freshness::EachRequest {
+        let asked = rare(ask(&policy, isolate, host, token)).await;
+        let asked = asked.map_err(|unanswered| unavailable(&unanswered.why))?;
+        let decided = decide(&policy, token, &asked, (isolate, host));
+        return decided.map(|(principal, _)| principal).map_err(refused);
+    }
+    let key = policy.key(TextMark::of(token, &isolate.mark_secret(host)));
+    remembered(&policy, isolate, host, token, key).await
 }
 
 /// What is known of the token, or what the server says of it. While another request asks, this one waits for as long as an
@@ -70,14 +113,16 @@ async fn remembered<H: Host>(
     let asked_at = host.clock().instant();
     let answer = rare(ask(policy, isolate, host, token)).await;
     let (now, time) = (host.clock().instant(), isolate.time(host.clock()));
-    let mut known = isolate.introspected.borrow_mut();
-    let claims = answer.map_err(|unanswered| {
+    let asked = answer.map_err(|unanswered| {
         if !unanswered.is_of_token {
             policy.put_away(Arc::from(unanswered.why.as_str()), now);
         }
         unavailable(&unanswered.why)
     })?;
-    match decide(policy, token, claims.as_ref(), time) {
+    policy.put_answered();
+    let decided = decide(policy, token, &asked, (isolate, host));
+    let mut known = isolate.introspected.borrow_mut();
+    match decided {
         Ok((principal, until)) => {
             known.put_active(key, Arc::clone(&principal), (policy.settings.cache_ms, until), (asked_at, time));
             Ok(principal)
@@ -90,20 +135,36 @@ async fn remembered<H: Host>(
 }
 
 /// The bearer of the token, and until when the answer says so.
-fn decide(
+fn decide<H: Host>(
     policy: &Policy,
     token: &str,
-    claims: Option<&Members>,
-    now: Timestamp,
+    asked: &Asked,
+    (isolate, host): (&Isolate, &H),
 ) -> Result<(Arc<Principal>, Timestamp), Refusal> {
-    let claims = claims.ok_or(Refusal::Inactive)?;
     let Policy { name, settings, .. } = policy;
-    let identity = settings.identity(name, claims, now).map_err(Refusal::Claim)?;
+    let claims = asked.claims.as_ref().ok_or(Refusal::Inactive)?;
+    let identity = settings.identity(name, claims, isolate.time(host.clock())).map_err(Refusal::Claim)?;
+    let until = identity.until;
+    let principal = Arc::new(bearer(settings, identity, token, claims));
+    if let Some(rules) = &settings.outage {
+        let presented = outage::Presented { policy: name, rules, text: token, kind: settings };
+        let ends = settings.rules.end(claims).unwrap_or(until);
+        presented.note(isolate, host, &principal, ends, Some(&asked.content));
+    }
+    Ok((principal, until))
+}
+
+fn bearer(settings: &IntrospectionSettings, identity: Identity, token: &str, claims: &Members) -> Principal {
     let principal = Principal::new(identity.consumer, token_id("token", token), identity.plan, identity.scopes);
-    Ok((
-        Arc::new(principal.with_groups(identity.groups).with_claims(&settings.rules.kept_claims, claims)),
-        identity.until,
-    ))
+    principal.with_groups(identity.groups).with_claims(&settings.rules.kept_claims, claims)
+}
+
+/// What the server says of a token.
+struct Asked {
+    /// `None` if it is not active.
+    claims: Option<Members>,
+    /// The same as it was received.
+    content: Bytes,
 }
 
 /// The token in the request, if there is one that can be one.
@@ -144,13 +205,8 @@ impl From<String> for Unanswered {
 /// be a firewall's, about what it sees in the token.
 const NOT_OF_TOKEN: [u16; 3] = [401, 408, 429];
 
-/// What the server says of the token; `None` if it is not active.
-async fn ask<H: Host>(
-    policy: &Policy,
-    isolate: &Isolate,
-    host: &H,
-    token: &str,
-) -> Result<Option<Members>, Unanswered> {
+/// What the server says of the token.
+async fn ask<H: Host>(policy: &Policy, isolate: &Isolate, host: &H, token: &str) -> Result<Asked, Unanswered> {
     let settings = &policy.settings;
     let url = endpoint(policy, isolate, host).await?;
     // Servers expect assertions for themselves by the name of the issuer, or by the URL that is asked.
@@ -167,7 +223,8 @@ async fn ask<H: Host>(
         Some(signed) => signed_claims(settings, signed, isolate, host, &answer).await,
     };
     let is_of_token = answer.status.is_client_error() && !NOT_OF_TOKEN.contains(&answer.status.as_u16());
-    claims.map_err(|why| Unanswered { why: format!("introspection: {why}"), is_of_token })
+    let claims = claims.map_err(|why| Unanswered { why: format!("introspection: {why}"), is_of_token })?;
+    Ok(Asked { claims, content: answer.content })
 }
 
 /// What a signed answer says, if its signature is that of the issuer.

@@ -5,13 +5,15 @@ pub(super) mod keys;
 use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
-use tollgate_core::authn::{ClaimError, JwtSettings, Presented, Principal, TextMark, token_id};
+use tollgate_core::authn::{ClaimError, Identity, JwtSettings, KnownToken, Presented, Principal, TextMark, token_id};
 use tollgate_core::event::{Local, Reason};
-use tollgate_core::jose::{Token, TokenError};
+use tollgate_core::jose::{Algorithm, Members, Token, TokenError};
 use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::{Problem, ProblemKind};
+use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 use super::Authenticates;
+use super::outage::{self, KnownTokens};
 use crate::apart::rare;
 use crate::isolate::tokens::Policy;
 use crate::isolate::{Freshness, Isolate};
@@ -29,25 +31,77 @@ impl Authenticates for JwtSettings {
         _: &mut RequestContent<'_, H::Content>,
     ) -> Result<Arc<Principal>, Problem> {
         let text = presented(self, received)?;
-        let now = isolate.time(host.clock());
-        let policy = isolate.tokens.borrow_mut().policy(name, self);
-        let remembers = isolate.settings.freshness == Freshness::Cached;
-        let mark = remembers.then(|| TextMark::of(text, &isolate.mark_secret(host)));
-        if let Some(mark) = mark
-            && let Some(known) = isolate.tokens.borrow().get(mark, &policy, now)
-        {
-            return Ok(known);
+        match &self.outage {
+            None => verified(self, name, isolate, host, text).await,
+            Some(rules) => {
+                let presented = outage::Presented { policy: name, rules, text, kind: self };
+                let verified = rare(verified(self, name, isolate, host, text));
+                rare(outage::authenticate(&presented, isolate, host, verified)).await
+            }
         }
-        let token = Token::parse(text).map_err(malformed)?;
-        rare(verify(&policy, isolate, host, &token)).await?;
+    }
+}
+
+/// The bearer of a token that this isolate remembers, or verifies now.
+async fn verified<H: Host>(
+    settings: &JwtSettings,
+    name: &PolicyName,
+    isolate: &Isolate,
+    host: &H,
+    text: &str,
+) -> Result<Arc<Principal>, Problem> {
+    let now = isolate.time(host.clock());
+    let policy = isolate.tokens.borrow_mut().policy(name, settings);
+    let remembers = isolate.settings.freshness == Freshness::Cached;
+    let mark = remembers.then(|| TextMark::of(text, &isolate.mark_secret(host)));
+    if let Some(mark) = mark
+        && let Some(known) = isolate.tokens.borrow().get(mark, &policy, now)
+    {
+        return Ok(known);
+    }
+    let token = Token::parse(text).map_err(malformed)?;
+    rare(verify(&policy, isolate, host, &token)).await?;
+    let claims = token.claims().map_err(malformed)?;
+    let identity = settings.identity(name, &token, &claims, now).map_err(not_accepted)?;
+    let until = identity.until;
+    let principal = Arc::new(bearer(settings, identity, text, &claims));
+    if let Some(rules) = &settings.outage {
+        let presented = outage::Presented { policy: name, rules, text, kind: settings };
+        let ends = settings.rules.end(&claims).unwrap_or(until);
+        presented.note(isolate, host, &principal, ends, None);
+    }
+    if let Some(mark) = mark {
+        isolate.tokens.borrow_mut().put(mark, policy, Arc::clone(&principal), until, now);
+    }
+    Ok(principal)
+}
+
+fn bearer(settings: &JwtSettings, identity: Identity, text: &str, claims: &Members) -> Principal {
+    let principal = Principal::new(identity.consumer, token_id("jwt", text), identity.plan, identity.scopes);
+    principal.with_groups(identity.groups).with_claims(&settings.rules.kept_claims, claims)
+}
+
+impl KnownTokens for JwtSettings {
+    /// The signature was verified when the token was recorded, by its digest; everything else is checked again.
+    fn bearer(
+        &self,
+        presented: &outage::Presented<'_>,
+        _: &KnownToken,
+        now: Timestamp,
+    ) -> Result<(Principal, Timestamp), Problem> {
+        let token = Token::parse(presented.text).map_err(malformed)?;
+        check_algorithm(self, token.algorithm)?;
         let claims = token.claims().map_err(malformed)?;
-        let identity = self.identity(name, &token, &claims, now).map_err(not_accepted)?;
-        let principal = Principal::new(identity.consumer, token_id("jwt", text), identity.plan, identity.scopes);
-        let principal = Arc::new(principal.with_groups(identity.groups).with_claims(&self.rules.kept_claims, &claims));
-        if let Some(mark) = mark {
-            isolate.tokens.borrow_mut().put(mark, policy, Arc::clone(&principal), identity.until, now);
-        }
-        Ok(principal)
+        let late_s = presented.rules.late_s;
+        let identity = self.late_identity(presented.policy, &token, &claims, now, late_s).map_err(not_accepted)?;
+        let until = identity.until;
+        Ok((bearer(self, identity, presented.text, &claims), until))
+    }
+
+    fn away_ms(&self, policy: &PolicyName, isolate: &Isolate, now: MonotonicInstant) -> u64 {
+        let policy = isolate.tokens.borrow_mut().policy(policy, self);
+        let fetches = isolate.fetches.borrow();
+        policy.plans().into_iter().flatten().map(|plan| fetches.away_ms(plan.id(), now)).max().unwrap_or(0)
     }
 }
 
@@ -73,11 +127,7 @@ pub(super) async fn verify<H: Host>(
     host: &H,
     token: &Token<'_>,
 ) -> Result<(), Problem> {
-    if !policy.settings().accepts(token.algorithm) {
-        let detail = format!("Tokens with the algorithm {} are not accepted here.", token.algorithm);
-        let reason = Reason::AlgorithmNotAccepted { algorithm: token.algorithm };
-        return Err(Problem::new(ProblemKind::CredentialNotAccepted, detail, reason));
-    }
+    check_algorithm(policy.settings(), token.algorithm)?;
     let keys = Keys::of(policy, isolate, host).await?;
     let presented = keys::Presented {
         algorithms: std::iter::once(token.algorithm).collect(),
@@ -98,6 +148,14 @@ pub(super) async fn verify<H: Host>(
             Err(Problem::new(ProblemKind::CredentialUnknown, detail, Reason::TokenKeyUnknown))
         }
     }
+}
+
+fn check_algorithm(settings: &JwtSettings, algorithm: Algorithm) -> Result<(), Problem> {
+    if settings.accepts(algorithm) {
+        return Ok(());
+    }
+    let detail = format!("Tokens with the algorithm {algorithm} are not accepted here.");
+    Err(Problem::new(ProblemKind::CredentialNotAccepted, detail, Reason::AlgorithmNotAccepted { algorithm }))
 }
 
 fn malformed(error: TokenError) -> Problem {

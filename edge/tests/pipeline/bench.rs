@@ -265,5 +265,6 @@ pub(crate) fn gateway() -> GatewaySettings {
         internal_hosts: vec!["ops.internal".parse().unwrap(), "*.svc.internal".parse().unwrap()],
         plans: None,
         client_fields: ClientFields::default(),
+        outages: vec![],
     }
 }

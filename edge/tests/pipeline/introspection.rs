@@ -31,6 +31,7 @@ fn settings() -> IntrospectionSettings {
         rules: IdentityRules { audiences: vec!["pets".into()], ..IdentityRules::default() },
         cache_ms: 30_000,
         signed: None,
+        outage: None,
     }
 }
 

@@ -16,6 +16,7 @@ mod introspection;
 mod limits;
 mod operator;
 mod origin;
+mod outage;
 mod routing;
 mod secrets;
 mod signed;

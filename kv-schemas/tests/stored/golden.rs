@@ -10,7 +10,7 @@ use std::num::NonZeroU8;
 use std::path::Path;
 
 use serde_json::json;
-use tollgate_core::authn::{Credential, KeyDigest};
+use tollgate_core::authn::{Credential, KeyDigest, KnownToken, Outage};
 use tollgate_core::cache::{CacheKey, Purge, Purges};
 use tollgate_core::client::{LocationFields, ProxyField, ProxySettings, TrustedProxies};
 use tollgate_core::operator::{AuditCaller, AuditEvent, AuditOutcome, Role};
@@ -31,6 +31,8 @@ const POINTER: &str = include_str!("../golden/pointer.v1.json");
 const CREDENTIAL: &str = include_str!("../golden/credential.v1.json");
 const RESTRICTED_CREDENTIAL: &str = include_str!("../golden/credential.v2.json");
 const KEY_USE: &str = include_str!("../golden/key-use.v1.json");
+const IDP_OUTAGE: &str = include_str!("../golden/idp-outage.v1.json");
+const KNOWN_TOKEN: &str = include_str!("../golden/known-token.v1.json");
 const PURGES: &str = include_str!("../golden/purges.v1.json");
 
 #[track_caller]
@@ -154,6 +156,14 @@ fn credentials_and_purges_are_unchanged() {
     everything.add(Purge { resource: None, at: Timestamp::from_millis(7) });
     let text = r#"{"kind":"purges","v":1,"data":[{"at":"1970-01-01T00:00:00.007Z"}]}"#;
     assert_eq!(String::from_utf8(encode(&everything)).unwrap(), text);
+}
+
+#[test]
+fn outages_and_known_tokens_are_unchanged() {
+    let outage: Outage = check(IDP_OUTAGE);
+    assert!(outage.is_revoked("jwt-3f9a5b7c9d0e1f2a") && outage.allowed.is_some());
+    let known: KnownToken = check(KNOWN_TOKEN);
+    assert!(!known.withdrawn && known.answer.is_some_and(|answer| answer.contains("ada")));
 }
 
 #[test]

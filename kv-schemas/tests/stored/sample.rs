@@ -36,6 +36,7 @@ pub(crate) fn gateway() -> GatewaySettings {
         internal_hosts: vec!["ops.internal".parse().unwrap()],
         plans: Some(vec!["free".into(), "gold".into()]),
         client_fields: ClientFields::default(),
+        outages: vec![],
     }
 }
 

@@ -56,8 +56,8 @@ fn a_part_is_the_table_that_is_documented() {
 
 #[test]
 fn an_unknown_kind_of_section_is_refused_by_name() {
-    let record = changed(|all| all.insert(1, ("jwt".into(), 2, vec![0xa0])));
-    refused(&record, "this program does not know jwt@2");
+    let record = changed(|all| all.insert(1, ("jwt".into(), 900, vec![0xa0])));
+    refused(&record, "this program does not know jwt@900");
 }
 
 #[test]
@@ -145,10 +145,10 @@ fn unknown_members_of_json_records_are_skipped() {
 
 #[test]
 fn unknown_needs_of_a_pointer_are_refused_by_name() {
-    let newer = POINTER.replace("\"api-key@1\"", "\"api-key@1\",\"jwt@2\"");
+    let newer = POINTER.replace("\"api-key@1\"", "\"api-key@1\",\"jwt@900\"");
     let pointer: Pointer = decode(newer.as_bytes()).unwrap();
     let refused = pointer.newest.is_known().unwrap_err().to_string();
-    assert!(refused.starts_with("this program does not know jwt@2:"), "{refused}");
+    assert!(refused.starts_with("this program does not know jwt@900:"), "{refused}");
     assert_eq!(pointer.previous.unwrap().is_known(), Ok(()));
 }
 

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use futures_util::future::join_all;
 use tollgate_core::cache::{CacheKey, Purge};
 use tollgate_core::cell::{
-    CellKey, CellOperations, Gcra, Operation, OperationId, Outcome, Reply, Terms, Update, Verdict,
+    CellKey, CellOperations, Gcra, Listed, Operation, OperationId, Outcome, Reply, Terms, Update, Verdict,
 };
 use tollgate_core::time::Timestamp;
 use tollgate_edge::ports::{Clock, CounterFault, Counters, Entropy, Host};
@@ -228,6 +228,28 @@ pub(crate) async fn concurrent_purges_are_all_kept<S: Subject>(subject: &S) -> C
     for n in 0..20 {
         ensure!(purges.covers(&resource(n)?, now), "purge {n} is lost");
     }
+    Ok(())
+}
+
+/// Names that several writers list are all kept, each once.
+pub(crate) async fn names_of_a_list_are_kept_once<S: Subject>(subject: &S) -> Checked {
+    let at = now(subject);
+    let list = |n: usize| {
+        let (name, text) = (format!("token-{}", n % 5).into(), "ada".into());
+        let kept_until = at.plus_millis(DAY_MS.into());
+        let listed = Listed { name, text, first: at, last: at, ends: kept_until, kept_until };
+        update(subject.host(), vec![part("idp-outage=listed", vec![Operation::List(listed)])])
+    };
+    let updates: Vec<Update> = (0..10).map(list).collect();
+    for answer in join_all(updates.iter().map(|update| apply(subject, update, at))).await {
+        ensure_eq!(answer?.replies, [Reply::Listed], "a name that is listed");
+    }
+    let read = update(subject.host(), vec![part("idp-outage=listed", vec![Operation::ReadList])]);
+    let replies = apply(subject, &read, at).await?.replies;
+    let Some(Reply::List(listed)) = replies.first() else { return Err(Breach(format!("a list, not {replies:?}"))) };
+    let mut names: Vec<&str> = listed.iter().map(|one| &*one.name).collect();
+    names.sort_unstable();
+    ensure_eq!(names, ["token-0", "token-1", "token-2", "token-3", "token-4"], "the names");
     Ok(())
 }
 

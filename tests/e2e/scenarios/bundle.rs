@@ -189,11 +189,11 @@ async fn an_unknown_requirement_is_refused_by_name(world: Rc<World>) -> Outcome 
     let mut records = other(&world, &host).await?;
     let (_, pointer) = records.last_mut().ok_or("a bundle has a pointer")?;
     let mut newer: Pointer = decode(pointer)?;
-    newer.newest.needs.push("jwt@2".parse()?);
+    newer.newest.needs.push("jwt@900".parse()?);
     *pointer = encode(&newer);
     host.put(&records).await?;
     world.warm(&host.client().for_host(&world.domain), || Request::get("/good")).await?;
-    let names_it = |line: &String| line.contains("configuration-refused") && line.contains("does not know jwt@2");
+    let names_it = |line: &String| line.contains("configuration-refused") && line.contains("does not know jwt@900");
     world.eventually("a log line that names it", || host.logs().iter().any(names_it)).await?;
     stays_active(&world, &host).await
 }

@@ -27,19 +27,19 @@ scenarios! { "authenticate";
     two_identities_are_refused_and_none_may_be_anonymous,
 }
 
-const ISSUER: &str = "https://id.example.com";
+pub(super) const ISSUER: &str = "https://id.example.com";
 
 /// The issuer's key.
-fn key() -> SigningKey {
+pub(super) fn key() -> SigningKey {
     SigningKey::from_bytes(&[7; 32])
 }
 
-fn jwk(key: &SigningKey) -> String {
+pub(super) fn jwk(key: &SigningKey) -> String {
     let x = Base64UrlUnpadded::encode_string(key.verifying_key().as_bytes());
     format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"a","x":"{x}"}}"#)
 }
 
-fn token(key: &SigningKey, claims: &str) -> String {
+pub(super) fn token(key: &SigningKey, claims: &str) -> String {
     let part = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
     let signed = format!("{}.{}", part(r#"{"alg":"EdDSA","kid":"a","typ":"JWT"}"#), part(claims));
     format!("{signed}.{}", Base64UrlUnpadded::encode_string(&key.sign(signed.as_bytes()).to_bytes()))

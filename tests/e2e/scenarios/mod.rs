@@ -8,6 +8,7 @@ mod forwarding;
 mod identity_provider;
 mod messages;
 mod operator;
+mod outage;
 mod problems;
 mod proxies;
 mod routing;
@@ -39,6 +40,7 @@ pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
         problems::ALL,
         telemetry::ALL,
         operator::ALL,
+        outage::ALL,
         bundle::ALL,
         faults::ALL,
         spin_calls::ALL,

@@ -130,7 +130,7 @@ impl Count<'_> {
     fn outcomes(&self, is_cold: bool) -> Vec<(RequestOutcome, Usage)> {
         let partitions = self.partitions();
         let export_secrets = if is_cold { self.export_secrets() } else { 0 };
-        let before_limits = self.guard_charges() + self.charged_once();
+        let before_limits = self.guard_charges() + self.charged_once() + self.outages();
         let asked = self.asked(is_cold);
         let refused = Usage {
             // With several owners: reserve, confirm, and release if one of them was not confirmed (`limit.rs`, `after.rs`).
@@ -166,8 +166,9 @@ impl Count<'_> {
     fn record_reads(&self) -> u64 {
         let credentials = self.most(|uses| uses.record.into());
         let read = credentials + self.most(|uses| uses.answers);
+        let outages = self.outages() * OUTAGE_READS;
         let last_use = u64::from(credentials > 0);
-        POINTER_AND_PURGES + MANIFEST + self.load.parts + read + POINTER_AND_PURGES + MANIFEST + last_use
+        POINTER_AND_PURGES + MANIFEST + self.load.parts + read + outages + POINTER_AND_PURGES + MANIFEST + last_use
     }
 
     /// The maximum of something over the policies that can all find a credential in one request.
@@ -212,6 +213,12 @@ impl Count<'_> {
     /// Policies that accept a credential once charge one cell each, also if another one refuses the caller afterwards.
     fn charged_once(&self) -> u64 {
         self.route.policies(&self.compiled.whole().policies).filter(|policy| policy.uses.once).count() as u64
+    }
+
+    /// The policies that may admit tokens while their provider is away: each adds one to its list, in one call.
+    fn outages(&self) -> u64 {
+        self.route.policies(&self.compiled.whole().policies).filter(|policy| policy.uses.outage.is_some()).count()
+            as u64
     }
 
     /// The secrets of all policies that may be tried; each is read once.
@@ -307,6 +314,10 @@ const POINTER_AND_PURGES: u64 = 2;
 
 /// `Config::load` reads it if the pointer names another bundle than the one in use.
 const MANIFEST: u64 = 1;
+
+/// `policies/outage.rs` reads what operators have said, again if the verification took long, and the record of the token; or, after
+/// the response, the record of a token that was verified.
+const OUTAGE_READS: u64 = 3;
 
 /// `export` sends the metrics once, after the batches.
 const METRICS: usize = 1;

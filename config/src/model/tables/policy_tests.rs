@@ -423,8 +423,8 @@ const TRUST_WORDS: &[(&str, &str)] = &[
 /// A step that is not a request.
 pub(crate) static OTHER_STEP: Object = Object {
     name: "step",
-    doc: "A step that advances the clock, purges the cache, makes stores unavailable or available, or changes what issuers \
-          answer. It has exactly one key.",
+    doc: "A step that advances the clock, purges the cache, makes stores unavailable or available, changes what issuers answer, \
+          or is what an operator says about the outage of an identity provider. It has exactly one key.",
     keys: &[
         Key::optional("advance", "Advances the clock by this duration.", Shape::Quantity(Quantity::Duration))
             .examples(&["\"10s\""]),
@@ -440,8 +440,14 @@ pub(crate) static OTHER_STEP: Object = Object {
             Shape::Named(&ISSUER_CHANGES),
         )
         .examples(&["{\"staff\": [\"k2\"]}", "{\"staff\": \"down\"}"]),
+        Key::optional(
+            "idp-outage",
+            "What an operator says about the outage of a policy's provider, as `tollgate idp-outage` does.",
+            Shape::Object(&TEST_OUTAGE),
+        )
+        .examples(&["{\"policy\": \"staff\", \"allow\": [\"staff:ada\"], \"for\": \"30m\"}"]),
     ],
-    rules: &[Rule::OneOf(&["advance", "at", "purge", "fault", "restore", "issuers"])],
+    rules: &[Rule::OneOf(&["advance", "at", "purge", "fault", "restore", "issuers", "idp-outage"])],
     ..Object::PLAIN
 };
 
@@ -455,6 +461,25 @@ const ISSUER_ANSWERS: &[(&str, &str)] = &[
     ("large", "with 10 MiB"),
     ("slow", "after a minute"),
 ];
+
+/// What an operator says about an outage.
+pub(crate) static TEST_OUTAGE: Object = Object {
+    name: "test-outage",
+    doc: "What an operator says about the outage of a policy's provider, or what must be listed of it.",
+    keys: &[
+        Key::required("policy", "The policy.", Shape::Text).examples(&["\"staff\""]),
+        Key::optional("allow", "Admits known tokens of these consumers.", TEXTS).examples(&["[\"staff:ada\"]"]),
+        Key::optional("for", "For how long they are admitted.", Shape::Quantity(Quantity::Time)).default("\"30m\""),
+        Key::optional("end", "Ends what is allowed.", Shape::Word(&[("now", "before its time")])),
+        Key::optional("revoke", "Revokes the tokens that were admitted.", Shape::Word(&[("all", "all of them")])),
+        Key::optional("admitted", "The consumers whose tokens were admitted so far, sorted.", TEXTS)
+            .examples(&["[\"staff:ada\"]"]),
+    ],
+    rules: &[Rule::OneOf(&["allow", "end", "revoke", "admitted"])],
+    ..Object::PLAIN
+};
+
+const TEXTS: Shape = Shape::List(&List::of(Shape::Text));
 
 const PORT: Shape = Shape::Word(&[
     ("records", "the store of credentials, configuration and purges"),
@@ -502,6 +527,11 @@ pub(crate) static EXPECT: Object = Object {
         Key::optional("operation", "The same as `route`.", Shape::Text),
         Key::optional("phase", "The phase that ended the exchange.", Shape::Word(PHASES)),
         Key::optional("consumer", "The authenticated consumer; `none`: no consumer was authenticated.", Shape::Text),
+        Key::optional(
+            "in-outage",
+            "Whether the caller was admitted although the provider of its token is away.",
+            Shape::Boolean,
+        ),
         Key::optional("upstream", "The request that the upstream received.", Shape::Object(&UPSTREAM_EXPECT)),
         Key::optional("cache", "The result of the cache look-up.", Shape::Word(CACHE)),
         Key::optional("stored", "Whether the response was stored.", Shape::Boolean),

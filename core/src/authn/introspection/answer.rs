@@ -1,6 +1,7 @@
 //! What an authorization server answers about a token (RFC 7662, section 2.2).
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 use thiserror::Error;
 
 use super::IntrospectionSettings;
@@ -95,6 +96,18 @@ impl IntrospectionSettings {
     pub fn identity(&self, policy: &str, claims: &Members, now: Timestamp) -> Result<Identity, ClaimError> {
         let identity = self.rules.of_answer(policy, claims, now)?;
         Ok(Identity { until: identity.until.min(now.plus_millis(self.cache_ms.into())), ..identity })
+    }
+
+    /// What the server said of a token when it was active, from the content of an answer that was believed then.
+    #[must_use]
+    pub fn known_claims(&self, content: &str) -> Option<Members> {
+        let content = Bytes::copy_from_slice(content.as_bytes());
+        let answer = FetchAnswer { status: StatusCode::OK, fields: HeaderMap::new(), content };
+        let claims = match self.signed {
+            None => Self::claims(&answer),
+            Some(_) => Self::signed(&answer).and_then(|token| self.signed_claims(&token)),
+        };
+        claims.ok().flatten()
     }
 }
 

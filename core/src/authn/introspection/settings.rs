@@ -4,7 +4,9 @@ use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
 use crate::authn::resource::bearer_challenge;
-use crate::authn::{Authenticator, CredentialPlace, IdentityRules, JwtSettings, KeySource, ProtectedResource};
+use crate::authn::{
+    Authenticator, CredentialPlace, IdentityRules, JwtSettings, KeySource, OutageRules, ProtectedResource,
+};
 use crate::bounds::ROUTE_LIST_MAX;
 use crate::codec::{self, DecodeMembers};
 use crate::jose::Algorithm;
@@ -40,6 +42,10 @@ pub struct IntrospectionSettings {
     #[serde(default)]
     #[n(6)]
     pub signed: Option<SignedAnswers>,
+    /// Which tokens are admitted while the server is away; absent, only those that are remembered.
+    #[serde(default)]
+    #[n(7)]
+    pub outage: Option<OutageRules>,
 }
 
 /// The answers of a server are signed (RFC 9701).
@@ -53,7 +59,14 @@ pub struct SignedAnswers {
     pub jwks: Option<String>,
 }
 
-impl codec::Section for IntrospectionSettings {}
+/// Version 2 has outages: who does not know them would accept tokens that were revoked.
+impl codec::Section for IntrospectionSettings {
+    const VERSION: u16 = 2;
+
+    fn least_version(&self) -> u16 {
+        if self.outage.is_some() { Self::VERSION } else { Self::OLDEST }
+    }
+}
 
 impl PolicyKind for IntrospectionSettings {
     fn is_coherent(&self) -> bool {
@@ -64,6 +77,7 @@ impl PolicyKind for IntrospectionSettings {
         is_found
             && self.rules.is_for_somebody()
             && (self.signed.is_none() || is_signed)
+            && self.outage.as_ref().is_none_or(OutageRules::is_coherent)
             && self.rules.group_claims.len() <= ROUTE_LIST_MAX
     }
 
@@ -75,7 +89,8 @@ impl PolicyKind for IntrospectionSettings {
         let secrets = std::slice::from_ref(self.client.secret());
         // The question about the token is asked by each isolate.
         let fetches = answers + 1;
-        Uses { credential: Some(&self.place), secrets, fetches, answers, verifications, ..Uses::default() }
+        let outage = self.outage.as_ref();
+        Uses { credential: Some(&self.place), secrets, fetches, answers, verifications, outage, ..Uses::default() }
     }
 }
 
@@ -103,7 +118,7 @@ impl IntrospectionSettings {
         let keys = self.key_source(signed);
         let rules = IdentityRules { issuers: self.rules.issuers.clone(), ..IdentityRules::default() };
         let algorithms = Algorithm::PUBLIC.into_iter().collect();
-        JwtSettings { keys, algorithms, place: self.place.clone(), kind: None, rules }
+        JwtSettings { keys, algorithms, place: self.place.clone(), kind: None, rules, outage: None }
     }
 }
 
@@ -128,6 +143,7 @@ pub(super) mod tests {
             },
             cache_ms: 30_000,
             signed: None,
+            outage: None,
         }
     }
 

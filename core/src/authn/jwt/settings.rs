@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::authn::resource::bearer_challenge;
-use crate::authn::{Authenticator, CredentialPlace, IdentityRules, ProtectedResource};
+use crate::authn::{Authenticator, CredentialPlace, IdentityRules, OutageRules, ProtectedResource};
 use crate::bounds::ROUTE_LIST_MAX;
 use crate::codec::{self, DecodeMembers};
 use crate::jose::{Algorithm, Algorithms, KeyType, TRIED_MAX};
@@ -35,9 +35,20 @@ pub struct JwtSettings {
     /// What the claims must be, and who the bearer is.
     #[n(4)]
     pub rules: IdentityRules,
+    /// Which tokens are admitted while the issuer is away; absent, none.
+    #[serde(default)]
+    #[n(5)]
+    pub outage: Option<OutageRules>,
 }
 
-impl codec::Section for JwtSettings {}
+/// Version 2 has outages: who does not know them would accept tokens that were revoked.
+impl codec::Section for JwtSettings {
+    const VERSION: u16 = 2;
+
+    fn least_version(&self) -> u16 {
+        if self.outage.is_some() { Self::VERSION } else { Self::OLDEST }
+    }
+}
 
 /// Where the keys of a policy are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
@@ -69,6 +80,7 @@ impl JwtSettings {
             place: CredentialPlace::field(AUTHORIZATION, Some("Bearer".to_owned())),
             kind: None,
             rules: IdentityRules { issuers, audiences, ..IdentityRules::default() },
+            outage: None,
         }
     }
 
@@ -109,11 +121,14 @@ impl PolicyKind for JwtSettings {
             KeySource::Discovery(_) => self.rules.issuers.len() == 1 && !self.algorithms.iter().any(is_shared),
             KeySource::Set(..) | KeySource::Static(_) => !self.algorithms.iter().any(is_shared),
         };
+        // Keys in the configuration are never away.
+        let is_fetched = matches!(self.keys, KeySource::Set(..) | KeySource::Discovery(_));
+        let outage_fits = self.outage.as_ref().is_none_or(|outage| is_fetched && outage.is_coherent());
         let is_complete = self.rules.group_claims.len() <= ROUTE_LIST_MAX
             && !self.rules.issuers.is_empty()
             && !self.algorithms.is_empty()
             && self.rules.is_for_somebody();
-        is_complete && keys_fit
+        is_complete && keys_fit && outage_fits
     }
 
     fn uses(&self) -> Uses<'_> {
@@ -123,7 +138,16 @@ impl PolicyKind for JwtSettings {
         };
         let answers = self.keys.answers();
         let verifications = self.keys.verifications();
-        Uses { credential: Some(&self.place), secrets, fetches: answers, answers, verifications, ..Uses::default() }
+        let outage = self.outage.as_ref();
+        Uses {
+            credential: Some(&self.place),
+            secrets,
+            fetches: answers,
+            answers,
+            verifications,
+            outage,
+            ..Uses::default()
+        }
     }
 }
 

@@ -164,7 +164,12 @@ impl World {
         match outcome.replies[0] {
             Reply::Confirmed => drop(owner.confirmed.insert(message.request)),
             Reply::Released => drop(owner.confirmed.remove(&message.request)),
-            Reply::Charged(_) | Reply::NotHeld | Reply::Purged { .. } | Reply::Purges { .. } => {}
+            Reply::Charged(_)
+            | Reply::NotHeld
+            | Reply::Purged { .. }
+            | Reply::Purges { .. }
+            | Reply::Listed
+            | Reply::List(_) => {}
         }
         outcome
     }

@@ -24,6 +24,8 @@ struct Entry {
     answer: Option<Kept<Rc<Usable>>>,
     /// The result of the last attempt, if it failed.
     failure: Option<Kept<Outcome>>,
+    /// When the first of the failures was that no success has followed.
+    failing_since: Option<MonotonicInstant>,
     /// Until when a request has the right to fetch it.
     claimed_until: Option<MonotonicInstant>,
     /// When the entry last changed; the oldest is evicted first.
@@ -99,7 +101,7 @@ impl Fetches {
         self.make_room(id, bytes);
         self.bytes += bytes;
         let answer = Some(Kept { value: answer, age_us, since: now });
-        self.entries.insert(id, Entry { answer, failure: None, claimed_until: None, changed_at: now });
+        self.entries.insert(id, Entry { answer, changed_at: now, ..Entry::default() });
     }
 
     /// Caches a failure, without content, in addition to an answer that may still be usable.
@@ -107,8 +109,16 @@ impl Fetches {
         self.make_room(id, 0);
         let entry = self.entries.entry(id).or_default();
         entry.failure = Some(Kept { value: failure, age_us: 0, since: now });
+        entry.failing_since.get_or_insert(now);
         entry.claimed_until = None;
         entry.changed_at = now;
+    }
+
+    /// For how long all attempts have failed, in milliseconds; 0 if none failed lately.
+    pub(crate) fn away_ms(&self, id: Id, now: MonotonicInstant) -> u64 {
+        let failing = self.entries.get(&id).and_then(|entry| entry.failing_since.zip(entry.failure.as_ref()));
+        let lately = failing.filter(|(_, last)| last.age_us(now) < LATELY_US);
+        lately.map_or(0, |(since, _)| now.millis_since(since))
     }
 
     /// Evicts the entries that were not changed for the longest time, until there is room for `bytes`.
@@ -127,6 +137,9 @@ impl Fetches {
         self.bytes -= answer.map_or(0, |kept| kept.value.content.len());
     }
 }
+
+/// A failure that is older says nothing about now: a service is asked again as long as there are requests.
+const LATELY_US: u64 = 60_000_000;
 
 impl<T> Kept<T> {
     const fn age_us(&self, now: MonotonicInstant) -> u64 {
@@ -207,6 +220,21 @@ mod tests {
         fetches.put_failure(id(0), Err(FetchError::TooLarge), at(121));
         assert_eq!(step(&mut fetches, 130), Step::Use(Ok(answer(1))));
         assert_eq!(step(&mut fetches, 131), Step::UseAndRefresh(answer(1)), "tried again");
+    }
+
+    #[test]
+    fn a_service_is_away_since_the_first_of_its_failures_while_they_go_on() {
+        let mut fetches = Fetches::default();
+        let fail = |fetches: &mut Fetches, ms| fetches.put_failure(id(0), Err(FetchError::Timeout), at(ms));
+        assert_eq!(fetches.away_ms(id(0), at(0)), 0);
+        fail(&mut fetches, 1_000);
+        fail(&mut fetches, 50_000);
+        assert_eq!((fetches.away_ms(id(0), at(60_000)), fetches.away_ms(id(1), at(60_000))), (59_000, 0));
+        assert_eq!((fetches.away_ms(id(0), at(109_999)), fetches.away_ms(id(0), at(110_000))), (108_999, 0));
+        fail(&mut fetches, 120_000);
+        assert_eq!(fetches.away_ms(id(0), at(120_000)), 119_000, "nothing has succeeded since");
+        fetches.put_answer(id(0), answer(1), 0, at(121_000));
+        assert_eq!(fetches.away_ms(id(0), at(121_001)), 0);
     }
 
     #[test]

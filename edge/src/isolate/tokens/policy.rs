@@ -52,6 +52,18 @@ impl Policy {
         &self.settings
     }
 
+    /// How its keys are fetched: the metadata of the issuer, and the set, as far as they are known.
+    pub(crate) fn plans(&self) -> [Option<Rc<FetchPlan>>; 2] {
+        match &self.source {
+            Ok(Source::Set(plan)) => [Some(Rc::clone(plan)), None],
+            Ok(Source::Discovery(discovery)) => {
+                let keys = discovery.keys.borrow().as_ref().map(|(_, plan)| Rc::clone(plan));
+                [Some(Rc::clone(&discovery.metadata)), keys]
+            }
+            Ok(Source::Secret | Source::Fixed(_)) | Err(_) => [None, None],
+        }
+    }
+
     pub(super) fn is(&self, name: &PolicyName, settings: &JwtSettings) -> bool {
         self.name == *name && self.settings == *settings
     }

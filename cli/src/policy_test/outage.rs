@@ -1,0 +1,67 @@
+//! What an operator says about the outage of an identity provider: a call of the operator endpoint, as of a running gateway.
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{Method, Request};
+use serde_json::{Value, json};
+use tollgate_config::policy_tests::{OutageStep, Said};
+use tollgate_core::operator::OutageView;
+use tollgate_edge::memory::Content;
+use tollgate_edge::operator::serve_operator;
+use tollgate_edge::ports::Content as _;
+
+use super::outcome::Mismatch;
+use super::stage::Bench;
+
+/// Says it, or compares what is listed.
+pub(super) fn say(bench: &Bench, outage: &OutageStep) -> Result<(), Mismatch> {
+    let (call, content) = match &outage.said {
+        Said::Allow(consumers, time_s) => {
+            let content = json!({"consumers": consumers, "for": format!("{time_s}s"), "reason": "policy test"});
+            (Some("allow"), Some(content))
+        }
+        Said::End => (Some("end"), None),
+        Said::Revoke => (Some("revoke"), Some(json!({"all": true}))),
+        Said::Admitted(_) => (None, None),
+    };
+    let differs = |expected: String, got: String| {
+        Err(Mismatch { what: "idp-outage".into(), at: outage.policy.span, expected, got })
+    };
+    let answer = call_operator(bench, &outage.policy.value, call, content.as_ref());
+    let view = match answer {
+        Ok(view) => view,
+        Err(why) => return differs("a call of the operator endpoint that is done".to_owned(), why),
+    };
+    let Said::Admitted(expected) = &outage.said else { return Ok(()) };
+    let mut consumers: Vec<&str> = view.tokens.iter().map(|token| token.consumer.as_str()).collect();
+    consumers.sort_unstable();
+    if consumers == *expected { Ok(()) } else { differs(expected.join(", "), consumers.join(", ")) }
+}
+
+fn call_operator(
+    bench: &Bench,
+    policy: &str,
+    call: Option<&str>,
+    content: Option<&Value>,
+) -> Result<OutageView, String> {
+    let path = format!("/.tollgate/v1/idp-outages/{policy}");
+    let (method, path) = call.map_or((Method::GET, path.clone()), |call| (Method::POST, format!("{path}/{call}")));
+    let content = content.map(Value::to_string).unwrap_or_default();
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(AUTHORIZATION, format!("Bearer {OPERATOR_TOKEN}"))
+        .header(CONTENT_TYPE, "application/json")
+        .body(Content::from_bytes(content.into()))
+        .map_err(|_| format!("`{policy}` is not the name of a policy"))?;
+    let answered = bench.host.clock.drive(serve_operator(&bench.isolate, &bench.host, request, None));
+    let answer = answered.ok_or("a call that waits for an event that never happens")?;
+    let content = answer.body().bytes();
+    if answer.status().is_success() {
+        return serde_json::from_slice(content).map_err(|error| error.to_string());
+    }
+    let problem: Value = serde_json::from_slice(content).unwrap_or_default();
+    Err(problem["detail"].as_str().unwrap_or("no reason was given").to_owned())
+}
+
+/// The token of the operator in policy tests.
+pub(super) const OPERATOR_TOKEN: &str = "policy-test-operator-token-00000000";

@@ -1,0 +1,240 @@
+//! What is admitted while an identity provider is away: tokens that were verified before, of some consumers, for some time.
+//!
+//! [`OutageRules`] is what a policy allows at most, [`Outage`] what an operator has said, [`KnownToken`] what is known of a token
+//! that was verified while its provider answered.
+
+use minicbor::Encode;
+use serde::{Deserialize, Serialize};
+
+use crate::bounds::ROUTE_LIST_MAX;
+use crate::cell::{CellKey, CellOperations, Listed, Operation, OperationId, Terms, Update};
+use crate::codec::{self, DecodeMembers};
+use crate::time::Timestamp;
+
+/// What a policy allows while its provider is away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct OutageRules {
+    /// The consumers whose tokens may be admitted.
+    #[cbor(n(0), decode_with = "codec::list")]
+    pub consumers: Vec<String>,
+    /// How long an outage may last, in seconds.
+    #[n(1)]
+    pub for_s: u32,
+    /// How long after its end a token may be admitted, in seconds.
+    #[serde(default)]
+    #[cbor(n(2), skip_if = "codec::is_default")]
+    pub late_s: u32,
+    /// After how many seconds without the provider an isolate admits tokens by itself; absent, only when an operator has said so.
+    #[serde(default)]
+    #[n(3)]
+    pub after_s: Option<u32>,
+}
+
+/// The rules of a policy, by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct OutagePolicy {
+    /// The policy.
+    #[n(0)]
+    pub policy: String,
+    /// Its rules.
+    #[n(1)]
+    pub rules: OutageRules,
+}
+
+/// What an operator has said about the outage of a policy's provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// Whose tokens are admitted, and until when. The last one is kept after its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<Allowance>,
+    /// The tokens that were revoked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<RevokedToken>,
+    /// When this was said.
+    #[serde(default)]
+    pub changed: Timestamp,
+}
+
+/// Whose tokens are admitted, and until when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowance {
+    /// The consumers.
+    pub consumers: Vec<String>,
+    /// When it was said.
+    pub from: Timestamp,
+    /// When it ends.
+    pub until: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// The name of the operator's token.
+    pub by: String,
+}
+
+/// A token that was revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokedToken {
+    /// Its public id, as in logs.
+    pub credential: String,
+    /// When it would not have been accepted any more in any case.
+    pub until: Timestamp,
+}
+
+/// A token that was verified while its provider answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownToken {
+    /// Its public id, as in logs.
+    pub credential: String,
+    /// Its consumer.
+    pub consumer: String,
+    /// When it was verified first.
+    pub verified: Timestamp,
+    /// When it ends.
+    pub ends: Timestamp,
+    /// What the provider said of it, if the token itself does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// Whether the provider has said since that it is not valid any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
+}
+
+impl OutageRules {
+    pub(crate) fn is_coherent(&self) -> bool {
+        (1..=ROUTE_LIST_MAX).contains(&self.consumers.len())
+            && (1..=OUTAGE_S_MAX).contains(&self.for_s)
+            && self.late_s <= OUTAGE_S_MAX
+            && self.after_s.is_none_or(|after_s| after_s > 0)
+    }
+
+    /// Whether tokens of a consumer may be admitted.
+    #[must_use]
+    pub fn names(&self, consumer: &str) -> bool {
+        self.consumers.iter().any(|named| named == consumer)
+    }
+
+    /// Whether an isolate that has not reached the provider for this time admits tokens by itself.
+    #[must_use]
+    pub fn opens_after(&self, away_ms: u64) -> bool {
+        let open = |after_s: u32| {
+            let from_ms = u64::from(after_s) * 1_000;
+            (from_ms..from_ms + u64::from(self.for_s) * 1_000).contains(&away_ms)
+        };
+        self.after_s.is_some_and(open)
+    }
+}
+
+impl KnownToken {
+    /// For how long this record is of use, if a token may be admitted for `late_s` seconds after its end.
+    #[must_use]
+    pub fn keep_s(&self, late_s: u32, now: Timestamp) -> u32 {
+        let left_s = self.ends.millis_since(now).div_ceil(1_000).saturating_add(late_s.into());
+        u32::try_from(left_s).unwrap_or(u32::MAX).min(KNOWN_S_MAX)
+    }
+}
+
+impl Outage {
+    /// Whether the token with this public id was revoked.
+    #[must_use]
+    pub fn is_revoked(&self, credential: &str) -> bool {
+        self.revoked.iter().any(|revoked| revoked.credential == credential)
+    }
+
+    /// What an operator allows now: never longer than the policy does, whatever a record says.
+    #[must_use]
+    pub fn allowance(&self, rules: &OutageRules, now: Timestamp) -> Option<&Allowance> {
+        let longest_ms = u64::from(rules.for_s) * 1_000;
+        self.allowed.as_ref().filter(|allowed| now < allowed.until.min(allowed.from.plus_millis(longest_ms)))
+    }
+}
+
+/// The update that adds a token to those that were admitted while the provider of a policy was away, and the cell that lists them.
+#[must_use]
+pub fn admitted(policy: &str, known: &KnownToken, now: Timestamp, id: OperationId) -> Update {
+    let listed = Listed {
+        name: known.credential.as_str().into(),
+        text: known.consumer.as_str().into(),
+        first: now,
+        last: now,
+        ends: known.ends,
+        kept_until: now.plus_millis(LISTED_MS),
+    };
+    update(policy, Operation::List(listed), id)
+}
+
+/// The update that reads these tokens.
+#[must_use]
+pub fn read_admitted(policy: &str, id: OperationId) -> Update {
+    update(policy, Operation::ReadList, id)
+}
+
+fn update(policy: &str, operation: Operation, id: OperationId) -> Update {
+    let cell = CellKey::partition("idp-outage", policy);
+    Update { terms: Terms { id, hold_ms: None }, cells: vec![CellOperations { cell, operations: vec![operation] }] }
+}
+
+/// The longest outage that a policy may allow, and the longest time after the end of a token: a day.
+pub const OUTAGE_S_MAX: u32 = 24 * 60 * 60;
+
+/// How long the record of a token is kept at most: longer than tokens are valid, except those without an end.
+const KNOWN_S_MAX: u32 = 31 * 24 * 60 * 60;
+
+/// How long it is listed that a token was admitted: long enough for an incident to be examined.
+const LISTED_MS: u64 = 31 * 24 * 60 * 60 * 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn rules() -> OutageRules {
+        OutageRules { consumers: vec!["staff:ada".into()], for_s: 3_600, late_s: 600, after_s: None }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn an_operator_allows_never_more_than_the_policy() {
+        let until = |ms| {
+            let (consumers, until) = (vec!["staff:ada".into()], NOW.plus_millis(ms));
+            let allowed = Allowance { consumers, from: NOW, until, reason: "r".into(), by: "ci".into() };
+            Outage { allowed: Some(allowed), ..Outage::default() }
+        };
+        let is_open = |outage: &Outage, ms| outage.allowance(&rules(), NOW.plus_millis(ms)).is_some();
+        assert!(is_open(&until(60_000), 59_999) && !is_open(&until(60_000), 60_000));
+        assert!(is_open(&until(9_000_000), 3_599_999) && !is_open(&until(9_000_000), 3_600_000));
+        assert!(!is_open(&Outage::default(), 0));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_stated_condition_opens_after_its_time_and_ends_by_itself() {
+        let rules = OutageRules { after_s: Some(60), for_s: 600, ..rules() };
+        assert_eq!([59_999, 60_000, 659_999, 660_000].map(|ms| rules.opens_after(ms)), [false, true, true, false]);
+        assert!(!super::tests::rules().opens_after(u64::MAX));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_record_is_kept_as_long_as_it_is_of_use() {
+        let kept = |ends| {
+            let (credential, consumer) = ("jwt-1".into(), "staff:ada".into());
+            KnownToken { credential, consumer, verified: NOW, ends, answer: None, withdrawn: false }.keep_s(600, NOW)
+        };
+        assert_eq!((kept(NOW.plus_millis(1_500)), kept(Timestamp::MAX)), (602, KNOWN_S_MAX));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn rules_are_bounded() {
+        let with = |change: fn(&mut OutageRules)| {
+            let mut rules = rules();
+            change(&mut rules);
+            rules.is_coherent()
+        };
+        assert!(with(|_| ()) && with(|rules| rules.late_s = 0));
+        assert!(!with(|rules| rules.consumers.clear()) && !with(|rules| rules.for_s = 0));
+        assert!(!with(|rules| rules.for_s = OUTAGE_S_MAX + 1) && !with(|rules| rules.late_s = OUTAGE_S_MAX + 1));
+        assert!(!with(|rules| rules.after_s = Some(0)));
+    }
+}

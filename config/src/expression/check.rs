@@ -1,16 +1,15 @@
 //! Resolves names, checks types, and makes core's nodes of an expression.
 
-use std::ops::Range;
-
 use tollgate_core::expression::{Binary, Node, NodeIndex, Quantifier, TimePart, Unary};
 use tollgate_core::guard::{Cidr, Networks};
 use tollgate_core::time::Timestamp;
 
 use super::Fault;
+use super::faults::{in_what, mismatch, no_zone, not_a, not_for, unknown_function};
+use super::literals::{duration, offset_minutes, time_part};
 use super::names::{Chain, ROOTS};
 use super::tree::{Part, Tree, Word};
 use super::types::Type;
-use crate::diagnostic::{closest, listed};
 use crate::zones;
 
 /// The nodes of a condition.
@@ -400,188 +399,6 @@ fn arithmetic(operator: Binary, a: &Type, b: &Type) -> Option<Type> {
         (_, Dyn, _) | (_, _, Dyn) => Some(Dyn),
         _ => None,
     }
-}
-
-/// A value of another type than is expected.
-fn mismatch(tree: &Tree, of: &Type, expected: &str, why: &str) -> Fault {
-    let fix = match (of, expected) {
-        (Type::Text, "an integer" | "a number") => "write `int(...)` around it".to_owned(),
-        (Type::List(_), "true or false") => "write `... in list`, or `list.exists(x, ...)`".to_owned(),
-        (_, "true or false") => "compare it with a value, as in `... == \"a\"`".to_owned(),
-        _ => format!("write {expected} there"),
-    };
-    Fault::new(tree.at.clone(), format!("{of} in place of {expected}"), why, fix)
-}
-
-/// An operator that does not take values of these types.
-fn not_for(tree: &Tree, operator: Binary, (a, of_a): (&Tree, &Type), (b, of_b): (&Tree, &Type)) -> Fault {
-    let symbol = symbol(operator);
-    let (at, fix) = match (of_a, of_b) {
-        (Type::Text, Type::Integer) => (a.at.clone(), "write `int(...)` around the text, or the number in quotes"),
-        (Type::Integer, Type::Text) => (b.at.clone(), "write `int(...)` around the text, or the number in quotes"),
-        (Type::Integer, Type::Double) | (Type::Double, Type::Integer) => {
-            (tree.at.clone(), "write both numbers with a point, or both without")
-        }
-        (Type::Address, Type::Text) => (b.at.clone(), "write `ip(\"...\")` around the text"),
-        (Type::Text, Type::Address) => (a.at.clone(), "write `ip(\"...\")` around the text"),
-        (Type::Timestamp, Type::Text) => (b.at.clone(), "write `timestamp(\"...\")` around the text"),
-        (Type::Text, Type::Timestamp) => (a.at.clone(), "write `timestamp(\"...\")` around the text"),
-        (Type::List(_), _) => (tree.at.clone(), "write `value in list`, or `list.exists(x, x == value)`"),
-        _ => (tree.at.clone(), "compare values of one type"),
-    };
-    let why = format!("`{symbol}` takes values of one type, or those that CEL defines it for");
-    Fault::new(at, format!("`{symbol}` of {of_a} and {of_b}"), why, fix)
-}
-
-const fn symbol(operator: Binary) -> &'static str {
-    match operator {
-        Binary::Or => "||",
-        Binary::And => "&&",
-        Binary::Equal => "==",
-        Binary::NotEqual => "!=",
-        Binary::Less => "<",
-        Binary::LessOrEqual => "<=",
-        Binary::Greater => ">",
-        Binary::GreaterOrEqual => ">=",
-        Binary::In => "in",
-        Binary::Add => "+",
-        Binary::Subtract => "-",
-        Binary::Multiply => "*",
-        Binary::Divide => "/",
-        Binary::Remainder => "%",
-        Binary::StartsWith => "startsWith",
-        Binary::EndsWith => "endsWith",
-        Binary::Contains => "contains",
-        Binary::ContainsIp => "containsIP",
-        Binary::Index => "[]",
-    }
-}
-
-const fn in_what(of: &Type) -> &'static str {
-    match of {
-        Type::Networks => "an address is tested by `cidr(\"10.0.0.0/8\").containsIP(client.address)`",
-        Type::Text => "a part of a text is tested by `text.contains(\"part\")`",
-        _ => "`in` tests whether a value is in a list",
-    }
-}
-
-fn not_a(at: &Range<usize>, text: &str, noun: &str, why: &str, fix: &str) -> Fault {
-    Fault::new(at.clone(), format!("`{text}` is not a valid {noun}"), why, fix)
-}
-
-fn unknown_function(name: &Word, arguments: usize, known: &[&str]) -> Fault {
-    let text = name.text.as_str();
-    let (what, fix) = if known.contains(&text) {
-        let what = format!("`{text}` does not take {arguments} arguments");
-        (what, "write it as its page shows: docs/policies/condition.md".to_owned())
-    } else {
-        let fix = match text {
-            "matches" => "write `startsWith`, `endsWith` or `contains`: regular expressions are not offered".to_owned(),
-            "map" | "filter" => "write `exists` or `all`: lists are tested and not made".to_owned(),
-            "string" | "double" | "uint" | "bytes" | "bool" | "dyn" | "type" => {
-                "remove it: of the conversions, `int` is offered".to_owned()
-            }
-            "len" | "length" | "count" => "write `size(...)`".to_owned(),
-            "any" | "some" => "write `list.exists(x, ...)`".to_owned(),
-            "every" => "write `list.all(x, ...)`".to_owned(),
-            _ => closest(text, known.iter().copied()).map_or_else(
-                || format!("write one of {}", listed(known.iter().copied())),
-                |meant| format!("did you mean `{meant}`?"),
-            ),
-        };
-        (format!("there is no function `{text}`"), fix)
-    };
-    Fault::new(name.at.clone(), what, "only functions whose work is bounded are offered", fix)
-}
-
-fn time_part(name: &str) -> Option<TimePart> {
-    Some(match name {
-        "getFullYear" => TimePart::Year,
-        "getMonth" => TimePart::Month,
-        "getDate" => TimePart::Date,
-        "getDayOfMonth" => TimePart::DayOfMonth,
-        "getDayOfWeek" => TimePart::DayOfWeek,
-        "getHours" => TimePart::Hours,
-        "getMinutes" => TimePart::Minutes,
-        "getSeconds" => TimePart::Seconds,
-        _ => return None,
-    })
-}
-
-fn no_zone(tree: &Tree) -> Fault {
-    let why = "a zone is an offset from UTC, or the name of a zone (IANA) as it is spelled there";
-    let meant = match &tree.part {
-        Part::Text(text) => zones::meant(text),
-        _ => None,
-    };
-    let fix = match meant {
-        Some(name) => format!("did you mean `\"{name}\"`?"),
-        None => "write a zone such as `\"Europe/Berlin\"` or `\"+02:00\"`, or leave it out for UTC".to_owned(),
-    };
-    Fault::new(tree.at.clone(), "this is not a zone", why, fix)
-}
-
-/// The minutes of an offset such as `+02:00`; `UTC` and `Z` are none.
-fn offset_minutes(text: &str) -> Option<i16> {
-    if text == "UTC" || text == "Z" {
-        return Some(0);
-    }
-    let (sign, digits) = match text.split_at_checked(1)? {
-        ("+", digits) => (1, digits),
-        ("-", digits) => (-1, digits),
-        _ => return None,
-    };
-    let (hours, minutes) = digits.split_once(':')?;
-    let number = |text: &str, max: i16| {
-        let is_number = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-        is_number.then(|| text.parse::<i16>().ok()).flatten().filter(|number| *number <= max)
-    };
-    Some(sign * (number(hours, 14)? * 60 + number(minutes, 59)?))
-}
-
-/// The microseconds of a duration such as `1h30m` or `-1.5s`.
-fn duration(text: &str) -> Option<i64> {
-    let (sign, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1, rest),
-        None => (1, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let mut micros = 0_i64;
-    if rest.is_empty() {
-        return None;
-    }
-    if rest == "0" {
-        return Some(0);
-    }
-    while !rest.is_empty() {
-        let length = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, tail) = rest.split_at(length);
-        let (unit, micros_of_unit) =
-            [("ms", 1_000), ("us", 1), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000_i64)]
-                .into_iter()
-                .find(|(unit, _)| tail.starts_with(unit))?;
-        micros = micros.checked_add(times(number, micros_of_unit)?)?;
-        rest = &tail[unit.len()..];
-    }
-    Some(sign * micros)
-}
-
-/// A number with an optional fraction, times a unit; what is smaller than a microsecond is refused.
-fn times(number: &str, unit: i64) -> Option<i64> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() || fraction.contains('.') || (fraction.is_empty() && number.contains('.')) {
-        return None;
-    }
-    let mut sum = whole.parse::<i64>().ok()?.checked_mul(unit)?;
-    let mut place = unit;
-    for digit in fraction.bytes() {
-        let digit = i64::from(digit - b'0');
-        if place % 10 != 0 && digit != 0 {
-            return None;
-        }
-        place /= 10;
-        sum = sum.checked_add(digit.checked_mul(place)?)?;
-    }
-    Some(sum)
 }
 
 /// Macros within macros.

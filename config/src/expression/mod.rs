@@ -5,7 +5,9 @@
 
 mod check;
 pub mod constant;
+mod faults;
 mod lex;
+mod literals;
 mod names;
 mod parse;
 #[cfg(test)]

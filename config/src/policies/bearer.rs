@@ -31,6 +31,15 @@ pub(super) const PLACE: &[Key] = &[
         .examples(&["\"session\""]),
 ];
 
+/// Where keys may be fetched from.
+pub(super) const KEYS_PRIVATE: Key = Key::optional(
+    "private-network",
+    "Whether the keys may be fetched over plain HTTP, and from addresses that are not public.",
+    Shape::Boolean,
+)
+.default("false")
+.change(Change::Review("keys are fetched from other addresses"));
+
 /// For whom tokens are.
 pub(super) const AUDIENCE: Key = Key::optional(
     "audience",

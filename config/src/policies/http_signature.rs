@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use tollgate_core::authn::{HttpSignatureSettings, SIGNATURE_ALGORITHMS, SigningKeys, component};
 use tollgate_core::jose::{Algorithm, Algorithms, JwkSet, KeyType};
 
-use super::bearer::written_secret;
+use super::bearer::{KEYS_PRIVATE, written_secret};
 use super::pem::jwk_of;
 use super::webhook::{ONCE_MS_MAX, refuse, secret};
 use super::{Change, Kind, Value, Written, kind_key};
@@ -44,13 +44,7 @@ pub(super) static TABLE: Object = Object {
         .absent("none")
         .change(Change::Review("signatures are verified with other secrets"))
         .examples(&["{\"robot\": \"${secret.ROBOT}\"}"]),
-        Key::optional(
-            "private-network",
-            "Whether the keys may be fetched over plain HTTP, and from addresses that are not public.",
-            Shape::Boolean,
-        )
-        .default("false")
-        .change(Change::Review("keys are fetched from other addresses")),
+        KEYS_PRIVATE,
         Key::optional(
             "algorithms",
             "The algorithms that are accepted. An algorithm is used only with keys of its type.",

@@ -3,7 +3,7 @@
 use tollgate_core::authn::{JwtSettings, KeySource};
 use tollgate_core::jose::{Algorithm, Algorithms, JwkSet, KeyType, media_type};
 
-use super::bearer::{self, AUDIENCE, FOR_SOMEBODY, OUTAGE, PLACE, RULES, TEXT_OR_TEXTS};
+use super::bearer::{self, AUDIENCE, FOR_SOMEBODY, KEYS_PRIVATE, OUTAGE, PLACE, RULES, TEXT_OR_TEXTS};
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
@@ -40,13 +40,7 @@ pub(super) static TABLE: Object = Object {
         .absent("none")
         .change(Change::Review("signatures are verified with another secret"))
         .examples(&["\"${secret.ID_PROVIDER}\""]),
-        Key::optional(
-            "private-network",
-            "Whether the keys may be fetched over plain HTTP, and from addresses that are not public.",
-            Shape::Boolean,
-        )
-        .default("false")
-        .change(Change::Review("keys are fetched from other addresses")),
+        KEYS_PRIVATE,
         Key::optional(
             "algorithms",
             "The algorithms that are accepted. An algorithm is used only with keys of its type.",

@@ -7,7 +7,6 @@
 
 use std::fmt;
 
-use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use http::HeaderMap;
 use minicbor::decode::{self, Decoder};
 use minicbor::encode::{self, Encoder, Write};
@@ -19,6 +18,7 @@ use thiserror::Error;
 use super::{Authenticator, Credential, CredentialPlace, MarkSecret, Presented, TextMark, public_id};
 use crate::bounds::KEY_BYTES_MAX;
 use crate::codec::{self, DecodeMembers};
+use crate::crc32;
 use crate::hex;
 use crate::kinds::{PolicyKind, Uses};
 use crate::x509::Fingerprint;
@@ -351,12 +351,9 @@ pub fn is_environment(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
-/// A table of 1 KB: one that reads many bytes at once has 16, and a key has 40 bytes.
-static CRC_32: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
-
 /// CRC-32 of everything before it, in six characters of base 62.
 fn checksum(signed: &str) -> [u8; CHECKSUM_CHARS] {
-    let mut rest = CRC_32.checksum(signed.as_bytes());
+    let mut rest = crc32(signed.as_bytes());
     let mut out = [b'0'; CHECKSUM_CHARS];
     for place in out.iter_mut().rev() {
         *place = ALPHABET[usize::try_from(rest % 62).unwrap_or(0)];

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::{
-    Identity, IntrospectionSettings, KnownToken, Presented, Principal, TextMark, is_token_text, token_id,
+    Identity, IntrospectionSettings, KnownToken, Principal, TextMark, is_token_text, token_id,
 };
 use tollgate_core::event::{Local, Reason};
 use tollgate_core::fetch::FetchAnswer;
@@ -18,6 +18,7 @@ use tollgate_core::time::{MonotonicInstant, Timestamp};
 use super::Authenticates;
 use super::jwt::{not_accepted, verify};
 use super::outage::{self, KnownTokens};
+use super::token::presented;
 use crate::apart::rare;
 use crate::isolate::fetched::{Meaning, fetched};
 use crate::isolate::introspected::{Asking, Policy, Refusal, Step, TokenKey};
@@ -36,7 +37,7 @@ impl Authenticates for IntrospectionSettings {
         received: &Received,
         _: &mut RequestContent<'_, H::Content>,
     ) -> Result<Arc<Principal>, Problem> {
-        let token = presented(self, received)?;
+        let token = token(self, received)?;
         match &self.outage {
             None => answered(self, name, isolate, host, token).await,
             Some(rules) => {
@@ -168,24 +169,13 @@ struct Asked {
 }
 
 /// The token in the request, if there is one that can be one.
-fn presented<'r>(settings: &IntrospectionSettings, received: &'r Received) -> Result<&'r str, Problem> {
-    let place = || settings.place.in_words("token");
-    let (kind, detail, reason) = match settings.place.presented(&received.fields, received.query.as_deref()) {
-        Presented::Text(text) if is_token_text(text) => return Ok(text),
-        Presented::Text(_) => {
-            let detail = "This is not a token: a token has 1 to 8,192 visible ASCII characters.".to_owned();
-            (ProblemKind::CredentialMalformed, detail, Reason::TokenNotText)
-        }
-        Presented::Nothing => {
-            let detail = format!("Send a token of your identity provider in {}.", place());
-            (ProblemKind::CredentialMissing, detail, Reason::TokenMissing)
-        }
-        Presented::Several => {
-            let detail = format!("Send one token, once, in {}.", place());
-            (ProblemKind::CredentialMalformed, detail, Reason::TokensSeveral)
-        }
-    };
-    Err(Problem::new(kind, detail, reason))
+fn token<'r>(settings: &IntrospectionSettings, received: &'r Received) -> Result<&'r str, Problem> {
+    let text = presented(&settings.place, received)?;
+    if is_token_text(text) {
+        return Ok(text);
+    }
+    let detail = "This is not a token: a token has 1 to 8,192 visible ASCII characters.";
+    Err(Problem::new(ProblemKind::CredentialMalformed, detail, Reason::TokenNotText))
 }
 
 /// Why nothing is known of a token, for the operator.

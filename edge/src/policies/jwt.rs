@@ -5,7 +5,7 @@ pub(super) mod keys;
 use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
-use tollgate_core::authn::{ClaimError, Identity, JwtSettings, KnownToken, Presented, Principal, TextMark, token_id};
+use tollgate_core::authn::{ClaimError, Identity, JwtSettings, KnownToken, Principal, TextMark, token_id};
 use tollgate_core::event::{Local, Reason};
 use tollgate_core::jose::{Algorithm, Members, Token, TokenError};
 use tollgate_core::kinds::PolicyName;
@@ -14,6 +14,7 @@ use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 use super::Authenticates;
 use super::outage::{self, KnownTokens};
+use super::token::presented;
 use crate::apart::rare;
 use crate::isolate::tokens::Policy;
 use crate::isolate::{Freshness, Isolate};
@@ -30,7 +31,7 @@ impl Authenticates for JwtSettings {
         received: &Received,
         _: &mut RequestContent<'_, H::Content>,
     ) -> Result<Arc<Principal>, Problem> {
-        let text = presented(self, received)?;
+        let text = presented(&self.place, received)?;
         match &self.outage {
             None => verified(self, name, isolate, host, text).await,
             Some(rules) => {
@@ -102,21 +103,6 @@ impl KnownTokens for JwtSettings {
         let policy = isolate.tokens.borrow_mut().policy(policy, self);
         let fetches = isolate.fetches.borrow();
         policy.plans().into_iter().flatten().map(|plan| fetches.away_ms(plan.id(), now)).max().unwrap_or(0)
-    }
-}
-
-fn presented<'r>(settings: &JwtSettings, received: &'r Received) -> Result<&'r str, Problem> {
-    let place = || settings.place.in_words("token");
-    match settings.place.presented(&received.fields, received.query.as_deref()) {
-        Presented::Text(text) => Ok(text),
-        Presented::Nothing => {
-            let detail = format!("Send a token of your identity provider in {}.", place());
-            Err(Problem::new(ProblemKind::CredentialMissing, detail, Reason::TokenMissing))
-        }
-        Presented::Several => {
-            let detail = format!("Send one token, once, in {}.", place());
-            Err(Problem::new(ProblemKind::CredentialMalformed, detail, Reason::TokensSeveral))
-        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod outage;
 mod signed;
 mod stored;
+mod token;
 
 use std::sync::Arc;
 

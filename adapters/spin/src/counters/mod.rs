@@ -10,11 +10,11 @@ mod group;
 use std::cell::OnceCell;
 use std::num::NonZeroUsize;
 
-use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use spin_sdk::experimental::wasi::keyvalue::atomics::{self, Cas, CasError};
 use spin_sdk::experimental::wasi::keyvalue::store::{self, Bucket, Error};
 use spin_sdk::wasip3::clocks::monotonic_clock;
 use tollgate_core::cell::{CellKey, Outcome, Update};
+use tollgate_core::crc32;
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 use tollgate_edge::ports::{Clock, CounterFault, Counters, Unavailable};
 
@@ -156,8 +156,7 @@ impl SpinCounters {
 }
 
 fn place_of(cell: &CellKey) -> u32 {
-    static CRC_32: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
-    CRC_32.checksum(cell.as_str().as_bytes()) % BUCKETS
+    crc32(cell.as_str().as_bytes()) % BUCKETS
 }
 
 /// Waits between half and one and a half times the mean delay, so that instances do not stay in step.

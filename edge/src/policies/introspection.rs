@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
-use tollgate_core::authn::{
-    Identity, IntrospectionSettings, KnownToken, Principal, TextMark, is_token_text, token_id,
-};
+use tollgate_core::authn::{Identity, IntrospectionSettings, KnownToken, Principal, TextMark, is_token_text, token_id};
 use tollgate_core::event::{Local, Reason};
 use tollgate_core::fetch::FetchAnswer;
 use tollgate_core::jose::Members;

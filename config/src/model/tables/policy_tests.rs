@@ -1,11 +1,12 @@
 //! `tests/*.test.yaml`.
 
-use tollgate_core::forward::UpstreamError;
 use tollgate_core::problem::ProblemKind;
 
 use super::FILE;
 use super::key_properties::KEY_PROPERTIES;
-use crate::schema::texts::{CLAIM, FIELD, ID, INSTANT, METHOD, NAME, URL};
+use super::test_issuers::{KEY_IDS, TEST_ISSUER, TOKEN};
+use super::test_scripts::{ANSWER_OR_ANSWERS, ANY_INTEGER, CONTENT_SHAPE, FIELD_LINES, SCRIPT_OR_ANSWERS};
+use crate::schema::texts::{FIELD, ID, INSTANT, METHOD, NAME, URL};
 use crate::schema::{Key, List, Named, Object, Quantity, Rule, Shape, TextRule};
 
 /// The root of a test file.
@@ -52,63 +53,6 @@ static SERVICES: Named = Named { names: &URL, of: SCRIPT_OR_ANSWERS, max: usize:
 static SECRETS: Named = Named { names: &SECRET, of: Shape::Text, max: usize::MAX };
 
 static ISSUERS: Named = Named { names: &NAME, of: Shape::Object(&TEST_ISSUER), max: usize::MAX };
-static KEY_IDS: List = List::some_texts(Shape::Ruled(&ID), TEST_ISSUER_KEYS_MAX);
-
-/// The maximum number of keys that an issuer of a test publishes.
-pub(crate) const TEST_ISSUER_KEYS_MAX: usize = 100;
-
-/// An identity provider of a test.
-pub(crate) static TEST_ISSUER: Object = Object {
-    name: "test-issuer",
-    doc: "An identity provider of a test. It answers requests for its OpenID Connect metadata and its keys, which are generated \
-          from the names.",
-    keys: &[
-        Key::required("issuer", "The value of `iss` in its tokens, a URL; its metadata are below it.", Shape::Text)
-            .examples(&["\"https://id.example.com\""]),
-        Key::optional("jwks", "The URL of its keys.", Shape::Text)
-            .absent("`<issuer>/jwks`, which its metadata name")
-            .examples(&["\"https://id.example.com/keys\""]),
-        Key::optional("audience", "The value of `aud` in its tokens.", Shape::Text)
-            .absent("none")
-            .examples(&["\"pets\""]),
-        Key::optional("algorithm", "The algorithm of its keys.", Shape::Word(TEST_ALGORITHMS)).default("\"EdDSA\""),
-        Key::optional("keys", "The ids of the keys that it publishes at the beginning.", Shape::List(&KEY_IDS))
-            .default("[\"k1\"]"),
-    ],
-    ..Object::PLAIN
-};
-
-const TEST_ALGORITHMS: &[(&str, &str)] = &[("EdDSA", "with Ed25519"), ("ES256", "ECDSA over P-256")];
-
-/// A token of a request.
-pub(crate) static TEST_TOKEN: Object = Object {
-    name: "test-token",
-    doc: "A token that an issuer of the file issues for a request.",
-    keys: &[
-        Key::required("issuer", "The name of the issuer.", Shape::Ruled(&NAME)).examples(&["\"staff\""]),
-        Key::optional("key", "The id of the key that signs it.", Shape::Ruled(&ID))
-            .absent("the first that the issuer publishes"),
-        Key::optional(
-            "claims",
-            "Claims beside `iss`, `aud`, `sub` (`test`), `iat` and `exp`, or in place of them; `null` leaves one out.",
-            Shape::Named(&TEST_CLAIMS),
-        )
-        .absent("none")
-        .examples(&["{\"sub\": \"ada\", \"scope\": \"read write\"}"]),
-        Key::optional("type", "The type in its header (`typ`).", Shape::Text).absent("none").examples(&["\"at+jwt\""]),
-        Key::optional("issued", "When it was issued.", Shape::Ruled(&INSTANT)).absent("the time of the request"),
-        Key::optional("lifetime", "How long after that it is valid.", Shape::Quantity(Quantity::Duration))
-            .default("\"5m\""),
-        Key::optional("forged", "Whether somebody else signs it, in the name of the key.", Shape::Boolean)
-            .default("false"),
-    ],
-    ..Object::PLAIN
-};
-
-static TEST_CLAIMS: Named = Named { names: &CLAIM, of: Shape::Anything, max: usize::MAX };
-
-const TOKEN: Shape = Shape::AnyOf(&[Shape::Ruled(&NAME), Shape::Object(&TEST_TOKEN)]);
-
 static SECRET: TextRule = TextRule {
     name: "secret-name",
     doc: "The name of a secret, as in `${secret.NAME}`.",
@@ -138,143 +82,6 @@ pub(crate) static TEST_KEY: Object = Object {
     doc: "A key of a test with its properties.",
     keys: &[Key::required("name", "The name of the key in steps.", Shape::Ruled(&ID)).examples(&["\"k1\""])],
     shared: &[KEY_PROPERTIES],
-    ..Object::PLAIN
-};
-
-const SCRIPT_OR_ANSWERS: Shape = Shape::AnyOf(&[Shape::Object(&SCRIPT), Shape::List(&ANSWERS)]);
-const ANSWER_OR_ANSWERS: Shape = Shape::AnyOf(&[Shape::Object(&ANSWER), Shape::List(&ANSWERS)]);
-static ANSWERS: List = List { min: 1, ..List::of(Shape::Object(&ANSWER)) };
-static RULES: List = List::of(Shape::Object(&RULE));
-
-/// The script of an upstream.
-pub(crate) static SCRIPT: Object = Object {
-    name: "upstream-script",
-    doc: "The responses of an upstream: always the same, a sequence, or by rules for the request.",
-    keys: &[
-        Key::optional(
-            "rules",
-            "Responses to certain requests; the first rule that matches is used.",
-            Shape::List(&RULES),
-        )
-        .absent("none"),
-        SEQUENCE,
-    ],
-    shared: &[ANSWER_KEYS],
-    examples: &["{\"status\": 200, \"delay\": \"50ms\"}"],
-    rules: &[Rule::SomeOf(SCRIPT_NEEDS), Rule::Excludes("answers", SINGLE_ANSWER), FAILING],
-    ..Object::PLAIN
-};
-
-/// A rule of a script.
-pub(crate) static RULE: Object = Object {
-    name: "upstream-rule",
-    doc: "Responses to certain requests.",
-    keys: &[
-        Key::optional("method", "The method.", Shape::Ruled(&METHOD)).absent("any"),
-        Key::optional("path", "The path that the upstream receives; `*` matches any text.", Shape::Text)
-            .absent("any")
-            .examples(&["\"/pets/*\""]),
-        Key::optional("route", "The id of the route that matched the request.", Shape::Text).absent("any"),
-        Key::optional("content", "The content that is received; `*` matches any text.", Shape::Text)
-            .absent("any")
-            .examples(&["\"token=abc&*\""]),
-        SEQUENCE,
-    ],
-    shared: &[ANSWER_KEYS],
-    rules: &[Rule::SomeOf(RULE_NEEDS), Rule::Excludes("answers", SINGLE_ANSWER), FAILING],
-    ..Object::PLAIN
-};
-
-const SEQUENCE: Key =
-    Key::optional("answers", "A sequence of responses; the last one is repeated.", Shape::List(&ANSWERS));
-
-/// A response of an upstream.
-pub(crate) static ANSWER: Object = Object {
-    name: "upstream-answer",
-    doc: "A response of an upstream, or a failure.",
-    shared: &[ANSWER_KEYS],
-    examples: &["{\"status\": 503}", "{\"fail\": \"connection_refused\"}"],
-    rules: &[FAILING],
-    ..Object::PLAIN
-};
-
-/// The keys of which a script has at least one.
-const SCRIPT_NEEDS: &[&str] = &["rules", "answers", "status", "headers", "body", "delay", "fail", "breaks"];
-
-/// The keys of which a rule has at least one.
-const RULE_NEEDS: &[&str] = &["answers", "status", "headers", "body", "delay", "fail", "breaks"];
-
-/// The keys of a single response, which cannot be combined with a list of responses.
-const SINGLE_ANSWER: &[&str] = &["status", "headers", "body", "delay", "fail", "breaks"];
-
-/// An upstream that fails sends no response.
-const FAILING: Rule = Rule::Excludes("fail", &["status", "headers", "body", "breaks"]);
-
-const ANSWER_KEYS: &[Key] = &[
-    Key::optional("status", "The status code.", Shape::Integer(200, 999)).default("200"),
-    Key::optional("headers", "Header fields of the response.", FIELD_LINES).absent("none"),
-    Key::optional("body", "The content.", CONTENT_SHAPE).absent("none"),
-    Key::optional("delay", "The time until the response begins.", Shape::Quantity(Quantity::Duration))
-        .default("\"0s\""),
-    Key::optional(
-        "fail",
-        "The upstream fails with this error of RFC 9209 instead of a response.",
-        Shape::Word(&ERRORS),
-    )
-    .examples(&["\"connection_refused\""]),
-    Key::optional("breaks", "Whether the connection breaks at the end of the content.", Shape::Boolean)
-        .default("false"),
-];
-
-/// The errors of upstreams that a script can cause.
-pub(crate) const UPSTREAM_ERRORS: [UpstreamError; 15] = [
-    UpstreamError::DnsTimeout,
-    UpstreamError::DnsError,
-    UpstreamError::DestinationIpProhibited,
-    UpstreamError::DestinationUnavailable,
-    UpstreamError::ConnectionRefused,
-    UpstreamError::ConnectionTimeout,
-    UpstreamError::ConnectionTerminated,
-    UpstreamError::ConnectionLimitReached,
-    UpstreamError::TlsProtocolError,
-    UpstreamError::TlsCertificateError,
-    UpstreamError::HttpResponseTimeout,
-    UpstreamError::HttpResponseIncomplete,
-    UpstreamError::HttpProtocolError,
-    UpstreamError::RequestContentBroken,
-    UpstreamError::ProxyInternalError,
-];
-
-static ERRORS: [(&str, &str); UPSTREAM_ERRORS.len()] = {
-    let mut words = [("", "defined in RFC 9209, section 2.3"); UPSTREAM_ERRORS.len()];
-    let mut at = 0;
-    while at < words.len() {
-        words[at].0 = UPSTREAM_ERRORS[at].proxy_status();
-        at += 1;
-    }
-    words
-};
-
-const FIELD_LINES: Shape = Shape::Named(&FIELDS);
-static FIELDS: Named = Named { names: &FIELD, of: FIELD_VALUE, max: usize::MAX };
-const FIELD_VALUE: Shape = Shape::AnyOf(&[Shape::Text, ANY_INTEGER, Shape::List(&LINES)]);
-static LINES: List = List::of(Shape::AnyOf(&[Shape::Text, ANY_INTEGER]));
-const ANY_INTEGER: Shape = Shape::Integer(i64::MIN, i64::MAX);
-
-const CONTENT_SHAPE: Shape = Shape::AnyOf(&[Shape::Text, Shape::Object(&CONTENT)]);
-
-/// Content that is sent.
-pub(crate) static CONTENT: Object = Object {
-    name: "test-content",
-    doc: "The content of a message: one of `text`, `json` and `size`.",
-    keys: &[
-        Key::optional("text", "The content as a string.", Shape::Text),
-        Key::optional("json", "A value that is sent as JSON, with the media type `application/json`.", Shape::Anything),
-        Key::optional("size", "Generated content of this size.", Shape::Quantity(Quantity::Size))
-            .examples(&["\"2MiB\""]),
-        Key::optional("declared", "Whether `Content-Length` is sent.", Shape::Boolean).default("true"),
-    ],
-    rules: &[Rule::OneOf(&["text", "json", "size"])],
     ..Object::PLAIN
 };
 

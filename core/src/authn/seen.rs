@@ -10,7 +10,8 @@ use crate::hex;
 /// The update that is granted for the first use of something within a time, and refused for every other one.
 ///
 /// What is used is known by its digest: the messages of a policy share 256 cells, so that neither their number nor that of
-/// their owners grows with the messages. A cell that is full refuses.
+/// their owners grows with the messages. A cell that is full refuses. The charge is held for the whole time, so that it can be
+/// released until its end.
 #[must_use]
 pub fn once(policy: &str, used: &[u8], window_ms: NonZeroU32, id: OperationId) -> Update {
     let digest = Sha256::digest(used);
@@ -19,7 +20,7 @@ pub fn once(policy: &str, used: &[u8], window_ms: NonZeroU32, id: OperationId) -
     let one = NonZeroU32::MIN;
     let charge = Gcra { quota, rate: one, period_ms: window_ms, burst: one, cost: one };
     let operations = vec![Operation::Charge(charge)];
-    Update { terms: Terms { id, hold_ms: None }, cells: vec![CellOperations { cell, operations }] }
+    Update { terms: Terms { id, hold_ms: Some(window_ms) }, cells: vec![CellOperations { cell, operations }] }
 }
 
 /// Enough that two messages never have the same.
@@ -45,6 +46,25 @@ mod tests {
         assert!(granted(b"one", 0) && granted(b"other", 1));
         assert!(!granted(b"one", 2) && !granted(b"other", 3) && !granted(b"one", 599_999));
         assert!(granted(b"one", 600_000));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_use_that_is_released_never_happened() {
+        let (mut cell, now) = (Cell::default(), Timestamp::from_millis(1_000_000));
+        let mut update = |id: u8, later_ms: u64, operation: Option<Operation>| {
+            let update = once("hooks", b"one", NonZeroU32::new(600_000).unwrap(), OperationId::new([id; 16]));
+            let [part] = &update.cells[..] else { panic!("one cell") };
+            let (terms, operations) = match operation {
+                Some(operation) => (Terms { hold_ms: None, ..update.terms }, vec![operation]),
+                None => (update.terms, part.operations.clone()),
+            };
+            cell.update(terms, &operations, now.plus_millis(later_ms)).unwrap().0.granted
+        };
+        assert!(update(1, 0, None) && !update(2, 1, None));
+        // Nothing was charged under the id of the refused use, so its release changes nothing.
+        assert!(update(2, 2, Some(Operation::Release)) && !update(3, 3, None));
+        assert!(update(1, 4, Some(Operation::Release)) && update(4, 5, None));
+        assert!(!update(5, 600_004, None) && update(6, 600_005, None));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

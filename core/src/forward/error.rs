@@ -82,6 +82,36 @@ pub enum UpstreamError {
 }
 
 impl UpstreamError {
+    /// Whether the upstream may have received the request, or a part of it. Where the platform does not tell, it may have.
+    #[must_use]
+    pub const fn may_have_arrived(self) -> bool {
+        match self {
+            Self::DnsTimeout
+            | Self::DnsError
+            | Self::DestinationIpProhibited
+            | Self::DestinationUnavailable
+            | Self::ConnectionRefused
+            | Self::ConnectionTimeout
+            | Self::ConnectionLimitReached
+            | Self::TlsProtocolError
+            | Self::TlsCertificateError => false,
+            Self::ConnectionTerminated
+            | Self::HttpResponseTimeout
+            | Self::HttpResponseIncomplete
+            | Self::HttpProtocolError
+            | Self::HttpResponseStatus
+            | Self::HttpResponseLength
+            | Self::HttpResponseTransferCoding
+            | Self::HttpResponseHeaderSectionSize
+            | Self::RequestContentTooLarge
+            | Self::RequestContentBroken
+            | Self::RequestContentTimeout
+            | Self::ClientGone
+            | Self::GatewayStopped
+            | Self::ProxyInternalError => true,
+        }
+    }
+
     /// The error type as written in a `Proxy-Status` field (RFC 9209, section 2.3).
     #[must_use]
     pub const fn proxy_status(self) -> &'static str {

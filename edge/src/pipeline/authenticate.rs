@@ -28,7 +28,11 @@ pub(super) async fn authenticate<H: Host>(
         journal.note(Phase::Authenticate, Verdict::Skip, Reason::Public);
         return Ok(None);
     }
-    apart(pin!(by_any(isolate, host, exchange, content, journal))).await
+    let mut undos = Vec::new();
+    let content = RequestContent::new(exchange, content, &mut undos);
+    let authenticated = apart(pin!(by_any(isolate, host, exchange, content, journal))).await;
+    journal.undos.append(&mut undos);
+    authenticated
 }
 
 /// Authenticates with the first alternative that identifies the caller. One without policies admits a caller who presents no
@@ -37,11 +41,10 @@ async fn by_any<H: Host>(
     isolate: &Isolate,
     host: &H,
     exchange: &Exchange,
-    content: &mut H::Content,
+    mut content: RequestContent<'_, H::Content>,
     journal: &mut Journal,
 ) -> Result<Option<Arc<Principal>>, Problem> {
     let alternatives = &exchange.route().authn;
-    let mut content = RequestContent::new(exchange, content);
     let mut seen = Seen::default();
     let mut furthest: Option<Failed> = None;
     for (place, alternative) in alternatives.iter().enumerate().filter(|(_, alternative)| !alternative.is_empty()) {

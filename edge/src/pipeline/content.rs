@@ -1,4 +1,5 @@
-//! The content of a request, for policies that have to see all of it before the caller is authenticated.
+//! The content of a request, for policies that have to see all of it before the caller is authenticated, and what they accept only
+//! once.
 //!
 //! It is read only when such a policy asks for it, which it does after everything that it can check without it, and then
 //! forwarded from memory. Requests of other routes stream as they are.
@@ -7,11 +8,13 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use tollgate_core::authn::MessageError;
 use tollgate_core::bounds::{TIMEOUT_MS_DEFAULT, VERIFIED_CONTENT_BYTES_MAX};
+use tollgate_core::cell::Update;
 use tollgate_core::event::Reason;
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::exchange::Exchange;
 use super::guard::too_large;
+use super::undo::Undo;
 use crate::ports::{Content, ContentFault, Gathered, Host};
 use crate::timeout::in_time;
 
@@ -25,10 +28,12 @@ pub(crate) struct RequestContent<'c, C> {
     is_lost: bool,
     /// The trailers, once it is read.
     trailers: Option<HeaderMap>,
+    /// Takes back what was accepted once, unless the request is forwarded.
+    undos: &'c mut Vec<Undo>,
 }
 
 impl<'c, C: Content> RequestContent<'c, C> {
-    pub(super) fn new(exchange: &Exchange, content: &'c mut C) -> Self {
+    pub(super) fn new(exchange: &Exchange, content: &'c mut C, undos: &'c mut Vec<Undo>) -> Self {
         let (route, method) = (exchange.route(), &exchange.received.method);
         Self {
             content,
@@ -37,12 +42,18 @@ impl<'c, C: Content> RequestContent<'c, C> {
             is_ignored: *method == Method::GET || *method == Method::HEAD,
             is_lost: false,
             trailers: None,
+            undos,
         }
     }
 
     /// Whether the content can still be forwarded.
     pub(crate) const fn is_there(&self) -> bool {
         !self.is_lost
+    }
+
+    /// Releases this charge after the reply, unless the request is answered or the upstream may have received it.
+    pub(crate) fn release_unless_forwarded(&mut self, charge: &Update) {
+        self.undos.push(Undo::release(charge));
     }
 
     /// Whether there is none.

@@ -248,7 +248,7 @@ pub(super) struct Journal {
     pub(super) resource: Option<CacheKey>,
     /// The verdicts of limits so far.
     pub(super) quotas: Quotas,
-    /// The undo steps that run after the reply.
+    /// The undo steps that run after the reply of a refused request; none once the upstream may have received it.
     pub(super) undos: Vec<Undo>,
     /// The stored responses that this exchange invalidates if it succeeds.
     pub(super) changes: Option<Changes>,

@@ -55,6 +55,9 @@ pub(super) async fn forward<H: Host>(
             Ok(response)
         }
         Err(error) => {
+            if error.may_have_arrived() {
+                journal.undos.clear();
+            }
             journal.note(Phase::Forward, Verdict::Error, Reason::Called { call: call.clone() });
             Err(failed(error, exchange, Reason::Called { call }))
         }

@@ -215,7 +215,7 @@ impl Charged {
             Ok(outcome) => outcome.granted,
             Err(_) => true,
         });
-        held.map(|(update, _)| Undo::Release { id: update.terms.id, cells: cells_of(&update) })
+        held.map(|(update, _)| Undo::release(&update))
     }
 }
 

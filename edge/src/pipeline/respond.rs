@@ -20,6 +20,9 @@ pub(super) fn respond<H: Host>(
     outcome: Step<Answer<H::Content>, H::Content>,
     journal: &mut Journal,
 ) -> (Reply<H::Content>, AfterReply<H::Content, impl Future<Output = Delivery> + use<H> + 'static>) {
+    if !matches!(outcome, Err(End::Refuse(_))) {
+        journal.undos.clear();
+    }
     let Answer { mut reply, to_store } = match outcome {
         Ok(answer) => answer,
         Err(End::Answer(answer)) => *answer,

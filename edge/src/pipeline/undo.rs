@@ -7,12 +7,18 @@ use crate::timeout::counted;
 
 /// One undo step. Running it consumes it, so that it runs once.
 #[derive(Debug)]
-pub(super) enum Undo {
+pub(crate) enum Undo {
     /// Releases what one owner holds for the exchange.
     Release { id: OperationId, cells: Vec<CellKey> },
 }
 
 impl Undo {
+    /// Releases what an update has charged, or may have charged.
+    pub(crate) fn release(update: &Update) -> Self {
+        let cells = update.cells.iter().map(|part| part.cell.clone()).collect();
+        Self::Release { id: update.terms.id, cells }
+    }
+
     pub(super) async fn run<H: Host>(self, host: &H) {
         match self {
             Self::Release { id, cells } => {

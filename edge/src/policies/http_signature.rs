@@ -90,7 +90,7 @@ async fn accepted<H: Host>(
         }
     }
     if let Some(window_ms) = settings.once_ms {
-        rare(accept_once(host, name, &presented.used(&base), window_ms)).await?;
+        rare(accept_once(host, content, name, &presented.used(&base), window_ms)).await?;
     }
     let credential = [name.as_ref(), "/", presented.key_id()].concat();
     Ok(Arc::new(Principal::new(consumer, credential, None, Vec::new())))

@@ -13,6 +13,7 @@ use tollgate_core::secret::{Secret, SecretText};
 
 use crate::isolate::Isolate;
 use crate::isolate::secrets::resolve_all;
+use crate::pipeline::RequestContent;
 use crate::ports::{Entropy, Host};
 use crate::timeout::counted;
 
@@ -34,9 +35,11 @@ pub(super) async fn secrets<H: Host>(
     Ok(values)
 }
 
-/// Accepts something once within a time; without the counter store nothing is accepted.
+/// Accepts something once within a time; without the counter store nothing is accepted. It is accepted again if a later phase
+/// refuses the request, or the upstream cannot be reached.
 pub(super) async fn accept_once<H: Host>(
     host: &H,
+    content: &mut RequestContent<'_, H::Content>,
     policy: &PolicyName,
     used: &[u8],
     window_ms: NonZeroU32,
@@ -44,7 +47,12 @@ pub(super) async fn accept_once<H: Host>(
     let mut random = [0; 16];
     host.entropy().fill(&mut random);
     let update = once(policy, used, window_ms, OperationId::new(random));
-    match counted(host, &update).await {
+    let answer = counted(host, &update).await;
+    // A charge whose answer is lost may have taken effect.
+    if answer.as_ref().map_or(true, |outcome| outcome.granted) {
+        content.release_unless_forwarded(&update);
+    }
+    match answer {
         Ok(outcome) if outcome.granted => Ok(()),
         Ok(_) => {
             let detail = "The same signed message was accepted before. Sign each message anew.";

@@ -35,7 +35,7 @@ impl Authenticates for WebhookSettings {
         let message = signed.message(&rare(content.gathered(host)).await?);
         let place = rare(verified_by(&keys, &signed, &message, host)).await?;
         if let Some(window_ms) = self.once_ms {
-            rare(accept_once(host, name, &message, window_ms)).await?;
+            rare(accept_once(host, content, name, &message, window_ms)).await?;
         }
         let consumer = self.consumer.clone().unwrap_or_else(|| name.to_string());
         Ok(Arc::new(Principal::new(consumer, format!("{name}/{}", place + 1), None, Vec::new())))

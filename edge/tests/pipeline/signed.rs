@@ -8,11 +8,12 @@ use base64ct::{Base64, Encoding};
 use ed25519_dalek::{Signer, SigningKey};
 use http::{HeaderMap, Request};
 use tollgate_core::authn::{HttpSignatureSettings, SignedRequest, SigningKeys, component};
+use tollgate_core::forward::UpstreamError;
 use tollgate_core::jose::Algorithm;
 use tollgate_core::kinds::{Named, Place, Policy};
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::RouteSettings;
-use tollgate_edge::memory::{Content, MemorySignatures};
+use tollgate_edge::memory::{Content, MemorySignatures, ScriptedUpstream};
 use tollgate_edge::ports::{Clock, Content as _};
 
 use crate::bench::{Answer, Bench, NOW, ok, on_any_host, request, route, site};
@@ -343,6 +344,19 @@ fn a_nonce_is_accepted_once() {
     world.check(world.signed("GET", "/b", ""), 401, "credential-replayed", "message-replayed");
     world.bench.host.clock.advance(1_000);
     world.check(world.signed("GET", "/b", ""), 200, "", "");
+}
+
+#[test]
+fn a_nonce_is_accepted_again_if_the_request_was_not_forwarded() {
+    let once = HttpSignatureSettings { once_ms: NonZeroU32::new(360_000), ..settings(own_keys()) };
+    let mut world = World::new(once);
+    let taken = world.bench.host.upstream.clone();
+    let away = |_: &Request<Content>| (0, Err(UpstreamError::ConnectionRefused));
+    world.bench.host.upstream = ScriptedUpstream::new(world.bench.host.clock.clone(), away);
+    assert_eq!(world.bench.send(world.signed("GET", "/a", "")).status, 502);
+    world.bench.host.upstream = taken;
+    world.check(world.signed("GET", "/a", ""), 200, "", "");
+    world.check(world.signed("GET", "/a", ""), 401, "credential-replayed", "message-replayed");
 }
 
 #[test]

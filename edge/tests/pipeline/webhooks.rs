@@ -8,10 +8,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request};
 use tollgate_core::authn::{WebhookSender, WebhookSettings};
 use tollgate_core::bounds::VERIFIED_CONTENT_BYTES_MAX;
+use tollgate_core::forward::UpstreamError;
 use tollgate_core::kinds::{Named, Place, Policy};
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::{RouteSettings, SiteSettings};
-use tollgate_edge::memory::{Content, MemorySignatures};
+use tollgate_edge::memory::{Content, MemorySignatures, ScriptedUpstream};
 use tollgate_edge::ports::Content as _;
 
 use crate::bench::{Answer, Bench, KEYS, NOW, credential, key, ok, on_any_host, request, route, site};
@@ -52,6 +53,8 @@ impl World {
         let or_keys = RouteSettings { authn: vec![vec![Place::new(3)], vec![KEYS]], ..hooks.clone() };
         let either = RouteSettings { path: "/either".parse().unwrap(), id: "api.either".into(), ..or_keys };
         let mut site: SiteSettings = site(vec![hooks, either]);
+        let scoped = RouteSettings { scopes: vec!["write".into()], ..route("/scoped", &["POST"]) };
+        site.routes.push(RouteSettings { authn: vec![vec![Place::new(3)]], ..scoped });
         site.policies.push(Named { name: "hooks".into(), policy: Policy::from(webhook) });
         bench.publish(&on_any_host(site));
         Self { bench, verified }
@@ -202,6 +205,48 @@ fn a_message_is_accepted_once_within_the_window() {
     let answer = world.post(&[GITHUB], HELLO);
     world.refuses(&answer, 503, "store-unavailable", "counters-failed");
     assert_eq!(answer.field("retry-after"), "1");
+}
+
+#[test]
+fn a_message_that_was_not_forwarded_is_accepted_again() {
+    let once =
+        WebhookSettings { once_ms: NonZeroU32::new(600_000), ..settings(WebhookSender::GitHub, &["${secret.OLD}"]) };
+    let outcomes = [
+        (Some(UpstreamError::ConnectionRefused), "upstream-failed", 200),
+        (Some(UpstreamError::DnsTimeout), "upstream-timeout", 200),
+        // The upstream may have it.
+        (Some(UpstreamError::ConnectionTerminated), "upstream-failed", 401),
+        (Some(UpstreamError::ProxyInternalError), "upstream-failed", 401),
+        (None, "", 401),
+    ];
+    for (error, problem, again) in outcomes {
+        let mut world = World::new(once.clone(), GITHUB_SECRET);
+        // A later phase refuses it.
+        let answer = world.bench.send(request("POST", "/scoped", &[GITHUB], HELLO));
+        world.refuses(&answer, 403, "scope-missing", "scopes-missing");
+        let clock = world.bench.host.clock.clone();
+        world.bench.host.upstream = ScriptedUpstream::new(clock.clone(), move |_| match error {
+            Some(error) => (0, Err(error)),
+            None => (0, Ok(http::Response::builder().status(503).body(Content::empty()).unwrap())),
+        });
+        assert_eq!(world.post(&[GITHUB], HELLO).problem(), problem, "{error:?}");
+        world.bench.host.upstream = ScriptedUpstream::new(clock, ok(&[], "taken"));
+        assert_eq!(world.post(&[GITHUB], HELLO).status, again, "{error:?}");
+        assert_eq!(world.post(&[GITHUB], HELLO).problem(), "credential-replayed", "{error:?}");
+    }
+}
+
+/// What may have been charged is released, so a message is not lost with an answer of the store.
+#[test]
+fn a_message_is_accepted_again_if_the_answer_of_the_counter_store_was_lost() {
+    let once =
+        WebhookSettings { once_ms: NonZeroU32::new(600_000), ..settings(WebhookSender::GitHub, &["${secret.OLD}"]) };
+    let world = World::new(once, GITHUB_SECRET);
+    world.bench.host.counters.faults.answers_lost.set(true);
+    world.refuses(&world.post(&[GITHUB], HELLO), 503, "store-unavailable", "counters-failed");
+    world.bench.host.counters.faults.answers_lost.set(false);
+    assert_eq!(world.post(&[GITHUB], HELLO).status, 200);
+    assert_eq!(world.post(&[GITHUB], HELLO).problem(), "credential-replayed");
 }
 
 #[test]

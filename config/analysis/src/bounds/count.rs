@@ -130,7 +130,8 @@ impl Count<'_> {
     fn outcomes(&self, is_cold: bool) -> Vec<(RequestOutcome, Usage)> {
         let partitions = self.partitions();
         let export_secrets = if is_cold { self.export_secrets() } else { 0 };
-        let before_limits = self.guard_charges() + self.charged_once() + self.outages();
+        // What is accepted once is released if the request is refused, or its upstream cannot be reached (`accept_once`).
+        let before_limits = self.guard_charges() + 2 * self.charged_once() + self.outages();
         let asked = self.asked(is_cold);
         let refused = Usage {
             // With several owners: reserve, confirm, and release if one of them was not confirmed (`limit.rs`, `after.rs`).

@@ -21,6 +21,7 @@ use tollgate_analysis::compile_str;
 use tollgate_config::Compiled;
 use tollgate_core::authn::{ApiKey, Credential};
 use tollgate_core::bounds::{EXPORT_QUEUE_MAX, STORED_CONTENT_BYTES_MAX};
+use tollgate_core::forward::UpstreamError;
 use tollgate_core::time::Timestamp;
 use tollgate_edge::memory::{Content, MemoryHost, MemorySignatures, VirtualClock};
 use tollgate_edge::ports::Content as _;
@@ -376,7 +377,8 @@ proptest! {
     }
 }
 
-/// A webhook whose messages are accepted once: its secrets, its cell and its content are counted, and a request needs them all.
+/// A webhook whose messages are accepted once: its secrets, its cell and its content are counted, and a request whose upstream cannot
+/// be reached needs them all.
 #[test]
 fn a_signed_message_reaches_its_bounds() {
     let text = "format: 1\ngateway: {name: g}\nupstreams: {u: \"http://u\"}\npolicies:\n  hooks: {kind: webhook, sender: github, \
@@ -384,7 +386,7 @@ fn a_signed_message_reaches_its_bounds() {
                 upstream: u\n    routes:\n      - {path: /a, methods: [POST], authn: hooks, limit: often, body-limit: 1KiB}\n";
     let compiled = compile_str("tollgate.yaml", text).unwrap();
     let bound = count(&compiled)[0].most(State::Cold);
-    let mut inner = MemoryHost::new(VirtualClock::at(NOW), 1, answer);
+    let mut inner = MemoryHost::new(VirtualClock::at(NOW), 1, |_| (0, Err(UpstreamError::ConnectionRefused)));
     inner.signatures = MemorySignatures::new(|check| check.signature == [7; 32]);
     compiled.records().iter().for_each(|(key, value)| inner.records.put(key.clone(), value.clone()));
     ["U0", "U1"].into_iter().for_each(|name| inner.secrets.put(name, "a secret of sixteen bytes"));
@@ -392,10 +394,10 @@ fn a_signed_message_reaches_its_bounds() {
     let mut request = request("POST", "/a").map(|_| Content::from_bytes(vec![b'x'; 1_024].into()));
     request.headers_mut().insert("x-hub-signature-256", format!("sha256={}", "07".repeat(32)).parse().unwrap());
     let served = run(&host.inner.clock, serve(&Bench::isolate(), &host, request, CLIENT));
-    assert_eq!(run(&host.inner.clock, served.after).status, 200);
+    assert_eq!(run(&host.inner.clock, served.after).status, 502);
     let used = host.usage.get();
-    assert_eq!((used.counter_calls, used.secret_reads), (2, 2));
-    assert_eq!((bound.counter_calls, bound.secret_reads, bound.gathered_bytes), (2, 2, 1_024));
+    assert_eq!((used.counter_calls, used.secret_reads), (3, 2));
+    assert_eq!((bound.counter_calls, bound.secret_reads, bound.gathered_bytes), (3, 2, 1_024));
 }
 
 #[test]

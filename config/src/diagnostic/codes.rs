@@ -275,6 +275,10 @@ codes! {
         "An `external` policy asks a service over HTTPS, or with `private-network: true` over HTTP, tells it the values in `send`, \
         each under a name of its own, and waits for at most `timeout`. `protocol: authzen` requires `subject.type`, `subject.id`, \
         `action.name`, `resource.type` and `resource.id`."
+    ConditionReadsRemoved "TG0335" "A condition reads what the upstream does not receive."
+        "A condition sees a request as the client sent it. Fields that tell who the client or the caller is, those that the upstream's \
+        `headers` and `identity` set, and credentials are removed or replaced before the request is forwarded, so a client can \
+        write anything there without effect on what the upstream does."
     BadIntrospection "TG0340" "An introspection policy cannot ask its provider, or asks it too seldom."
         "An `introspection` policy asks the provider as a client, with `client-id` and `client-secret`, or with `client-auth: \
         bearer` and a token as `client-secret`. An answer is used for `cache`, at most an hour, because a revocation takes \

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use tollgate_core::bounds::VERIFIED_CONTENT_BYTES_MAX;
+use tollgate_core::expression::Source;
 use tollgate_core::route::{Methods, PathTemplate};
 
 use super::merge::{At, Effective, List};
@@ -207,6 +208,23 @@ pub(super) fn report_no_parameter(
         Diagnostic::error(Code::BadExpression, name.span, what)
             .why("the condition has no value on this route, so every request would be refused")
             .fix("name the parameter in the path as the condition does, or write `authz: none` on the route")
+            .related(defined, "defined here"),
+    );
+}
+
+/// Reports a condition that reads what the upstream does not receive.
+pub(super) fn report_not_forwarded(
+    name: &Spanned<String>,
+    source: &Source,
+    why: String,
+    defined: Span,
+    report: &mut Report,
+) {
+    let what = format!("policy `{}` reads `{source}` of the client, which the upstream does not receive", name.value);
+    report.push(
+        Diagnostic::warning(Code::ConditionReadsRemoved, name.span, what)
+            .why(why)
+            .fix("read `client.address` or something of `principal`, or a field or parameter that is forwarded")
             .related(defined, "defined here"),
     );
 }

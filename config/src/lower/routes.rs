@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tollgate_core::bounds::{CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::expression::Source;
-use tollgate_core::forward::UpstreamSettings;
-use tollgate_core::kinds::{NamedPolicy, Place, Policy, Slot, SlotPolicy};
+use tollgate_core::forward::{UpstreamSettings, is_never_forwarded};
+use tollgate_core::kinds::{AuthzPolicy, NamedPolicy, Place, Policy, PolicyName, Slot, SlotPolicy};
 use tollgate_core::limit::LimitBy;
 use tollgate_core::route::{Methods, PathTemplate, Predicate, Segment};
 use tollgate_core::settings::RouteSettings;
@@ -17,8 +17,8 @@ use super::hosts::{ApiHosts, Hosts};
 use super::merge::{Cache, Effective, Single, merge, report_violations};
 use super::policies::Definitions;
 use super::route_checks::{
-    Uncached, check, report_charged_twice, report_empty, report_no_location, report_no_parameter, report_refuses_all,
-    report_unverified, report_without_caller,
+    Uncached, check, report_charged_twice, report_empty, report_no_location, report_no_parameter, report_not_forwarded,
+    report_refuses_all, report_unverified, report_without_caller,
 };
 use super::scopes::scopes;
 use super::spec_security::{Accepted, Required, Weaknesses};
@@ -193,7 +193,7 @@ impl<'p> Lowering<'p, '_> {
         let is_limited = !(effective.limit.items.is_empty() && guard_limit.is_empty());
         check(route, &effective, is_limited, self.report);
         self.check_authz(&effective, &authz);
-        self.apply_reads(&effective, (&authn, &authz), path.as_ref());
+        self.apply_reads(&effective, (&authn, &authz), path.as_ref(), context.upstream);
         self.check_conditions(&effective, &authz, &methods, needs_one);
         weaknesses.compare(
             route,
@@ -373,8 +373,14 @@ impl<'p> Lowering<'p, '_> {
     }
 
     /// Lets the authenticators of a route keep the claims that its conditions read, and reports parameters that its path
-    /// does not have.
-    fn apply_reads(&mut self, effective: &Effective<'_>, (authn, authz): Policies<'_>, path: Option<&PathTemplate>) {
+    /// does not have, and what its upstream does not receive.
+    fn apply_reads(
+        &mut self,
+        effective: &Effective<'_>,
+        (authn, authz): Policies<'_>,
+        path: Option<&PathTemplate>,
+        upstream: usize,
+    ) {
         let named: Vec<_> = effective.authz.items().flat_map(|item| &item.names).collect();
         let mut claims: Vec<Vec<String>> = Vec::new();
         for (place, name) in authz.iter().zip(named) {
@@ -388,6 +394,13 @@ impl<'p> Lowering<'p, '_> {
                             report_no_parameter(name, parameter, path, defined, self.report);
                         }
                     }
+                    // A service that decides may have to know a credential; what a condition reads, the upstream should see too.
+                    source if matches!(policy, AuthzPolicy::Condition(_)) => {
+                        if let Some(why) = self.why_not_forwarded(source, upstream) {
+                            let defined = self.policies.span(*place).unwrap_or(name.span);
+                            report_not_forwarded(name, source, why, defined, self.report);
+                        }
+                    }
                     _ => {}
                 }
             }
@@ -399,6 +412,37 @@ impl<'p> Lowering<'p, '_> {
             if let Some(named) = self.policies.get_mut(*place) {
                 policies::keep_claims(&mut named.policy, &claims);
             }
+        }
+    }
+
+    /// Why an upstream does not receive a field or a parameter as the client sent it.
+    fn why_not_forwarded(&self, source: &Source, upstream: usize) -> Option<String> {
+        let places = || self.policies.all().filter_map(|named| Some((&named.name, named.policy.uses().credential?)));
+        let of_policy = |name: &PolicyName| format!("policy `{name}` reads a credential there, which is not forwarded");
+        match source {
+            Source::Header(field) => {
+                if is_never_forwarded(field) {
+                    return Some(
+                        "the gateway removes this field, or writes it itself, because clients can write anything"
+                            .into(),
+                    );
+                }
+                let upstream = self.upstreams.get(upstream);
+                if upstream.is_some_and(|to| to.fields.iter().any(|(name, _)| name == field)) {
+                    return Some("`headers` of the upstream sets this field".into());
+                }
+                if upstream.is_some_and(|to| to.identity.iter().any(|own| own.name.as_str() == field)) {
+                    return Some(
+                        "`identity` of the upstream sets this field; what the client sends in it is not who it is"
+                            .into(),
+                    );
+                }
+                places().find(|(_, place)| place.field.as_str() == field).map(|(name, _)| of_policy(name))
+            }
+            Source::Query(parameter) => {
+                places().find(|(_, place)| place.query.as_ref() == Some(parameter)).map(|(name, _)| of_policy(name))
+            }
+            _ => None,
         }
     }
 

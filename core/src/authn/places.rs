@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::CredentialPlace;
 use super::api_key::holds_key;
-use crate::query::decoded;
+use crate::query::{SEPARATORS, as_read, decoded, is_or_has};
 
 /// The names of the query parameters and cookies in which the policies of a part read credentials.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,9 +94,7 @@ impl Names {
             return false;
         }
         let name = as_read(decoded(name));
-        let is_or_has =
-            |own: &Vec<u8>| name.strip_prefix(own.as_slice()).is_some_and(|rest| matches!(rest, [] | [b'[', ..]));
-        self.0.iter().any(is_or_has)
+        self.0.iter().any(|own| is_or_has(&name, own))
     }
 }
 
@@ -104,32 +102,6 @@ impl Names {
 #[must_use]
 pub fn authorization_holds_key(fields: &HeaderMap) -> bool {
     fields.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).any(holds_key)
-}
-
-/// Both are in use (the second was recommended by HTML 4.01, appendix B.2.2).
-const SEPARATORS: [char; 2] = ['&', ';'];
-
-/// The name of a parameter as PHP reads it: it ends before a NUL, has no spaces before it, and `_` for spaces, dots, and
-/// brackets that enclose nothing. What is in brackets names a member and is kept. The brackets of `[key]`, which the parsers
-/// of Express and Rack read as `key`, are removed.
-fn as_read(name: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    if !name.iter().any(|byte| b" .[\0".contains(byte)) {
-        return name;
-    }
-    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
-    let is_opening = |byte: &u8| matches!(byte, b' ' | b'[');
-    let start = name[..end].iter().position(|byte| !is_opening(byte)).unwrap_or(end);
-    let (mut read, is_enclosed) = (name[start..end].to_vec(), name[..start].contains(&b'['));
-    if is_enclosed && let Some(closing) = read.iter().position(|byte| *byte == b']') {
-        let count = read[closing..].iter().take_while(|byte| **byte == b']').count();
-        read.drain(closing..closing + count);
-    }
-    let closing = read.iter().rposition(|byte| *byte == b']').unwrap_or_default();
-    let members = read[..closing].iter().position(|byte| *byte == b'[').unwrap_or(read.len());
-    for byte in read[..members].iter_mut().filter(|byte| b" .[".contains(byte)) {
-        *byte = b'_';
-    }
-    Cow::Owned(read)
 }
 
 #[cfg(test)]

@@ -18,6 +18,9 @@ pub enum EvaluationError {
     /// What it reads is there several times.
     #[error("there is more than one `{0}`")]
     Several(Source),
+    /// What it reads has a spelling that receivers read in different ways.
+    #[error("`{0}` is spelled in a way that servers read differently")]
+    Ambiguous(Source),
     /// What it reads is not valid UTF-8.
     #[error("`{0}` is not text")]
     NotText(Source),
@@ -48,6 +51,7 @@ impl EvaluationError {
         match self {
             Self::Missing(_) => "missing",
             Self::Several(_) => "several",
+            Self::Ambiguous(_) => "ambiguous",
             Self::NotText(_) => "not-text",
             Self::Type => "type",
             Self::Overflow => "overflow",

@@ -12,7 +12,7 @@ use super::value::{Items, Value};
 use crate::authn::Principal;
 use crate::client::Location;
 use crate::codec;
-use crate::query::decoded;
+use crate::query::{decoded, parameters};
 use crate::route::{HostName, PathTemplate, RequestHead, Segment};
 use crate::time::Timestamp;
 
@@ -169,13 +169,15 @@ impl<'v> Facts<'v> {
         Ok(Value::Text(Cow::Borrowed(text)))
     }
 
-    /// Names and values are decoded as an upstream decodes them, so that another spelling does not evade a condition.
+    /// Names and values are decoded as an upstream decodes them, so that another spelling does not evade a condition. A spelling
+    /// that upstreams read in different ways has no value.
     fn query(&self, name: &'v str, source: &Source) -> Result<Value<'v>, EvaluationError> {
         let mut values = self.values_of(name);
         let first = values.next().ok_or_else(|| EvaluationError::Missing(source.clone()))?;
         if values.next().is_some() {
             return Err(EvaluationError::Several(source.clone()));
         }
+        let first = first.ok_or_else(|| EvaluationError::Ambiguous(source.clone()))?;
         let not_text = || EvaluationError::NotText(source.clone());
         Ok(Value::Text(match decoded(first) {
             Cow::Borrowed(_) => Cow::Borrowed(first),
@@ -183,10 +185,8 @@ impl<'v> Facts<'v> {
         }))
     }
 
-    fn values_of(&self, name: &'v str) -> impl Iterator<Item = &'v str> + use<'v> {
-        let pairs = self.head.query.into_iter().flat_map(|query| query.split('&'));
-        let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs.filter(move |(own, _)| *decoded(own) == *name.as_bytes()).map(|(_, value)| value)
+    fn values_of(&self, name: &'v str) -> impl Iterator<Item = Option<&'v str>> + use<'v> {
+        self.head.query.into_iter().flat_map(move |query| parameters(query, name))
     }
 
     /// The value of a parameter; a rest is the whole decoded rest of the path.

@@ -69,6 +69,13 @@ pub(super) fn meaning(name: &str, is_plain: bool) -> Meaning {
     Meaning::Other
 }
 
+/// Whether the gateway removes this field from requests, or writes it itself, whatever the configuration says.
+#[must_use]
+pub fn is_never_forwarded(name: &str) -> bool {
+    let name = as_read(name);
+    name != "host" && (meaning(&name, true) == Meaning::NotForwarded || is_ours(&name) && name != "via")
+}
+
 /// The name as it is read by servers that build names of variables from those of fields (CGI, RFC 3875, section 4.1.18;
 /// WSGI): for them `-` is `_`, and for some so is every character that is neither letter nor digit. Owned if the name has
 /// another spelling. Two fields are the same to such a server if they have the same name here.

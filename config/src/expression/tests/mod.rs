@@ -46,7 +46,7 @@ impl Request {
         Self {
             method: Method::POST,
             path: CanonicalPath::parse(b"/shops/7/caf%C3%A9/x/y").expect("a path"),
-            query: "page=12&%61ction=de%6Cete+all&dup=1&d%75p=2&flag".into(),
+            query: "page=12&%61ction=de%6Cete+all&dup=1&d%75p=2&flag&sort[]=a&x=1;mode=2".into(),
             fields,
             host: HostName::from_authority("api.example.com").expect("a host"),
             template: "/shops/{id}/{name}/{*rest}".parse().expect("a template"),
@@ -294,6 +294,10 @@ fn requests_are_read_as_upstreams_read_them() {
         request.query["dup"] != "3" => error
         "dup" in request.query => true
         int(request.query.page) <= 100 => true
+        "sort" in request.query && "mode" in request.query => true
+        request.query.sort == "a" => error
+        request.query.mode != "3" => error
+        request.query["sort[]"] == "a" => true
         params.id == "7" && params.name == "café" && params.rest == "x/y" => true
         has(params.id) && !has(params.other) => true
         client.address == ip("192.0.2.7") && client.address != ip("::1") => true

@@ -336,7 +336,10 @@ fn persist(counters: &NativeCounters) {
 fn reload(tls: &Tls) {
     match tls.reload() {
         None => {}
-        Some(Ok(())) => report(format!("the files of TLS have changed and are in use: {}", tls.path().display())),
+        Some(Ok(changed)) => {
+            let names: Vec<String> = changed.iter().map(|path| path.display().to_string()).collect();
+            report(format!("files of TLS have changed and are in use: {}", names.join(", ")));
+        }
         Some(Err(error)) => report(format!("the files of TLS have changed, and the earlier ones stay in use: {error}")),
     }
 }

@@ -1,7 +1,7 @@
 //! The PEM files of TLS with clients.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -13,6 +13,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
 use super::TlsError;
+use super::namesakes::WithoutNamesakes;
 use crate::settings::{ClientAuthorities, TlsFiles};
 
 /// What tells whether files have changed: a new file in place of an old one, as Kubernetes and ACME clients write them, or new
@@ -30,10 +31,19 @@ struct Stamp {
 
 impl Stamps {
     pub(super) fn of(files: &TlsFiles) -> Self {
-        let of_clients =
-            files.clients.iter().flat_map(|clients| clients.revocations.iter().chain([&clients.authorities]));
-        Self([&files.certificate, &files.key].into_iter().chain(of_clients).map(|path| stamp(path)).collect())
+        Self(paths(files).map(stamp).collect())
     }
+
+    /// The files that are not as they were.
+    pub(super) fn changed<'f>(&self, before: &Self, files: &'f TlsFiles) -> Vec<&'f Path> {
+        let all = paths(files).zip(self.0.iter().zip(&before.0));
+        all.filter(|(_, (now, before))| now != before).map(|(path, _)| path).collect()
+    }
+}
+
+fn paths(files: &TlsFiles) -> impl Iterator<Item = &Path> {
+    let of_clients = files.clients.iter().flat_map(|clients| clients.revocations.iter().chain([&clients.authorities]));
+    [&files.certificate, &files.key].into_iter().chain(of_clients).map(PathBuf::as_path)
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {
@@ -81,8 +91,9 @@ pub(super) fn read(files: &TlsFiles) -> Result<(Arc<ServerConfig>, Option<Verifi
 fn verifier(clients: &ClientAuthorities, provider: &Arc<CryptoProvider>) -> Result<Verifier, TlsError> {
     let refused = |reason: String| TlsError::Authority { path: clients.authorities.clone(), reason };
     let mut roots = RootCertStore::empty();
-    for authority in items::<CertificateDer<'_>>(&clients.authorities, "certificates")? {
-        roots.add(authority).map_err(|error| refused(error.to_string()))?;
+    let authorities: Vec<CertificateDer<'_>> = items(&clients.authorities, "certificates")?;
+    for authority in &authorities {
+        roots.add(authority.clone()).map_err(|error| refused(error.to_string()))?;
     }
     let mut lists: Vec<CertificateRevocationListDer<'_>> = Vec::new();
     for path in &clients.revocations {
@@ -91,7 +102,8 @@ fn verifier(clients: &ClientAuthorities, provider: &Arc<CryptoProvider>) -> Resu
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let builder = builder.with_crls(lists).enforce_revocation_expiration();
     let builder = if clients.required { builder } else { builder.allow_unauthenticated() };
-    builder.build().map_err(|error| refused(error.to_string()))
+    let verifier = builder.build().map_err(|error| refused(error.to_string()))?;
+    Ok(Arc::new(WithoutNamesakes::new(verifier, &authorities)))
 }
 
 /// The items of a PEM file, at least one.

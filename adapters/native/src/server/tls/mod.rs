@@ -2,6 +2,7 @@
 //! are read again when they change, without a restart.
 
 mod files;
+mod namesakes;
 mod peer;
 
 use std::path::{Path, PathBuf};
@@ -81,15 +82,17 @@ impl Tls {
         self.current().generation
     }
 
-    /// Reads the files again if they have changed; `None` if they have not. If they cannot be used, what was read before stays
-    /// in use, and the next call tries again.
-    pub(super) fn reload(&self) -> Option<Result<(), TlsError>> {
+    /// Reads the files again if they have changed, and answers which did; `None` if none has. If they cannot be used, what was
+    /// read before stays in use, and the next call tries again.
+    pub(super) fn reload(&self) -> Option<Result<Vec<&Path>, TlsError>> {
         let Current { stamps, generation, .. } = self.current();
         if stamps == Stamps::of(&self.files) {
             return None;
         }
         Some(Current::read(&self.files, generation + 1).map(|current| {
+            let changed = current.stamps.changed(&stamps, &self.files);
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
+            changed
         }))
     }
 
@@ -97,11 +100,6 @@ impl Tls {
     pub(super) fn accepts(&self, chain: &[CertificateDer<'_>]) -> bool {
         let (Some(clients), Some((own, others))) = (self.current().clients, chain.split_first()) else { return false };
         clients.verify_client_cert(own, others, UnixTime::now()).is_ok()
-    }
-
-    /// The certificate's file, for messages.
-    pub(super) fn path(&self) -> &Path {
-        &self.files.certificate
     }
 
     fn current(&self) -> Current {
@@ -148,6 +146,22 @@ mod tests {
             near.process_new_packets().unwrap();
         }
         near.handshake_kind()
+    }
+
+    #[test]
+    fn a_reload_names_the_files_that_have_changed() {
+        let signed = rcgen::generate_simple_self_signed(["gateway.test".to_owned()]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let files = TlsFiles { certificate: path("cert.pem"), key: path("key.pem"), clients: None };
+        std::fs::write(&files.certificate, signed.cert.pem()).unwrap();
+        std::fs::write(&files.key, signed.signing_key.serialize_pem()).unwrap();
+        let tls = Tls::open(&files).unwrap();
+        assert!(tls.reload().is_none());
+        std::fs::write(path("new"), signed.signing_key.serialize_pem()).unwrap();
+        std::fs::rename(path("new"), &files.key).unwrap();
+        assert_eq!(tls.reload().unwrap().unwrap(), [&files.key]);
+        assert!(tls.reload().is_none());
     }
 
     #[test]

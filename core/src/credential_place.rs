@@ -5,13 +5,13 @@ use http::{HeaderMap, HeaderName};
 use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::DecodeMembers;
+use crate::codec::Decode;
 use crate::field_name;
 
 /// Where a policy looks for a credential: in a field, or in its place in a query parameter or a cookie that it names.
 ///
 /// Policies that read one field with different schemes cannot all find a credential in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct CredentialPlace {

@@ -1,7 +1,6 @@
 //! Names of header fields. In settings they are in lower case; as a module for `with`, it stores them as text.
 
 use http::HeaderName;
-use minicbor::decode::{self, Decoder};
 use minicbor::encode::{self, Encoder, Write};
 use serde::{Deserialize, Deserializer, Serializer};
 
@@ -21,12 +20,6 @@ pub(crate) fn encode<C, W: Write>(
     _: &mut C,
 ) -> Result<(), encode::Error<W::Error>> {
     encoder.str(name.as_str())?.ok()
-}
-
-pub(crate) fn decode<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<HeaderName, decode::Error> {
-    let at = decoder.position();
-    HeaderName::from_lowercase(decoder.str()?.as_bytes())
-        .map_err(|_| decode::Error::message("no name of a field").at(at))
 }
 
 pub(crate) fn serialize<S: Serializer>(name: &HeaderName, serializer: S) -> Result<S::Ok, S::Error> {

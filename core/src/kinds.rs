@@ -11,9 +11,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
-use minicbor::decode::{self, Decoder};
+use crate::codec::{Decode, Failed, Reader};
+use minicbor::Encode;
 use minicbor::encode::{self, Encoder, Write};
-use minicbor::{Decode, Encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use crate::policy_name::PolicyName;
@@ -421,9 +421,13 @@ impl<C, P> Encode<C> for Place<P> {
     }
 }
 
-impl<'b, C, P> Decode<'b, C> for Place<P> {
-    fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, decode::Error> {
-        usize::decode(decoder, context).map(Self::new)
+impl<P> Decode for Place<P> {
+    fn blank() -> Self {
+        Self::new(0)
+    }
+
+    fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), Failed> {
+        self.index.decode(reader)
     }
 }
 

@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounds::ROUTE_LIST_MAX;
 use crate::cell::{CellKey, CellOperations, Listed, Operation, OperationId, Terms, Update};
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 use crate::time::Timestamp;
 
 /// What a policy allows while its provider is away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct OutageRules {
     /// The consumers whose tokens may be admitted.
-    #[cbor(n(0), decode_with = "codec::list")]
+    #[n(0)]
     pub consumers: Vec<String>,
     /// How long an outage may last, in seconds.
     #[n(1)]
@@ -33,7 +33,7 @@ pub struct OutageRules {
 }
 
 /// The rules of a policy, by its name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct OutagePolicy {

@@ -2,9 +2,9 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use minicbor::decode::{self, Decoder};
+use crate::codec::{Decode, Failed, Reader};
+use minicbor::Encode;
 use minicbor::encode::{self, Encoder, Write};
-use minicbor::{Decode, Encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The name of a policy, unique within its gateway; a quota has the name of the policy that charges it.
@@ -71,9 +71,14 @@ impl<C> Encode<C> for PolicyName {
     }
 }
 
-impl<'b, C> Decode<'b, C> for PolicyName {
-    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
-        decoder.str().map(Self::from)
+impl Decode for PolicyName {
+    fn blank() -> Self {
+        Self::from("")
+    }
+
+    fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), Failed> {
+        *self = reader.text()?.into();
+        Ok(())
     }
 }
 

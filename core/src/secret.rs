@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use minicbor::{Decode, Encode};
+use crate::codec::Decode;
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
 /// A secret: it has no `Display`, and its `Debug` reveals nothing.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::bounds::{PATH_SEGMENTS_MAX, ROUTE_LIST_MAX};
 use crate::cache::CacheSettings;
 use crate::client::ProxySettings;
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 use crate::field_name::is_field_name;
 use crate::forward::{ClientFields, UpstreamSettings};
 use crate::kinds::{AuthnPolicy, AuthzPolicy, GuardPolicy, LimitPolicy, Place, Policies, PolicyView};
@@ -21,7 +21,7 @@ use crate::route::{Entry, HostPattern, Methods, PathTemplate, Predicate};
 use crate::telemetry::TelemetrySettings;
 
 /// Settings of the gateway as a whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct GatewaySettings {
@@ -37,7 +37,7 @@ pub struct GatewaySettings {
     pub telemetry: TelemetrySettings,
     /// The host patterns for internal callers only, sorted.
     #[serde(default)]
-    #[cbor(n(3), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(3), skip_if = "codec::is_default")]
     pub internal_hosts: Vec<HostPattern>,
     /// The names of all plans, sorted, also of those without numbers; absent if the compiler did not write them.
     #[serde(default)]
@@ -49,7 +49,7 @@ pub struct GatewaySettings {
     pub client_fields: ClientFields,
     /// What policies allow while their provider is away, for the operators who decide it.
     #[serde(default)]
-    #[cbor(n(7), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(7), skip_if = "codec::is_default")]
     pub outages: Vec<OutagePolicy>,
 }
 
@@ -71,7 +71,7 @@ pub struct SiteSettings {
 }
 
 /// Settings of one route, merged from its levels (gateway, API, route).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct RouteSettings {
@@ -89,34 +89,34 @@ pub struct RouteSettings {
     pub methods: Methods,
     /// Further conditions on a request, sorted; at most one predicate for each field or parameter.
     #[serde(default)]
-    #[cbor(n(4), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(4), skip_if = "codec::is_default")]
     pub when: Vec<Predicate>,
     /// Whether it is for internal callers only; it is never available on a public host.
     #[cbor(n(5), skip_if = "codec::is_default")]
     pub internal: bool,
     /// Policies that can refuse the request before its caller is authenticated, in order.
-    #[cbor(n(15), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(15), skip_if = "codec::is_default")]
     pub guard: Vec<Place<GuardPolicy>>,
     /// Limits charged before the caller is authenticated, after the guards; none counts by caller.
-    #[cbor(n(16), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(16), skip_if = "codec::is_default")]
     pub guard_limit: Vec<Place<LimitPolicy>>,
     /// Alternatives, in order. In at least one of them, all policies must authenticate the caller; one without policies admits
     /// a caller who presents no credential. Empty: public.
-    #[cbor(n(6), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(6), skip_if = "codec::is_default")]
     pub authn: Vec<Vec<Place<AuthnPolicy>>>,
     /// Scopes that the principal must have, all of them.
-    #[cbor(n(7), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(7), skip_if = "codec::is_default")]
     pub scopes: Vec<String>,
     /// Alternatives of further scopes: the principal must have all of one of them, unless there are none.
     #[serde(default)]
-    #[cbor(n(19), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(19), skip_if = "codec::is_default")]
     pub scope_sets: Vec<Vec<String>>,
     /// Policies that must all authorize the request, in order, once the caller is authenticated.
     #[serde(default)]
-    #[cbor(n(18), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(18), skip_if = "codec::is_default")]
     pub authz: Vec<Place<AuthzPolicy>>,
     /// Limits charged, in order.
-    #[cbor(n(8), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(8), skip_if = "codec::is_default")]
     pub limit: Vec<Place<LimitPolicy>>,
     /// The cost of one request for each limit.
     #[cbor(n(9), with = "codec::one", has_nil)]

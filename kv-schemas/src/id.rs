@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use minicbor::decode::{self, Decoder};
+use minicbor::Encode;
 use minicbor::encode::{self, Encoder, Write};
-use minicbor::{Decode, Encode};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
+use tollgate_core::codec::{Decode, Failed, Reader};
 use tollgate_core::hex;
 
 /// The SHA-256 of a record's content: its id.
@@ -68,10 +68,12 @@ impl<C> Encode<C> for Id {
     }
 }
 
-impl<'b, C> Decode<'b, C> for Id {
-    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
-        let at = decoder.position();
-        let bytes = decoder.bytes()?.try_into();
-        bytes.map(Self).map_err(|_| decode::Error::message("a SHA-256").at(at))
+impl Decode for Id {
+    fn blank() -> Self {
+        Self([0; 32])
+    }
+
+    fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), Failed> {
+        self.0.decode(reader)
     }
 }

@@ -13,9 +13,9 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use minicbor::{Decode, Decoder, Encode};
+use minicbor::Encode;
 use tollgate_core::bounds::{MANIFEST_BYTES_MAX, MANIFEST_DECODED_BYTES_MAX};
-use tollgate_core::codec::{self, Section as _};
+use tollgate_core::codec::{self, Decode, Failed, Reader, Section as _};
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::GatewaySettings;
 
@@ -240,9 +240,13 @@ impl<'m> Iterator for Entries<'m> {
 
 /// The first entry of a page, and the rest. The pattern is borrowed, so decoding allocates nothing.
 fn read_entry(page: &[u8]) -> Result<(&str, Id, &[u8]), RecordError> {
-    let mut decoder = Decoder::new(page);
-    let (pattern, id) = decoder.decode().map_err(|error| damaged(sections::place(&error)))?;
-    Ok((pattern, id, &page[decoder.position()..]))
+    let mut reader = Reader::new(page);
+    let mut read = || match reader.list()? {
+        2 => Ok((reader.text()?, Id::read_from(&mut reader)?)),
+        _ => reader.fail("a pattern and a digest"),
+    };
+    let (pattern, id) = read().map_err(|Failed| damaged(sections::place(reader.fault())))?;
+    Ok((pattern, id, &page[reader.position()..]))
 }
 
 fn verify(bytes: &[u8], id: Option<&Id>) -> Result<(), RecordError> {

@@ -3,16 +3,15 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use minicbor::{Decode, Encode};
-use tollgate_core::codec;
-use tollgate_core::codec::DecodeMembers;
+use minicbor::Encode;
+use tollgate_core::codec::{self, Decode};
 use tollgate_core::route::{PageIndex, PathTemplate, Subject};
 use tollgate_core::settings::RouteSettings;
 
 use crate::{Id, sections};
 
 /// What is known of routes before their pages are decoded.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct RoutePages {
     /// The header fields that select routes, sorted.

@@ -7,8 +7,8 @@
 //! A section is one CBOR item (RFC 8949), with definite lengths and without tags. Its kind defines its content; its
 //! version is the lowest one that a reader must support. The table alone shows whether a reader supports all sections.
 
-use minicbor::{Decode, Decoder, Encode, Encoder};
-use tollgate_core::codec;
+use minicbor::{Encode, Encoder};
+use tollgate_core::codec::{self, Decode as _, Failed, Fault, Reader};
 
 use crate::cost::Budget;
 use crate::{Need, RecordError};
@@ -64,10 +64,13 @@ pub(crate) fn read<'b>(
 ) -> Result<Vec<Section<'b>>, RecordError> {
     let table_bytes = budget.spend_item(bytes).map_err(|why| RecordError::damaged(record, why.to_string()))?;
     let (table, mut rest) = bytes.split_at(table_bytes);
-    let table: Vec<(&str, u16, usize)> = item(table, record)?;
     let truncated = || RecordError::damaged(record, "truncated");
-    let mut sections = Vec::with_capacity(table.len());
-    for (kind, version, length) in table {
+    let mut entries = Reader::new(table);
+    let malformed = |Failed, entries: &Reader<'_>| RecordError::damaged(record, place(entries.fault()));
+    let count = entries.list().map_err(|failed| malformed(failed, &entries))?;
+    let mut sections = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (kind, version, length) = entry(&mut entries).map_err(|failed| malformed(failed, &entries))?;
         let (body, after) = rest.split_at_checked(length).ok_or_else(truncated)?;
         sections.push(Section { kind, version, body, start: bytes.len() - rest.len() });
         rest = after;
@@ -75,7 +78,15 @@ pub(crate) fn read<'b>(
     if rest.is_empty() { Ok(sections) } else { Err(RecordError::damaged(record, "extra bytes after its sections")) }
 }
 
-impl<'b> Section<'b> {
+/// Reads an entry of the table: a kind, its version, and the length of the section.
+fn entry<'b>(entries: &mut Reader<'b>) -> Result<(&'b str, u16, usize), Failed> {
+    if entries.list()? != 3 {
+        return entries.fail("an entry of the table");
+    }
+    Ok((entries.text()?, u16::read_from(entries)?, usize::read_from(entries)?))
+}
+
+impl Section<'_> {
     /// Checks that the section's version is in this range, and decodes its members in that version.
     pub(crate) fn read<T: codec::Section>(&self, record: &'static str, budget: &mut Budget) -> Result<T, RecordError> {
         self.read_with(record, (T::OLDEST, T::VERSION), budget, |members| T::read(self.version, members))
@@ -89,7 +100,7 @@ impl<'b> Section<'b> {
     ) -> Result<Vec<T>, RecordError> {
         let room = self.body.len() / ENTRY_BYTES_MIN;
         self.read_with(record, (T::OLDEST, T::VERSION), budget, |entries| {
-            let count = definite(entries)?;
+            let count = entries.list()?;
             let mut list = Vec::with_capacity(count.min(room));
             for _ in 0..count {
                 list.push(T::read(self.version, entries)?);
@@ -106,10 +117,10 @@ impl<'b> Section<'b> {
         budget: &mut Budget,
     ) -> Result<(String, T), RecordError> {
         self.read_with(record, (T::OLDEST, T::VERSION), budget, |pair| {
-            if definite(pair)? != 2 {
-                return Err(minicbor::decode::Error::message("a name and members"));
+            if pair.list()? != 2 {
+                return pair.fail("a name and members");
             }
-            Ok((pair.decode()?, T::read(self.version, pair)?))
+            Ok((String::read_from(pair)?, T::read(self.version, pair)?))
         })
     }
 
@@ -123,7 +134,7 @@ impl<'b> Section<'b> {
         record: &'static str,
         known: (u16, u16),
         budget: &mut Budget,
-        read: impl FnOnce(&mut Decoder<'b>) -> Result<T, minicbor::decode::Error>,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Failed>,
     ) -> Result<T, RecordError> {
         self.check_version(known)?;
         let damaged = |why: &str| RecordError::damaged(record, format!("section {}: {why}", self.kind));
@@ -131,9 +142,9 @@ impl<'b> Section<'b> {
         if length != self.body.len() {
             return Err(damaged("extra bytes after it"));
         }
-        let mut decoder = Decoder::new(self.body);
-        let read = read(&mut decoder).map_err(|error| damaged(&place(&error)))?;
-        if decoder.position() == self.body.len() { Ok(read) } else { Err(damaged("not of the expected form")) }
+        let mut reader = Reader::new(self.body);
+        let read = read(&mut reader).map_err(|Failed| damaged(&place(reader.fault())))?;
+        if reader.position() == self.body.len() { Ok(read) } else { Err(damaged("not of the expected form")) }
     }
 }
 
@@ -142,27 +153,13 @@ impl<'b> Section<'b> {
 /// Upstreams and routes that a compiler writes are longer.
 const ENTRY_BYTES_MIN: usize = 32;
 
-/// The number of entries, which precedes them.
-fn definite(decoder: &mut Decoder<'_>) -> Result<usize, minicbor::decode::Error> {
-    let count = decoder.array()?.and_then(|count| usize::try_from(count).ok());
-    count.ok_or_else(|| minicbor::decode::Error::message("a list without its length"))
-}
-
 /// Adds an item to a record.
 pub(crate) fn write<T: Encode<()>>(item: &T, to: &mut Vec<u8>) {
     // Writing to memory does not fail, and neither does any `Encode` of the settings.
     let _ = Encoder::new(to).encode(item);
 }
 
-/// Decodes an item whose cost has been charged.
-pub(crate) fn item<'b, T: Decode<'b, ()>>(bytes: &'b [u8], record: &'static str) -> Result<T, RecordError> {
-    minicbor::decode(bytes).map_err(|error| RecordError::damaged(record, place(&error)))
-}
-
 /// Where the bytes become invalid, without quoting them: records may contain what must not be logged.
-pub(crate) fn place(error: &minicbor::decode::Error) -> String {
-    match error.position() {
-        Some(at) => format!("not of the expected form at byte {at}"),
-        None => "not of the expected form".to_owned(),
-    }
+pub(crate) fn place(fault: Fault) -> String {
+    format!("not of the expected form at byte {}", fault.at)
 }

@@ -8,16 +8,15 @@
 use std::fmt;
 
 use http::HeaderMap;
-use minicbor::decode::{self, Decoder};
+use minicbor::Encode;
 use minicbor::encode::{self, Encoder, Write};
-use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::{Authenticator, Credential, CredentialPlace, MarkSecret, Presented, TextMark, public_id};
 use crate::bounds::KEY_BYTES_MAX;
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode, Failed, Reader};
 use crate::crc32;
 use crate::hex;
 use crate::kinds::{PolicyKind, Uses};
@@ -37,12 +36,12 @@ pub struct ApiKeySettings {
 }
 
 /// Which keys a policy accepts, besides that they are valid.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[cbor(map)]
 pub struct KeyRules {
     /// The environments of accepted keys; empty, all are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[cbor(n(8), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(8), skip_if = "codec::is_default")]
     pub environments: Vec<String>,
     /// Whether keys of other makes are accepted, which have any text.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -65,13 +64,17 @@ impl<C> Encode<C> for ApiKeySettings {
     }
 }
 
-impl<'b, C> Decode<'b, C> for ApiKeySettings {
-    fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, decode::Error> {
-        let start = decoder.position();
-        let place = CredentialPlace::decode(decoder, context)?;
-        decoder.set_position(start);
+impl Decode for ApiKeySettings {
+    fn blank() -> Self {
+        CredentialPlace::blank().into()
+    }
+
+    fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), Failed> {
+        let start = reader.position();
+        self.place.decode(reader)?;
+        reader.set_position(start);
         // Each skips the members of the other.
-        Ok(Self { place, rules: KeyRules::decode(decoder, context)? })
+        self.rules.decode(reader)
     }
 }
 
@@ -477,7 +480,7 @@ mod tests {
         for (settings, version) in [(plain, 1), (ruled, 2)] {
             assert_eq!(codec::Section::least_version(&settings), version);
             let stored = minicbor::to_vec(&settings).unwrap();
-            assert_eq!(minicbor::decode::<ApiKeySettings>(&stored).unwrap(), settings);
+            assert_eq!(codec::decode::<ApiKeySettings>(&stored).unwrap(), settings);
             let text = serde_json::to_string(&settings).unwrap();
             assert_eq!(serde_json::from_str::<ApiKeySettings>(&text).unwrap(), settings);
         }

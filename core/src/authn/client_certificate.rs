@@ -4,18 +4,18 @@
 //! which verified certificates are accepted, and who their subjects are.
 
 use http::HeaderMap;
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{Authenticator, Principal};
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 use crate::kinds::{PolicyKind, Uses};
 use crate::time::Timestamp;
 use crate::x509::{AlternativeNames, Certificate, CertificateError, Fingerprint};
 
 /// Settings of one `client-certificate` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct ClientCertificateSettings {
@@ -32,7 +32,7 @@ pub struct ClientCertificateSettings {
     pub consumer_prefix: Option<String>,
     /// What certificates must have: one of the values of each kind.
     #[serde(default)]
-    #[cbor(n(3), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(3), skip_if = "codec::is_default")]
     pub accepts: Vec<CertificateRule>,
     /// The plan of all callers that are not registered.
     #[serde(default)]
@@ -40,7 +40,7 @@ pub struct ClientCertificateSettings {
     pub plan: Option<String>,
     /// The scopes of all callers that are not registered.
     #[serde(default)]
-    #[cbor(n(5), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(5), skip_if = "codec::is_default")]
     pub scopes: Vec<String>,
 }
 
@@ -116,7 +116,7 @@ pub enum CertificateName {
 }
 
 /// The values of one kind, one of which a certificate must have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct CertificateRule {
@@ -125,7 +125,7 @@ pub struct CertificateRule {
     pub name: CertificateName,
     /// The values: `*.` stands for one label at the beginning of a host name, `*` for anything at the end of a URI after a
     /// slash.
-    #[cbor(n(1), decode_with = "codec::list")]
+    #[n(1)]
     pub any_of: Vec<String>,
 }
 

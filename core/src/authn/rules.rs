@@ -3,20 +3,20 @@
 use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 
 /// What a policy asks of the claims of a token, and how it reads the bearer's identity in them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct IdentityRules {
     /// The issuers, one of which must have issued the token.
     #[serde(default)]
-    #[cbor(n(0), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(0), skip_if = "codec::is_default")]
     pub issuers: Vec<String>,
     /// The audiences, one of which must be among the token's; with none, `claims` says for whom it is.
     #[serde(default)]
-    #[cbor(n(1), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(1), skip_if = "codec::is_default")]
     pub audiences: Vec<String>,
     /// How far the clocks of issuers may be from that of the gateway, in seconds.
     #[serde(default)]
@@ -28,11 +28,11 @@ pub struct IdentityRules {
     pub age_max_s: Option<u32>,
     /// The claims that a token must have, besides those that every token must have.
     #[serde(default)]
-    #[cbor(n(4), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(4), skip_if = "codec::is_default")]
     pub required: Vec<String>,
     /// The values that claims must have.
     #[serde(default)]
-    #[cbor(n(5), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(5), skip_if = "codec::is_default")]
     pub claims: Vec<ClaimRule>,
     /// The claim that names the consumer.
     #[n(6)]
@@ -51,15 +51,15 @@ pub struct IdentityRules {
     pub scope_claim: String,
     /// Names of scopes in tokens that are others in the configuration.
     #[serde(default)]
-    #[cbor(n(10), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(10), skip_if = "codec::is_default")]
     pub scopes: Vec<ScopeRule>,
     /// The claims with groups and roles: each one text, or a list.
     #[serde(default)]
-    #[cbor(n(11), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(11), skip_if = "codec::is_default")]
     pub group_claims: Vec<String>,
     /// The claims that are kept for expressions, as paths of members.
     #[serde(default)]
-    #[cbor(n(12), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(12), skip_if = "codec::is_default")]
     pub kept_claims: Vec<Vec<String>>,
     /// The identifier of the API as a protected resource, a URL, if its metadata are served (RFC 9728).
     #[serde(default)]
@@ -68,7 +68,7 @@ pub struct IdentityRules {
 }
 
 /// The values that a claim must have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct ClaimRule {
@@ -76,12 +76,12 @@ pub struct ClaimRule {
     #[n(0)]
     pub claim: String,
     /// One of these is its value, or among its values.
-    #[cbor(n(1), decode_with = "codec::list")]
+    #[n(1)]
     pub any_of: Vec<String>,
 }
 
 /// A scope that has another name in tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct ScopeRule {

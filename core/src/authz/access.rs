@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::{Authorizer, Checked, Facts, not_authorized};
 use crate::authn::Principal;
 use crate::bounds::ACCESS_NAMES_MAX;
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 use crate::event::Reason;
 use crate::kinds::{PolicyKind, Uses};
 use crate::problem::Problem;
 
 /// Settings of one `access` policy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct AccessSettings {
@@ -30,18 +30,18 @@ pub struct AccessSettings {
 impl codec::Section for AccessSettings {}
 
 /// Callers by what is known of them; each list is sorted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Callers {
     /// The names of consumers.
-    #[cbor(n(0), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(0), skip_if = "codec::is_default")]
     pub consumers: Vec<String>,
     /// The names of plans.
-    #[cbor(n(1), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(1), skip_if = "codec::is_default")]
     pub plans: Vec<String>,
     /// The names of groups and roles.
-    #[cbor(n(2), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(2), skip_if = "codec::is_default")]
     pub groups: Vec<String>,
 }
 

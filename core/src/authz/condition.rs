@@ -6,14 +6,14 @@ use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
 use super::{Authorizer, Checked, not_authorized};
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 use crate::event::Reason;
 use crate::expression::{Expression, Facts, Source};
 use crate::kinds::{PolicyKind, Uses};
 use crate::problem::Problem;
 
 /// Settings of one `condition` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct ConditionSettings {

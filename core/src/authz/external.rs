@@ -3,13 +3,13 @@
 //! What the service is told of a request are the values of expressions, by name; nothing else leaves the gateway. This module
 //! makes the content of the question and reads the answer; the edge asks, within a deadline, and remembers the decision.
 
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{Asked, Authorizer, Checked, not_authorized};
 use crate::bounds::ROUTE_LIST_MAX;
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 use crate::event::Reason;
 use crate::expression::{EvaluationError, Expression, Facts, Items, Source, Value};
 use crate::fetch::FetchAnswer;
@@ -22,7 +22,7 @@ use crate::secret::SecretText;
 use crate::time::Timestamp;
 
 /// Settings of one `external` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct ExternalSettings {
@@ -37,7 +37,7 @@ pub struct ExternalSettings {
     #[n(2)]
     pub protocol: Protocol,
     /// What the service is told, sorted by path.
-    #[cbor(n(3), decode_with = "codec::list")]
+    #[n(3)]
     pub sent: Vec<Sent>,
     /// How long a decision is used for equal questions, in milliseconds; 0 means not at all.
     #[serde(default)]
@@ -51,7 +51,7 @@ pub struct ExternalSettings {
     pub on_unavailable: OnUnavailable,
     /// A bearer token with which the gateway proves who it is; at most one.
     #[serde(default)]
-    #[cbor(n(7), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(7), skip_if = "codec::is_default")]
     pub token: Vec<SecretText>,
 }
 
@@ -74,12 +74,12 @@ pub enum Protocol {
 }
 
 /// A value that the service is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Sent {
     /// The names of the members that lead to it.
-    #[cbor(n(0), decode_with = "codec::list")]
+    #[n(0)]
     pub path: Vec<String>,
     /// The value; without one, the member is left out.
     #[n(1)]

@@ -32,10 +32,10 @@ pub use stored::{CacheKey, StoredMeta};
 use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 
 /// Settings of a route's cache.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct CacheSettings {
@@ -47,7 +47,7 @@ pub struct CacheSettings {
     pub ttl_ms: Option<u64>,
     /// Request fields that are part of the key, in lower case, in addition to those of the upstream's `Vary`.
     #[serde(default)]
-    #[cbor(n(1), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(1), skip_if = "codec::is_default")]
     pub vary: Vec<String>,
     /// How requests with credentials are handled.
     #[n(2)]

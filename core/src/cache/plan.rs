@@ -3,8 +3,9 @@
 use http::{HeaderValue, Method};
 use std::fmt;
 
+use crate::codec::Decode;
 use http::header::{AUTHORIZATION, COOKIE, RANGE};
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
 use super::key::{Digest, primary_key, resource_key};

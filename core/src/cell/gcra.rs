@@ -7,7 +7,8 @@
 
 use std::num::NonZeroU32;
 
-use minicbor::{Decode, Encode};
+use crate::codec::Decode;
+use minicbor::Encode;
 
 use crate::policy_name::PolicyName;
 

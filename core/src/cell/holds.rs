@@ -6,7 +6,8 @@
 //! earlier holds is limited to what is still charged: each hold has a cap for itself and all older holds. The value of
 //! a hold is the minimum that these caps allow; the order in which holds are refunded does not change the sum.
 
-use minicbor::{Decode, Encode};
+use crate::codec::Decode;
+use minicbor::Encode;
 
 use super::OperationId;
 use crate::policy_name::PolicyName;

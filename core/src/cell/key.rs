@@ -1,6 +1,7 @@
 use std::fmt;
 
-use minicbor::{Decode, Encode};
+use crate::codec::Decode;
+use minicbor::Encode;
 
 /// The name of a cell within its gateway, such as `consumer=acme` or `purges`.
 ///

@@ -1,6 +1,7 @@
 //! A bounded list of names in a cell, each until its time: what must be known completely afterwards.
 
-use minicbor::{Decode, Encode};
+use crate::codec::Decode;
+use minicbor::Encode;
 
 use crate::time::Timestamp;
 
@@ -56,7 +57,6 @@ const LISTED_MAX: usize = 1_000;
 
 /// Timestamps as microseconds.
 mod micros {
-    use minicbor::decode::{self, Decoder};
     use minicbor::encode::{self, Encoder, Write};
 
     use super::Timestamp;
@@ -67,10 +67,6 @@ mod micros {
         _: &mut C,
     ) -> Result<(), encode::Error<W::Error>> {
         encoder.u64(at.as_micros())?.ok()
-    }
-
-    pub(super) fn decode<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<Timestamp, decode::Error> {
-        decoder.u64().map(Timestamp::from_micros)
     }
 }
 

@@ -1,6 +1,7 @@
 use std::num::NonZeroU32;
 
-use minicbor::{Decode, Encode};
+use crate::codec::Decode;
+use minicbor::Encode;
 use thiserror::Error;
 
 use super::gcra::{Gcra, Verdict};

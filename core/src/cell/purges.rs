@@ -1,8 +1,8 @@
 //! The purge log: a cell with several writers, so that concurrent purges are all kept.
 
-use minicbor::decode::{Decoder, Error};
+use crate::codec::{Decode, Failed, Reader};
+use minicbor::Encode;
 use minicbor::encode::{Encoder, Write};
-use minicbor::{Decode, Encode};
 
 use crate::cache::{CacheKey, Purge, Purges};
 use crate::time::Timestamp;
@@ -44,16 +44,22 @@ impl<C> Encode<C> for Purge {
     }
 }
 
-impl<'b, C> Decode<'b, C> for Purge {
-    fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Self, Error> {
-        if d.array()? != Some(2) {
-            return Err(Error::message("a purge has two members"));
+impl Decode for Purge {
+    fn blank() -> Self {
+        Self { resource: None, at: Timestamp::blank() }
+    }
+
+    fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), Failed> {
+        if reader.list()? != 2 {
+            return reader.fail("a purge");
         }
-        let resource = match d.decode_with::<C, Option<&str>>(ctx)? {
-            Some(text) => Some(CacheKey::parse(text).ok_or_else(|| Error::message("a resource that is not a key"))?),
-            None => None,
-        };
-        Ok(Self { resource, at: Timestamp::from_micros(d.u64()?) })
+        if !reader.null() {
+            match CacheKey::parse(reader.text()?) {
+                Some(key) => self.resource = Some(key),
+                None => return reader.fail("the key of a resource"),
+            }
+        }
+        self.at.decode(reader)
     }
 }
 
@@ -63,8 +69,13 @@ impl<C> Encode<C> for Purges {
     }
 }
 
-impl<'b, C> Decode<'b, C> for Purges {
-    fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Self, Error> {
-        d.array_iter_with::<C, Purge>(ctx)?.collect()
+impl Decode for Purges {
+    fn blank() -> Self {
+        Self::default()
+    }
+
+    fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), Failed> {
+        *self = Vec::<Purge>::read_from(reader)?.into_iter().collect();
+        Ok(())
     }
 }

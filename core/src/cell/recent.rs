@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use minicbor::decode::{self, Decoder};
+use crate::codec::{Decode, Failed, Reader};
+use minicbor::Encode;
 use minicbor::encode::{self, Encoder, Write};
-use minicbor::{Decode, Encode};
 
 use super::OperationId;
 
@@ -121,22 +121,25 @@ impl<C> Encode<C> for Recent {
     }
 }
 
-impl<'b, C> Decode<'b, C> for Recent {
-    fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, decode::Error> {
-        let length = decoder.array()?.ok_or_else(|| decode::Error::message("a list without its length"))?;
-        let room = usize::try_from(length).unwrap_or(RECENT_MAX).min(RECENT_MAX);
-        let mut entries = VecDeque::with_capacity(room);
+impl Decode for Recent {
+    fn blank() -> Self {
+        Self(VecDeque::new())
+    }
+
+    fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), Failed> {
+        let length = reader.list()?;
+        self.0.reserve(length.min(RECENT_MAX));
         for _ in 0..length {
-            let at = decoder.position();
-            match decoder.input().get(at..).and_then(Entry::of_usual_bytes) {
+            let entry = match Entry::of_usual_bytes(reader.left()) {
                 Some(entry) => {
-                    decoder.set_position(at + USUAL_BYTES);
-                    entries.push_back(entry);
+                    reader.set_position(reader.position() + USUAL_BYTES);
+                    entry
                 }
-                None => entries.push_back(Entry::decode(decoder, context)?),
-            }
+                None => Entry::read_from(reader)?,
+            };
+            self.0.push_back(entry);
         }
-        Ok(Self(entries))
+        Ok(())
     }
 }
 
@@ -162,8 +165,8 @@ mod tests {
                 let general = minicbor::to_vec([&entry]).unwrap();
                 let recent = Recent(VecDeque::from([entry]));
                 assert_eq!(minicbor::to_vec(&recent).unwrap(), general, "{at_us} {released}");
-                assert_eq!(minicbor::decode::<Recent>(&general).unwrap(), recent, "{at_us} {released}");
-                assert!(minicbor::decode::<Recent>(&general[..general.len() - 1]).is_err());
+                assert_eq!(crate::codec::decode::<Recent>(&general).unwrap(), recent, "{at_us} {released}");
+                assert!(crate::codec::decode::<Recent>(&general[..general.len() - 1]).is_err());
             }
         }
     }

@@ -1,4 +1,5 @@
-use minicbor::{Decode, Encode};
+use crate::codec::{self, Decode};
+use minicbor::Encode;
 
 use super::CellError;
 use super::holds::Holds;
@@ -168,8 +169,6 @@ impl Cell {
 }
 
 /// The value that the bytes encode, if they encode exactly one.
-pub(super) fn decode_all<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Option<T> {
-    let mut decoder = minicbor::Decoder::new(bytes);
-    let value = decoder.decode().ok()?;
-    (decoder.position() == bytes.len()).then_some(value)
+pub(super) fn decode_all<T: Decode>(bytes: &[u8]) -> Option<T> {
+    codec::decode(bytes).ok()
 }

@@ -2,8 +2,9 @@
 
 use std::num::NonZeroUsize;
 
+use crate::codec::Decode;
+use minicbor::Encode;
 use minicbor::bytes::ByteVec;
-use minicbor::{Decode, Encode};
 
 use super::state::decode_all;
 use super::time::CLOCKS_DIFFER_MAX_US;

@@ -2,7 +2,8 @@
 //!
 //! Both ends are deployed together but not at the same instant, so requests and answers contain a version.
 
-use minicbor::{Decode, Encode};
+use crate::codec::Decode;
+use minicbor::Encode;
 
 use super::state::decode_all;
 use super::{Cell, CellError, Committed, Operation, Outcome, Terms};

@@ -5,18 +5,18 @@ use std::net::IpAddr;
 use std::num::NonZeroU8;
 
 use http::{HeaderMap, HeaderName};
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
 use super::forwarded::{self, Element};
 use super::hop::Hop;
 use super::{Location, Origin};
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 use crate::guard::Networks;
 use crate::route::HostName;
 
 /// Which proxies before the gateway are trusted, and in which field they name their client.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct ProxySettings {
@@ -34,7 +34,7 @@ pub struct ProxySettings {
 }
 
 /// The fields, in lower case, in which trusted proxies say where the client is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct LocationFields {

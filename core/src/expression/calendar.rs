@@ -1,6 +1,7 @@
 //! The parts of an instant in a zone.
 
-use minicbor::{Decode, Encode};
+use crate::codec::Decode;
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
 use crate::time::civil;

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
 use super::EvaluationError;
 use super::value::{Items, Value};
 use crate::authn::Principal;
 use crate::client::Location;
-use crate::codec;
+use crate::codec::Decode;
 use crate::query::{decoded, parameters};
 use crate::route::{HostName, PathTemplate, RequestHead, Segment};
 use crate::time::Timestamp;
@@ -75,7 +75,7 @@ pub enum Source {
     Groups,
     /// `principal.claims.a.b`: the claim of a token at a path of members.
     #[n(11)]
-    Claim(#[cbor(n(0), decode_with = "codec::list")] Vec<String>),
+    Claim(#[n(0)] Vec<String>),
     /// `now`
     #[n(12)]
     Now,

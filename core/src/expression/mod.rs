@@ -10,9 +10,8 @@ mod evaluate;
 mod facts;
 mod value;
 
-use minicbor::decode::{self, Decoder};
+use minicbor::Encode;
 use minicbor::encode::{self, Encoder, Write};
-use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 pub use calendar::TimePart;
@@ -23,7 +22,7 @@ pub use facts::{Facts, Source};
 pub use value::{Items, Value};
 
 use crate::bounds::{EXPRESSION_DEPTH_MAX, EXPRESSION_NODES_MAX, EXPRESSION_STEPS_MAX};
-use crate::codec;
+use crate::codec::{Decode, Failed, Reader};
 use crate::guard::{Cidr, Networks};
 use crate::time::Zone;
 
@@ -77,7 +76,7 @@ pub enum Node {
     Has(#[n(0)] Source),
     /// A list of values.
     #[n(11)]
-    List(#[cbor(n(0), decode_with = "codec::list")] Vec<NodeIndex>),
+    List(#[n(0)] Vec<NodeIndex>),
     /// The variable of a macro, counted from the outermost one.
     #[n(12)]
     Variable(#[n(0)] u8),
@@ -334,9 +333,13 @@ impl<C> Encode<C> for Expression {
     }
 }
 
-impl<'b, C> Decode<'b, C> for Expression {
-    fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, decode::Error> {
-        codec::list(decoder, context).map(|nodes| Self { nodes })
+impl Decode for Expression {
+    fn blank() -> Self {
+        Self { nodes: Vec::new() }
+    }
+
+    fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), Failed> {
+        self.nodes.decode(reader)
     }
 }
 

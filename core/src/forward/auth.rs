@@ -1,10 +1,10 @@
 //! How the gateway authenticates itself to an upstream.
 
 use base64ct::{Base64, Encoding};
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 use crate::oauth::ClientAuthentication;
 use crate::secret::{Secret, SecretText};
 
@@ -26,7 +26,7 @@ pub enum UpstreamAuth {
 }
 
 /// What the gateway asks of an authorization server for an upstream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct ClientCredentials {
@@ -42,7 +42,7 @@ pub struct ClientCredentials {
     pub client: ClientAuthentication,
     /// The scopes that are asked for.
     #[serde(default)]
-    #[cbor(n(3), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(3), skip_if = "codec::is_default")]
     pub scopes: Vec<String>,
     /// For whom the token is asked for; some servers require it.
     #[serde(default)]

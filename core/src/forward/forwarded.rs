@@ -3,9 +3,10 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 
+use crate::codec::Decode;
 use http::header::FORWARDED;
 use http::{HeaderName, Version};
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
 use crate::text::decimal;

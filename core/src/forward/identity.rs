@@ -4,15 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::HeaderName;
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::DecodeMembers;
+use crate::codec::Decode;
 use crate::field_name;
 use crate::text::escape;
 
 /// A field that tells an upstream something about the caller. What clients send under its name is never forwarded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct IdentityField {

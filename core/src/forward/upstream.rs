@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{IdentityField, UpstreamAuth};
-use crate::codec::{self, DecodeMembers, Grammar};
+use crate::codec::{self, Decode, Grammar};
 use crate::route::{CanonicalPath, HostName};
 use crate::secret::SecretText;
 
 /// Settings of one upstream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct UpstreamSettings {
@@ -31,11 +31,11 @@ pub struct UpstreamSettings {
     pub connect_timeout_ms: u64,
     /// Fields set on every request to it, replacing the client's: name in lower case, value with secret references.
     #[serde(default)]
-    #[cbor(n(3), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(3), skip_if = "codec::is_default")]
     pub fields: Vec<(String, SecretText)>,
     /// Fields that tell it who the caller is, replacing the client's, sorted by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[cbor(n(4), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(4), skip_if = "codec::is_default")]
     pub identity: Vec<IdentityField>,
     /// How the gateway authenticates itself to it.
     #[serde(default, skip_serializing_if = "UpstreamAuth::is_none")]
@@ -181,7 +181,10 @@ impl Grammar for UpstreamUrl {
     const VERSION: u16 = 1;
 }
 
-codec::as_text!(UpstreamUrl);
+codec::as_text!(
+    UpstreamUrl,
+    Self { https: true, authority: Authority::from_static("host"), prefix: String::new(), slash: false }
+);
 
 impl TryFrom<String> for UpstreamUrl {
     type Error = UrlError;
@@ -237,7 +240,7 @@ mod tests {
         assert_eq!([&plain, &told, &known].map(UpstreamSettings::least_version), [1, 2, 2]);
         for settings in [plain, told, known] {
             let stored = minicbor::to_vec(&settings).unwrap();
-            assert_eq!(UpstreamSettings::read(2, &mut minicbor::Decoder::new(&stored)).unwrap(), settings);
+            assert_eq!(UpstreamSettings::read(2, &mut codec::Reader::new(&stored)).unwrap(), settings);
         }
     }
 

@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{AddressSet, Cidr, Guard, Networks, Unidentified};
 use crate::bounds::NETWORKS_MAX;
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 use crate::event::Reason;
 use crate::kinds::{PolicyKind, Uses};
 use crate::problem::{Problem, ProblemKind};
 
 /// Settings of one `ip-filter` policy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct IpFilterSettings {

@@ -8,13 +8,12 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use minicbor::decode::{self, Decoder};
+use minicbor::Encode;
 use minicbor::encode::{self, Encoder, Write};
-use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::codec;
+use crate::codec::{Decode, Failed, Reader};
 
 /// A network in CIDR notation (RFC 4632, section 3.1; RFC 4291, section 2.3), without non-zero bits after its prefix.
 ///
@@ -127,17 +126,19 @@ impl<C> Encode<C> for Networks {
     }
 }
 
-impl<'b, C> Decode<'b, C> for Networks {
-    fn decode(decoder: &mut Decoder<'b>, context: &mut C) -> Result<Self, decode::Error> {
-        let at = decoder.position();
-        let networks = codec::list::<C, Cidr>(decoder, context)?;
+impl Decode for Networks {
+    fn blank() -> Self {
+        Self::default()
+    }
+
+    fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), Failed> {
+        let networks = Vec::<Cidr>::read_from(reader)?;
         // Written in search order; sorting is not an edge's work.
-        let in_order = networks.windows(2).all(|pair| pair[0] < pair[1]);
-        if in_order {
-            Ok(Self::sorted(networks))
-        } else {
-            Err(decode::Error::message("networks in search order").at(at))
+        if !networks.windows(2).all(|pair| pair[0] < pair[1]) {
+            return reader.fail("networks in search order");
         }
+        *self = Self::sorted(networks);
+        Ok(())
     }
 }
 
@@ -151,15 +152,22 @@ impl<C> Encode<C> for Cidr {
     }
 }
 
-impl<'b, C> Decode<'b, C> for Cidr {
-    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
-        let at = decoder.position();
-        let network = decoder.bytes()?.split_last().and_then(|(prefix, address)| {
+impl Decode for Cidr {
+    fn blank() -> Self {
+        Self { family: Family::V4, host_bits: 0, network: 0 }
+    }
+
+    fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), Failed> {
+        let network = reader.bytes()?.split_last().and_then(|(prefix, address)| {
             let v4 = <[u8; 4]>::try_from(address).map(IpAddr::from);
             let address = v4.or_else(|_| <[u8; 16]>::try_from(address).map(IpAddr::from)).ok()?;
             Self::new(address, *prefix).ok()
         });
-        network.ok_or_else(|| decode::Error::message("a network").at(at))
+        match network {
+            Some(network) => *self = network,
+            None => return reader.fail("a network"),
+        }
+        Ok(())
     }
 }
 
@@ -328,7 +336,7 @@ mod tests {
     fn a_stored_network_mapped_into_ipv6_is_the_ipv4_network_too() {
         let mapped = [&[0; 10][..], &[0xff, 0xff, 192, 0, 2, 0, 120]].concat();
         let stored = [&[0x81, 0x51][..], &mapped].concat();
-        let read: Networks = minicbor::decode(&stored).unwrap();
+        let read: Networks = crate::codec::decode(&stored).unwrap();
         assert_eq!(read.as_slice(), ["192.0.2.0/24".parse().unwrap()]);
         assert_eq!(minicbor::to_vec(&read).unwrap(), [0x81, 0x45, 192, 0, 2, 0, 24]);
     }

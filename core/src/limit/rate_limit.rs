@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
 use super::Limiter;
 use crate::bounds::PLANS_MAX;
 use crate::cell::Gcra;
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 use crate::kinds::{PolicyKind, PolicyName, Uses};
 
 /// Settings of one `rate-limit` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct RateLimitSettings {
@@ -40,7 +40,7 @@ pub struct RateLimitSettings {
 impl codec::Section for RateLimitSettings {}
 
 /// The numbers of a plan, which replace the policy's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct PlanLimit {

@@ -209,7 +209,7 @@ impl Grammar for HostPattern {
     const VERSION: u16 = 1;
 }
 
-codec::as_text!(HostPattern);
+codec::as_text!(HostPattern, Self::Any);
 
 impl TryFrom<String> for HostPattern {
     type Error = HostError;

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::ops::Deref;
 
+use crate::codec::{Decode, Failed, Reader};
 use http::Method;
-use minicbor::decode::{self, Decoder};
+use minicbor::Encode;
 use minicbor::encode::{self, Encoder, Write};
-use minicbor::{Decode, Encode};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -84,16 +84,19 @@ impl<C> Encode<C> for Methods {
     }
 }
 
-impl<'b, C> Decode<'b, C> for Methods {
-    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
-        let length = decoder.array()?.and_then(|length| usize::try_from(length).ok());
-        let length = length.ok_or_else(|| decode::Error::message("a list without its length"))?;
-        let mut methods = Vec::with_capacity(length.min(crate::codec::LIST_ROOM));
-        for _ in 0..length {
-            let method = Method::from_bytes(decoder.str()?.as_bytes());
-            methods.push(method.map_err(|_| decode::Error::message("a method"))?);
+impl Decode for Methods {
+    fn blank() -> Self {
+        Self::ALL
+    }
+
+    fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), Failed> {
+        for _ in 0..reader.list()? {
+            match Method::from_bytes(reader.text()?.as_bytes()) {
+                Ok(method) => self.0.push(method),
+                Err(_) => return reader.fail("a method"),
+            }
         }
-        Ok(Self(methods))
+        Ok(())
     }
 }
 
@@ -130,7 +133,7 @@ mod tests {
     fn only_the_names_of_methods_are_read() {
         let read = |names: &[&str]| {
             let stored = minicbor::to_vec(names).unwrap();
-            minicbor::decode::<Methods>(&stored).map(|methods| methods.to_string()).ok()
+            crate::codec::decode::<Methods>(&stored).map(|methods| methods.to_string()).ok()
         };
         assert_eq!(read(&["GET", "M-SEARCH"]).as_deref(), Some("GET,M-SEARCH"));
         assert_eq!([read(&["GE T"]), read(&[""]), read(&["GET", "É"])], [None, None, None]);

@@ -8,15 +8,15 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 
 use super::path::{CanonicalPath, PathSegments};
 use super::template::{PathTemplate, Segment};
 
-use crate::codec::DecodeMembers;
+use crate::codec::Decode;
 
 /// Which pages the routes of a path are on.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct PageIndex {
     /// The root, and the nodes below others; each is behind the one that names it.
@@ -24,7 +24,7 @@ pub struct PageIndex {
     nodes: Vec<Node>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, DecodeMembers)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 struct Node {
     /// The first literal of each range, sorted.

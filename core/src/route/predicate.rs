@@ -6,13 +6,13 @@
 use std::cmp::Reverse;
 
 use http::HeaderMap;
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::DecodeMembers;
+use crate::codec::Decode;
 
 /// A condition on one part of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Predicate {

@@ -358,7 +358,7 @@ impl Grammar for PathTemplate {
     const VERSION: u16 = 1;
 }
 
-codec::as_text!(PathTemplate);
+codec::as_text!(PathTemplate, Self { text: String::new(), untyped: None, segments: Vec::new() });
 
 impl TryFrom<String> for PathTemplate {
     type Error = TemplateError;

@@ -21,11 +21,11 @@ pub use trace_context::TraceContext;
 use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 use crate::secret::SecretText;
 
 /// Where telemetry is written and exported.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct TelemetrySettings {
@@ -39,7 +39,7 @@ pub struct TelemetrySettings {
 }
 
 /// An OTLP/HTTP receiver.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct OtlpSettings {
@@ -48,7 +48,7 @@ pub struct OtlpSettings {
     pub endpoint: crate::forward::UpstreamUrl,
     /// Fields set on every export.
     #[serde(default)]
-    #[cbor(n(1), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(1), skip_if = "codec::is_default")]
     pub fields: Vec<(String, SecretText)>,
     /// How long finished exchanges are collected before a batch is sent, in milliseconds.
     #[n(2)]

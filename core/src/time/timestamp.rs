@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::{civil_from_days, days_of, micros_of, offset_us, split_fraction};
 use super::{MICROS_PER_MS, MICROS_PER_S};
+use crate::codec::{Decode, Failed, Reader};
 use crate::text::digits;
 
 /// An instant of the wall clock, in microseconds since the Unix epoch.
@@ -198,6 +199,18 @@ impl Visitor<'_> for Text {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Timestamp, E> {
         Timestamp::from_rfc3339(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+    }
+}
+
+/// In microseconds.
+impl Decode for Timestamp {
+    fn blank() -> Self {
+        Self::from_micros(0)
+    }
+
+    fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), Failed> {
+        *self = Self::from_micros(reader.number()?);
+        Ok(())
     }
 }
 

@@ -1,11 +1,11 @@
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 
 /// How far the clocks of a time zone are ahead of UTC. Compilers know the zones by name; a bundle has their changes, because
 /// hosts have no table of zones.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct Zone {
@@ -14,7 +14,7 @@ pub struct Zone {
     pub minutes: i16,
     /// The changes, in order. After the last one, nothing changes.
     #[serde(default)]
-    #[cbor(n(1), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(1), skip_if = "codec::is_default")]
     pub changes: Vec<OffsetChange>,
 }
 
@@ -52,6 +52,6 @@ mod tests {
         assert_eq!(at, [60, 60, 120, 120, 60, 60]);
         assert_eq!(Zone { minutes: -210, changes: vec![] }.minutes_at(5), -210);
         let stored = minicbor::to_vec(&zone).unwrap();
-        assert_eq!(minicbor::decode::<Zone>(&stored).unwrap(), zone);
+        assert_eq!(codec::decode::<Zone>(&stored).unwrap(), zone);
     }
 }

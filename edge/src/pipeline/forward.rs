@@ -148,7 +148,9 @@ fn failed(error: UpstreamError, exchange: &Exchange, reason: Reason) -> Problem 
 }
 
 fn sentence(error: UpstreamError) -> String {
-    let text = error.to_string();
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    let mut text = error.to_string();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text
 }

@@ -1,10 +1,10 @@
 //! The rule of versions, tested with invented sections, members, records and grammars: optional ones are skipped,
 //! required ones are refused by name, and the previous version is read.
 
-use minicbor::{Decode, Decoder, Encode, Encoder};
+use minicbor::{Decoder, Encode, Encoder};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tollgate_core::codec::Section;
+use tollgate_core::codec::{Decode, Failed, Reader, Section};
 use tollgate_kv_schemas::{
     Credential, Manifest, Pointer, Record, RecordError, decode, decode_part_unnamed, encode, encode_part,
 };
@@ -179,11 +179,11 @@ impl Section for MadeUp {
         if self.only_from.is_some() { 3 } else { 2 }
     }
 
-    fn read(version: u16, members: &mut Decoder<'_>) -> Result<Self, minicbor::decode::Error> {
+    fn read(version: u16, members: &mut Reader<'_>) -> Result<Self, Failed> {
         if version > 1 {
-            return members.decode();
+            return Self::read_from(members);
         }
-        let MadeUpV1 { wait_s } = members.decode()?;
+        let MadeUpV1 { wait_s } = MadeUpV1::read_from(members)?;
         Ok(Self { wait_ms: wait_s * 1000, note: None, only_from: None })
     }
 }
@@ -191,7 +191,7 @@ impl Section for MadeUp {
 #[test]
 fn an_older_version_of_a_section_is_converted() {
     let old = minicbor::to_vec(MadeUpV1 { wait_s: 2 }).unwrap();
-    let read = MadeUp::read(1, &mut Decoder::new(&old)).unwrap();
+    let read = MadeUp::read(1, &mut Reader::new(&old)).unwrap();
     assert_eq!(read, MadeUp { wait_ms: 2000, note: None, only_from: None });
 }
 

@@ -3,19 +3,19 @@
 use std::num::NonZeroU32;
 
 use base64ct::{Base64, Encoding};
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::authn::Authenticator;
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 use crate::jose::{Algorithm, Algorithms, Jwk, KeyType};
 use crate::kinds::{PolicyKind, Uses};
 use crate::secret::{Secret, SecretText};
 use crate::structured::{Bare, Item, StructureError};
 
 /// Settings of one `http-signature` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct HttpSignatureSettings {
@@ -27,7 +27,7 @@ pub struct HttpSignatureSettings {
     pub algorithms: Algorithms,
     /// The components that must be signed, as [`component`] writes them; none: the method, the URL, and the digest of content.
     #[serde(default)]
-    #[cbor(n(2), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(2), skip_if = "codec::is_default")]
     pub components: Vec<String>,
     /// How long after it was created a signature is accepted, in seconds.
     #[n(3)]
@@ -46,11 +46,11 @@ pub struct HttpSignatureSettings {
     pub tag: Option<String>,
     /// Parameters that a signature must have, besides `created` and `keyid`.
     #[serde(default)]
-    #[cbor(n(7), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(7), skip_if = "codec::is_default")]
     pub required: Vec<String>,
     /// The ids of keys and their consumers; with none, each key is a consumer of its own.
     #[serde(default)]
-    #[cbor(n(8), skip_if = "codec::is_default", decode_with = "codec::list")]
+    #[cbor(n(8), skip_if = "codec::is_default")]
     pub owners: Vec<(String, String)>,
     /// How long a signature that was accepted, or its nonce, is refused, in milliseconds; absent, it is accepted again.
     #[serde(default)]
@@ -73,10 +73,7 @@ pub enum SigningKeys {
     Static(#[n(0)] String),
     /// The ids of shared secrets, and the secrets.
     #[n(2)]
-    Secrets(
-        #[cbor(n(0), decode_with = "codec::list")] Vec<String>,
-        #[cbor(n(1), decode_with = "codec::list")] Vec<SecretText>,
-    ),
+    Secrets(#[n(0)] Vec<String>, #[n(1)] Vec<SecretText>),
 }
 
 /// The identifier of a component as it is signed, such as `"@query-param";name="id"`, of its form without the first quotes.

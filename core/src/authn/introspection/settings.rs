@@ -8,13 +8,13 @@ use crate::authn::{
     Authenticator, CredentialPlace, IdentityRules, JwtSettings, KeySource, OutageRules, ProtectedResource,
 };
 use crate::bounds::ROUTE_LIST_MAX;
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 use crate::jose::Algorithm;
 use crate::kinds::{PolicyKind, Uses};
 use crate::oauth::ClientAuthentication;
 
 /// Settings of one `introspection` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct IntrospectionSettings {
@@ -49,7 +49,7 @@ pub struct IntrospectionSettings {
 }
 
 /// The answers of a server are signed (RFC 9701).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct SignedAnswers {

@@ -1,21 +1,20 @@
 //! The settings of a `jwt` policy.
 
 use http::header::AUTHORIZATION;
-use minicbor::decode::{self, Decoder};
+use minicbor::Encode;
 use minicbor::encode::{self, Encoder, Write};
-use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::authn::resource::bearer_challenge;
 use crate::authn::{Authenticator, CredentialPlace, IdentityRules, OutageRules, ProtectedResource};
 use crate::bounds::ROUTE_LIST_MAX;
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode, Failed, Reader};
 use crate::jose::{Algorithm, Algorithms, KeyType, TRIED_MAX};
 use crate::kinds::{PolicyKind, Uses};
 use crate::secret::{SECRET_VALUES_MAX, SecretText};
 
 /// Settings of one `jwt` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct JwtSettings {
@@ -168,11 +167,16 @@ impl<C> Encode<C> for Algorithms {
     }
 }
 
-impl<'b, C> Decode<'b, C> for Algorithms {
-    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
-        let names = decoder.array_iter::<&str>()?;
+impl Decode for Algorithms {
+    fn blank() -> Self {
+        std::iter::empty().collect()
+    }
+
+    fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), Failed> {
+        let names = (0..reader.list()?).map(|_| reader.text()).collect::<Result<Vec<_>, _>>()?;
         // An algorithm that is not known here is left out: nothing is verified with it.
-        names.filter_map(|name| name.map(|name| name.parse::<Algorithm>().ok()).transpose()).collect()
+        *self = names.into_iter().filter_map(|name| name.parse::<Algorithm>().ok()).collect();
+        Ok(())
     }
 }
 

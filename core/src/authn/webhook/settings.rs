@@ -2,19 +2,19 @@
 
 use std::num::NonZeroU32;
 
-use minicbor::{Decode, Encode};
+use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
 use super::form::{CONTENT, TIMESTAMP};
 use crate::authn::Authenticator;
-use crate::codec::{self, DecodeMembers};
+use crate::codec::{self, Decode};
 use crate::field_name::is_field_name;
 use crate::jose::Algorithm;
 use crate::kinds::{PolicyKind, Uses};
 use crate::secret::SecretText;
 
 /// Settings of one `webhook` policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct WebhookSettings {
@@ -22,7 +22,7 @@ pub struct WebhookSettings {
     #[n(0)]
     pub sender: WebhookSender,
     /// The secrets, any of which may have been used: two while one is replaced.
-    #[cbor(n(1), decode_with = "codec::list")]
+    #[n(1)]
     pub secrets: Vec<SecretText>,
     /// The consumer; absent, the name of the policy.
     #[serde(default)]
@@ -63,7 +63,7 @@ pub enum WebhookSender {
 }
 
 /// A sender that signs with HMAC.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, DecodeMembers)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct HmacSender {

@@ -64,7 +64,7 @@ fn a_request_or_an_answer_of_another_version_is_reported() {
 #[wasm_bindgen_test(unsupported = test)]
 fn what_no_new_member_is_in_has_the_form_that_it_always_had() {
     let bytes = |operation: &Operation| minicbor::to_vec(operation).unwrap();
-    let read = |bytes: &[u8]| minicbor::decode::<Operation>(bytes).unwrap();
+    let read = |bytes: &[u8]| crate::codec::decode::<Operation>(bytes).unwrap();
     assert_eq!(bytes(&Operation::ReadPurges { recorded: None }), [0x81, 4]);
     assert_eq!(read(&[0x81, 4]), Operation::ReadPurges { recorded: None });
     assert_eq!(read(&bytes(&Operation::ReadPurges { recorded: Some(7) })), Operation::ReadPurges { recorded: Some(7) });

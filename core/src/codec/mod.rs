@@ -1,7 +1,7 @@
 //! How settings are stored: tagged members, and versions of sections.
 //!
-//! Each settings type that a bundle holds derives minicbor's `Encode`, and [`DecodeMembers`], as a map from small numbers to
-//! values; enumerations derive minicbor's `Decode`. A number is never reused. A reader skips unknown members, so the author of a new member decides whether a
+//! Each settings type that a bundle holds derives minicbor's `Encode`, and [`Decode`]: structs as a map from small numbers to
+//! values. A number is never reused. A reader skips unknown members, so the author of a new member decides whether a
 //! reader may ignore it:
 //!
 //! - If it may: the member is optional, nothing else changes. Old readers treat it as absent.
@@ -9,16 +9,56 @@
 //!   settings that use the member. Old readers refuse these sections by name and version, and accept the others.
 //!
 //! The same applies to the variants of enumerations: an unknown one is never skipped, so a new one always needs a new
-//! version. (An `Option` of an enumeration is not stored: minicbor reads unknown variants of one as `None`.) A string
-//! with a grammar has the version of its [`Grammar`].
+//! version. A string with a grammar has the version of its [`Grammar`].
 
-use minicbor::decode::{self, Decoder};
+mod reader;
+mod values;
+
 use minicbor::encode::{self, Encoder, Write};
-use minicbor::{Decode, Encode};
-pub use tollgate_derive::DecodeMembers;
+use minicbor::{Decoder, Encode};
+pub use tollgate_derive::Decode;
+
+pub use self::reader::{Failed, Fault, Members, Reader};
+
+/// A value that is read from its stored form, in place.
+pub trait Decode: Sized {
+    /// Whether it may be absent.
+    const OPTIONAL: bool = false;
+
+    /// What it is before it is read. Nobody sees one that was not read, unless it may be absent.
+    fn blank() -> Self;
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// If the bytes are not of its form.
+    fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), Failed>;
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// If the bytes are not of its form.
+    fn read_from(reader: &mut Reader<'_>) -> Result<Self, Failed> {
+        let mut value = Self::blank();
+        value.decode(reader)?;
+        Ok(value)
+    }
+}
+
+/// Reads a value from all of these bytes.
+///
+/// # Errors
+/// If they are not of its form.
+pub fn decode<T: Decode>(bytes: &[u8]) -> Result<T, Fault> {
+    let mut reader = Reader::new(bytes);
+    match T::read_from(&mut reader) {
+        Ok(value) if reader.position() == bytes.len() => Ok(value),
+        Ok(_) | Err(Failed) => Err(reader.fault()),
+    }
+}
 
 /// Settings that make up a section of a stored bundle, or an entry of one.
-pub trait Section: Sized + Encode<()> + for<'b> Decode<'b, ()> {
+pub trait Section: Encode<()> + Decode {
     /// The newest version that this program reads.
     const VERSION: u16 = 1;
     /// The oldest version that this program reads: the previous one, once there are releases.
@@ -35,9 +75,9 @@ pub trait Section: Sized + Encode<()> + for<'b> Decode<'b, ()> {
     ///
     /// # Errors
     /// If they do not have the form of that version.
-    fn read(version: u16, members: &mut Decoder<'_>) -> Result<Self, decode::Error> {
+    fn read(version: u16, members: &mut Reader<'_>) -> Result<Self, Failed> {
         let _ = version;
-        members.decode()
+        Self::read_from(members)
     }
 }
 
@@ -84,50 +124,6 @@ fn parts_of<C, E>(map: &impl Encode<C>, context: &mut C) -> Result<(u64, Vec<u8>
     Ok((length, bytes.split_off(head)))
 }
 
-/// Reads a map of numbered members. The function reads the member of a number, or answers `false` if it does not know it.
-///
-/// Called by what [`DecodeMembers`] derives.
-///
-/// # Errors
-/// If it is not such a map, or the function fails.
-pub fn members<'b>(
-    decoder: &mut Decoder<'b>,
-    read: &mut dyn FnMut(&mut Decoder<'b>, i64) -> Result<bool, decode::Error>,
-) -> Result<(), decode::Error> {
-    let at = decoder.position();
-    let length = decoder.map()?.ok_or_else(|| decode::Error::message("a map without its length").at(at))?;
-    for _ in 0..length {
-        let number = decoder.i64()?;
-        if !read(decoder, number)? {
-            decoder.skip()?;
-        }
-    }
-    Ok(())
-}
-
-/// The error that a struct lacks a member.
-#[must_use]
-pub fn missing(name: &'static str, number: i64) -> decode::Error {
-    decode::Error::missing_value(number).with_message(name)
-}
-
-/// Decodes a list with the exact capacity; most lists have one or two entries.
-///
-/// Readers of bundles have counted all entries before, so the length is correct. The size of the entries in memory is
-/// not known before they are decoded: a long list grows while it is read.
-pub(crate) fn list<'b, C, T: Decode<'b, C>>(
-    decoder: &mut Decoder<'b>,
-    context: &mut C,
-) -> Result<Vec<T>, decode::Error> {
-    let length = decoder.array()?.and_then(|length| usize::try_from(length).ok());
-    let length = length.ok_or_else(|| decode::Error::message("a list without its length"))?;
-    let mut list = Vec::with_capacity(length.min(LIST_ROOM));
-    for _ in 0..length {
-        list.push(T::decode(decoder, context)?);
-    }
-    Ok(list)
-}
-
 /// Maximum initial capacity of a list: about 100 KB of the largest settings.
 pub const LIST_ROOM: usize = 256;
 
@@ -135,7 +131,6 @@ pub const LIST_ROOM: usize = 256;
 pub(crate) mod one {
     use std::num::NonZeroU32;
 
-    use minicbor::decode::{self, Decoder};
     use minicbor::encode::{self, Encoder, Write};
 
     pub(crate) fn encode<C, W: Write>(
@@ -146,22 +141,14 @@ pub(crate) mod one {
         encoder.u32(value.get())?.ok()
     }
 
-    pub(crate) fn decode<C>(decoder: &mut Decoder<'_>, _: &mut C) -> Result<NonZeroU32, decode::Error> {
-        decoder.decode()
-    }
-
-    pub(crate) const fn nil() -> Option<NonZeroU32> {
-        Some(NonZeroU32::MIN)
-    }
-
     pub(crate) fn is_nil(value: &NonZeroU32) -> bool {
         *value == NonZeroU32::MIN
     }
 }
 
-/// Stores a type as text, with its `Display` and `FromStr`.
+/// Stores a type as text, with its `Display` and `FromStr`; it is blank before it is read.
 macro_rules! as_text {
-    ($Type:ty) => {
+    ($Type:ty, $blank:expr) => {
         impl<C> minicbor::Encode<C> for $Type {
             fn encode<W: minicbor::encode::Write>(
                 &self,
@@ -172,11 +159,17 @@ macro_rules! as_text {
             }
         }
 
-        impl<'b, C> minicbor::Decode<'b, C> for $Type {
-            fn decode(decoder: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-                let at = decoder.position();
-                let parsed = decoder.str()?.parse();
-                parsed.map_err(|_| minicbor::decode::Error::message(<Self as $crate::codec::Grammar>::NAME).at(at))
+        impl $crate::codec::Decode for $Type {
+            fn blank() -> Self {
+                $blank
+            }
+
+            fn decode(&mut self, reader: &mut $crate::codec::Reader<'_>) -> Result<(), $crate::codec::Failed> {
+                match reader.text()?.parse() {
+                    Ok(parsed) => *self = parsed,
+                    Err(_) => return reader.fail(<Self as $crate::codec::Grammar>::NAME),
+                }
+                Ok(())
             }
         }
     };

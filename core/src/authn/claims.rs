@@ -243,6 +243,11 @@ impl IdentityRules {
         Ok(scopes)
     }
 
+    /// The name in tokens of a scope of the configuration.
+    pub(super) fn scope_in_token<'s>(&'s self, scope: &'s str) -> &'s str {
+        self.scopes.iter().find(|rule| rule.scope == scope).map_or(scope, |rule| &rule.in_token)
+    }
+
     /// The groups and roles of all claims that name some; one name is never several.
     fn groups(&self, claims: &Members) -> Result<Vec<String>, ClaimError> {
         let mut groups = Vec::new();

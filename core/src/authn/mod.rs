@@ -79,6 +79,11 @@ pub trait Authenticator: PolicyKind {
         None
     }
 
+    /// The name in credentials of a scope of the configuration.
+    fn scope_in_credential<'s>(&'s self, scope: &'s str) -> &'s str {
+        scope
+    }
+
     /// Who tells the certificate of the client, if it reads one.
     fn certificate_source(&self) -> Option<CertificateSource> {
         None

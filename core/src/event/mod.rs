@@ -217,6 +217,13 @@ impl Events {
         })
     }
 
+    /// The last policy that authenticated the caller.
+    #[must_use]
+    pub fn authenticator(&self) -> Option<&PolicyName> {
+        let mut passed = self.0.iter().rev().filter(|event| matches!(event.reason, Reason::Authenticated { .. }));
+        passed.next()?.policy.as_ref()
+    }
+
     /// The calls to upstreams, in order.
     pub fn calls(&self) -> impl Iterator<Item = &UpstreamRecord> {
         self.0.iter().filter_map(|event| match &event.reason {

@@ -7,7 +7,7 @@ use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub(crate) use policy::{Policy, Source, keys_at};
+pub(crate) use policy::{Discovery, Policy, Source, keys_at};
 use rustc_hash::FxHasher;
 use tollgate_core::authn::{JwtSettings, Principal, TextMark};
 use tollgate_core::bounds::{TOKEN_REMEMBERED_MS, TOKENS_REMEMBERED_MAX};

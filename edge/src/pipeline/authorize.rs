@@ -62,10 +62,13 @@ fn check_scopes(exchange: &Exchange, principal: Option<&Principal>, journal: &mu
         journal.note(Phase::Authorize, Verdict::Pass, Reason::ScopesHeld);
         return Ok(());
     }
-    let missing = missing.join(" ");
-    let challenge = challenge_with(&format!("error=\"insufficient_scope\", scope=\"{missing}\""), exchange);
-    let detail = format!("The credential lacks: {missing}. Ask its issuer for it.");
-    let reason = Reason::ScopesMissing { scopes: missing.into() };
+    // The client asks its issuer, which may have other names for them.
+    let by = journal.events.authenticator().and_then(|name| exchange.authenticators().find(|own| own.name == *name));
+    let named = |scope: &&str| by.map_or(*scope, |by| by.policy.scope_in_credential(scope)).to_owned();
+    let asked = missing.iter().map(named).collect::<Vec<_>>().join(" ");
+    let challenge = challenge_with(&format!("error=\"insufficient_scope\", scope=\"{asked}\""), exchange);
+    let detail = format!("The credential lacks: {asked}. Ask its issuer for it.");
+    let reason = Reason::ScopesMissing { scopes: missing.join(" ").into() };
     let problem = Problem::new(ProblemKind::ScopeMissing, detail, reason);
     let problem = match challenge {
         Some(challenge) => problem.with(WWW_AUTHENTICATE, challenge),

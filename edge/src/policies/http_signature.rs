@@ -128,7 +128,7 @@ async fn keys_of<H: Host>(
     isolate: &Isolate,
     host: &H,
     id: &str,
-) -> Result<Keys, Problem> {
+) -> Result<Keys<'static>, Problem> {
     let signer = isolate.signers.borrow_mut().of(&settings.keys);
     match signer.source.as_ref().map_err(|why| keys_unavailable(why.clone()))? {
         Source::Fixed(set) => Ok(Keys::fixed(Rc::clone(set))),

@@ -18,7 +18,7 @@ use super::jwt::{not_accepted, verify};
 use super::outage::{self, KnownTokens};
 use super::token::presented;
 use crate::apart::rare;
-use crate::isolate::fetched::{Meaning, fetched};
+use crate::isolate::fetched::{Meaning, fetched, renewed};
 use crate::isolate::introspected::{Asking, Policy, Refusal, Step, TokenKey};
 use crate::isolate::issuer::answer;
 use crate::isolate::oauth::{AuthorizationServer, TIMEOUT_MS};
@@ -205,7 +205,14 @@ async fn ask<H: Host>(policy: &Policy, isolate: &Isolate, host: &H, token: &str)
     let server = AuthorizationServer { url: &url, is_private: settings.is_private, audience, client: &settings.client };
     let parameters = [("token", token), ("token_type_hint", "access_token")];
     let accept = if settings.signed.is_some() { SIGNED } else { "application/json" };
-    let answer = server.ask(isolate, host, &parameters, accept).await.map_err(|why| format!("introspection: {why}"))?;
+    let answer = server.ask(isolate, host, &parameters, accept).await;
+    if let Some(Ok(plan)) = policy.metadata.as_ref().filter(|_| may_have_moved(settings, &answer)) {
+        // The next question is asked where the metadata say now.
+        if let Some(metadata) = rare(renewed(isolate, host, plan, MOVED_MS)).await {
+            isolate.defer(metadata.after_reply);
+        }
+    }
+    let answer = answer.map_err(|why| format!("introspection: {why}"))?;
     let claims = match &policy.signed {
         None => IntrospectionSettings::claims(&answer).map_err(|error| error.to_string()),
         Some(signed) => signed_claims(settings, signed, isolate, host, &answer).await,
@@ -214,6 +221,18 @@ async fn ask<H: Host>(policy: &Policy, isolate: &Isolate, host: &H, token: &str)
     let claims = claims.map_err(|why| Unanswered { why: format!("introspection: {why}"), is_of_token })?;
     Ok(Asked { claims, content: answer.content })
 }
+
+/// Whether the endpoint that the metadata named may be another one by now.
+fn may_have_moved(settings: &IntrospectionSettings, answer: &Result<FetchAnswer, String>) -> bool {
+    let is_gone = |answer: &FetchAnswer| GONE.contains(&answer.status.as_u16());
+    settings.url.is_none() && answer.as_ref().map_or(true, is_gone)
+}
+
+/// Statuses of a URL that is no introspection endpoint, or not any more.
+const GONE: [u16; 3] = [404, 405, 410];
+
+/// The least time between two fetches of the metadata that a failure of the endpoint causes.
+const MOVED_MS: u64 = 5_000;
 
 /// What a signed answer says, if its signature is that of the issuer.
 async fn signed_claims<H: Host>(

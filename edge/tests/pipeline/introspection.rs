@@ -340,3 +340,34 @@ fn the_endpoint_is_the_one_in_the_metadata_of_the_issuer() {
     world.answers(200, both);
     world.check("abc", 503, "introspection-away");
 }
+
+#[test]
+fn an_endpoint_that_has_moved_is_found_by_the_next_question() {
+    let rules = IdentityRules { issuers: vec!["https://id.example.com".into()], ..settings().rules };
+    let mut world = World::new(IntrospectionSettings { url: None, rules, ..settings() });
+    let (has_moved, asked) = (Rc::new(Cell::new(false)), Rc::<RefCell<Vec<String>>>::default());
+    let (moved, seen) = (Rc::clone(&has_moved), Rc::clone(&asked));
+    world.bench.host.fetch = ScriptedFetch::new(world.bench.host.clock.clone(), move |request: &Request<Content>| {
+        let name = if moved.get() { "new" } else { "old" };
+        let path = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+        let metadata = format!(
+            r#"{{"issuer":"https://id.example.com","introspection_endpoint":"https://id.example.com/{name}"}}"#
+        );
+        let (status, text) = match path.as_str() {
+            "openid-configuration" => (200, metadata.as_str()),
+            path if path == name => (200, ACTIVE),
+            _ => (404, ""),
+        };
+        seen.borrow_mut().push(path);
+        let content = Content::from_bytes(text.to_owned().into());
+        (0, Ok(Response::builder().status(status).body(content).unwrap()))
+    });
+    world.check("abc", 200, "");
+    has_moved.set(true);
+    world.advance(5_000);
+    world.check("new", 503, "introspection-away");
+    world.advance(1_000);
+    world.check("new", 200, "");
+    let steps = ["openid-configuration", "old", "old", "openid-configuration", "new"];
+    assert_eq!(*asked.borrow(), steps);
+}

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use ed25519_dalek::{Signer, SigningKey};
 use http::{Request, Response};
-use tollgate_core::authn::{CredentialPlace, IdentityRules, JwtSettings, KeySource};
+use tollgate_core::authn::{CredentialPlace, IdentityRules, JwtSettings, KeySource, ScopeRule};
 use tollgate_core::forward::UpstreamError;
 use tollgate_core::jose::{Algorithm, KeyType};
 use tollgate_core::kinds::{Named, Place, Policy, PolicyKind};
@@ -94,12 +94,13 @@ impl World {
         let stricter = JwtSettings { rules: for_audience("owners"), ..first.clone() };
         let at = |path: &str, place| RouteSettings { authn: vec![vec![Place::new(place)]], ..route(path, &["GET"]) };
         let open = route("/open", &["GET"]);
+        let written = RouteSettings { scopes: vec!["read".into(), "write".into()], ..at("/written", 0) };
         let settings = SiteSettings {
             policies: [("staff", first), ("others", stricter)]
                 .into_iter()
                 .map(|(name, policy)| Named { name: name.into(), policy: Policy::from(policy) })
                 .collect(),
-            ..site(vec![at("/pets", 0), at("/owners", 1), open])
+            ..site(vec![at("/pets", 0), at("/owners", 1), open, written])
         };
         self.bench.publish(&on_any_host(settings) as &std::collections::BTreeMap<HostPattern, SiteSettings>);
     }
@@ -338,6 +339,67 @@ fn the_keys_of_an_issuer_are_found_by_its_metadata() {
     let seen = urls.borrow().clone();
     assert_eq!(seen.first().map(String::as_str), Some("https://id.example.com/.well-known/openid-configuration"));
     assert_eq!(seen.last().map(String::as_str), Some("https://keys.example.com/all"));
+}
+
+/// The client asks its provider for the scope, by the provider's name of it.
+#[test]
+fn a_missing_scope_has_the_name_that_tokens_have() {
+    let renamed = [("read", "read"), ("write", "pets.write")];
+    let scopes = renamed.map(|(scope, in_token)| ScopeRule { scope: scope.into(), in_token: in_token.into() }).to_vec();
+    let of_tokens = settings(at_url());
+    let world = World::new(JwtSettings { rules: IdentityRules { scopes, ..of_tokens.rules.clone() }, ..of_tokens });
+    let refused = world.get("/written", &token("a", &key(1), &claims("ada")));
+    assert_eq!((refused.status, refused.problem().as_str()), (403, "scope-missing"));
+    let challenge = refused.field("www-authenticate");
+    assert!(challenge.ends_with("error=\"insufficient_scope\", scope=\"pets.write\""), "{challenge}");
+    assert!(String::from_utf8_lossy(&refused.content).contains("lacks: pets.write."));
+    let held = claims("ada").replace(r#""scope":"read""#, r#""scope":"read pets.write""#);
+    assert_eq!(world.get("/written", &token("a", &key(1), &held)).status, 200);
+}
+
+/// Keys of an issuer that has moved its set, from `/old` with one key to `/new` with another one.
+fn moving(old: &'static str) -> (World, Rc<RefCell<Vec<String>>>) {
+    let world = World::new(settings(KeySource::Discovery(false)));
+    let (asked, has_moved) = (Rc::<RefCell<Vec<String>>>::default(), Rc::new(Cell::new(false)));
+    let (seen, moved) = (Rc::clone(&asked), Rc::clone(&has_moved));
+    let mut host = world.bench.host.clone();
+    host.fetch = ScriptedFetch::new(host.clock.clone(), move |request: &Request<Content>| {
+        let path = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+        let (name, keys) = if moved.get() { ("new", old.to_owned()) } else { ("old", set(&[("a", &key(1))])) };
+        let text = match path.as_str() {
+            "old" => keys,
+            "new" => set(&[("b", &key(2))]),
+            _ => format!(r#"{{"issuer":"{ISSUER}","jwks_uri":"https://keys.example.com/{name}"}}"#),
+        };
+        seen.borrow_mut().push(path);
+        (0, Ok(Response::new(Content::from_bytes(text.into()))))
+    });
+    let world = World { bench: Bench { isolate: world.bench.another_isolate(), host }, ..world };
+    assert_eq!(world.get("/pets", &token("a", &key(1), &claims("ada"))).status, 200);
+    has_moved.set(true);
+    asked.borrow_mut().clear();
+    (world, asked)
+}
+
+#[test]
+fn a_set_that_has_moved_is_found_when_its_url_has_no_keys() {
+    let (world, asked) = moving("not found");
+    world.bench.host.clock.advance(5_000);
+    assert_eq!(world.get("/pets", &token("b", &key(2), &claims("bob"))).status, 200);
+    assert_eq!(*asked.borrow(), ["old", "openid-configuration", "new"]);
+}
+
+#[test]
+fn a_set_that_has_moved_is_found_within_a_minute_when_its_url_has_old_keys() {
+    let (world, asked) = moving(r#"{"keys":[]}"#);
+    for second in [5, 10] {
+        world.bench.host.clock.advance(5_000);
+        world.check(&token("b", &key(2), &claims("bob")), 401, "credential-unknown", "token-key-unknown");
+        assert_eq!(asked.borrow().len(), second / 5, "one fetch in five seconds");
+    }
+    world.bench.host.clock.advance(50_000);
+    assert_eq!(world.get("/pets", &token("b", &key(2), &claims("bob"))).status, 200);
+    assert_eq!(asked.borrow()[2..], ["old", "openid-configuration", "new"]);
 }
 
 #[test]

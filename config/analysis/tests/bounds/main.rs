@@ -347,7 +347,7 @@ fn the_work_for_a_token_depends_on_where_its_keys_are() {
     assert_eq!(token(&format!(", keys: '{{\"keys\":[{key}]}}'")), (7, 0, 0, 8, 0));
     assert_eq!(token(", secret: \"${secret.SHARED}\""), (7, 0, 0, 2, 1));
     assert_eq!(token(", jwks: \"https://id.example.com/keys\""), (8, 1, 1, 16, 0));
-    assert_eq!(token(""), (9, 2, 2, 16, 0));
+    assert_eq!(token(""), (10, 3, 3, 16, 0));
     let asked = |rest: &str| {
         most(&format!(
             "kind: introspection, issuer: \"https://id.example.com\", audience: a, client-id: g, \

@@ -99,6 +99,10 @@ impl Authenticator for IntrospectionSettings {
         bearer_challenge(&self.rules, &self.place, realm)
     }
 
+    fn scope_in_credential<'s>(&'s self, scope: &'s str) -> &'s str {
+        self.rules.scope_in_token(scope)
+    }
+
     fn protected_resource(&self) -> Option<ProtectedResource<'_>> {
         ProtectedResource::of(&self.rules, &self.place)
     }

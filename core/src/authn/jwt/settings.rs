@@ -92,12 +92,12 @@ impl JwtSettings {
 
 impl KeySource {
     /// The answers of the issuer that are needed. Each is fetched once at most: a request that has just fetched keys does not
-    /// look for newer ones.
+    /// look for newer ones. Metadata may name a set that has moved.
     const fn answers(&self) -> u32 {
         match self {
             Self::Secret(_) | Self::Static(_) => 0,
             Self::Set(..) => 1,
-            Self::Discovery(_) => 2,
+            Self::Discovery(_) => 3,
         }
     }
 
@@ -153,6 +153,10 @@ impl PolicyKind for JwtSettings {
 impl Authenticator for JwtSettings {
     fn challenge(&self, realm: &str) -> String {
         bearer_challenge(&self.rules, &self.place, realm)
+    }
+
+    fn scope_in_credential<'s>(&'s self, scope: &'s str) -> &'s str {
+        self.rules.scope_in_token(scope)
     }
 
     fn protected_resource(&self) -> Option<ProtectedResource<'_>> {

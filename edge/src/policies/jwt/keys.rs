@@ -8,11 +8,12 @@ use tollgate_core::jose::{Algorithm, Algorithms, Jwk, JwkSet, SignatureCheck};
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::unavailable;
+use crate::apart::rare;
 use crate::isolate::Isolate;
 use crate::isolate::fetched::{FetchPlan, Meaning, Usable, fetched, renewed};
 use crate::isolate::issuer::answer;
 use crate::isolate::secrets::resolve_all;
-use crate::isolate::tokens::{Policy, Source};
+use crate::isolate::tokens::{Discovery, Policy, Source};
 use crate::ports::{Host, Unavailable};
 use crate::timeout::verifies;
 
@@ -27,14 +28,16 @@ pub(in crate::policies) struct Presented<'p> {
 }
 
 /// The keys that a policy knows.
-pub(in crate::policies) struct Keys {
+pub(in crate::policies) struct Keys<'p> {
     set: Rc<JwkSet>,
     /// How the set is fetched, if it is.
     plan: Option<Rc<FetchPlan>>,
+    /// What named the set, if metadata did.
+    discovery: Option<&'p Discovery>,
 }
 
-impl Keys {
-    pub(super) async fn of<H: Host>(policy: &Policy, isolate: &Isolate, host: &H) -> Result<Self, Problem> {
+impl<'p> Keys<'p> {
+    pub(super) async fn of<H: Host>(policy: &'p Policy, isolate: &Isolate, host: &H) -> Result<Self, Problem> {
         match policy.source.as_ref().map_err(|why| unusable(why))? {
             Source::Secret => shared_secret(policy, isolate, host).await,
             Source::Fixed(set) => Ok(Self::fixed(Rc::clone(set))),
@@ -43,14 +46,21 @@ impl Keys {
                 let metadata = fetched(isolate, host, &discovery.metadata).await;
                 let metadata = answer(isolate, metadata).map_err(|why| unusable(&why))?;
                 let plan = discovery.keys(&metadata).map_err(|why| unusable(&why))?;
-                Self::fetched(isolate, host, plan).await
+                let found = match Self::fetched(isolate, host, Rc::clone(&plan)).await {
+                    Err(problem) => match rare(moved(isolate, host, discovery, &plan, RENEWED_MS)).await {
+                        Some(plan) => Self::fetched(isolate, host, plan).await,
+                        None => Err(problem),
+                    },
+                    found => found,
+                };
+                found.map(|keys| Self { discovery: Some(discovery), ..keys })
             }
         }
     }
 
     /// Keys that are not fetched.
     pub(in crate::policies) const fn fixed(set: Rc<JwkSet>) -> Self {
-        Self { set, plan: None }
+        Self { set, plan: None, discovery: None }
     }
 
     /// The keys that a plan fetches.
@@ -60,32 +70,67 @@ impl Keys {
         plan: Rc<FetchPlan>,
     ) -> Result<Self, Problem> {
         let answer = answer(isolate, fetched(isolate, host, &plan).await).map_err(|why| unusable(&why))?;
-        Ok(Self { set: keys(&answer)?, plan: Some(plan) })
+        Ok(Self { set: keys(&answer)?, plan: Some(plan), discovery: None })
     }
 
     /// Whether one of the keys made a signature; `None` if there is no such key. If none of them did, there may be newer ones:
-    /// a new key may have the id of an old one.
+    /// a new key may have the id of an old one, and the set may have moved.
     pub(in crate::policies) async fn made<H: Host>(
         &self,
         isolate: &Isolate,
         host: &H,
         presented: &Presented<'_>,
     ) -> Result<Option<bool>, Unavailable> {
-        let mut tried = made_by(&self.set, host, presented).await?;
-        if tried != Some(true)
-            && let Some(newer) = self.renewed(isolate, host).await
-        {
-            tried = made_by(&newer, host, presented).await?.or(tried);
+        let tried = made_by(&self.set, host, presented).await?;
+        match &self.plan {
+            Some(plan) if tried != Some(true) => {
+                Ok(rare(self.made_since(isolate, host, presented, plan)).await?.or(tried))
+            }
+            _ => Ok(tried),
         }
-        Ok(tried)
     }
 
-    /// The keys that were published since, at most one fetch in [`RENEWED_MS`].
-    async fn renewed<H: Host>(&self, isolate: &Isolate, host: &H) -> Option<Rc<JwkSet>> {
-        let plan = self.plan.as_ref()?;
-        let answer = answer(isolate, renewed(isolate, host, plan, RENEWED_MS).await?).ok()?;
-        keys(&answer).ok().filter(|newer| !Rc::ptr_eq(newer, &self.set))
+    /// The same for the keys that were published since.
+    async fn made_since<H: Host>(
+        &self,
+        isolate: &Isolate,
+        host: &H,
+        presented: &Presented<'_>,
+        plan: &Rc<FetchPlan>,
+    ) -> Result<Option<bool>, Unavailable> {
+        let newer = renewed_keys(isolate, host, plan).await;
+        let tried = match &newer {
+            Ok(Some(newer)) if !Rc::ptr_eq(newer, &self.set) => made_by(newer, host, presented).await?,
+            Ok(_) | Err(()) => None,
+        };
+        let Some(discovery) = self.discovery.filter(|_| tried.is_none()) else { return Ok(tried) };
+        let age_ms = if newer.is_err() { RENEWED_MS } else { MOVED_MS };
+        let Some(plan) = moved(isolate, host, discovery, plan, age_ms).await else { return Ok(None) };
+        match Self::fetched(isolate, host, plan).await {
+            Ok(moved) => made_by(&moved.set, host, presented).await,
+            Err(_) => Ok(None),
+        }
     }
+}
+
+/// The keys that were published since, at most one fetch in [`RENEWED_MS`]; an error if their URL does not answer with keys.
+async fn renewed_keys<H: Host>(isolate: &Isolate, host: &H, plan: &Rc<FetchPlan>) -> Result<Option<Rc<JwkSet>>, ()> {
+    match renewed(isolate, host, plan, RENEWED_MS).await {
+        Some(fetched) => answer(isolate, fetched).ok().and_then(|answer| keys(&answer).ok()).map(Some).ok_or(()),
+        None => Ok(None),
+    }
+}
+
+/// How the keys are fetched, if the metadata name another set by now; at most one fetch in `age_ms`.
+async fn moved<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    discovery: &Discovery,
+    known: &FetchPlan,
+    age_ms: u64,
+) -> Option<Rc<FetchPlan>> {
+    let metadata = answer(isolate, renewed(isolate, host, &discovery.metadata, age_ms).await?).ok()?;
+    discovery.keys(&metadata).ok().filter(|plan| plan.id() != known.id())
 }
 
 async fn made_by<H: Host>(set: &JwkSet, host: &H, presented: &Presented<'_>) -> Result<Option<bool>, Unavailable> {
@@ -106,7 +151,7 @@ async fn made_by<H: Host>(set: &JwkSet, host: &H, presented: &Presented<'_>) -> 
     Ok(tried)
 }
 
-async fn shared_secret<H: Host>(policy: &Policy, isolate: &Isolate, host: &H) -> Result<Keys, Problem> {
+async fn shared_secret<H: Host>(policy: &Policy, isolate: &Isolate, host: &H) -> Result<Keys<'static>, Problem> {
     let JwtSettings { keys: KeySource::Secret(text), algorithms, .. } = policy.settings() else {
         return Err(unusable("the policy has no shared secret"));
     };
@@ -121,7 +166,7 @@ async fn shared_secret<H: Host>(policy: &Policy, isolate: &Isolate, host: &H) ->
         return Err(unavailable(format!("the shared secret has fewer than {least} bytes (RFC 7518, section 3.2)")));
     }
     let keys = secrets.iter().map(|secret| Jwk::of_secret(secret.expose().as_bytes().to_vec())).collect();
-    Ok(Keys { set: Rc::new(JwkSet { keys, unused: Vec::new() }), plan: None })
+    Ok(Keys::fixed(Rc::new(JwkSet { keys, unused: Vec::new() })))
 }
 
 fn keys(answer: &Usable) -> Result<Rc<JwkSet>, Problem> {
@@ -136,5 +181,8 @@ fn unusable(why: &str) -> Problem {
     unavailable(format!("the keys of the issuer: {why}"))
 }
 
-/// The least time between two fetches that unknown keys cause.
+/// The least time between two fetches of keys that unknown keys cause, and of metadata that name keys which cannot be fetched.
 const RENEWED_MS: u64 = 5_000;
+
+/// The least time between two fetches of metadata that unknown keys cause: invented ones must not double the fetches.
+const MOVED_MS: u64 = 60_000;

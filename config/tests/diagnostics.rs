@@ -300,6 +300,20 @@ fn a_field_tells_an_upstream_one_thing_and_is_no_credential_or_text_of_the_gatew
     assert_eq!(codes("identity: {X-A: consumer, x_a: plan}"), ["TG0213"]);
     assert_eq!(codes("identity: {X-A: consumer}, headers: {x-a: b}"), ["TG0213"]);
     assert_eq!(codes("identity: {Host: consumer}"), ["TG0308"]);
+    assert_eq!(
+        codes("identity: {Authorization: consumer}, auth: {kind: basic, user: a, password: \"${secret.A}\"}"),
+        ["TG0342"]
+    );
+    assert_eq!(codes("identity: none, auth: none"), [""; 0]);
+    for never in ["claims.email", "claims[\"https://example.com/org\"].id", "certificate.subject"] {
+        let found = with(&format!("identity: {{X-A: '{never}'}}"));
+        assert!(found.iter().all(|found| found.code.id() == "TG0343") && !found.has_errors(), "{found}");
+        assert!(found.to_string().contains("`X-A` is never sent"), "{found}");
+    }
+    for wrong in ["claims", "claims.", "claims.a == 1", "claims.a-b", "certificate.serial", "certificate."] {
+        let found = with(&format!("identity: {{X-A: '{wrong}'}}"));
+        assert!(found.iter().any(|found| found.code.id() == "TG0343") && found.has_errors(), "{wrong}: {found}");
+    }
     let unknown = with("identity: {X-A: user}");
     assert!(unknown.to_string().contains("consumer"), "{unknown}");
 }

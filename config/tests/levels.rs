@@ -2,6 +2,7 @@
 
 use tollgate_analysis::compile_str;
 use tollgate_config::{Compiled, Diagnostics, Origin, OriginLevel};
+use tollgate_core::forward::UpstreamAuth;
 
 /// A project with further settings of the gateway, the API and the route.
 fn project(gateway: &str, api: &str, route: &str) -> String {
@@ -52,6 +53,39 @@ fn overriding_a_locked_setting_is_refused_with_both_positions() {
     let none = ", authn: {any: [staff], locked: true}";
     check(none, "", "", &[("TG0601", 13, 2)]);
     check(none, "", ", authn: none", &[("TG0601", 12, 2), ("TG0601", 13, 2)]);
+}
+
+#[test]
+fn the_nearest_level_says_what_the_upstream_is_told_and_how_the_gateway_authenticates_itself() {
+    let basic = |user: &str| format!(", upstream-auth: {{kind: basic, user: {user}, password: \"${{secret.A}}\"}}");
+    let told = |gateway: &str, api: &str, route: &str| {
+        let compiled = compile_str("tollgate.yaml", &project(gateway, api, route)).unwrap();
+        let mut all: Vec<_> = compiled
+            .whole()
+            .routes
+            .iter()
+            .map(|route| {
+                let upstream = &compiled.upstreams()[route.settings.upstream];
+                let identity = upstream.identity.iter().map(|field| format!("{}={}", field.name, field.tells));
+                let user = match &upstream.auth {
+                    UpstreamAuth::Basic(user, _) => user.as_str(),
+                    _ => "",
+                };
+                assert_eq!(upstream.name, "u");
+                (route.settings.path.as_str().to_owned(), identity.collect::<Vec<_>>().join(" "), user.to_owned())
+            })
+            .collect();
+        all.sort();
+        all.into_iter().map(|(_, identity, user)| format!("{identity} {user}")).collect::<Vec<_>>()
+    };
+    let (consumer, plan) = (", identity: {X-A: consumer}", ", identity: {X-B: plan}");
+    assert_eq!(told("", "", ""), [" ", " "]);
+    assert_eq!(told(consumer, "", ""), ["x-a=consumer ", "x-a=consumer "]);
+    assert_eq!(told(consumer, plan, ""), ["x-b=plan ", "x-b=plan "]);
+    assert_eq!(told(consumer, "", plan), ["x-a=consumer ", "x-b=plan "]);
+    assert_eq!(told(consumer, "", ", identity: none"), ["x-a=consumer ", " "]);
+    assert_eq!(told("", &basic("a"), &basic("b")), [" a", " b"]);
+    assert_eq!(told(&basic("a"), consumer, ", upstream-auth: none"), ["x-a=consumer a", "x-a=consumer "]);
 }
 
 #[test]

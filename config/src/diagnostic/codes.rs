@@ -290,6 +290,10 @@ codes! {
     BadUpstreamAuth "TG0342" "The gateway cannot authenticate itself to an upstream in this way."
         "`auth` of an upstream sets the field `Authorization`, so `headers` cannot set it too. The name of a user has no colon \
         (RFC 7617). A token is fetched over HTTPS, unless `private-network` says that its server is in the gateway's own network."
+    BadIdentity "TG0343" "A header field cannot tell an upstream what `identity` says."
+        "`identity` names header fields, and for each what it tells: `consumer`, `credential`, `plan`, `scopes`, `groups`, a claim \
+        of the token (`claims.email`), or what the client's certificate has of one kind (`certificate.subject`). A claim is known \
+        only of callers that a policy with tokens authenticated, and a certificate of those of a `client-certificate` policy."
     BadOutage "TG0345" "A policy admits known tokens without an end, without consumers, or without effect."
         "While the provider of a `jwt` or `introspection` policy is away, `on-unavailable: known` admits tokens that were \
         verified before. This is an exception from verification, so it is bounded: `outage-consumers` names whose tokens they \

@@ -1,4 +1,4 @@
-//! Merges the levels: gateway, upstream (which has only a timeout), API, operation.
+//! Merges the levels: gateway, upstream (which has only `timeout`, `identity` and `auth`), API, operation.
 //!
 //! Mappings are merged by key, and the key of a lower level overrides that of a higher one. Lists of policies are
 //! appended, higher levels first; `replace: true` or `none` begins a new list. A single value of a lower level replaces
@@ -7,7 +7,9 @@
 use tollgate_core::cache::CacheCredentials;
 
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::model::identity::Identity;
 use crate::model::level::{CacheFields, CacheStatement, Item, Level, ListStatement, OriginLevel, Setting, Timeout};
+use crate::model::upstream_auth::WrittenAuth;
 use crate::place::{Span, Spanned};
 
 /// A statement with its level.
@@ -29,6 +31,8 @@ pub(crate) struct Effective<'p> {
     pub(crate) cache_off: Option<At<Span>>,
     pub(crate) timeout: Single<'p, Timeout>,
     pub(crate) body_limit: Single<'p, u64>,
+    pub(crate) identity: Single<'p, Identity>,
+    pub(crate) upstream_auth: Single<'p, Option<WrittenAuth>>,
     pub(crate) violations: Vec<Violation>,
 }
 
@@ -84,7 +88,19 @@ pub(crate) struct Violation {
 /// Merges the levels, the highest first.
 pub(crate) fn merge<'p>(levels: &[At<&'p Level>]) -> Effective<'p> {
     let mut effective = Effective::default();
-    let Effective { guard, authn, authz, limit, cache, cache_off, timeout, body_limit, violations } = &mut effective;
+    let Effective {
+        guard,
+        authn,
+        authz,
+        limit,
+        cache,
+        cache_off,
+        timeout,
+        body_limit,
+        identity,
+        upstream_auth,
+        violations,
+    } = &mut effective;
     for At { level, value } in levels.iter().copied() {
         if let Some(statement) = &value.guard {
             guard.add(At { level, value: statement }, "guard", true, violations);
@@ -103,6 +119,12 @@ pub(crate) fn merge<'p>(levels: &[At<&'p Level>]) -> Effective<'p> {
         }
         if let Some(statement) = &value.body_limit {
             body_limit.add(At { level, value: statement }, "body-limit", violations);
+        }
+        if let Some(statement) = &value.identity {
+            identity.add(At { level, value: statement }, "identity", violations);
+        }
+        if let Some(statement) = &value.upstream_auth {
+            upstream_auth.add(At { level, value: statement }, "upstream-auth", violations);
         }
     }
     (*cache, *cache_off) = merge_cache(levels, violations);

@@ -9,6 +9,7 @@ mod hosts;
 pub(crate) mod lists;
 pub(crate) mod merge;
 pub(crate) mod operations;
+mod passed_on;
 mod plans;
 mod policies;
 mod proxies;
@@ -56,7 +57,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
     let mut policies = policies::policies(project, report);
     plans::plans(project, &mut policies, report);
     let hosts = hosts::Hosts::new(project, report);
-    let (mut routes, mut guarded) = routes::routes(project, &hosts, &mut upstreams, &mut policies, report);
+    let (mut routes, mut guarded, others) = routes::routes(project, &hosts, &mut upstreams, &mut policies, report);
     certificates::report(project, report);
     // A misspelt name leaves its definition unused; it is reported only once.
     if !report.has_errors() {
@@ -75,8 +76,11 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
         operation.route = written.and_then(|written| places.get(&written).copied());
     }
     let guarded = guarded.into_iter().map(|(_, operation)| operation).collect();
-    let whole =
-        Whole { routes, policies: policies.all().cloned().collect(), upstreams: upstreams.all().cloned().collect() };
+    let whole = Whole {
+        routes,
+        policies: policies.all().cloned().collect(),
+        upstreams: upstreams.all().cloned().chain(others).collect(),
+    };
     if !report.has_errors() {
         plans::report_unapplied(project, &whole, report);
         costs::report(project, &whole, &policies, report);

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use tollgate_core::bounds::CONNECT_TIMEOUT_MS_DEFAULT;
-use tollgate_core::forward::{UpstreamAuth, UpstreamSettings};
+use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::kinds::{NamedPolicy, Slot};
 
-use super::upstream_auth;
+use super::passed_on::Statements;
 use crate::decode::habits::word;
 use crate::decode::{Named, parsed};
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::model::api::Api;
+use crate::model::level::Level;
 use crate::model::project::Project;
 use crate::model::upstream::Upstream;
 use crate::place::{Span, Spanned};
@@ -44,8 +45,9 @@ pub(super) fn upstreams(project: &Project, report: &mut Report) -> Definitions<U
     let default = default.map_or(CONNECT_TIMEOUT_MS_DEFAULT, |ms| ms.value);
     let mut all: Scoped<'_, Upstream> = vec![(None, &project.upstreams)];
     all.extend(own(project).map(|(name, api)| (Some(name), &api.upstreams)));
+    let gateway = project.gateway.as_ref().map(|gateway| &gateway.level);
     Definitions::of("upstream", Code::UnknownUpstream, project.is_complete, &all, |name, upstream| {
-        lower_upstream(name, upstream, default, report)
+        lower_upstream(name, upstream, (default, gateway), report)
     })
 }
 
@@ -233,16 +235,12 @@ pub(super) fn qualified(api: &str, name: &str) -> String {
 fn lower_upstream(
     name: &str,
     upstream: &Upstream,
-    connect_timeout_ms: u64,
+    (connect_timeout_ms, gateway): (u64, Option<&Level>),
     report: &mut Report,
 ) -> Option<UpstreamSettings> {
     let url = parsed::url(&upstream.url, report);
     let fields = parsed::fields(&upstream.headers, report);
-    let identity = parsed::identity(&upstream.identity, &fields, report);
-    let auth = match &upstream.auth {
-        Some(written) => upstream_auth::auth(written, &fields, report)?,
-        None => UpstreamAuth::None,
-    };
+    let (identity, auth) = Statements::of_upstream(&upstream.level, gateway).lower(&fields, report)?;
     let own = upstream.connect_timeout_ms.as_ref().map(|ms| ms.value);
     Some(UpstreamSettings {
         name: name.to_owned(),

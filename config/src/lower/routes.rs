@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tollgate_core::bounds::{CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::expression::Source;
-use tollgate_core::forward::{UpstreamSettings, is_never_forwarded};
+use tollgate_core::forward::{Attribute, UpstreamSettings, is_never_forwarded};
 use tollgate_core::kinds::{AuthzPolicy, NamedPolicy, Place, Policy, PolicyName, Slot, SlotPolicy};
 use tollgate_core::limit::LimitBy;
 use tollgate_core::route::{Methods, PathTemplate, Predicate, Segment};
@@ -15,6 +15,7 @@ use tollgate_core::settings::RouteSettings;
 
 use super::hosts::{ApiHosts, Hosts};
 use super::merge::{Cache, Effective, Single, merge, report_violations};
+use super::passed_on::{PassedOn, Statements};
 use super::policies::Definitions;
 use super::route_checks::{
     Uncached, check, report_charged_twice, report_empty, report_no_location, report_no_parameter, report_not_forwarded,
@@ -45,7 +46,8 @@ pub(super) fn routes(
     upstreams: &mut Definitions<UpstreamSettings>,
     policies: &mut Definitions<NamedPolicy>,
     report: &mut Report,
-) -> (Vec<(CompiledRoute, Stated)>, Operations) {
+) -> (Vec<(CompiledRoute, Stated)>, Operations, Vec<UpstreamSettings>) {
+    let defined = upstreams.all().count();
     let mut lowering = Lowering {
         project,
         written: project.upstreams.iter().filter_map(|(name, u)| Some((name.value.as_str(), u.as_ref()?))).collect(),
@@ -56,6 +58,7 @@ pub(super) fn routes(
         report,
         ids: HashMap::new(),
         uncached: Uncached::default(),
+        passed_on: PassedOn::new(defined),
         routes: Vec::new(),
         guarded: Vec::new(),
         count: 0,
@@ -69,12 +72,13 @@ pub(super) fn routes(
             lowering.api(place, name, api);
         }
     }
-    let Lowering { uncached, routes, guarded, report, count, first_excess, .. } = lowering;
+    let Lowering { uncached, passed_on, routes, guarded, report, count, first_excess, .. } = lowering;
     uncached.report(report);
+    passed_on.report(report);
     if let Some(span) = first_excess {
         report_count(span, count, report);
     }
-    (routes, guarded)
+    (routes, guarded, passed_on.into_others())
 }
 
 struct Lowering<'p, 'w> {
@@ -90,6 +94,7 @@ struct Lowering<'p, 'w> {
     /// The place at which an id was first used, and whether that route is internal.
     ids: HashMap<String, (Span, bool)>,
     uncached: Uncached,
+    passed_on: PassedOn<'p>,
     routes: Vec<(CompiledRoute, Stated)>,
     guarded: Operations,
     /// The sum of the hosts of all routes.
@@ -193,7 +198,8 @@ impl<'p> Lowering<'p, '_> {
         let is_limited = !(effective.limit.items.is_empty() && guard_limit.is_empty());
         check(route, &effective, is_limited, self.report);
         self.check_authz(&effective, &authz);
-        self.apply_reads(&effective, (&authn, &authz), path.as_ref(), context.upstream);
+        let upstream = self.pass_on(context, &effective, &authn);
+        self.apply_reads(&effective, (&authn, &authz), path.as_ref(), upstream);
         self.check_conditions(&effective, &authz, &methods, needs_one);
         weaknesses.compare(
             route,
@@ -222,7 +228,7 @@ impl<'p> Lowering<'p, '_> {
             limit: self.slot_places(&limit),
             cost: route.cost.as_ref().and_then(|cost| NonZeroU32::new(cost.value)).unwrap_or(NonZeroU32::MIN),
             cache,
-            upstream: context.upstream,
+            upstream,
             strip_segments: if context.api.strip_base { context.base_segments } else { 0 },
             matrix_parameters: route.matrix_parameters.as_ref().is_some_and(|allowed| allowed.value),
             content_bytes_max: effective.body_limit.value.map_or(CONTENT_BYTES_DEFAULT, |at| at.value.value),
@@ -405,13 +411,8 @@ impl<'p> Lowering<'p, '_> {
                 }
             }
         }
-        if claims.is_empty() {
-            return;
-        }
-        for place in authn.iter().flatten() {
-            if let Some(named) = self.policies.get_mut(*place) {
-                policies::keep_claims(&mut named.policy, &claims);
-            }
+        for claim in claims {
+            self.keep(authn, &Attribute::Claim(claim));
         }
     }
 
@@ -427,7 +428,7 @@ impl<'p> Lowering<'p, '_> {
                             .into(),
                     );
                 }
-                let upstream = self.upstreams.get(upstream);
+                let upstream = self.upstreams.get(upstream).or_else(|| self.passed_on.get(upstream));
                 if upstream.is_some_and(|to| to.fields.iter().any(|(name, _)| name == field)) {
                     return Some("`headers` of the upstream sets this field".into());
                 }
@@ -444,6 +445,22 @@ impl<'p> Lowering<'p, '_> {
             }
             _ => None,
         }
+    }
+
+    /// Lets the authenticators of a route keep a fact; returns whether one of them has such facts.
+    fn keep(&mut self, authn: &[Vec<usize>], fact: &Attribute) -> bool {
+        keep(self.policies, authn, fact)
+    }
+
+    /// The index of the upstream as the route has it. The authenticators of the route keep what it is told.
+    fn pass_on(&mut self, context: &Context<'p>, effective: &Effective<'p>, authn: &[Vec<usize>]) -> usize {
+        let Self { passed_on, policies, upstreams, report, .. } = self;
+        passed_on.keep(effective, |fact| keep(policies, authn, fact));
+        let gateway = self.project.gateway.as_ref().map(|gateway| &gateway.level);
+        let Some(written) = context.written_upstream else { return context.upstream };
+        let own = Statements::of_upstream(&written.level, gateway);
+        let defined = (context.upstream, upstreams.get(context.upstream));
+        passed_on.place(defined, own, effective, report)
     }
 
     /// Reports policies that refuse every request of a route, but not those of every route.
@@ -512,6 +529,16 @@ impl<'p> Lowering<'p, '_> {
         let of_policy = |place: &usize| Some(self.policies.get(*place)?.policy.uses());
         authn.iter().map(|places| places.iter().filter_map(of_policy).collect()).collect()
     }
+}
+
+fn keep(policies: &mut Definitions<NamedPolicy>, authn: &[Vec<usize>], fact: &Attribute) -> bool {
+    let mut is_kept = false;
+    for place in authn.iter().flatten() {
+        if let Some(named) = policies.get_mut(*place) {
+            is_kept |= policies::keep(&mut named.policy, fact);
+        }
+    }
+    is_kept
 }
 
 fn report_count(first_excess: Span, count: usize, report: &mut Report) {

@@ -1,6 +1,6 @@
 //! Lowers `upstreams.NAME.auth`.
 
-use tollgate_core::forward::{ClientCredentials, UpstreamAuth};
+use tollgate_core::forward::{ClientCredentials, IdentityField, UpstreamAuth};
 use tollgate_core::secret::SecretText;
 
 use crate::decode::parsed;
@@ -9,12 +9,23 @@ use crate::model::upstream_auth::{How, WrittenAuth};
 use crate::place::Spanned;
 
 /// How the gateway authenticates itself to an upstream for which it also sets these fields.
-pub(super) fn auth(written: &WrittenAuth, set: &[(String, SecretText)], report: &mut Report) -> Option<UpstreamAuth> {
-    if set.iter().any(|(name, _)| name == "authorization") {
+pub(super) fn auth(
+    written: &WrittenAuth,
+    set: &[(String, SecretText)],
+    identity: &[IdentityField],
+    report: &mut Report,
+) -> Option<UpstreamAuth> {
+    let by_headers = set.iter().any(|(name, _)| name == "authorization").then_some("headers");
+    let by_identity = identity.iter().any(|field| field.name == "authorization").then_some("identity");
+    if let Some(key) = by_headers.or(by_identity) {
         report.push(
-            Diagnostic::error(Code::BadUpstreamAuth, written.at, "`Authorization` is set by `auth` and by `headers`")
-                .why("a request has one such field")
-                .fix("remove one of them"),
+            Diagnostic::error(
+                Code::BadUpstreamAuth,
+                written.at,
+                format!("`Authorization` is set by `auth` and by `{key}`"),
+            )
+            .why("a request has one such field")
+            .fix("remove one of them"),
         );
         return None;
     }

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use tollgate_core::cache::CacheCredentials;
 
+use super::identity::{self, Identity};
+use super::upstream_auth::WrittenAuth;
 use crate::decode::{self, DURATION, Fields, SIZE, habits};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::tables;
@@ -20,6 +22,9 @@ pub(crate) struct Level {
     pub(crate) cache: Option<CacheStatement>,
     pub(crate) timeout: Option<Setting<Timeout>>,
     pub(crate) body_limit: Option<Setting<u64>>,
+    pub(crate) identity: Option<Setting<Identity>>,
+    /// Absent in a setting: `none`.
+    pub(crate) upstream_auth: Option<Setting<Option<WrittenAuth>>>,
 }
 
 /// The origin of a setting's value.
@@ -134,6 +139,8 @@ impl Level {
                     decode::quantity(node, &SIZE, report).map(|size| size.value)
                 })
             }),
+            identity: fields.optional("identity", report, identity::statement),
+            upstream_auth: fields.optional("upstream-auth", report, WrittenAuth::statement),
         }
     }
 }
@@ -371,6 +378,7 @@ fn is_unbounded_elsewhere(node: &Node) -> bool {
     }
 }
 
-fn is_none(node: &Node) -> bool {
+/// Whether it is `none`.
+pub(crate) fn is_none(node: &Node) -> bool {
     matches!(&node.value, Value::Text(text) if text == "none")
 }

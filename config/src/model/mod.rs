@@ -7,6 +7,7 @@
 pub(crate) mod api;
 mod file_kind;
 pub(crate) mod fixtures;
+pub(crate) mod identity;
 pub(crate) mod key_properties;
 pub(crate) mod level;
 pub(crate) mod operations;

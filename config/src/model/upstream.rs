@@ -1,7 +1,6 @@
 //! `upstreams:`, the servers to which the gateway forwards requests.
 
-use tollgate_core::forward::Attribute;
-
+use super::identity;
 use super::level::{self, Level, Setting};
 use super::upstream_auth::WrittenAuth;
 use crate::decode::{self, Fields, habits};
@@ -14,12 +13,10 @@ use crate::source::{Entry, Node, Value};
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
     pub(crate) url: Spanned<String>,
-    /// A level on which only the timeout can be set.
+    /// A level on which only the timeout, `identity` and `auth` can be set.
     pub(crate) level: Level,
     pub(crate) connect_timeout_ms: Option<Spanned<u64>>,
     pub(crate) headers: Vec<(Spanned<String>, Spanned<String>)>,
-    pub(crate) identity: Vec<(Spanned<String>, Spanned<Attribute>)>,
-    pub(crate) auth: Option<WrittenAuth>,
 }
 
 impl Upstream {
@@ -27,15 +24,7 @@ impl Upstream {
     pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
         if !matches!(node.value, Value::Map(_)) {
             let url = url(node, report)?;
-            let (headers, identity) = (Vec::new(), Vec::new());
-            return Some(Self {
-                url,
-                level: Level::default(),
-                connect_timeout_ms: None,
-                headers,
-                identity,
-                auth: None,
-            });
+            return Some(Self { url, level: Level::default(), connect_timeout_ms: None, headers: Vec::new() });
         }
         let mut fields =
             Fields::open(node, &tables::UPSTREAM, format!("upstream `{}`", name.value), name.span, report)?;
@@ -45,15 +34,15 @@ impl Upstream {
         });
         let connect_timeout_ms = fields.optional("connect-timeout", report, decode::placed_time_limit);
         let headers = fields.optional("headers", report, headers).unwrap_or_default();
-        let identity = fields.optional("identity", report, identity).unwrap_or_default();
+        let identity = fields.optional("identity", report, identity::statement);
         let has_auth = fields.key_span("auth").is_some();
-        let auth = fields.optional("auth", report, WrittenAuth::decode);
+        let auth = fields.optional("auth", report, WrittenAuth::statement);
         fields.finish(report);
         if has_auth && auth.is_none() {
             return None;
         }
-        let level = Level { timeout, ..Level::default() };
-        Some(Self { url: url?, level, connect_timeout_ms, headers, identity, auth })
+        let level = Level { timeout, identity, upstream_auth: auth, ..Level::default() };
+        Some(Self { url: url?, level, connect_timeout_ms, headers })
     }
 }
 
@@ -75,16 +64,8 @@ pub(crate) fn headers(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<S
     by_field(node, "values", "write a mapping such as `{X-Name: value}`", report, decode::text)
 }
 
-/// Decodes a mapping from header fields to what they tell about the caller.
-fn identity(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, Spanned<Attribute>)>> {
-    let words = Attribute::ALL.map(|attribute| (attribute.as_str(), attribute));
-    let fix = "write a mapping such as `{X-Consumer: consumer}`";
-    by_field(node, "what they tell about the caller", fix, report, |value, report| {
-        decode::word(value, &words, report).map(|attribute| Spanned::new(attribute, value.span))
-    })
-}
-
-fn by_field<T>(
+/// Decodes a mapping from header fields.
+pub(crate) fn by_field<T>(
     node: &Node,
     what: &str,
     fix: &str,

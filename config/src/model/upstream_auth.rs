@@ -3,6 +3,7 @@
 use tollgate_core::oauth::ClientAuthentication;
 use tollgate_core::secret::SecretText;
 
+use super::level::{Setting, is_none};
 use crate::decode::{self, Fields};
 use crate::diagnostic::Report;
 use crate::model::tables;
@@ -45,8 +46,13 @@ impl How {
 }
 
 impl WrittenAuth {
-    /// Decodes `auth: {kind: ..}`.
-    pub(crate) fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+    /// Decodes `auth: {kind: ..}`, or `none`.
+    pub(crate) fn statement(node: &Node, report: &mut Report) -> Option<Setting<Option<Self>>> {
+        let value = if is_none(node) { None } else { Some(Self::decode(node, report)?) };
+        Some(Setting { value, span: node.span, locked: None })
+    }
+
+    fn decode(node: &Node, report: &mut Report) -> Option<Self> {
         let mut fields = Fields::open(node, &tables::AUTH_HEAD, "`auth` of an upstream", node.span, report)?;
         let words = tables::AUTH_KINDS.iter().map(|(word, table)| (*word, (*word, *table))).collect::<Vec<_>>();
         let kind = fields.required("kind", report, |node, report| decode::word(node, &words, report));

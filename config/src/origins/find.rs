@@ -10,10 +10,12 @@ use crate::lower;
 use crate::lower::merge::{At, Effective, List, Member, Single};
 use crate::lower::{CompiledRoute, Whole};
 use crate::model::api::{Api, Route};
+use crate::model::identity::Identity;
 use crate::model::level::{Item, OriginLevel, Setting};
 use crate::model::project::Project;
 use crate::model::scopes::Scopes;
 use crate::model::upstream::Upstream;
+use crate::model::upstream_auth::WrittenAuth;
 use crate::model::when::{Condition, When};
 use crate::place::Spanned;
 
@@ -34,6 +36,7 @@ impl Finder<'_> {
         let effective = lower::merge::merge(&levels);
         let mut all = self.of_route(route, api, written);
         all.extend(self.of_upstream(api, upstream));
+        all.extend(passed_on(&effective));
         all.extend(lists(&effective));
         all.extend(singles(&effective));
         all.extend(caching(&effective));
@@ -121,13 +124,6 @@ impl Finder<'_> {
             Origin::new(&setting, value.value.clone(), OriginLevel::Upstream, Some(value.span))
         };
         all.extend(upstream.headers.iter().map(header));
-        let identity = |(name, tells): &(Spanned<String>, Spanned<Attribute>)| {
-            let setting = format!("upstream.identity.{}", name.value);
-            Origin::new(&setting, tells.value.to_string(), OriginLevel::Upstream, Some(tells.span))
-        };
-        all.extend(upstream.identity.iter().map(identity));
-        let auth = upstream.auth.iter().map(|auth| (auth, auth.how.kind().to_owned()));
-        all.extend(auth.map(|(auth, kind)| Origin::new("upstream.auth", kind, OriginLevel::Upstream, Some(auth.at))));
         all
     }
 
@@ -136,6 +132,19 @@ impl Finder<'_> {
         let name = self.whole.upstreams.get(route.settings.upstream)?.name.as_str();
         lower::written(self.project, name, |project| &project.upstreams, |api| &api.upstreams).map(|(_, found)| found)
     }
+}
+
+/// What the upstream is told of the caller, and how the gateway authenticates itself to it; most upstreams get neither.
+fn passed_on(effective: &Effective<'_>) -> Vec<Origin> {
+    let shown = |identity: &Identity| {
+        let field = |(name, tells): &(Spanned<String>, Spanned<Attribute>)| format!("{}: {}", name.value, tells.value);
+        let fields: Vec<_> = identity.iter().map(field).collect();
+        if fields.is_empty() { "none".to_owned() } else { format!("{{{}}}", fields.join(", ")) }
+    };
+    let kind = |auth: &Option<WrittenAuth>| auth.as_ref().map_or("none", |auth| auth.how.kind()).to_owned();
+    let identity = effective.identity.value.map(|_| single("identity", &effective.identity, shown, "none"));
+    let auth = effective.upstream_auth.value.map(|_| single("upstream-auth", &effective.upstream_auth, kind, "none"));
+    identity.into_iter().chain(auth).collect()
 }
 
 /// The conditions of a route, each with its place.

@@ -4,6 +4,7 @@
 use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE};
 use tollgate_core::authn::{ClaimRule, CredentialPlace, IdentityRules, OUTAGE_S_MAX, OutageRules, ScopeRule};
+use tollgate_core::forward::Attribute;
 use tollgate_core::route::CanonicalPath;
 
 use super::{Change, Value, Written};
@@ -336,11 +337,13 @@ pub(super) fn outage_values(outage: Option<&OutageRules>) -> impl Iterator<Item 
     all.into_iter().flatten()
 }
 
-/// Keeps the claims at these paths for expressions.
-pub(super) fn keep_claims(rules: &mut IdentityRules, paths: &[Vec<String>]) {
-    rules.kept_claims.extend(paths.iter().cloned());
-    rules.kept_claims.sort_unstable();
-    rules.kept_claims.dedup();
+/// Keeps a claim for expressions and upstreams; returns whether the fact is one.
+pub(super) fn keep(rules: &mut IdentityRules, fact: &Attribute) -> bool {
+    let Attribute::Claim(path) = fact else { return false };
+    if let Err(place) = rules.kept_claims.binary_search(path) {
+        rules.kept_claims.insert(place, path.clone());
+    }
+    true
 }
 
 /// The rules as they would be written.

@@ -3,6 +3,7 @@
 use tollgate_core::authn::{
     CertificateConsumer, CertificateName, CertificateRule, CertificateSource, ClientCertificateSettings,
 };
+use tollgate_core::forward::Attribute;
 use tollgate_core::x509::Fingerprint;
 
 use super::{Change, Kind, Value, Written, kind_key};
@@ -112,7 +113,16 @@ impl Kind for ClientCertificateSettings {
             accepts,
             plan: written.text("plan").map(|plan| plan.value),
             scopes: written.list("scopes").into_iter().map(|scope| scope.value).collect(),
+            kept: Vec::new(),
         })
+    }
+
+    fn keep(&mut self, fact: &Attribute) -> bool {
+        let Attribute::Certificate(name) = fact else { return false };
+        if let Err(place) = self.kept.binary_search(name) {
+            self.kept.insert(place, *name);
+        }
+        true
     }
 
     fn values(&self) -> Vec<(&'static str, Value)> {

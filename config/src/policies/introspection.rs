@@ -1,6 +1,7 @@
 //! `kind: introspection`.
 
 use tollgate_core::authn::{IntrospectionSettings, SignedAnswers};
+use tollgate_core::forward::Attribute;
 use tollgate_core::oauth::ClientAuthentication;
 
 use super::bearer::{self, AUDIENCE, FOR_SOMEBODY, OUTAGE, PLACE, RULES, TEXT_OR_TEXTS};
@@ -117,8 +118,8 @@ impl Kind for IntrospectionSettings {
         })
     }
 
-    fn keep_claims(&mut self, paths: &[Vec<String>]) {
-        bearer::keep_claims(&mut self.rules, paths);
+    fn keep(&mut self, fact: &Attribute) -> bool {
+        bearer::keep(&mut self.rules, fact)
     }
 
     fn values(&self) -> Vec<(&'static str, Value)> {

@@ -1,6 +1,7 @@
 //! `kind: jwt`.
 
 use tollgate_core::authn::{JwtSettings, KeySource};
+use tollgate_core::forward::Attribute;
 use tollgate_core::jose::{Algorithm, Algorithms, JwkSet, KeyType, media_type};
 
 use super::bearer::{self, AUDIENCE, FOR_SOMEBODY, KEYS_PRIVATE, OUTAGE, PLACE, RULES, TEXT_OR_TEXTS};
@@ -80,8 +81,8 @@ impl Kind for JwtSettings {
         })
     }
 
-    fn keep_claims(&mut self, paths: &[Vec<String>]) {
-        bearer::keep_claims(&mut self.rules, paths);
+    fn keep(&mut self, fact: &Attribute) -> bool {
+        bearer::keep(&mut self.rules, fact)
     }
 
     fn values(&self) -> Vec<(&'static str, Value)> {

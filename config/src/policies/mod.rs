@@ -14,6 +14,7 @@ mod tests;
 mod value;
 mod written;
 
+use tollgate_core::forward::Attribute;
 use tollgate_core::guard::AddressSet;
 use tollgate_core::kinds::{Policies, Policy};
 use tollgate_core::settings::RouteSettings;
@@ -50,8 +51,10 @@ pub(crate) trait Kind: Sized {
         None
     }
 
-    /// Keeps the claims at these paths for expressions.
-    fn keep_claims(&mut self, _paths: &[Vec<String>]) {}
+    /// Keeps a fact for expressions and upstreams; returns whether policies of the kind know such facts of callers.
+    fn keep(&mut self, _fact: &Attribute) -> bool {
+        false
+    }
 
     /// Adds the numbers that replace the policy's own for the consumers of a plan.
     fn take_plan(&mut self, _plan: &str, _limit: &PlanLimit, _report: &mut Report) {}
@@ -222,11 +225,11 @@ macro_rules! declare {
             }
         }
 
-        /// Lets a policy keep the claims at these paths for expressions.
-        pub(crate) fn keep_claims(policy: &mut Policy, paths: &[Vec<String>]) {
+        /// Lets a policy keep a fact for expressions and upstreams; returns whether it knows such facts of callers.
+        pub(crate) fn keep(policy: &mut Policy, fact: &Attribute) -> bool {
             match policy {
                 $( Policy::$Slot(policy) => match policy {
-                    $( tollgate_core::kinds::$SlotPolicy::$Kind(settings) => Kind::keep_claims(settings, paths), )*
+                    $( tollgate_core::kinds::$SlotPolicy::$Kind(settings) => Kind::keep(settings, fact), )*
                 }, )*
             }
         }

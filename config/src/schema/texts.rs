@@ -110,6 +110,16 @@ pub(crate) static FIELD_VALUE: TextRule = TextRule {
     examples: &["Bearer ${secret.PETS_TOKEN}"],
 };
 
+/// What is kept of a token or a certificate for upstreams.
+pub(crate) static FACT: TextRule = TextRule {
+    name: "fact",
+    doc: "A claim of the token, as in conditions: `claims.email`, `claims.org.id`, `claims[\"https://example.com/org\"]`; or what \
+          the certificate has of one kind: `certificate.` with `common-name`, `subject`, `dns`, `uri`, `email`, `fingerprint` \
+          or `issuer`. Absent if there is none.",
+    pattern: r#"^(claims(\.[A-Za-z_][A-Za-z0-9_]*|\["[^"\\]+"\])+|certificate\.(common-name|subject|dns|uri|email|fingerprint|issuer))$"#,
+    examples: &["claims.email", "certificate.subject"],
+};
+
 /// The scheme before a credential.
 pub(crate) static SCHEME: TextRule = TextRule {
     name: "scheme",

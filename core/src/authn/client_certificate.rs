@@ -3,6 +3,8 @@
 //! The host verifies certificates, or a trusted proxy does and passes on what it verified (RFC 9440). The policy decides
 //! which verified certificates are accepted, and who their subjects are.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use minicbor::Encode;
 use serde::{Deserialize, Serialize};
@@ -12,7 +14,7 @@ use super::{Authenticator, Principal};
 use crate::codec::{self, Decode};
 use crate::kinds::{PolicyKind, Uses};
 use crate::time::Timestamp;
-use crate::x509::{AlternativeNames, Certificate, CertificateError, Fingerprint};
+use crate::x509::{Certificate, CertificateError, CertificateName, Fingerprint};
 
 /// Settings of one `client-certificate` policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
@@ -42,6 +44,10 @@ pub struct ClientCertificateSettings {
     #[serde(default)]
     #[cbor(n(5), skip_if = "codec::is_default")]
     pub scopes: Vec<String>,
+    /// What of the certificate is kept for upstreams.
+    #[serde(default)]
+    #[cbor(n(6), skip_if = "codec::is_default")]
+    pub kept: Vec<CertificateName>,
 }
 
 impl codec::Section for ClientCertificateSettings {}
@@ -85,34 +91,6 @@ pub enum CertificateConsumer {
     /// See [`CertificateName::Fingerprint`].
     #[n(6)]
     Fingerprint,
-}
-
-/// What a certificate may be accepted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode)]
-#[serde(rename_all = "kebab-case")]
-#[cbor(index_only)]
-pub enum CertificateName {
-    /// The common name in its subject.
-    #[n(0)]
-    CommonName,
-    /// Its subject (RFC 4514).
-    #[n(1)]
-    Subject,
-    /// A host name in its alternative names.
-    #[n(2)]
-    Dns,
-    /// A URI in its alternative names.
-    #[n(3)]
-    Uri,
-    /// An address of mail in its alternative names.
-    #[n(4)]
-    Email,
-    /// Its fingerprint.
-    #[n(5)]
-    Fingerprint,
-    /// Its issuer (RFC 4514).
-    #[n(6)]
-    Issuer,
 }
 
 /// The values of one kind, one of which a certificate must have.
@@ -233,7 +211,24 @@ impl ClientCertificateSettings {
             None => format!("{policy}:{consumer}"),
         };
         let id = certificate_id(&certificate.fingerprint);
-        Ok(CertificateCaller::Named(Principal::new(consumer, id, self.plan.clone(), self.scopes.clone())))
+        let principal = Principal::new(consumer, id, self.plan.clone(), self.scopes.clone());
+        Ok(CertificateCaller::Named(self.keep(principal, certificate)))
+    }
+
+    /// The owner of a registered credential, with what is kept of the certificate that was presented.
+    #[must_use]
+    pub fn of_registered(&self, found: Arc<Principal>, peer: &PeerCertificate) -> Arc<Principal> {
+        match peer {
+            PeerCertificate::Presented(presented) if !self.kept.is_empty() => {
+                Arc::new(self.keep(Principal::clone(&found), &presented.certificate))
+            }
+            _ => found,
+        }
+    }
+
+    fn keep(&self, principal: Principal, certificate: &Certificate) -> Principal {
+        let all = self.kept.iter();
+        all.fold(principal, |principal, name| principal.with_certificate(*name, name.values(certificate)))
     }
 
     /// The one value of a kind; of several, the one that is accepted.
@@ -332,47 +327,6 @@ impl CertificateConsumer {
     }
 }
 
-impl CertificateName {
-    /// All kinds.
-    pub const ALL: [Self; 7] =
-        [Self::CommonName, Self::Subject, Self::Dns, Self::Uri, Self::Email, Self::Fingerprint, Self::Issuer];
-
-    /// The word in configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CommonName => "common-name",
-            Self::Subject => "subject",
-            Self::Dns => "dns",
-            Self::Uri => "uri",
-            Self::Email => "email",
-            Self::Fingerprint => "fingerprint",
-            Self::Issuer => "issuer",
-        }
-    }
-
-    /// The values of this kind that a certificate has.
-    fn values(self, certificate: &Certificate) -> Vec<String> {
-        let text = |text: &String| if text.is_empty() { Vec::new() } else { vec![text.clone()] };
-        let AlternativeNames { dns, uris, emails, .. } = &certificate.names;
-        match self {
-            Self::CommonName => certificate.common_name.iter().cloned().collect(),
-            Self::Subject => text(&certificate.subject),
-            Self::Dns => dns.clone(),
-            Self::Uri => uris.clone(),
-            Self::Email => emails.clone(),
-            Self::Fingerprint => vec![certificate.fingerprint.to_string()],
-            Self::Issuer => text(&certificate.issuer),
-        }
-    }
-}
-
-impl std::fmt::Display for CertificateName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 impl CertificateRefusal {
     /// The stable code.
     #[must_use]
@@ -419,6 +373,8 @@ impl Authenticator for ClientCertificateSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forward::Attribute;
+    use crate::x509::AlternativeNames;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     fn certificate() -> Certificate {
@@ -454,6 +410,7 @@ mod tests {
             accepts: accepts.iter().map(rule).collect(),
             plan: None,
             scopes: vec![],
+            kept: vec![],
         }
     }
 
@@ -489,6 +446,31 @@ mod tests {
         let id = certificate_id(&certificate().fingerprint);
         let want = Principal::new("d7".into(), id, Some("gold".into()), vec!["read".into()]);
         assert_eq!(caller, CertificateCaller::Named(want));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_upstreams_are_told_of_a_certificate_is_kept() {
+        let kept = vec![CertificateName::CommonName, CertificateName::Dns, CertificateName::Email];
+        let settings = ClientCertificateSettings { kept, ..settings(CertificateConsumer::CommonName, &[]) };
+        let peer = with_trust(Trust::Verified);
+        let told = |principal: &Principal, name| {
+            let mut text = String::new();
+            Attribute::Certificate(name).write(&principal.into(), &mut text).then_some(text)
+        };
+        let named = match settings.caller("devices", &peer, Timestamp::from_millis(15_000)).unwrap() {
+            CertificateCaller::Named(principal) => Arc::new(principal),
+            CertificateCaller::Registered(_) => unreachable!(),
+        };
+        let registered = Arc::new(Principal::new("d7".into(), "cert-1".into(), None, vec![]));
+        for principal in [named, settings.of_registered(Arc::clone(&registered), &peer)] {
+            assert_eq!(told(&principal, CertificateName::CommonName).as_deref(), Some("d7"));
+            let names = told(&principal, CertificateName::Dns).unwrap();
+            assert_eq!(names.split(' ').collect::<Vec<_>>(), certificate().names.dns);
+            assert_eq!(told(&principal, CertificateName::Email), None);
+            assert_eq!(told(&principal, CertificateName::Subject), None, "nobody asked for it");
+        }
+        let nothing = ClientCertificateSettings { kept: vec![], ..settings };
+        assert!(Arc::ptr_eq(&registered, &nothing.of_registered(Arc::clone(&registered), &peer)));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

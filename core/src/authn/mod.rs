@@ -11,11 +11,12 @@ mod seen;
 mod signed;
 
 use crate::canonical::mark;
-use crate::forward::Caller;
+use crate::forward::{Attribute, Caller};
 use crate::hex;
 use crate::jose::{Members, Value};
 use crate::json::members;
 use crate::kinds::{PolicyKind, declare_modules};
+pub use crate::x509::CertificateName;
 
 crate::policy_kinds!(declare_modules @authn);
 
@@ -28,7 +29,7 @@ pub use api_key::{
 };
 pub use claims::{ClaimError, Identity};
 pub use client_certificate::{
-    CertificateCaller, CertificateConsumer, CertificateName, CertificateRefusal, CertificateRule, CertificateSource,
+    CertificateCaller, CertificateConsumer, CertificateRefusal, CertificateRule, CertificateSource,
     ClientCertificateSettings, PeerCertificate, PresentedCertificate, Trust, certificate_id,
 };
 pub use credential::{Credential, CredentialState};
@@ -107,8 +108,8 @@ pub struct Principal {
     pub groups: Vec<String>,
     /// Whether the token was admitted although its provider is away.
     pub in_outage: bool,
-    /// The claims of its token that expressions read, each with its path of members.
-    claims: Vec<(Vec<String>, Value)>,
+    /// What was kept of its token or certificate, for expressions and upstreams.
+    facts: Vec<(Attribute, Value)>,
     /// Its members of log lines.
     pub(crate) members: Box<str>,
     /// What stands for it in the canonical form of events.
@@ -131,7 +132,7 @@ impl Principal {
             scopes,
             groups: Vec::new(),
             in_outage: false,
-            claims: Vec::new(),
+            facts: Vec::new(),
             members,
             mark,
         }
@@ -147,15 +148,24 @@ impl Principal {
     /// The same, with the claims at these paths; of an object only that it is there. The rules of the identity bound their size.
     #[must_use]
     pub fn with_claims(mut self, paths: &[Vec<String>], claims: &Members) -> Self {
-        let kept = |path: &Vec<String>| claims.at(path).map(|value| (path.clone(), value.without_members()));
-        self.claims.extend(paths.iter().filter_map(kept));
+        let kept = |path: &Vec<String>| Some((Attribute::Claim(path.clone()), claims.at(path)?.without_members()));
+        self.facts.extend(paths.iter().filter_map(kept));
+        self
+    }
+
+    /// The same, with what its certificate has of one kind; one value is not a list.
+    fn with_certificate(mut self, name: CertificateName, values: Vec<String>) -> Self {
+        let mut values: Vec<Value> = values.into_iter().map(Value::Text).collect();
+        let value = if values.len() == 1 { values.pop() } else { Some(Value::List(values)) };
+        self.facts.extend(value.map(|value| (Attribute::Certificate(name), value)));
         self
     }
 
     /// The claim at a path, if it was kept.
     #[must_use]
     pub fn claim(&self, path: &[String]) -> Option<&Value> {
-        self.claims.iter().find(|(own, _)| own == path).map(|(_, value)| value)
+        let is_it = |fact: &Attribute| matches!(fact, Attribute::Claim(own) if own == path);
+        self.facts.iter().find(|(fact, _)| is_it(fact)).map(|(_, value)| value)
     }
 
     /// Whether both have the same credential. One token is one, whichever kinds of policy read it.
@@ -177,8 +187,9 @@ impl Principal {
         self.groups.extend(other.groups.iter().cloned());
         self.groups.sort_unstable();
         self.groups.dedup();
-        let others = other.claims.iter().filter(|(path, _)| self.claim(path).is_none()).cloned().collect::<Vec<_>>();
-        self.claims.extend(others);
+        let is_new = |(fact, _): &&(Attribute, Value)| !self.facts.iter().any(|(own, _)| own == fact);
+        let others = other.facts.iter().filter(is_new).cloned().collect::<Vec<_>>();
+        self.facts.extend(others);
         self
     }
 
@@ -229,8 +240,8 @@ impl From<&Credential> for Principal {
 }
 
 impl<'p> From<&'p Principal> for Caller<'p> {
-    fn from(Principal { consumer, credential, plan, scopes, groups, .. }: &'p Principal) -> Self {
-        Self { consumer, credential, plan: plan.as_deref(), scopes, groups }
+    fn from(Principal { consumer, credential, plan, scopes, groups, facts, .. }: &'p Principal) -> Self {
+        Self { consumer, credential, plan: plan.as_deref(), scopes, groups, facts }
     }
 }
 

@@ -1,15 +1,17 @@
 //! The fields that tell an upstream who the caller is.
 
-use std::fmt;
-use std::str::FromStr;
+use std::fmt::{self, Write as _};
 
 use http::HeaderName;
 use minicbor::Encode;
+use minicbor::encode::{self, Encoder, Write};
 use serde::{Deserialize, Serialize};
 
-use crate::codec::Decode;
+use crate::codec::{Decode, Failed, Reader};
 use crate::field_name;
+use crate::jose::Value;
 use crate::text::escape;
+use crate::x509::CertificateName;
 
 /// A field that tells an upstream something about the caller. What clients send under its name is never forwarded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
@@ -26,25 +28,23 @@ pub struct IdentityField {
 }
 
 /// Something that is known about an authenticated caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[cbor(index_only)]
 pub enum Attribute {
     /// The name of the consumer.
-    #[n(0)]
     Consumer,
     /// The public id of the credential.
-    #[n(1)]
     Credential,
     /// The plan.
-    #[n(2)]
     Plan,
     /// The scopes.
-    #[n(3)]
     Scopes,
     /// The groups.
-    #[n(4)]
     Groups,
+    /// The claim of the token at a path of members.
+    Claim(Vec<String>),
+    /// What the certificate of the client has of this kind.
+    Certificate(CertificateName),
 }
 
 /// What is known about an authenticated caller.
@@ -60,39 +60,42 @@ pub struct Caller<'p> {
     pub scopes: &'p [String],
     /// The groups.
     pub groups: &'p [String],
+    /// What else was kept of the credential.
+    pub facts: &'p [(Attribute, Value)],
 }
 
-/// The text is not one of the attributes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnknownAttribute;
-
 impl Attribute {
-    /// All attributes.
-    pub const ALL: [Self; 5] = [Self::Consumer, Self::Credential, Self::Plan, Self::Scopes, Self::Groups];
+    /// The attributes that every caller may have, in the order of their numbers in the stored form.
+    pub const COMMON: [(&'static str, Self); 5] = [
+        ("consumer", Self::Consumer),
+        ("credential", Self::Credential),
+        ("plan", Self::Plan),
+        ("scopes", Self::Scopes),
+        ("groups", Self::Groups),
+    ];
 
-    /// The word in configuration.
+    /// Whether policies keep it only if somebody asks for it.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Consumer => "consumer",
-            Self::Credential => "credential",
-            Self::Plan => "plan",
-            Self::Scopes => "scopes",
-            Self::Groups => "groups",
-        }
+    pub const fn is_kept(&self) -> bool {
+        matches!(self, Self::Claim(_) | Self::Certificate(_))
     }
 
     /// Writes its value; returns whether the caller has one.
     ///
     /// Bytes outside printable ASCII, blanks and `%` are percent-encoded (RFC 3986, section 2.1), so that no value ends a
-    /// line, and blanks separate the elements of a list.
-    pub fn write(self, caller: &Caller<'_>, out: &mut String) -> bool {
+    /// line, and blanks separate the elements of a list. Numbers and truth values are written as in JSON; `null` and objects
+    /// are no values.
+    pub fn write(&self, caller: &Caller<'_>, out: &mut String) -> bool {
         let single = match self {
             Self::Consumer => caller.consumer,
             Self::Credential => caller.credential,
             Self::Plan => caller.plan.unwrap_or_default(),
             Self::Scopes => return write_list(caller.scopes, out),
             Self::Groups => return write_list(caller.groups, out),
+            Self::Claim(_) | Self::Certificate(_) => {
+                let fact = caller.facts.iter().find(|(own, _)| own == self);
+                return fact.is_some_and(|(_, value)| write_value(value, out));
+            }
         };
         write_encoded(single, out);
         !single.is_empty()
@@ -109,6 +112,39 @@ fn write_list(all: &[String], out: &mut String) -> bool {
     !all.is_empty()
 }
 
+/// Writes a value, or the elements of a list that are no lists.
+fn write_value(value: &Value, out: &mut String) -> bool {
+    let Value::List(all) = value else { return write_scalar(value, out) };
+    let start = out.len();
+    for one in all {
+        let end = out.len();
+        if end > start {
+            out.push(' ');
+        }
+        if !write_scalar(one, out) {
+            out.truncate(end);
+        }
+    }
+    out.len() > start
+}
+
+fn write_scalar(value: &Value, out: &mut String) -> bool {
+    let start = out.len();
+    match value {
+        Value::Text(text) => write_encoded(text, out),
+        Value::Integer(number) => write_display(out, number),
+        Value::Float(number) => write_display(out, number),
+        Value::Bool(is) => out.push_str(if *is { "true" } else { "false" }),
+        Value::Null | Value::List(_) | Value::Object(_) => {}
+    }
+    out.len() > start
+}
+
+fn write_display(out: &mut String, value: &dyn fmt::Display) {
+    // Writing to a text does not fail.
+    let _ = write!(out, "{value}");
+}
+
 fn write_encoded(text: &str, out: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_graphic() && byte != b'%' {
@@ -119,32 +155,80 @@ fn write_encoded(text: &str, out: &mut String) {
     }
 }
 
-impl FromStr for Attribute {
-    type Err = UnknownAttribute;
-
-    fn from_str(text: &str) -> Result<Self, UnknownAttribute> {
-        Self::ALL.into_iter().find(|attribute| attribute.as_str() == text).ok_or(UnknownAttribute)
-    }
-}
-
+/// As it is written in configuration, in most cases.
 impl fmt::Display for Attribute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        match self {
+            Self::Claim(path) => write!(f, "claims.{}", path.join(".")),
+            Self::Certificate(name) => write!(f, "certificate.{name}"),
+            common => {
+                let known = Self::COMMON.iter().find(|(_, own)| own == common);
+                f.write_str(known.map_or("", |(word, _)| word))
+            }
+        }
     }
 }
+
+/// The attributes that every caller may have are numbers, as they were before there were others, which have fields.
+impl<C> Encode<C> for Attribute {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, context: &mut C) -> Result<(), encode::Error<W::Error>> {
+        match self {
+            Self::Claim(path) => {
+                encoder.array(2)?.u8(CLAIM)?;
+                path.encode(encoder, context)
+            }
+            Self::Certificate(name) => {
+                encoder.array(2)?.u8(CERTIFICATE)?;
+                name.encode(encoder, context)
+            }
+            common => {
+                let at = Self::COMMON.iter().position(|(_, own)| own == common).unwrap_or_default();
+                encoder.u64(at as u64)?.ok()
+            }
+        }
+    }
+}
+
+impl Decode for Attribute {
+    fn blank() -> Self {
+        Self::Consumer
+    }
+
+    fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), Failed> {
+        let is_number = reader.left().first().is_some_and(|byte| byte >> 5 == 0);
+        if is_number {
+            let at = usize::try_from(reader.number()?).unwrap_or(usize::MAX);
+            match Self::COMMON.get(at) {
+                Some((_, common)) => self.clone_from(common),
+                None => return reader.fail("an attribute"),
+            }
+            return Ok(());
+        }
+        *self = match reader.variant(true)? {
+            (number, 1) if number == u64::from(CLAIM) => Self::Claim(Decode::read_from(reader)?),
+            (number, 1) if number == u64::from(CERTIFICATE) => Self::Certificate(Decode::read_from(reader)?),
+            _ => return reader.fail("an attribute"),
+        };
+        Ok(())
+    }
+}
+
+const CLAIM: u8 = 5;
+const CERTIFICATE: u8 = 6;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec;
     use http::HeaderValue;
     use proptest::prelude::*;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     fn caller<'p>(consumer: &'p str, plan: Option<&'p str>, scopes: &'p [String]) -> Caller<'p> {
-        Caller { consumer, credential: "key-1", plan, scopes, groups: scopes }
+        Caller { consumer, credential: "key-1", plan, scopes, groups: scopes, facts: &[] }
     }
 
-    fn written(attribute: Attribute, caller: &Caller<'_>) -> Option<String> {
+    fn written(attribute: &Attribute, caller: &Caller<'_>) -> Option<String> {
         let mut out = String::new();
         attribute.write(caller, &mut out).then_some(out)
     }
@@ -152,7 +236,7 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn what_the_caller_does_not_have_is_absent() {
         let nothing = caller("acme", None, &[]);
-        let values = Attribute::ALL.map(|attribute| written(attribute, &nothing));
+        let values = Attribute::COMMON.map(|(_, attribute)| written(&attribute, &nothing));
         assert_eq!(values, [Some("acme".into()), Some("key-1".into()), None, None, None]);
     }
 
@@ -160,23 +244,60 @@ mod tests {
     fn elements_are_separated_by_blanks_that_no_element_has() {
         let scopes = ["pets.read".to_owned(), "two words".to_owned(), "50%,a".to_owned()];
         let caller = caller("staff:Zo\u{eb} \r\nX-Admin: 1", Some("gold"), &scopes);
-        assert_eq!(written(Attribute::Scopes, &caller).as_deref(), Some("pets.read two%20words 50%25,a"));
-        let consumer = written(Attribute::Consumer, &caller);
+        assert_eq!(written(&Attribute::Scopes, &caller).as_deref(), Some("pets.read two%20words 50%25,a"));
+        let consumer = written(&Attribute::Consumer, &caller);
         assert_eq!(consumer.as_deref(), Some("staff:Zo%C3%AB%20%0D%0AX-Admin:%201"));
     }
 
+    fn claim(text: &str) -> Option<String> {
+        let attribute = Attribute::Claim(vec!["a".into(), "b".into()]);
+        let facts = [(attribute.clone(), Value::parse(text.as_bytes()).unwrap())];
+        written(&attribute, &Caller { facts: &facts, ..caller("acme", None, &[]) })
+    }
+
     #[wasm_bindgen_test(unsupported = test)]
-    fn words_in_configuration_are_those_of_the_attributes() {
-        for attribute in Attribute::ALL {
-            assert_eq!(attribute.to_string().parse(), Ok(attribute));
+    fn a_claim_is_one_line_whatever_the_token_says() {
+        for (text, want) in [
+            (r#""ada@example.com""#, "ada@example.com"),
+            (r#""a\r\nX-Admin: 1 %""#, "a%0D%0AX-Admin:%201%20%25"),
+            ("7", "7"),
+            ("-1.5", "-1.5"),
+            ("true", "true"),
+            (r#"["a b",7,false,null,{"c":1},["d"],"","e"]"#, "a%20b 7 false e"),
+        ] {
+            assert_eq!(claim(text).as_deref(), Some(want), "{text}");
         }
-        assert_eq!("Consumer".parse::<Attribute>(), Err(UnknownAttribute));
+        for text in ["null", "{}", r#"{"c":1}"#, "[]", "[null]", r#""""#] {
+            assert_eq!(claim(text), None, "{text}");
+        }
+        let other = Attribute::Certificate(CertificateName::Subject);
+        let facts = [(Attribute::Claim(vec!["subject".into()]), Value::Bool(true))];
+        assert_eq!(written(&other, &Caller { facts: &facts, ..caller("acme", None, &[]) }), None);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn attributes_are_stored_as_before_and_written_as_in_configuration() {
+        let claim = Attribute::Claim(vec!["org".into(), "id".into()]);
+        let all = Attribute::COMMON.into_iter().map(|(_, attribute)| attribute);
+        let all: Vec<_> = all.chain([claim, Attribute::Certificate(CertificateName::Dns)]).collect();
+        for (number, attribute) in all.iter().enumerate() {
+            let stored = minicbor::to_vec(attribute).unwrap();
+            assert!(number > 4 || stored == [u8::try_from(number).unwrap()], "{attribute}: {stored:?}");
+            assert_eq!(codec::decode::<Attribute>(&stored).unwrap(), *attribute);
+        }
+        let words = all.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(words.join(" "), "consumer credential plan scopes groups claims.org.id certificate.dns");
+        for broken in
+            [&[5][..], &[0x60], &[0xa0], &[0x82, 5, 0], &[0x82, 6, 99], &[0x82, 9, 0], &[0x81, 5], &[0x9f, 0xff]]
+        {
+            assert!(codec::decode::<Attribute>(broken).is_err(), "{broken:?}");
+        }
     }
 
     proptest! {
         #[test]
         fn every_value_is_one_line_and_is_decoded_to_what_it_was(text in ".{1,40}") {
-            let value = written(Attribute::Consumer, &caller(&text, None, &[])).unwrap();
+            let value = written(&Attribute::Consumer, &caller(&text, None, &[])).unwrap();
             prop_assert!(HeaderValue::from_str(&value).is_ok_and(|value| value.to_str().is_ok()));
             let value = value.replace('+', "%2B");
             prop_assert_eq!(&*crate::query::decoded(&value), text.as_bytes());

@@ -24,7 +24,7 @@ pub use error::UpstreamError;
 pub use fields::{Ambiguity, PSEUDONYM, is_end_to_end, request_edits, response_edits};
 pub use forwarded::{ClientFields, ForwardedFor, URL_FIELDS};
 pub use framing::{Framing, FramingError, check_response, is_trimmed};
-pub use identity::{Attribute, Caller, IdentityField, UnknownAttribute};
+pub use identity::{Attribute, Caller, IdentityField};
 pub use names::{UNREAD_IN_REQUESTS, UNREAD_IN_RESPONSES, is_never_forwarded};
 pub use outbound::{Outbound, Resource};
 pub use reply::{Reply, has_no_content};

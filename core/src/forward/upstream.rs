@@ -44,10 +44,14 @@ pub struct UpstreamSettings {
 }
 
 impl codec::Section for UpstreamSettings {
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
 
-    /// A reader that ignores these would forward what clients send in the fields that they set.
+    /// A reader that ignores these would forward what clients send in the fields that they set; one of version 2 does not know
+    /// all of them.
     fn least_version(&self) -> u16 {
+        if self.identity.iter().any(|field| field.tells.is_kept()) {
+            return 3;
+        }
         if self.identity.is_empty() && self.auth.is_none() { 1 } else { 2 }
     }
 }
@@ -237,10 +241,13 @@ mod tests {
         let told = UpstreamSettings { identity, ..plain.clone() };
         let password = SecretText::parse("${secret.A}").unwrap();
         let known = UpstreamSettings { auth: UpstreamAuth::Basic("gateway".into(), password), ..plain.clone() };
-        assert_eq!([&plain, &told, &known].map(UpstreamSettings::least_version), [1, 2, 2]);
-        for settings in [plain, told, known] {
+        let name = http::HeaderName::from_static("x-org");
+        let claim = IdentityField { name, tells: Attribute::Claim(vec!["org".into()]) };
+        let claims = UpstreamSettings { identity: vec![claim], ..plain.clone() };
+        assert_eq!([&plain, &told, &known, &claims].map(UpstreamSettings::least_version), [1, 2, 2, 3]);
+        for settings in [plain, told, known, claims] {
             let stored = minicbor::to_vec(&settings).unwrap();
-            assert_eq!(UpstreamSettings::read(2, &mut codec::Reader::new(&stored)).unwrap(), settings);
+            assert_eq!(UpstreamSettings::read(3, &mut codec::Reader::new(&stored)).unwrap(), settings);
         }
     }
 

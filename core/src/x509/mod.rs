@@ -5,7 +5,9 @@
 //! ([decision 24](../../../docs/decisions/0024-certificates.md)).
 
 mod certificate;
+mod certificate_name;
 mod der;
 mod name;
 
 pub use certificate::{AlternativeNames, Certificate, CertificateError, Fingerprint};
+pub use certificate_name::CertificateName;

@@ -37,7 +37,8 @@ impl Authenticates for ClientCertificateSettings {
             let reason = Reason::CertificateUnknown { credential: certificate_id(&fingerprint).into() };
             Problem::new(ProblemKind::CredentialUnknown, detail, reason)
         })?;
-        principal(&found, "client certificate", now, received)
+        let found = principal(&found, "client certificate", now, received)?;
+        Ok(self.of_registered(found, certificate))
     }
 }
 

@@ -50,6 +50,7 @@ fn devices() -> ClientCertificateSettings {
         accepts: vec![],
         plan: None,
         scopes: vec![],
+        kept: vec![],
     }
 }
 

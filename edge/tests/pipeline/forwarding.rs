@@ -34,7 +34,7 @@ fn the_upstream_is_told_who_the_caller_is_and_never_by_the_client() {
     let routes = vec![RouteSettings { authn: vec![vec![KEYS]], ..route("/a", &[]) }, route("/open", &[])];
     let mut site = site(routes);
     site.upstreams[0].identity =
-        told.map(|(name, tells)| IdentityField { name: HeaderName::from_static(name), tells }).into();
+        told.clone().map(|(name, tells)| IdentityField { name: HeaderName::from_static(name), tells }).into();
     bench.publish(&on_any_host(site));
     let key = key();
     bench.add(&key, &credential());
@@ -44,7 +44,7 @@ fn the_upstream_is_told_who_the_caller_is_and_never_by_the_client() {
     for (path, want) in [("/a", known), ("/open", [None; 3])] {
         assert_eq!(bench.get(path, &sent).status, 200);
         let received = bench.host.upstream.take_received().remove(0);
-        let found = told.map(|(name, _)| received.headers().get(name).map(|value| value.to_str().unwrap()));
+        let found = told.each_ref().map(|(name, _)| received.headers().get(*name).map(|value| value.to_str().unwrap()));
         assert_eq!(found, want, "{path}");
         assert!(!received.headers().values().any(|value| value == "admin"), "{:?}", received.headers());
     }

@@ -13,6 +13,7 @@ use crate::world::{World, assert_problem};
 
 scenarios! { "authenticate";
     a_token_is_accepted_and_not_forwarded,
+    claims_are_told_to_the_upstream_and_never_by_the_client,
     a_missing_token_is_401_and_says_where_to_send_it,
     a_token_that_is_not_one_is_refused,
     a_forged_token_is_refused,
@@ -84,6 +85,30 @@ async fn a_token_is_accepted_and_not_forwarded(world: Rc<World>) -> Outcome {
     let records = world.records(3).await?;
     assert_eq!(records.iter().filter(|line| line["consumer"] == "staff:ada").count(), 2, "{records:?}");
     assert!(!world.host.logs().concat().contains(&token));
+    Ok(())
+}
+
+async fn claims_are_told_to_the_upstream_and_never_by_the_client(world: Rc<World>) -> Outcome {
+    let policy =
+        format!("staff: {{kind: jwt, issuer: \"{ISSUER}\", audience: pets, keys: '{{\"keys\":[{}]}}'}}", jwk(&key()));
+    let upstream = format!("{{url: \"{}\", identity: {{X-Org: claims.org.id, X-Roles: claims.roles}}}}", world.upstream.url());
+    let project = Project::new(&world).upstream(&upstream).policy(&policy).route("{path: /a, authn: staff}");
+    let project = project.route("{path: /less, authn: staff, identity: {X-Org: claims.org.id}}");
+    world.publish(project.route("{path: /open, authn: none}")).await?;
+    let full = token(&key(), &claims(r#","org":{"id":"Zo\u00eb"},"roles":["a b",7]"#));
+    let plain = token(&key(), &claims(""));
+    let (org, roles) = (Some("Zo%C3%AB"), Some("a%20b 7"));
+    for (path, token, want) in
+        [("/a", &full, (org, roles)), ("/a", &plain, (None, None)), ("/less", &full, (org, None)), ("/open", &full, (None, None))]
+    {
+        let request = Request::get(path).field("Authorization", &format!("Bearer {token}"));
+        let claimed = request.field("X-Org", "admin").field("X_Org", "admin").field("X-Roles", "admin");
+        let answer = world.client().send(claimed).await?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        assert_eq!((received.field("x-org"), received.field("x-roles")), want, "{path}");
+        assert!(!received.fields.iter().any(|(_, value)| value == "admin"), "{:?}", received.fields);
+    }
     Ok(())
 }
 

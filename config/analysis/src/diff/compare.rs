@@ -298,6 +298,11 @@ impl Pair<'_> {
         if let (true, Some(old), Some(new)) = (renamed, &old, &new) {
             all.extend(upstream_changes(self.subject(), old, new));
         }
+        // What it is told may be a setting of the route.
+        let is_own = !(is_defined(self.from, old.as_ref()) && is_defined(self.to, new.as_ref()));
+        if let (false, true, Some(old), Some(new)) = (renamed, is_own, &old, &new) {
+            all.extend(passed_on(self.subject(), old, new));
+        }
         let (old, new) = (self.old.settings.strip_segments, self.new.settings.strip_segments);
         if old != new {
             let reason = "the upstream receives another path";
@@ -319,8 +324,14 @@ const fn credentials(credentials: CacheCredentials) -> (u8, &'static str) {
 /// Compares upstreams with the same name.
 pub(super) fn upstreams(from: &Compiled, to: &Compiled) -> Vec<Change> {
     let named = |old: &UpstreamSettings| to.upstreams().iter().find(|new| new.name == old.name);
-    let both = from.upstreams().iter().filter_map(|old| Some((old, named(old)?)));
+    let defined = from.upstreams().iter().filter(|old| is_defined(from, Some(old)));
+    let both = defined.filter_map(|old| Some((old, named(old)?)));
     both.flat_map(|(old, new)| upstream_changes(&format!("upstream {}", old.name), old, new)).collect()
+}
+
+/// Whether it is an upstream as it is defined: the first one of its name. The others are those for which routes set something else.
+fn is_defined(compiled: &Compiled, upstream: Option<&UpstreamSettings>) -> bool {
+    upstream.is_none_or(|upstream| compiled.upstreams().iter().find(|one| one.name == upstream.name) == Some(upstream))
 }
 
 fn upstream_changes(subject: &str, old: &UpstreamSettings, new: &UpstreamSettings) -> Vec<Change> {
@@ -354,6 +365,16 @@ fn upstream_changes(subject: &str, old: &UpstreamSettings, new: &UpstreamSetting
             all.push(say(&format!("upstream.headers.{name}"), from, to, Effect::Review, reason));
         }
     }
+    all.extend(passed_on(subject, old, new));
+    all
+}
+
+/// The differences in what an upstream gets of callers and of the gateway.
+fn passed_on(subject: &str, old: &UpstreamSettings, new: &UpstreamSettings) -> Vec<Change> {
+    let say = |setting: &str, from: Option<String>, to: Option<String>, effect, reason: &str| {
+        Change::of(subject, setting, Differing { from, to }, effect, reason)
+    };
+    let mut all = Vec::new();
     if old.auth != new.auth {
         let shown = |auth: &UpstreamAuth| (!auth.is_none()).then(|| auth.kind().to_owned());
         let reason = "the gateway authenticates itself to the upstream in another way";

@@ -70,6 +70,19 @@ fn a_field_that_no_longer_tells_who_the_caller_is_loosens() {
 }
 
 #[test]
+fn what_an_upstream_is_told_on_one_route_is_compared_there() {
+    let told = |more: &str| format!("{{path: /a}}, {{path: /b{more}}}");
+    let (consumer, plan) = (told(", identity: {X-A: consumer}"), told(", identity: {X-A: plan}"));
+    let change = |loosens| [("upstream.identity.x-a", Effect::Review, loosens)];
+    check(("", &told("")), ("", &consumer), &change(false));
+    check(("", &consumer), ("", &plan), &change(false));
+    check(("", &plan), ("", &told("")), &change(true));
+    check(("", &plan), ("", &plan), &[]);
+    let auth = told(", upstream-auth: {kind: basic, user: a, password: \"${secret.A}\"}");
+    check(("", &told("")), ("", &auth), &[("upstream.auth", Effect::Review, false)]);
+}
+
+#[test]
 fn trusting_more_proxies_loosens() {
     let gateway = |rule: &str| {
         let text = format!(

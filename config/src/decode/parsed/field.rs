@@ -201,7 +201,7 @@ pub(crate) fn identity(
             report.push(set_twice(written.span, name.as_str(), why));
             continue;
         }
-        all.push(IdentityField { name, tells: tells.value });
+        all.push(IdentityField { name, tells: tells.value.clone() });
     }
     all.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
     all

@@ -185,6 +185,7 @@ fn level() -> impl Strategy<Value = Level> {
         cache,
         timeout: None,
         body_limit: one.and_then(|(value, locked)| single(value, locked)),
+        ..Level::default()
     })
 }
 

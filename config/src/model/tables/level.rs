@@ -1,5 +1,6 @@
 //! The keys of each of the three levels: gateway, API, route.
 
+use super::upstream::{AUTH_STATEMENT, IDENTITY_STATEMENT};
 use crate::model::level::{POLICIES_MAX, QUERY_MAX, VARY_MAX};
 use crate::schema::texts::{FIELD, NAME, QUERY_PARAMETER};
 use crate::schema::{Key, List, Object, Quantity, Rule, Shape};
@@ -57,6 +58,21 @@ pub(crate) const LEVEL: &[Key] = &[
     Key::optional("body-limit", "The maximum size of a request's content.", SIZE_STATEMENT)
         .absent("the setting of the higher level; `10MiB` if no level sets it")
         .examples(&["\"64KiB\"", "{\"value\": \"1MiB\", \"locked\": true}"]),
+    Key::optional(
+        "identity",
+        "Header fields that tell the upstream who the caller is. What clients send in these fields is never forwarded. The \
+         mapping of the nearest level applies as a whole; that of an upstream is above those of APIs. `none` tells nothing.",
+        IDENTITY_STATEMENT,
+    )
+    .absent("the setting of the higher level")
+    .examples(&["{\"X-Consumer\": \"consumer\", \"X-Email\": \"claims.email\"}", "\"none\""]),
+    Key::optional(
+        "upstream-auth",
+        "How the gateway authenticates itself to the upstream. The nearest level applies; `auth` of an upstream is above those of \
+         APIs. `none`: not at all.",
+        AUTH_STATEMENT,
+    )
+    .absent("the setting of the higher level"),
 ];
 
 const AUTHN_STATEMENT: Shape =

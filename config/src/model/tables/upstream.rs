@@ -1,11 +1,9 @@
 //! `upstreams:`.
 
-use tollgate_core::forward::Attribute;
-
 use super::level::TIMEOUT;
 use super::upstream_auth::UPSTREAM_AUTH;
 use crate::model::upstream::HEADERS_MAX;
-use crate::schema::texts::{FIELD, FIELD_VALUE, URL};
+use crate::schema::texts::{FACT, FIELD, FIELD_VALUE, URL};
 use crate::schema::{Key, Named, Object, Quantity, Shape};
 
 /// An upstream as a mapping, or only its URL.
@@ -34,12 +32,12 @@ pub(crate) static UPSTREAM: Object = Object {
         Key::optional(
             "identity",
             "Header fields that tell the upstream who the caller is. What clients send in these fields is never forwarded.",
-            Shape::Named(&IDENTITY),
+            IDENTITY_STATEMENT,
         )
-        .absent("none")
-        .examples(&["{\"X-Consumer\": \"consumer\", \"X-Scopes\": \"scopes\"}"]),
-        Key::optional("auth", "How the gateway authenticates itself to the upstream.", Shape::Tagged(&UPSTREAM_AUTH))
-            .absent("not at all, or by `headers`"),
+        .absent("the gateway's")
+        .examples(&["{\"X-Consumer\": \"consumer\", \"X-Email\": \"claims.email\"}"]),
+        Key::optional("auth", "How the gateway authenticates itself to the upstream.", AUTH_STATEMENT)
+            .absent("the gateway's; if it has none, not at all, or by `headers`"),
     ],
     examples: &["{\"url\": \"https://pets.internal:8443\", \"timeout\": \"10s\"}"],
     ..Object::PLAIN
@@ -50,13 +48,23 @@ pub(crate) const HEADERS: Shape = Shape::Named(&FIELDS);
 
 static FIELDS: Named = Named { names: &FIELD, of: Shape::Ruled(&FIELD_VALUE), max: HEADERS_MAX };
 
-static IDENTITY: Named = Named { names: &FIELD, of: Shape::Word(ATTRIBUTES), max: HEADERS_MAX };
+/// What an upstream is told about callers.
+pub(super) const IDENTITY_STATEMENT: Shape = Shape::AnyOf(&[Shape::Named(&IDENTITY), Shape::Word(NOTHING)]);
+
+/// How the gateway authenticates itself to an upstream.
+pub(super) const AUTH_STATEMENT: Shape = Shape::AnyOf(&[Shape::Tagged(&UPSTREAM_AUTH), Shape::Word(NO_AUTH)]);
+
+const NOTHING: &[(&str, &str)] = &[("none", "the upstream is told nothing")];
+const NO_AUTH: &[(&str, &str)] = &[("none", "the gateway does not authenticate itself")];
+
+static IDENTITY: Named =
+    Named { names: &FIELD, of: Shape::AnyOf(&[Shape::Word(ATTRIBUTES), Shape::Ruled(&FACT)]), max: HEADERS_MAX };
 
 /// What an upstream can be told about a caller.
 const ATTRIBUTES: &[(&str, &str)] = &[
-    (Attribute::Consumer.as_str(), "the name of the consumer"),
-    (Attribute::Credential.as_str(), "the public id of the credential"),
-    (Attribute::Plan.as_str(), "the plan; absent if there is none"),
-    (Attribute::Scopes.as_str(), "the scopes, with blanks between them; absent if there are none"),
-    (Attribute::Groups.as_str(), "the groups, with blanks between them; absent if there are none"),
+    ("consumer", "the name of the consumer"),
+    ("credential", "the public id of the credential"),
+    ("plan", "the plan; absent if there is none"),
+    ("scopes", "the scopes, with blanks between them; absent if there are none"),
+    ("groups", "the groups, with blanks between them; absent if there are none"),
 ];

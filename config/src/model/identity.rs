@@ -1,0 +1,86 @@
+//! `identity`: what upstreams are told about callers.
+
+use tollgate_core::authn::CertificateName;
+use tollgate_core::forward::Attribute;
+
+use super::level::{Setting, is_none};
+use super::upstream::by_field;
+use crate::decode;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::place::Spanned;
+use crate::source::{Node, Value};
+
+/// Header fields, each with what it tells.
+pub(crate) type Identity = Vec<(Spanned<String>, Spanned<Attribute>)>;
+
+/// Decodes a mapping from header fields to what they tell about the caller, or `none`.
+pub(crate) fn statement(node: &Node, report: &mut Report) -> Option<Setting<Identity>> {
+    let fix = "write a mapping such as `{X-Consumer: consumer}`";
+    let value = if is_none(node) {
+        Vec::new()
+    } else {
+        by_field(node, "what they tell about the caller", fix, report, attribute)?
+    };
+    Some(Setting { value, span: node.span, locked: None })
+}
+
+fn attribute(node: &Node, report: &mut Report) -> Option<Spanned<Attribute>> {
+    let kept = match &node.value {
+        Value::Text(text) if text.starts_with("claims") => claim(text),
+        Value::Text(text) => text.strip_prefix("certificate.").map(certificate),
+        _ => None,
+    };
+    let Some(kept) = kept else {
+        let common = Attribute::COMMON.map(|(word, _)| word);
+        let words: Vec<(&str, usize)> = common.iter().enumerate().map(|(at, word)| (*word, at)).collect();
+        let at = decode::word(node, &words, report)?;
+        return Attribute::COMMON.into_iter().nth(at).map(|(_, common)| Spanned::new(common, node.span));
+    };
+    match kept {
+        Ok(attribute) => Some(Spanned::new(attribute, node.span)),
+        Err((what, fix)) => {
+            let why = "a field tells the consumer, or a claim of its token, or a name in its certificate";
+            report.push(Diagnostic::error(Code::BadIdentity, node.span, what).why(why).fix(fix));
+            None
+        }
+    }
+}
+
+/// What is wrong, and what to write instead.
+type Wrong = (String, String);
+
+/// A claim as conditions write it, without `principal.`; `None` if the word is another one.
+fn claim(text: &str) -> Option<Result<Attribute, Wrong>> {
+    let rest = text.strip_prefix("claims").filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']))?;
+    let fix = "write `claims.NAME`, `claims.NAME.MEMBER`, or `claims[\"NAME\"]` if the name has other characters";
+    let wrong = || (format!("`{text}` does not name a claim"), fix.to_owned());
+    Some(path(rest).map(Attribute::Claim).ok_or_else(wrong))
+}
+
+/// The members of a path such as `.org["https://example.com/id"]`.
+fn path(mut rest: &str) -> Option<Vec<String>> {
+    let mut members = Vec::new();
+    while !rest.is_empty() {
+        let member;
+        if let Some(quoted) = rest.strip_prefix("[\"") {
+            (member, rest) = quoted.split_once("\"]")?;
+        } else {
+            let name = rest.strip_prefix('.').filter(|name| !name.starts_with(|c: char| c.is_ascii_digit()))?;
+            let end = name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len());
+            (member, rest) = name.split_at(end);
+        }
+        if member.is_empty() || member.contains(['"', '\\']) {
+            return None;
+        }
+        members.push(member.to_owned());
+    }
+    (!members.is_empty()).then_some(members)
+}
+
+fn certificate(name: &str) -> Result<Attribute, Wrong> {
+    let known = CertificateName::ALL.into_iter().find(|known| known.as_str() == name);
+    known.map(Attribute::Certificate).ok_or_else(|| {
+        let all = CertificateName::ALL.map(|known| format!("`certificate.{known}`")).join(", ");
+        (format!("certificates have no `{name}`"), format!("write one of {all}"))
+    })
+}

@@ -89,7 +89,12 @@ fn entry<'b>(entries: &mut Reader<'b>) -> Result<(&'b str, u16, usize), Failed> 
 impl Section<'_> {
     /// Checks that the section's version is in this range, and decodes its members in that version.
     pub(crate) fn read<T: codec::Section>(&self, record: &'static str, budget: &mut Budget) -> Result<T, RecordError> {
-        self.read_with(record, (T::OLDEST, T::VERSION), budget, |members| T::read(self.version, members))
+        let mut value = None;
+        self.read_with(record, (T::OLDEST, T::VERSION), budget, &mut |members| {
+            value = Some(T::read(self.version, members)?);
+            Ok(())
+        })?;
+        value.ok_or_else(|| self.damaged(record, UNREAD))
     }
 
     /// The same for a section with entries in a list.
@@ -99,14 +104,16 @@ impl Section<'_> {
         budget: &mut Budget,
     ) -> Result<Vec<T>, RecordError> {
         let room = self.body.len() / ENTRY_BYTES_MIN;
-        self.read_with(record, (T::OLDEST, T::VERSION), budget, |entries| {
+        let mut list = Vec::new();
+        self.read_with(record, (T::OLDEST, T::VERSION), budget, &mut |entries| {
             let count = entries.list()?;
-            let mut list = Vec::with_capacity(count.min(room));
+            list.reserve_exact(count.min(room));
             for _ in 0..count {
                 list.push(T::read(self.version, entries)?);
             }
-            Ok(list)
-        })
+            Ok(())
+        })?;
+        Ok(list)
     }
 
     /// The same for a section with a name and members. A function for each kind, so that a Worker compiles those that it reads.
@@ -116,12 +123,16 @@ impl Section<'_> {
         record: &'static str,
         budget: &mut Budget,
     ) -> Result<(String, T), RecordError> {
-        self.read_with(record, (T::OLDEST, T::VERSION), budget, |pair| {
+        let (mut name, mut value) = (String::new(), None);
+        self.read_with(record, (T::OLDEST, T::VERSION), budget, &mut |pair| {
             if pair.list()? != 2 {
                 return pair.fail("a name and members");
             }
-            Ok((String::read_from(pair)?, T::read(self.version, pair)?))
-        })
+            name.decode(pair)?;
+            value = Some(T::read(self.version, pair)?);
+            Ok(())
+        })?;
+        Ok((name, value.ok_or_else(|| self.damaged(record, UNREAD))?))
     }
 
     /// Checks the version of a section that is a mark.
@@ -129,24 +140,33 @@ impl Section<'_> {
         Need::new(self.kind, self.version).check(Some(known))
     }
 
-    fn read_with<T>(
+    /// One function for all kinds.
+    fn read_with(
         &self,
         record: &'static str,
         known: (u16, u16),
         budget: &mut Budget,
-        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Failed>,
-    ) -> Result<T, RecordError> {
+        read: &mut dyn FnMut(&mut Reader<'_>) -> Result<(), Failed>,
+    ) -> Result<(), RecordError> {
         self.check_version(known)?;
-        let damaged = |why: &str| RecordError::damaged(record, format!("section {}: {why}", self.kind));
-        let length = budget.spend_item(self.body).map_err(|why| damaged(&why.to_string()))?;
+        let length = budget.spend_item(self.body).map_err(|why| self.damaged(record, &why.to_string()))?;
         if length != self.body.len() {
-            return Err(damaged("extra bytes after it"));
+            return Err(self.damaged(record, "extra bytes after it"));
         }
         let mut reader = Reader::new(self.body);
-        let read = read(&mut reader).map_err(|Failed| damaged(&place(reader.fault())))?;
-        if reader.position() == self.body.len() { Ok(read) } else { Err(damaged("not of the expected form")) }
+        match read(&mut reader) {
+            Ok(()) if reader.position() == self.body.len() => Ok(()),
+            Ok(()) => Err(self.damaged(record, UNREAD)),
+            Err(Failed) => Err(self.damaged(record, &place(reader.fault()))),
+        }
+    }
+
+    fn damaged(&self, record: &'static str, why: &str) -> RecordError {
+        RecordError::damaged(record, format!("section {}: {why}", self.kind))
     }
 }
+
+const UNREAD: &str = "not of the expected form";
 
 /// A list has room for so many entries from the start as its bytes can hold; more of them make it grow.
 ///

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::bounds::ROUTE_LIST_MAX;
 use crate::cell::{CellKey, CellOperations, Listed, Operation, OperationId, Terms, Update};
 use crate::codec::{self, Decode};
+use crate::json::FromJson;
 use crate::time::Timestamp;
 
 /// What a policy allows while its provider is away.
@@ -46,7 +47,7 @@ pub struct OutagePolicy {
 }
 
 /// What an operator has said about the outage of a policy's provider.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJson)]
 pub struct Outage {
     /// Whose tokens are admitted, and until when. The last one is kept after its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +61,7 @@ pub struct Outage {
 }
 
 /// Whose tokens are admitted, and until when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJson)]
 pub struct Allowance {
     /// The consumers.
     pub consumers: Vec<String>,
@@ -75,7 +76,7 @@ pub struct Allowance {
 }
 
 /// A token that was revoked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJson)]
 pub struct RevokedToken {
     /// Its public id, as in logs.
     pub credential: String,
@@ -84,7 +85,7 @@ pub struct RevokedToken {
 }
 
 /// A token that was verified while its provider answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromJson)]
 pub struct KnownToken {
     /// Its public id, as in logs.
     pub credential: String,

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tollgate_core::fetch::FetchAnswer;
+use tollgate_core::json::FromJson;
 use tollgate_core::time::Timestamp;
 
 use crate::{Record, RecordError, decode, encode};
@@ -56,7 +57,7 @@ impl FetchedRecord {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, FromJson)]
 struct Head {
     fetched_at: Timestamp,
     status: u16,

@@ -1,15 +1,14 @@
 //! Ids of records that are named by their content.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use minicbor::Encode;
 use minicbor::encode::{self, Encoder, Write};
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use tollgate_core::codec::{Decode, Failed, Reader};
 use tollgate_core::hex;
+use tollgate_core::json::{FromJson, Unfit, Value, form};
 
 /// The SHA-256 of a record's content: its id.
 ///
@@ -22,6 +21,17 @@ impl Id {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl FromJson for Id {
+    fn blank() -> Self {
+        Self([0; 32])
+    }
+
+    fn take(&mut self, value: Value) -> Result<(), Unfit> {
+        *self = Self::try_from(form::text(&value)?).map_err(|_| Unfit::VALUE)?;
+        Ok(())
     }
 }
 
@@ -52,13 +62,6 @@ impl TryFrom<&str> for Id {
 impl Serialize for Id {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Id {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        Self::try_from(&*text).map_err(D::Error::custom)
     }
 }
 

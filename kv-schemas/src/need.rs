@@ -3,14 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use thiserror::Error;
+use tollgate_core::json::{FromJson, Unfit, Value, form};
 
 use crate::{RecordError, policies};
 
 /// A kind of section, or a grammar of strings, in a version that a reader must support; written `jwt@900`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "String")]
 pub struct Need {
     kind: String,
     version: u16,
@@ -49,6 +50,16 @@ impl Need {
     }
 }
 
+impl FromJson for Need {
+    fn blank() -> Self {
+        Self { kind: String::new(), version: 0 }
+    }
+
+    fn take(&mut self, value: Value) -> Result<(), Unfit> {
+        form::parse(self, &value)
+    }
+}
+
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.kind, self.version)
@@ -66,14 +77,6 @@ impl FromStr for Need {
             return Err(NeedError);
         }
         Ok(Self { kind: kind.to_owned(), version })
-    }
-}
-
-impl TryFrom<String> for Need {
-    type Error = NeedError;
-
-    fn try_from(text: String) -> Result<Self, NeedError> {
-        text.parse()
     }
 }
 

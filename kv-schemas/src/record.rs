@@ -1,11 +1,8 @@
 //! The versioned form of JSON records: `{"kind": …, "v": …, "data": …}`.
 
-use std::borrow::Cow;
-
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
 use thiserror::Error;
+use tollgate_core::json::{Broken, FromJson, RECORD_VALUES_MAX, Unfit, Value, ValueError};
 
 use crate::Need;
 
@@ -13,7 +10,7 @@ use crate::Need;
 ///
 /// Like that of a section ([`tollgate_core::codec`]), the version is the lowest one that a reader must support: unknown
 /// members are skipped, and a member that must not be skipped needs a higher version where it is used.
-pub trait Record: Serialize + DeserializeOwned {
+pub trait Record: Serialize + FromJson {
     /// The kind, part of the stored form.
     const KIND: &'static str;
     /// The newest version that this program reads.
@@ -34,10 +31,9 @@ pub trait Record: Serialize + DeserializeOwned {
     ///
     /// # Errors
     /// If it does not have the form of that version.
-    fn read(version: u32, data: &RawValue) -> Result<Self, serde_json::Error> {
+    fn read(version: u32, data: Value) -> Result<Self, Unfit> {
         let _ = version;
-        // The reader of slices is the only one in this crate: another one would be compiled for every type a second time.
-        serde_json::from_slice(data.get().as_bytes())
+        Self::from_json(data)
     }
 }
 
@@ -119,16 +115,23 @@ pub fn decode<T: Record>(bytes: &[u8]) -> Result<T, RecordError> {
     if bytes.len() > T::BYTES_MAX {
         return Err(RecordError::damaged(T::KIND, format!("longer than {} bytes", T::BYTES_MAX)));
     }
-    // The data is not decoded before its version is known to be supported.
-    let read: Envelope<'_> =
-        serde_json::from_slice(bytes).map_err(|error| RecordError::damaged(T::KIND, place(&error)))?;
-    if read.kind != T::KIND {
-        return Err(RecordError::Kind { expected: T::KIND, found: read.kind.chars().take(40).collect() });
+    let Envelope { v, data } = open(bytes, T::KIND, (T::OLDEST, T::VERSION))?;
+    T::read(v, data).map_err(|unfit| RecordError::damaged(T::KIND, unfit_place(unfit)))
+}
+
+/// The data, and its version: it is not read before its version is known to be supported.
+fn open(bytes: &[u8], kind: &'static str, (oldest, newest): (u32, u32)) -> Result<Envelope, RecordError> {
+    let value =
+        Value::parse_within(bytes, RECORD_VALUES_MAX).map_err(|broken| RecordError::damaged(kind, place(&broken)))?;
+    let unfit = |unfit| RecordError::damaged(kind, unfit_place(unfit));
+    let Stored { kind: found, v, data } = Stored::from_json(value).map_err(unfit)?;
+    if found != kind {
+        return Err(RecordError::Kind { expected: kind, found: found.chars().take(40).collect() });
     }
-    if !(T::OLDEST..=T::VERSION).contains(&read.v) {
-        return Err(RecordError::Version { kind: T::KIND, found: read.v, known: T::VERSION });
+    if !(oldest..=newest).contains(&v) {
+        return Err(RecordError::Version { kind, found: v, known: newest });
     }
-    T::read(read.v, read.data).map_err(|error| RecordError::damaged(T::KIND, place(&error)))
+    Ok(Envelope { v, data })
 }
 
 #[derive(Serialize)]
@@ -138,21 +141,31 @@ struct Written<'a, T> {
     data: &'a T,
 }
 
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    kind: Cow<'a, str>,
+#[derive(FromJson)]
+struct Stored {
+    kind: String,
     v: u32,
-    #[serde(borrow)]
-    data: &'a RawValue,
+    data: Value,
+}
+
+struct Envelope {
+    v: u32,
+    data: Value,
 }
 
 /// Where the text becomes invalid, without quoting it: records may contain what must not be logged.
-fn place(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Io => "unreadable",
-        serde_json::error::Category::Syntax => "not JSON",
-        serde_json::error::Category::Data => "not of the expected form",
-        serde_json::error::Category::Eof => "truncated",
-    };
-    format!("{what} at line {} column {}", error.line(), error.column())
+fn place(broken: &Broken) -> String {
+    let Broken { why, line, column, .. } = broken;
+    match why {
+        _ if broken.is_truncated => format!("truncated at line {line} column {column}"),
+        ValueError::Syntax => format!("not JSON at line {line} column {column}"),
+        why => format!("{why} at line {line} column {column}"),
+    }
+}
+
+fn unfit_place(Unfit { member }: Unfit) -> String {
+    match member {
+        "" => "not of the expected form".to_owned(),
+        member => format!("its member `{member}` is missing, or not of the expected form"),
+    }
 }

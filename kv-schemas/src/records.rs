@@ -1,9 +1,9 @@
 //! The JSON records. Data types of other crates get a kind and a version here.
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Serialize, Serializer};
 use tollgate_core::authn::{Credential, KeyDigest, KnownToken, Outage};
 use tollgate_core::cache::Purges;
+use tollgate_core::json::{FromJson, Unfit, Value};
 use tollgate_core::operator::AuditEvent;
 use tollgate_core::time::Timestamp;
 
@@ -12,8 +12,8 @@ use crate::{Id, Need, Record, RecordError, encode, keys};
 /// The active generation, and the previous one.
 ///
 /// An edge that does not support what the newest needs, or cannot read its parts yet, serves the previous one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "PointerForm", into = "PointerForm")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "PointerForm")]
 pub struct Pointer {
     /// The generation to serve.
     pub newest: Generation,
@@ -22,9 +22,8 @@ pub struct Pointer {
 }
 
 /// The stored form of a [`Pointer`]: the members of the newest generation stand at its top.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, FromJson)]
 struct PointerForm {
-    #[serde(deserialize_with = "generation")]
     generation: u64,
     bundle: Id,
     needs: Vec<Need>,
@@ -45,12 +44,11 @@ impl From<Pointer> for PointerForm {
 }
 
 /// A bundle that was published.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromJson)]
 pub struct Generation {
     /// Its number, which increases by one with each publication, also if it publishes an older bundle again.
     ///
     /// A pointer with a smaller number than one already read is a stale read. At most [`GENERATION_MAX`].
-    #[serde(deserialize_with = "generation")]
     pub generation: u64,
     /// The bundle: the id of its manifest.
     pub bundle: Id,
@@ -71,24 +69,35 @@ impl Generation {
 /// The largest generation: every JSON reader reads it exactly.
 pub const GENERATION_MAX: u64 = (1 << 53) - 1;
 
-fn generation<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let number = u64::deserialize(deserializer)?;
-    if number > GENERATION_MAX { Err(D::Error::custom("the generation is too large")) } else { Ok(number) }
+fn in_range(generation: &Generation) -> Result<(), Unfit> {
+    if generation.generation > GENERATION_MAX { Err(Unfit { member: "generation" }) } else { Ok(()) }
+}
+
+impl FromJson for Pointer {
+    fn blank() -> Self {
+        PointerForm::blank().into()
+    }
+
+    fn take(&mut self, value: Value) -> Result<(), Unfit> {
+        *self = PointerForm::from_json(value)?.into();
+        in_range(&self.newest)?;
+        self.previous.as_ref().map_or(Ok(()), in_range)
+    }
 }
 
 /// The digest of the key with a public id. The id is only the beginning of the digest, and a store need not be able to
 /// list keys.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromJson)]
 pub struct KeyIndex {
     /// The digest under which the credential is stored.
-    #[serde(with = "digest")]
+    #[serde(serialize_with = "digest")]
     pub digest: KeyDigest,
 }
 
 /// The last use of a key, to the day: that is enough to tell keys that nobody uses.
 ///
 /// It is not part of the credential, so that no isolate overwrites what operators change there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, FromJson)]
 pub struct KeyUse {
     /// The beginning of the day, in UTC.
     pub last: Timestamp,
@@ -107,19 +116,8 @@ pub fn credential_records(gateway: &str, digest: &KeyDigest, credential: &Creden
     ]
 }
 
-mod digest {
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-    use tollgate_core::authn::KeyDigest;
-
-    pub(super) fn serialize<S: Serializer>(digest: &KeyDigest, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&digest.to_hex())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyDigest, D::Error> {
-        let text = <&str>::deserialize(deserializer)?;
-        KeyDigest::parse(text).ok_or_else(|| D::Error::custom("not 64 lower-case hexadecimal digits"))
-    }
+fn digest<S: Serializer>(digest: &KeyDigest, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&digest.to_hex())
 }
 
 impl Record for Pointer {

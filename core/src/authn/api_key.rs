@@ -19,6 +19,7 @@ use crate::bounds::KEY_BYTES_MAX;
 use crate::codec::{self, Decode, Failed, Reader};
 use crate::crc32;
 use crate::hex;
+use crate::json::{FromJson, Unfit, Value, form};
 use crate::kinds::{PolicyKind, Uses};
 use crate::x509::Fingerprint;
 
@@ -239,6 +240,17 @@ impl<'t> KeyText<'t> {
 impl fmt::Debug for KeyText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyText(..)")
+    }
+}
+
+impl FromJson for KeyDigest {
+    fn blank() -> Self {
+        Self([0; 32])
+    }
+
+    fn take(&mut self, value: Value) -> Result<(), Unfit> {
+        *self = Self::parse(form::text(&value)?).ok_or(Unfit::VALUE)?;
+        Ok(())
     }
 }
 

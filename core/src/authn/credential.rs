@@ -1,12 +1,13 @@
 //! The stored record of a credential, and whether it is valid at an instant.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Restrictions;
+use crate::json::FromJson;
 use crate::time::Timestamp;
 
 /// The record of a credential, stored under the hash of its key, never with the key.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromJson)]
 pub struct Credential {
     /// A public id for logs and management.
     pub id: String,

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::guard::Networks;
+use crate::json::{FromJson, Unfit, Value, form};
 use crate::route::{HostError, HostName, HostPattern};
 
 /// From where a credential may be used. An empty list restricts nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJson)]
 pub struct Restrictions {
     /// The networks of its clients.
     #[serde(default, skip_serializing_if = "Networks::is_empty")]
@@ -134,6 +135,16 @@ fn scheme(url: &str) -> Option<(bool, &str)> {
 
 fn not_default(port: Option<u16>, https: bool) -> Option<u16> {
     port.filter(|port| *port != if https { 443 } else { 80 })
+}
+
+impl FromJson for OriginPattern {
+    fn blank() -> Self {
+        Self { https: true, host: HostPattern::Any, port: None }
+    }
+
+    fn take(&mut self, value: Value) -> Result<(), Unfit> {
+        form::parse(self, &value)
+    }
 }
 
 impl FromStr for OriginPattern {

@@ -1,13 +1,14 @@
 //! Purges: resources whose stored responses from before an instant are no longer used.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::CacheKey;
 use crate::bounds::PURGES_MAX;
+use crate::json::FromJson;
 use crate::time::Timestamp;
 
 /// One purge.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromJson)]
 pub struct Purge {
     /// The resource; if absent, everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -17,7 +18,7 @@ pub struct Purge {
 }
 
 /// All purges known to an edge, the newest last.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, FromJson)]
 #[serde(transparent)]
 pub struct Purges(Vec<Purge>);
 

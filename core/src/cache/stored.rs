@@ -4,12 +4,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::{CLOCK_SET_BACK_MS_MAX, CLOCK_SKEW_MS, STORED_WITHIN_MS};
+use crate::json::{FromJson, RECORD_VALUES_MAX, Value};
 use crate::time::Timestamp;
 
 /// A stored response without its content, or the index of a response that varies.
 ///
 /// Serializable, because every store keeps it as text next to the content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJson)]
 #[serde(deny_unknown_fields)]
 pub struct StoredMeta {
     /// The version of this record's format.
@@ -73,7 +74,8 @@ impl StoredMeta {
     /// Parses [`StoredMeta::to_text`]; text of another version or format is `None`, which is a miss.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
-        serde_json::from_slice::<Self>(text.as_bytes()).ok().filter(|meta| meta.v == Self::VERSION)
+        let value = Value::parse_within(text.as_bytes(), RECORD_VALUES_MAX).ok()?;
+        Self::from_json(value).ok().filter(|meta| meta.v == Self::VERSION)
     }
 
     /// Whether it may be written in place of what is stored: not if that answers a later request, nor long after its own.
@@ -143,7 +145,7 @@ impl StoredMeta {
 }
 
 /// The key of a stored response: a digest, so that it reveals nothing about the request and has a fixed length.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, FromJson)]
 #[serde(transparent)]
 pub struct CacheKey(String);
 

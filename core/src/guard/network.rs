@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::codec::{Decode, Failed, Reader};
+use crate::json::{FromJson, Unfit, Value, form};
 
 /// A network in CIDR notation (RFC 4632, section 3.1; RFC 4291, section 2.3), without non-zero bits after its prefix.
 ///
@@ -117,6 +118,19 @@ impl From<Vec<Cidr>> for Networks {
 impl From<Networks> for Vec<Cidr> {
     fn from(networks: Networks) -> Self {
         networks.all
+    }
+}
+
+impl FromJson for Networks {
+    fn blank() -> Self {
+        Self::default()
+    }
+
+    fn take(&mut self, value: Value) -> Result<(), Unfit> {
+        let Value::List(texts) = value else { return Err(Unfit::VALUE) };
+        let networks = texts.iter().map(|text| form::text(text)?.parse().map_err(|_| Unfit::VALUE));
+        *self = networks.collect::<Result<Vec<Cidr>, _>>()?.into();
+        Ok(())
     }
 }
 

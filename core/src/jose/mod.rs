@@ -1,7 +1,7 @@
 //! JSON Web Signatures (RFC 7515), Keys (RFC 7517) and Tokens (RFC 7519) in their strict forms.
 //!
 //! Everything is parsed into a type at the door, within bounds: [`Token`] is a signed token whose signature is not verified
-//! yet, [`JwkSet`] the usable keys of a set, [`Value`] a JSON text without repeated members. Nothing here verifies a
+//! yet, [`JwkSet`] the usable keys of a set, [`crate::json::Value`] a JSON text without repeated members. Nothing here verifies a
 //! signature: what that takes differs between platforms, so it is a port of the edge, which gets a [`SignatureCheck`].
 //!
 //! A token never says how it is verified: the policy lists the algorithms, the key has one type, and members of a header
@@ -12,14 +12,13 @@ mod base64url;
 mod jwk;
 mod signing;
 mod token;
-mod value;
 
+pub use crate::json::{Members, Value, ValueError};
 pub use algorithm::{Algorithm, Algorithms, KeyType};
 pub(crate) use jwk::TRIED_MAX;
 pub use jwk::{Jwk, JwkError, JwkSet, KeyMaterial, SetError};
 pub use signing::{SigningKey, signed, signing_input};
 pub use token::{Token, TokenError, media_type};
-pub use value::{Members, Value, ValueError};
 
 /// A signature that a platform has to verify.
 #[derive(Clone, Copy, Debug)]

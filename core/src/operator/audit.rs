@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{Caller, Role};
+use crate::json::FromJson;
 use crate::time::Timestamp;
 
 /// One call. Every call is logged in one line; a call that changes something is also stored as a record.
 ///
 /// It contains no token and no key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJson)]
 pub struct AuditEvent {
     /// When it was received.
     pub at: Timestamp,
@@ -35,7 +36,7 @@ pub struct AuditEvent {
 }
 
 /// The caller.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJson)]
 pub struct AuditCaller {
     /// The token's name.
     pub name: String,
@@ -44,7 +45,7 @@ pub struct AuditCaller {
 }
 
 /// The outcome of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, FromJson)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditOutcome {
     /// It succeeded.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use http::HeaderMap;
 use http::header::ACCEPT;
 
-use crate::json::{Members, listed, object};
+use crate::json::{Object, listed, object};
 use crate::telemetry::Metrics;
 
 /// The scope of the numbers.
@@ -80,7 +80,7 @@ impl GaugeKind {
 }
 
 impl Gauge {
-    fn write(&self, members: &mut Members<'_>) {
+    fn write(&self, members: &mut Object<'_>) {
         members.text("name", self.name);
         members.text("help", self.help);
         members.text("type", self.kind.as_str());

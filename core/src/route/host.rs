@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::codec::{self, Grammar};
+use crate::json::{FromJson, Unfit, Value, form};
 
 /// The host a request is for: lower case, without port and without a trailing dot.
 ///
@@ -207,6 +208,16 @@ impl FromStr for HostPattern {
 impl Grammar for HostPattern {
     const NAME: &str = "host-pattern";
     const VERSION: u16 = 1;
+}
+
+impl FromJson for HostPattern {
+    fn blank() -> Self {
+        Self::Any
+    }
+
+    fn take(&mut self, value: Value) -> Result<(), Unfit> {
+        form::parse(self, &value)
+    }
 }
 
 codec::as_text!(HostPattern, Self::Any);

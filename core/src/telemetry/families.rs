@@ -4,16 +4,16 @@ use super::Metrics;
 use super::attributes::{Description, Family};
 use super::label::Label;
 use super::metrics::{BOUNDS_US, Histogram, Sample};
-use crate::json::{Members, millionths, object};
+use crate::json::{Object, millionths, object};
 
 impl Metrics {
     /// The families, each to be written with its samples; durations are in seconds.
-    pub(crate) fn families(&self) -> impl Iterator<Item = impl FnOnce(&mut Members<'_>)> {
-        let write = move |family| move |members: &mut Members<'_>| self.write_family(family, members);
+    pub(crate) fn families(&self) -> impl Iterator<Item = impl FnOnce(&mut Object<'_>)> {
+        let write = move |family| move |members: &mut Object<'_>| self.write_family(family, members);
         Family::ALL.into_iter().map(write)
     }
 
-    fn write_family(&self, family: Family, members: &mut Members<'_>) {
+    fn write_family(&self, family: Family, members: &mut Object<'_>) {
         let Description { prometheus: name, is_histogram, .. } = family.description();
         members.text("name", name);
         members.text("type", if *is_histogram { "histogram" } else { "counter" });
@@ -29,7 +29,7 @@ impl Metrics {
     }
 }
 
-fn labels(family: Family, values: &[Label], members: &mut Members<'_>) {
+fn labels(family: Family, values: &[Label], members: &mut Object<'_>) {
     for ((_, label), value) in family.description().labels.iter().zip(values) {
         if let Some(text) = value.text() {
             members.text(label, &text);
@@ -38,7 +38,7 @@ fn labels(family: Family, values: &[Label], members: &mut Members<'_>) {
 }
 
 /// Buckets are cumulative, as in Prometheus; the last bound is infinite, so `count` represents it.
-fn histogram(histogram: &Histogram, members: &mut Members<'_>) {
+fn histogram(histogram: &Histogram, members: &mut Object<'_>) {
     let mut total = 0;
     members.list("buckets", BOUNDS_US.iter().zip(histogram.buckets), |out, (bound, count)| {
         total += count;

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use super::ExchangeRecord;
 use crate::cache::CacheOutcome;
 use crate::event::UpstreamRecord;
-use crate::json::{Members, members, object, quoted, string, thousandths};
+use crate::json::{Object, members, object, quoted, string, thousandths};
 use crate::time::{SECOND_BYTES, Timestamp};
 
 /// The log lines of a gateway's exchanges; what is the same in all of them is written once.
@@ -90,7 +90,7 @@ pub fn event_line(
     level: &str,
     event: &str,
     gateway: &str,
-    more: impl FnOnce(&mut Members<'_>),
+    more: impl FnOnce(&mut Object<'_>),
 ) -> String {
     let mut out = String::new();
     object(&mut out, |line| {
@@ -101,24 +101,24 @@ pub fn event_line(
     out
 }
 
-fn time(line: &mut Members<'_>, at: Timestamp) {
+fn time(line: &mut Object<'_>, at: Timestamp) {
     line.value("time", |out| quoted(out, |out| at.write_rfc3339(out)));
 }
 
 /// The members that every line has after the time.
-fn common(line: &mut Members<'_>, level: &str, event: &str, gateway: &str) {
+fn common(line: &mut Object<'_>, level: &str, event: &str, gateway: &str) {
     line.text("level", level);
     line.text("event", event);
     line.text("gateway", gateway);
 }
 
-fn ids(line: &mut Members<'_>, record: &ExchangeRecord) {
+fn ids(line: &mut Object<'_>, record: &ExchangeRecord) {
     line.word("request_id", record.request_id.as_str());
     line.hex("trace_id", &record.trace.trace_id);
     line.hex("span_id", &record.trace.span);
 }
 
-fn delivery(line: &mut Members<'_>, record: &ExchangeRecord) {
+fn delivery(line: &mut Object<'_>, record: &ExchangeRecord) {
     if let Some(bytes) = record.content_bytes {
         line.number("content_bytes", bytes);
     }
@@ -128,7 +128,7 @@ fn delivery(line: &mut Members<'_>, record: &ExchangeRecord) {
 }
 
 /// What the cache, the policies and the upstreams did.
-fn outcome(line: &mut Members<'_>, record: &ExchangeRecord) {
+fn outcome(line: &mut Object<'_>, record: &ExchangeRecord) {
     if let Some(cache) = record.cache().map(CacheOutcome::label) {
         line.word("cache", cache);
     }
@@ -148,7 +148,7 @@ fn outcome(line: &mut Members<'_>, record: &ExchangeRecord) {
     }
 }
 
-fn call(call: &UpstreamRecord, members: &mut Members<'_>) {
+fn call(call: &UpstreamRecord, members: &mut Object<'_>) {
     members.written(&call.upstream.member);
     members.value("duration_ms", |out| thousandths(out, call.duration_us));
     match call.outcome {

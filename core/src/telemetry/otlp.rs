@@ -6,7 +6,7 @@ use super::metrics::{BOUNDS_US, Sample};
 use super::record::OTHER_METHOD;
 use super::{ExchangeRecord, Histogram, Metrics};
 use crate::event::{Event, UpstreamRecord};
-use crate::json::{Items, Members, listed, millionths, object, quoted, string};
+use crate::json::{Items, Object, listed, millionths, object, quoted, string};
 use crate::route::host_and_port;
 use crate::text::decimal;
 use crate::time::Timestamp;
@@ -41,16 +41,16 @@ pub fn metrics_request(gateway: &str, metrics: &Metrics, from: Timestamp, to: Ti
 }
 
 /// A request with one resource and one scope, under the names that the signal has for them.
-fn request(gateway: &str, [of_resource, of_scope]: [&str; 2], write: impl FnOnce(&mut Members<'_>)) -> Vec<u8> {
+fn request(gateway: &str, [of_resource, of_scope]: [&str; 2], write: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
     let mut out = String::new();
-    let scoped = |scope: &mut Members<'_>| {
+    let scoped = |scope: &mut Object<'_>| {
         scope.object("scope", |about| {
             about.text("name", "tollgate");
             about.text("version", VERSION);
         });
         write(scope);
     };
-    let resource = |resource: &mut Members<'_>| {
+    let resource = |resource: &mut Object<'_>| {
         resource.object("resource", |about| {
             attributes(about, |all| {
                 all.text("service.name", "tollgate");
@@ -80,7 +80,7 @@ fn write_span(out: &mut String, span: Span<'_>) {
     });
 }
 
-fn server_span(record: &ExchangeRecord, span: &mut Members<'_>) {
+fn server_span(record: &ExchangeRecord, span: &mut Object<'_>) {
     let end = record.started.plus_micros(record.duration_us);
     trace(record, span);
     span.hex("spanId", &record.trace.span);
@@ -137,7 +137,7 @@ fn client_attributes(record: &ExchangeRecord, all: &mut Attributes<'_, '_>) {
     }
 }
 
-fn client_span(record: &ExchangeRecord, call: &UpstreamRecord, span: &mut Members<'_>) {
+fn client_span(record: &ExchangeRecord, call: &UpstreamRecord, span: &mut Object<'_>) {
     let is_error = !matches!(call.outcome, Ok(status) if status < 400);
     trace(record, span);
     span.hex("spanId", &call.span);
@@ -168,7 +168,7 @@ fn verb(record: &ExchangeRecord) -> &'static str {
 }
 
 /// The trace that a span is in, with its state, which the spans of an exchange do not change.
-fn trace(record: &ExchangeRecord, span: &mut Members<'_>) {
+fn trace(record: &ExchangeRecord, span: &mut Object<'_>) {
     span.hex("traceId", &record.trace.trace_id);
     if let Some(state) = &record.trace.state {
         span.text("traceState", state);
@@ -176,17 +176,17 @@ fn trace(record: &ExchangeRecord, span: &mut Members<'_>) {
     span.number("flags", record.trace.flags().into());
 }
 
-fn times(span: &mut Members<'_>, kind: u64, from: Timestamp, to: Timestamp) {
+fn times(span: &mut Object<'_>, kind: u64, from: Timestamp, to: Timestamp) {
     span.number("kind", kind);
     span.number_text("startTimeUnixNano", nanos(from));
     span.number_text("endTimeUnixNano", nanos(to));
 }
 
-fn status(span: &mut Members<'_>, is_error: bool) {
+fn status(span: &mut Object<'_>, is_error: bool) {
     span.object("status", |status| status.number("code", if is_error { ERROR } else { UNSET }));
 }
 
-fn span_event(event: &Event, at: Timestamp, members: &mut Members<'_>) {
+fn span_event(event: &Event, at: Timestamp, members: &mut Object<'_>) {
     members.text("name", "tollgate.decision");
     members.number_text("timeUnixNano", nanos(at));
     attributes(members, |all| {
@@ -211,7 +211,7 @@ struct Period {
     to: Timestamp,
 }
 
-fn metric(family: Family, metrics: &Metrics, period: Period, members: &mut Members<'_>) {
+fn metric(family: Family, metrics: &Metrics, period: Period, members: &mut Object<'_>) {
     let is_histogram = family.description().is_histogram;
     members.text("name", family.description().otlp);
     members.text("unit", if is_histogram { "s" } else { "1" });
@@ -234,7 +234,7 @@ fn metric(family: Family, metrics: &Metrics, period: Period, members: &mut Membe
     });
 }
 
-fn buckets(histogram: &Histogram, point: &mut Members<'_>) {
+fn buckets(histogram: &Histogram, point: &mut Object<'_>) {
     point.number_text("count", histogram.count());
     point.value("sum", |out| millionths(out, histogram.sum_us));
     point.list("bucketCounts", histogram.buckets, |out, count| quoted(out, |out| decimal(out, count)));
@@ -254,7 +254,7 @@ fn labels(family: Family, values: &[Label], all: &mut Attributes<'_, '_>) {
 /// A list of attributes that is being written.
 struct Attributes<'a, 'o>(&'a mut Items<'o>);
 
-fn attributes(members: &mut Members<'_>, write: impl FnOnce(&mut Attributes<'_, '_>)) {
+fn attributes(members: &mut Object<'_>, write: impl FnOnce(&mut Attributes<'_, '_>)) {
     members.value("attributes", |out| listed(out, |items| write(&mut Attributes(items))));
 }
 
@@ -273,7 +273,7 @@ impl Attributes<'_, '_> {
         self.add(key, |value| value.number_text("intValue", number.into()));
     }
 
-    fn add(&mut self, key: &str, write: impl FnOnce(&mut Members<'_>)) {
+    fn add(&mut self, key: &str, write: impl FnOnce(&mut Object<'_>)) {
         self.0.item(|out| {
             object(out, |attribute| {
                 attribute.text("key", key);

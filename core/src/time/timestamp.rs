@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::calendar::{civil_from_days, days_of, micros_of, offset_us, split_fraction};
 use super::{MICROS_PER_MS, MICROS_PER_S};
 use crate::codec::{Decode, Failed, Reader};
+use crate::json::{FromJson, Unfit, Value, form};
 use crate::text::digits;
 
 /// An instant of the wall clock, in microseconds since the Unix epoch.
@@ -199,6 +200,17 @@ impl Visitor<'_> for Text {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Timestamp, E> {
         Timestamp::from_rfc3339(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+    }
+}
+
+impl FromJson for Timestamp {
+    fn blank() -> Self {
+        Self::from_micros(0)
+    }
+
+    fn take(&mut self, value: Value) -> Result<(), Unfit> {
+        *self = Self::from_rfc3339(form::text(&value)?).ok_or(Unfit::VALUE)?;
+        Ok(())
     }
 }
 

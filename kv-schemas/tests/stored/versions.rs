@@ -2,9 +2,9 @@
 //! required ones are refused by name, and the previous version is read.
 
 use minicbor::{Decoder, Encode, Encoder};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
 use tollgate_core::codec::{Decode, Failed, Reader, Section};
+use tollgate_core::json::{FromJson, Unfit, Value};
 use tollgate_kv_schemas::{
     Credential, Manifest, Pointer, Record, RecordError, decode, decode_part_unnamed, encode, encode_part,
 };
@@ -204,12 +204,12 @@ fn the_version_increases_only_if_a_required_member_is_used() {
 }
 
 /// A record whose version 1 had one name and that has a list today.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, FromJson)]
 struct Names {
     names: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(FromJson)]
 struct NamesV1 {
     name: String,
 }
@@ -223,11 +223,11 @@ impl Record for Names {
         2
     }
 
-    fn read(version: u32, data: &RawValue) -> Result<Self, serde_json::Error> {
+    fn read(version: u32, data: Value) -> Result<Self, Unfit> {
         if version > 1 {
-            return serde_json::from_str(data.get());
+            return Self::from_json(data);
         }
-        serde_json::from_str(data.get()).map(|NamesV1 { name }| Self { names: vec![name] })
+        NamesV1::from_json(data).map(|NamesV1 { name }| Self { names: vec![name] })
     }
 }
 

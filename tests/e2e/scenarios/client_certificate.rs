@@ -84,9 +84,8 @@ async fn a_registered_certificate_is_that_of_its_consumer(world: Rc<World>) -> O
     publish(&world, Some(HERE), "devices: {kind: client-certificate, from: client-cert}").await?;
     let (known, revoked) = (certificate("laptop")?, certificate("lost")?);
     for (certificate, is_revoked) in [(&known, false), (&revoked, true)] {
-        let record = json!({"id": "cert-1", "consumer": "acme", "revoked": is_revoked});
         let digest = KeyDigest::of_certificate(&Fingerprint::of(certificate));
-        let record = encode(&serde_json::from_value::<Credential>(record)?);
+        let record = encode(&Credential { revoked: is_revoked, ..Credential::of("cert-1", "acme") });
         world.host.put(&[(keys::credential(GATEWAY, &digest), record)]).await?;
     }
     assert_eq!(world.client().send(passed_on(&field(&known))).await?.status, 200);

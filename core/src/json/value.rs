@@ -1,9 +1,9 @@
 //! JSON texts (RFC 8259) within bounds, in which no object has a member twice.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use thiserror::Error;
 
 /// A JSON value.
@@ -27,7 +27,7 @@ pub enum Value {
 
 /// The members of an object, in their order.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Members(Vec<(String, Value)>);
+pub struct Members(pub(super) Vec<(String, Value)>);
 
 /// Why a text is not a JSON value within the bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -42,11 +42,26 @@ pub enum ValueError {
     #[error("it is nested more than {DEPTH_MAX} levels deep")]
     Depth,
     /// It has too many values.
-    #[error("it has more than {VALUES_MAX} values")]
+    #[error("it has too many values")]
     Size,
     /// It is not an object.
     #[error("it is not a JSON object")]
     NotAnObject,
+}
+
+/// Why a text is not a JSON value within the bounds, and where it is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Why.
+    pub why: ValueError,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in it.
+    pub column: usize,
+    /// Whether the text ends too early.
+    pub is_truncated: bool,
+    /// The name of the member that is repeated.
+    pub repeated: String,
 }
 
 /// Levels of objects and arrays; claims of identity providers have up to four.
@@ -55,18 +70,37 @@ const DEPTH_MAX: usize = 16;
 /// Values in one text: a set of a hundred keys with ten members each, or a token with a thousand groups.
 const VALUES_MAX: usize = 2_048;
 
+/// Members of one object: each name is compared with those before it.
+const MEMBERS_MAX: usize = VALUES_MAX;
+
+/// Values in a stored record: the longest lists have 2,000 entries of three members.
+pub const RECORD_VALUES_MAX: usize = 16_384;
+
 impl Value {
     /// Parses a text.
     ///
     /// # Errors
     /// If it is not valid, or exceeds a bound.
     pub fn parse(text: &[u8]) -> Result<Self, ValueError> {
-        let (values, broken) = (Cell::new(0), Cell::new(None));
-        let seed = Seed { depth: 0, values: &values, broken: &broken };
+        Self::parse_within(text, VALUES_MAX).map_err(|broken| broken.why)
+    }
+
+    /// Parses a text with at most so many values.
+    ///
+    /// # Errors
+    /// If it is not valid, or exceeds a bound.
+    pub fn parse_within(text: &[u8], values_max: usize) -> Result<Self, Broken> {
+        let (values, broken, repeated) = (Cell::new(values_max), Cell::new(None), RefCell::new(String::new()));
+        let seed = Seed { depth: 0, values: &values, broken: &broken, repeated: &repeated };
         let mut reader = serde_json::Deserializer::from_slice(text);
-        let value = seed.deserialize(&mut reader).map_err(|_| broken.get().unwrap_or(ValueError::Syntax))?;
-        reader.end().map_err(|_| ValueError::Syntax)?;
-        Ok(value)
+        let read = seed.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+        read.map_err(|error| Broken {
+            why: broken.get().unwrap_or(ValueError::Syntax),
+            line: error.line(),
+            column: error.column(),
+            is_truncated: error.is_eof(),
+            repeated: repeated.take(),
+        })
     }
 
     /// The text, if it is one.
@@ -154,6 +188,12 @@ impl Members {
         self.get(name)?.as_text()
     }
 
+    /// Takes a member out.
+    pub fn remove(&mut self, name: &str) -> Option<Value> {
+        let at = self.0.iter().position(|(own, _)| own == name)?;
+        Some(self.0.remove(at).1)
+    }
+
     /// The names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
@@ -164,8 +204,10 @@ impl Members {
 #[derive(Clone, Copy)]
 struct Seed<'p> {
     depth: usize,
+    /// How many more are allowed.
     values: &'p Cell<usize>,
     broken: &'p Cell<Option<ValueError>>,
+    repeated: &'p RefCell<String>,
 }
 
 impl Seed<'_> {
@@ -185,9 +227,9 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
-        self.values.set(self.values.get() + 1);
-        if self.values.get() > VALUES_MAX {
-            return Err(self.refuse(ValueError::Size));
+        match self.values.get().checked_sub(1) {
+            Some(left) => self.values.set(left),
+            None => return Err(self.refuse(ValueError::Size)),
         }
         reader.deserialize_any(self)
     }
@@ -244,7 +286,11 @@ impl<'de> Visitor<'de> for Seed<'_> {
         let mut object = Members::default();
         while let Some(name) = members.next_key::<String>()? {
             if object.get(&name).is_some() {
-                return Err(A::Error::custom(self.refuse::<A::Error>(ValueError::Repeated)));
+                self.repeated.replace(name);
+                return Err(self.refuse(ValueError::Repeated));
+            }
+            if object.0.len() == MEMBERS_MAX {
+                return Err(self.refuse(ValueError::Size));
             }
             object.0.push((name, members.next_value_seed(inner)?));
         }

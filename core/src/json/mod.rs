@@ -1,12 +1,20 @@
-//! Writes JSON (RFC 8259) to a text, member by member: telemetry is written often, and a tree of values, or a type with a
-//! derived writer for each object, is more code and more work.
+//! JSON (RFC 8259): values of unknown forms, types that are read from them, and texts that are written member by member.
+//!
+//! Telemetry is written often, and a tree of values, or a type with a derived writer for each object, is more code and more work.
 
+pub mod form;
+mod value;
+
+pub use tollgate_derive::FromJson;
+
+pub use self::form::{Form, FromJson, Names, Unfit};
+pub use self::value::{Broken, Members, RECORD_VALUES_MAX, Value, ValueError};
 use crate::hex;
 use crate::text::{decimal, digits};
 
 /// The members of an object that is being written. Their names need no escapes.
 #[derive(Debug)]
-pub struct Members<'o> {
+pub struct Object<'o> {
     out: &'o mut String,
     is_empty: bool,
 }
@@ -19,17 +27,17 @@ pub struct Items<'o> {
 }
 
 /// Writes an object.
-pub fn object(out: &mut String, write: impl FnOnce(&mut Members<'_>)) {
+pub fn object(out: &mut String, write: impl FnOnce(&mut Object<'_>)) {
     out.push('{');
-    write(&mut Members { out, is_empty: true });
+    write(&mut Object { out, is_empty: true });
     out.push('}');
 }
 
 /// Members, written once to be added to many objects.
 #[must_use]
-pub fn members(write: impl FnOnce(&mut Members<'_>)) -> Box<str> {
+pub fn members(write: impl FnOnce(&mut Object<'_>)) -> Box<str> {
     let mut out = String::new();
-    write(&mut Members { out: &mut out, is_empty: true });
+    write(&mut Object { out: &mut out, is_empty: true });
     out.into()
 }
 
@@ -121,7 +129,7 @@ impl Items<'_> {
     }
 }
 
-impl Members<'_> {
+impl Object<'_> {
     /// A member with any value.
     pub fn value(&mut self, name: &str, write: impl FnOnce(&mut String)) {
         self.out.push_str(if self.is_empty { "\"" } else { ",\"" });
@@ -164,7 +172,7 @@ impl Members<'_> {
     }
 
     /// An object.
-    pub fn object(&mut self, name: &str, write: impl FnOnce(&mut Members<'_>)) {
+    pub fn object(&mut self, name: &str, write: impl FnOnce(&mut Object<'_>)) {
         self.value(name, |out| object(out, write));
     }
 

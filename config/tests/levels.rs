@@ -216,3 +216,28 @@ fn what_is_told_about_credentials_accepts_only_those_that_are_written() {
     let (_, told) = accepted("[partners, {all: [partners, staff]}]", "TG0403");
     assert_eq!(told.as_deref(), Some("{replace: true, any: [partners, {all: [partners, staff]}]}"));
 }
+
+#[test]
+fn a_policy_for_callers_without_a_credential_is_the_last_alternative() {
+    let found = |authn: &str| {
+        let text = format!(
+            "format: 1\ngateway: {{name: g, hosts: [api.example.com]}}\nupstreams: {{u: \"http://u\"}}\n\
+             policies: {{keys: {{kind: api-key}}, visitors: {{kind: anonymous}}}}\n\
+             apis: {{a: {{upstream: u, routes: [{{path: /a, methods: [GET], authn: {authn}}}, {{path: /b, methods: [GET], authn: {{any: [keys, visitors]}}}}]}}}}\n"
+        );
+        compile_str("tollgate.yaml", &text).map_or_else(|found| found, |compiled| compiled.warnings().clone())
+    };
+    for (authn, part) in [
+        ("{all: [keys, visitors]}", "the others of `all` require one"),
+        ("{any: [{all: [visitors, keys]}, keys]}", "the others of `all` require one"),
+        ("{any: [visitors, keys]}", "`visitors` is listed before policies that read credentials"),
+        ("{optional: [keys, visitors]}", "admitted by `optional` and by `visitors`"),
+    ] {
+        let found = found(authn);
+        let codes: Vec<_> = found.iter().map(|one| one.code.id()).collect();
+        assert!(codes.contains(&"TG0329") && found.to_string().contains(part), "{authn}\n{found}");
+    }
+    for authn in ["visitors", "{any: [keys, visitors]}", "keys"] {
+        assert!(found(authn).iter().all(|one| one.code.id() != "TG0329"), "{authn}\n{}", found(authn));
+    }
+}

@@ -13,10 +13,12 @@ upstreams: {pets: \"http://localhost:9000\"}
 policies:
   keys: {kind: api-key, header: X-API-Key}
   devices: {kind: client-certificate}
+  people: {kind: basic}
+  visitors: {kind: anonymous}
   tokens: {kind: api-key, header: Authorization, scheme: Bearer}
   burst: {kind: rate-limit, rate: 10/s, burst: 10}
 apis:
-  spare: {upstream: pets, base: /spare, authn: {any: [keys, tokens, devices]}, limit: burst, routes: [{path: /x, id: x}]}
+  spare: {upstream: pets, base: /spare, authn: {any: [keys, tokens, devices, people, visitors]}, limit: burst, routes: [{path: /x, id: x}]}
   pets:
     upstream: pets
     base: /v1
@@ -345,7 +347,9 @@ fn weaker_authentication_than_specified_is_reported() {
     // No policy reads cookies, so none is told to.
     let only_overlay = "= fix: declare the credential that the gateway reads with an overlay";
     check_security("authn: keys", "[{cookie: []}]", &[OtherCredential], only_overlay);
-    check_security("authn: keys", "[{basic: []}]", &[OtherCredential], only_overlay);
+    check_security("authn: keys", "[{basic: []}]", &[OtherCredential], "configure a policy to read it");
+    check_security("authn: people", "[{basic: []}]", &[], "");
+    check_security("authn: {any: [people, visitors]}", "[{basic: []}]", &[WeakerThanSpec], "`basic`");
     check_security("authn: keys", "[{basic: []}, {query: []}]", &[OtherCredential], "configure a policy to read it");
     check_security(
         "authn: keys",

@@ -52,6 +52,10 @@ macro_rules! policy_kinds {
                 client_certificate ClientCertificate ClientCertificateSettings "client-certificate",
                 /// Authenticates callers that sign their requests.
                 http_signature HttpSignature HttpSignatureSettings "http-signature",
+                /// Authenticates callers by name and password.
+                basic Basic BasicSettings "basic",
+                /// Admits callers that present no credential, as a consumer.
+                anonymous Anonymous AnonymousSettings "anonymous",
             }
             /// A policy of the authorization slot, which decides what an authenticated caller may do.
             authz Authz AuthzPolicy Authorizer {

@@ -227,6 +227,15 @@ impl RouteSettings {
         self.authn.is_empty() || self.authn.iter().any(Vec::is_empty)
     }
 
+    /// Whether it admits such callers, with or without a consumer of their own.
+    #[must_use]
+    pub fn admits_anyone(&self, policies: &Policies) -> bool {
+        let is_anonymous = |all: &Vec<Place<AuthnPolicy>>| {
+            !all.is_empty() && policies.at(all).all(|named| named.policy.is_anonymous())
+        };
+        self.admits_anonymous() || self.authn.iter().any(is_anonymous)
+    }
+
     /// Whether a principal without scopes is refused.
     #[must_use]
     pub const fn requires_scopes(&self) -> bool {

@@ -117,7 +117,7 @@ impl Filter {
             && any(&self.policy, &policy)
             && any(&self.tag, &|wanted| tags.iter().any(|tag| tag == wanted))
             && any(&self.upstream, &upstream)
-            && (!self.public || settings.admits_anonymous() && !settings.internal)
+            && (!self.public || settings.admits_anyone(&whole.policies) && !settings.internal)
             && (!self.internal || settings.internal)
     }
 }

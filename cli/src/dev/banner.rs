@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 
 use http::Method;
 use tollgate_config::{CompiledRoute, Whole};
-use tollgate_core::authn::Credential;
-use tollgate_core::authn::CredentialPlace;
+use tollgate_core::authn::{BasicSettings, Credential, CredentialPlace, NameAndPassword};
 use tollgate_core::route::{HostPattern, PathTemplate};
 use tollgate_core::settings::RouteSettings;
 
@@ -66,7 +65,9 @@ fn curl_lines(session: &Session, url: &str) -> Vec<String> {
     let keyed = usable.iter().find_map(|route| {
         let (key, credential) = sample?;
         let settings = key_place(whole, &route.settings).filter(|_| may(credential, &route.settings))?;
-        Some(curl(route, url, Some((settings, key.key.expose()))))
+        let (text, name) = (key.key.expose(), &credential.consumer);
+        let text = if is_basic(settings) { NameAndPassword::encode(name, text) } else { text.to_owned() };
+        Some(curl(route, url, Some((settings, &text))))
     });
     let mut lines: Vec<String> = public.map(|route| curl(route, url, None)).collect();
     lines.extend(keyed);
@@ -76,6 +77,11 @@ fn curl_lines(session: &Session, url: &str) -> Vec<String> {
         curl(route, url, None) + &hint
     }));
     lines
+}
+
+/// Whether a key is the password of its consumer.
+fn is_basic(place: &CredentialPlace) -> bool {
+    *place == BasicSettings::place()
 }
 
 fn is_plain_get(route: &RouteSettings) -> bool {

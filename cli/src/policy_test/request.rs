@@ -6,7 +6,7 @@ use std::rc::Rc;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{HeaderValue, Request, Uri};
 use tollgate_config::policy_tests::RequestStep;
-use tollgate_core::authn::{CredentialPlace, PeerCertificate};
+use tollgate_core::authn::{BasicSettings, CredentialPlace, NameAndPassword, PeerCertificate};
 use tollgate_core::client::Location;
 use tollgate_edge::Client;
 use tollgate_edge::memory::Content;
@@ -75,7 +75,11 @@ fn put_key(
 ) -> Result<(), String> {
     let Some(key) = step.key.as_ref().and_then(|name| stage.key(&name.value)) else { return Ok(()) };
     let place = stage.key_place(request, client).ok_or("no policy of the project takes an API key")?;
-    put(place, key.key.expose(), request)
+    let text = key.key.expose();
+    if *place == BasicSettings::place() {
+        return put(place, &NameAndPassword::encode(&key.credential.consumer, text), request);
+    }
+    put(place, text, request)
 }
 
 /// Puts the step's token where the route's policy reads it.

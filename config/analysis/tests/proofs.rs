@@ -139,3 +139,21 @@ fn the_selected_route_of_a_request_is_that_of_the_router() {
         );
     }
 }
+
+#[test]
+fn a_route_that_admits_callers_without_a_credential_as_a_consumer_has_no_authentication() {
+    let project = "format: 1\ngateway: {name: acme, hosts: [api.example.com]}\nupstreams: {u: \"http://u\"}\n\
+        policies: {keys: {kind: api-key}, visitors: {kind: anonymous}}\n\
+        apis: {a: {upstream: u, routes: [{path: /a, authn: {any: [keys, visitors]}}, {path: /b, authn: keys}]}}\n";
+    let compiled = compile_str("tollgate.yaml", project).expect("a project that compiles");
+    let routes: Vec<_> = compiled.whole().routes.iter().map(|route| &route.settings).collect();
+    let public: Vec<_> = routes.iter().map(|route| route.admits_anyone(&compiled.whole().policies)).collect();
+    assert_eq!(public, [true, false]);
+    let analysis = Analysis::new(compiled.whole(), &[]);
+    let text = "format: 1\ninvariants:\n  - {routes: all, have: [authn]}\n";
+    let file = policy_tests::load_str("a.test.yaml", text).expect("an invariant");
+    let Proof::Refuted { counterexamples, .. } = analysis.prove(&file.invariants[0]) else {
+        panic!("the route is public")
+    };
+    assert_eq!(counterexamples.len(), 1);
+}

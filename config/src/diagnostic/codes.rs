@@ -256,6 +256,14 @@ codes! {
         "A `client-certificate` policy needs somebody who tells which certificate a client has: the host, at the end of the \
         client's connection, or with `from: client-cert` a proxy that `gateway.trusted-proxies` trusts. Spin does not tell \
         certificates."
+    BadBasic "TG0328" "A policy for names and passwords lists a user that nobody can be, or has a setting that does not apply."
+        "A `basic` policy without `users` takes the consumers of API keys for users and their keys for passwords, and the \
+        records of keys say what they may do. With `users` it has its own, each with the SHA-256 of a generated password in \
+        hexadecimal: the file contains no passwords. A name has no colon, because the first one ends it in a request."
+    BadAnonymous "TG0329" "A policy for callers without a credential cannot have the effect that it seems to have."
+        "An `anonymous` policy admits those who present no credential to any other policy of the route, so it is the last \
+        alternative, and not together with others: who must present a credential is not anonymous. `optional` admits the same \
+        callers without a consumer, so beside it the policy would decide first."
     AuthzWithoutAuthn "TG0330" "A route authorizes callers but does not authenticate them."
         "A policy in `authz` that decides by consumer, plan, group, scope or claim needs an authenticated caller. On a route \
         without authentication it would refuse every request."

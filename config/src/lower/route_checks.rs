@@ -115,13 +115,14 @@ struct OnRoutes {
 }
 
 impl Uncached {
-    /// Finds the fault of a route with this id and these levels.
+    /// Finds the fault of a route with this id and these levels, whose requests have a credential or not.
     pub(super) fn add(
         &mut self,
         id: &str,
         methods: &Methods,
         levels: &[At<&Level>],
         effective: &Effective<'_>,
+        presents_one: bool,
         report: &mut Report,
     ) {
         let Some(cache) = &effective.cache else { return };
@@ -130,8 +131,7 @@ impl Uncached {
         if let (Some(own), false) = (own, serves_get) {
             report_without_get(own.span, report);
         }
-        let needs_one = effective.authn.items().all(|item| !item.names.is_empty());
-        let has_credentials = !effective.authn.items.is_empty() && needs_one && cache.credentials.value.is_none();
+        let has_credentials = presents_one && cache.credentials.value.is_none();
         let lowest = levels.iter().rev().find_map(|level| level.value.cache.as_ref());
         if let (Some(statement), true) = (lowest, serves_get && has_credentials) {
             let known = self.0.entry(statement.span);
@@ -254,6 +254,46 @@ pub(super) fn report_unverified(effective: &Effective<'_>, report: &mut Report) 
             .why("a policy of the route reads the content into memory to verify it, at most 1 MiB; more is a 413")
             .fix("write `body-limit: 1MiB` or less, or list the policy on other routes"),
     );
+}
+
+/// Why a policy for callers without a credential does not do what it seems to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mistake {
+    /// Other policies must accept the caller, too.
+    Together,
+    /// Callers without a credential are admitted without a consumer as well.
+    Optional,
+    /// Others are listed after it.
+    NotLast,
+}
+
+/// Reports a policy for callers without a credential.
+pub(super) fn report_anonymous(name: &Spanned<String>, mistake: Mistake, report: &mut Report) {
+    let shown = &name.value;
+    let diagnostic = match mistake {
+        Mistake::Together => Diagnostic::error(
+            Code::BadAnonymous,
+            name.span,
+            format!("`{shown}` is for callers without a credential, and the others of `all` require one"),
+        )
+        .why("no request has a credential and none, so the alternative would refuse every request")
+        .fix(format!("write `any` in place of `all`, or remove `{shown}`")),
+        Mistake::Optional => Diagnostic::warning(
+            Code::BadAnonymous,
+            name.span,
+            format!("callers without a credential are admitted by `optional` and by `{shown}`"),
+        )
+        .why(format!("`{shown}` decides first, so every caller has a consumer, and `optional` has no effect"))
+        .fix("write `any` in place of `optional`"),
+        Mistake::NotLast => Diagnostic::warning(
+            Code::BadAnonymous,
+            name.span,
+            format!("`{shown}` is listed before policies that read credentials"),
+        )
+        .why("it decides only for callers that present none of their credentials, so it comes last, whatever its place")
+        .fix(format!("list `{shown}` last")),
+    };
+    report.push(diagnostic);
 }
 
 pub(super) fn report_empty(api: &Spanned<String>, report: &mut Report) {

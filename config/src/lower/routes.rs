@@ -18,8 +18,8 @@ use super::merge::{Cache, Effective, Single, merge, report_violations};
 use super::passed_on::{PassedOn, Statements};
 use super::policies::Definitions;
 use super::route_checks::{
-    Uncached, check, report_charged_twice, report_empty, report_no_location, report_no_parameter, report_not_forwarded,
-    report_refuses_all, report_unverified, report_without_caller,
+    Mistake, Uncached, check, report_anonymous, report_charged_twice, report_empty, report_no_location,
+    report_no_parameter, report_not_forwarded, report_refuses_all, report_unverified, report_without_caller,
 };
 use super::scopes::scopes;
 use super::spec_security::{Accepted, Required, Weaknesses};
@@ -174,11 +174,12 @@ impl<'p> Lowering<'p, '_> {
         let id = self.id(context, route, &methods, &when);
         let levels = super::levels(self.project, context.written_upstream, context.api, route);
         let effective = merge(&levels);
-        self.uncached.add(&id, &methods, &levels, &effective, self.report);
         report_violations(&effective.violations, self.report);
         let api = Some(context.name.value.as_str());
         let (guard, guard_limit) = self.guard(effective.guard.items(), api);
         let authn = self.alternatives(effective.authn.items(), api);
+        let presents_one = !authn.is_empty() && !authn.iter().any(|all| all.is_empty() || self.is_anonymous(all));
+        self.uncached.add(&id, &methods, &levels, &effective, presents_one, self.report);
         let authz: Vec<usize> = effective.authz.items().flat_map(|item| self.named(item, api, Slot::Authz)).collect();
         let limit: Vec<usize> = effective.limit.items().flat_map(|item| self.named(item, api, Slot::Limit)).collect();
         if limit.iter().any(|place| guard_limit.contains(place)) {
@@ -205,7 +206,7 @@ impl<'p> Lowering<'p, '_> {
             route,
             &Required {
                 alternatives: self.credentials(&authn),
-                admits_anonymous: authn.iter().any(Vec::is_empty),
+                admits_anonymous: authn.iter().any(|all| all.is_empty() || self.is_anonymous(all)),
                 scopes: &scopes.accepted(),
                 is_internal: internal,
             },
@@ -342,11 +343,37 @@ impl<'p> Lowering<'p, '_> {
     /// The alternatives of `authn`; those with an unknown policy are omitted.
     fn alternatives(&mut self, items: impl Iterator<Item = &'p Item>, api: Option<&str>) -> Vec<Vec<usize>> {
         let found = items.map(|item| (item, self.named(item, api, Slot::Authn)));
-        let found = found.filter(|(item, places)| places.len() == item.names.len()).map(|(_, places)| places);
+        let found = found.filter(|(item, places)| places.len() == item.names.len());
         // Callers without a credential are admitted if no policy was given one, whatever level says so.
-        let (anonymous, mut all): (Vec<_>, Vec<_>) = found.partition(Vec::is_empty);
-        all.extend(anonymous);
+        let found: Vec<_> = found.collect();
+        self.check_anonymous(&found);
+        let mut all: Vec<_> = found.into_iter().map(|(_, places)| places).collect();
+        all.sort_by_key(|places| (places.is_empty(), self.is_anonymous(places)));
         all
+    }
+
+    /// Whether an alternative admits callers without a credential, as a consumer.
+    fn is_anonymous(&self, places: &[usize]) -> bool {
+        let of = |place: &usize| match self.policies.get(*place).map(|named| &named.policy) {
+            Some(Policy::Authn(policy)) => policy.is_anonymous(),
+            Some(Policy::Guard(_) | Policy::Authz(_) | Policy::Limit(_)) | None => false,
+        };
+        places.iter().any(of)
+    }
+
+    /// Reports a policy for callers without a credential where it does not do what it seems to.
+    fn check_anonymous(&mut self, found: &[(&Item, Vec<usize>)]) {
+        let first = found.iter().enumerate().find(|(_, (_, places))| self.is_anonymous(places));
+        let Some((at, (item, places))) = first else { return };
+        let later = found[at + 1..].iter().find(|(_, later)| !self.is_anonymous(later));
+        let mistake = match later {
+            _ if places.len() > 1 => Mistake::Together,
+            _ if found.iter().any(|(_, places)| places.is_empty()) => Mistake::Optional,
+            Some(_) => Mistake::NotLast,
+            None => return,
+        };
+        let name = item.names.iter().zip(places).find(|(_, place)| self.is_anonymous(&[**place]));
+        name.into_iter().for_each(|(name, _)| report_anonymous(name, mistake, self.report));
     }
 
     /// Finds the policies of an item; policies of another slot are reported.

@@ -279,7 +279,7 @@ fn is_read(requirement: &SchemeRequirement, keys: &Accepted<'_>) -> bool {
         SchemeKind::Bearer | SchemeKind::OAuth2 | SchemeKind::OpenIdConnect => in_scheme("bearer"),
         SchemeKind::OtherHttp(scheme) => in_scheme(scheme),
         SchemeKind::CookieKey(name) => keys.places.iter().any(|key| key.cookie.as_deref() == Some(name)),
-        SchemeKind::Basic => false,
+        SchemeKind::Basic => in_scheme("basic"),
         SchemeKind::MutualTls => keys.certificate,
         SchemeKind::Unknown => true,
     }
@@ -287,12 +287,11 @@ fn is_read(requirement: &SchemeRequirement, keys: &Accepted<'_>) -> bool {
 
 /// Whether policies could read all credentials of one of these alternatives.
 fn can_be_met(all: &[Vec<SchemeRequirement>]) -> bool {
-    let is_unread = |need: &SchemeRequirement| matches!(need.scheme.kind, SchemeKind::CookieKey(_) | SchemeKind::Basic);
+    let is_unread = |need: &SchemeRequirement| matches!(need.scheme.kind, SchemeKind::CookieKey(_));
     all.iter().any(|needs| !needs.iter().any(is_unread))
 }
 
-const NOT_READ: &str =
-    "policies read keys from header fields and the query, but not from cookies and not from `Authorization: Basic`";
+const NOT_READ: &str = "policies read keys from header fields and the query, but not from cookies";
 
 fn place(kind: &SchemeKind) -> String {
     match kind {

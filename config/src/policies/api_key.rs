@@ -46,7 +46,7 @@ pub(super) static TABLE: Object = Object {
     ..Object::PLAIN
 };
 
-static ENVIRONMENTS: List = List::some_texts(Shape::Ruled(&ENVIRONMENT), ENVIRONMENTS_MAX);
+pub(super) static ENVIRONMENTS: List = List::some_texts(Shape::Ruled(&ENVIRONMENT), ENVIRONMENTS_MAX);
 
 const FORMAT_WORDS: &[(&str, &str)] = &[
     ("any", "also keys of other makes, of 16 to 256 visible characters: each one that is made up is looked up"),

@@ -201,6 +201,29 @@ fn policies_for_signed_requests_that_protect_nothing_are_refused() {
 }
 
 #[test]
+fn users_that_nobody_can_be_are_refused() {
+    let (one, other) = ("ab".repeat(32), "CD".repeat(32));
+    check("{kind: basic}", &[]);
+    check(
+        &format!("{{kind: basic, plan: gold, users: {{ada: [{one}, {other}], \"a b\": {one}}}}}"),
+        &[("users", &format!("{{a b: {one}, ada: [{one}, {}]}}", "cd".repeat(32))), ("plan", "gold")],
+    );
+    for (more, part) in [
+        ("users: {ada: secret}", "the password of `ada` is not a SHA-256"),
+        (&format!("users: {{ada: [{one}, {other}, {}]}}", "ef".repeat(32)), "is not a SHA-256, or two of them"),
+        (&format!("users: {{\"a:b\": {one}}}"), "`a:b` cannot be the name of a user"),
+        (&format!("users: {{\"\": {one}}}"), "cannot be the name of a user"),
+        (&format!("users: {{ada: {one}}}, environments: [live]"), "`environments` has no effect with `users`"),
+        ("plan: gold", "`plan` has no effect without `users`"),
+        ("scopes: [read]", "`scopes` has no effect without `users`"),
+    ] {
+        check_refused(&format!("{{kind: basic, {more}}}"), part);
+    }
+    check("{kind: anonymous, scopes: [read]}", &[("consumer", "anonymous"), ("scopes", "[read]")]);
+    check_refused("{kind: anonymous, consumer: \"\"}", "the consumer has no name");
+}
+
+#[test]
 fn every_example_of_every_kind_is_valid() {
     for kind in KINDS {
         assert!(!kind.table.examples.is_empty(), "{} has no example", kind.word);

@@ -194,6 +194,14 @@ pub(crate) static CERTIFICATE_NAME: TextRule = TextRule {
     examples: &["dns", "common-name"],
 };
 
+/// The name of a user.
+pub(crate) static USER_NAME: TextRule = TextRule {
+    name: "user-name",
+    doc: "The name of a user: 1 to 128 bytes without control characters and without `:`, which ends it in a request (RFC 7617).",
+    pattern: "^[^:\\u0000-\\u001f\\u007f]{1,128}$",
+    examples: &["ada", "batch jobs"],
+};
+
 /// A signature algorithm.
 pub(crate) static ALGORITHM: TextRule = TextRule {
     name: "algorithm",

@@ -24,8 +24,12 @@ pub use crate::credential_place::{CredentialPlace, Presented};
 pub use crate::outage::{
     Allowance, KnownToken, OUTAGE_S_MAX, Outage, OutagePolicy, OutageRules, RevokedToken, admitted, read_admitted,
 };
+pub use anonymous::AnonymousSettings;
 pub use api_key::{
     ApiKey, ApiKeySettings, KeyDigest, KeyError, KeyPresented, KeyRules, KeyText, is_environment, keys_in,
+};
+pub use basic::{
+    BasicError, BasicSettings, BasicUser, NameAndPassword, PASSWORDS_MAX, USERS_MAX, is_password_digest, is_user_name,
 };
 pub use claims::{ClaimError, Identity};
 pub use client_certificate::{
@@ -85,6 +89,11 @@ pub trait Authenticator: PolicyKind {
         scope
     }
 
+    /// Whether it admits callers that present no credential.
+    fn is_anonymous(&self) -> bool {
+        false
+    }
+
     /// Who tells the certificate of the client, if it reads one.
     fn certificate_source(&self) -> Option<CertificateSource> {
         None
@@ -108,6 +117,8 @@ pub struct Principal {
     pub groups: Vec<String>,
     /// Whether the token was admitted although its provider is away.
     pub in_outage: bool,
+    /// Whether there is no credential: limits count the client's address, and responses are stored as without one.
+    pub is_anonymous: bool,
     /// What was kept of its token or certificate, for expressions and upstreams.
     facts: Vec<(Attribute, Value)>,
     /// Its members of log lines.
@@ -132,6 +143,7 @@ impl Principal {
             scopes,
             groups: Vec::new(),
             in_outage: false,
+            is_anonymous: false,
             facts: Vec::new(),
             members,
             mark,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Argument, Canonical, Local, RouteLabel, UpstreamRecord};
-use crate::authn::{CertificateRefusal, ClaimError, KeyError, MessageError, Principal};
+use crate::authn::{BasicError, CertificateRefusal, ClaimError, KeyError, MessageError, Principal};
 use crate::cache::{Bypass, Forwarded, NotStored};
 use crate::canonical::mark;
 use crate::expression::EvaluationError;
@@ -136,6 +136,12 @@ reasons! {
     KeyInQuery = "key-in-query", "key in the query";
     /// The key is not known.
     KeyUnknown = "key-unknown", "unknown key";
+    /// No name and password.
+    PasswordMissing = "password-missing", "no name and password";
+    /// What is there is no name and password.
+    PasswordMalformed { error: BasicError } = "password-malformed", "{error}";
+    /// The name or the password is wrong.
+    PasswordWrong = "password-wrong", "unknown name, or wrong password";
     /// No token in any place where the policy reads one.
     TokenMissing = "token-missing", "no token";
     /// A value that is not a signed token.
@@ -296,6 +302,7 @@ by_word! {
     NotStored: why => why.code();
     Fault: fault => fault.code();
     KeyError: error => error.code();
+    BasicError: error => error.code();
     TokenError: error => error.code();
     CertificateRefusal: error => error.code();
     ClaimError: error => error.code();

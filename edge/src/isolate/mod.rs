@@ -2,6 +2,7 @@
 
 pub(crate) mod aged;
 mod cache_keys;
+pub(crate) mod callers;
 pub(crate) mod credentials;
 pub(crate) mod decisions;
 pub(crate) mod exporter;
@@ -22,6 +23,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use cache_keys::CacheKeys;
+use callers::Callers;
 use credentials::Credentials;
 use decisions::Decisions;
 use exporter::Exporter;
@@ -65,6 +67,7 @@ pub struct Isolate {
     /// What remains to do for fetched answers after a reply: data only, which any exchange may take over.
     deferred: RefCell<Vec<AfterReply>>,
     pub(crate) tokens: RefCell<Tokens>,
+    pub(crate) callers: RefCell<Callers>,
     pub(crate) signers: RefCell<Signers>,
     pub(crate) uses: RefCell<Uses>,
     pub(crate) outages: RefCell<Outages>,
@@ -120,6 +123,7 @@ impl Isolate {
             fetches: RefCell::default(),
             deferred: RefCell::default(),
             tokens: RefCell::default(),
+            callers: RefCell::default(),
             signers: RefCell::default(),
             uses: RefCell::default(),
             outages: RefCell::default(),

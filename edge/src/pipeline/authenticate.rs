@@ -48,6 +48,10 @@ async fn by_any<H: Host>(
     let mut seen = Seen::default();
     let mut furthest: Option<Failed> = None;
     for (place, alternative) in alternatives.iter().enumerate().filter(|(_, alternative)| !alternative.is_empty()) {
+        // The last ones: a credential that was presented, and is wrong, never makes an anonymous caller.
+        if seen.any && is_anonymous(exchange, alternative) {
+            continue;
+        }
         match by_all(isolate, host, exchange, alternative, (&mut seen, &mut content), journal).await {
             Ok(principal) => {
                 let others = alternatives[place + 1..].iter().flatten().filter(|other| !alternative.contains(other));
@@ -72,6 +76,11 @@ async fn by_any<H: Host>(
     }
     journal.note(Phase::Authenticate, Verdict::Refuse, Reason::NotAuthenticated);
     Err(challenged(furthest.map_or_else(no_credential, |failed| failed.problem), exchange))
+}
+
+/// Whether an alternative admits callers that present no credential, as a consumer.
+fn is_anonymous(exchange: &Exchange, alternative: &[Place<AuthnPolicy>]) -> bool {
+    matches!(alternative, [only] if exchange.policy(*only).policy.is_anonymous())
 }
 
 /// Authenticates with every policy of an alternative; all must identify the same consumer.

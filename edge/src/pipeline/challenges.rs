@@ -16,7 +16,7 @@ pub(super) fn challenged(problem: Problem, exchange: &Exchange) -> Problem {
     }
     let error = error(&problem);
     let mut challenges: Vec<(String, bool)> = Vec::new();
-    for named in exchange.authenticators() {
+    for named in exchange.authenticators().filter(|named| !named.policy.is_anonymous()) {
         let challenge = named.policy.challenge(&exchange.site.gateway.name);
         let has_refused = is_bearer(&challenge) && problem.policy.as_ref() == Some(&named.name);
         match challenges.iter_mut().find(|(known, _)| *known == challenge) {
@@ -49,7 +49,7 @@ fn with_accepted_signatures(problem: Problem, exchange: &Exchange) -> Problem {
 /// The challenge of the policy whose credential the request presents, with an error.
 pub(super) fn challenge_with(error: &str, exchange: &Exchange) -> Option<String> {
     let has_presented = exchange.authenticators().find(|named| presents(&exchange.received, &named.policy));
-    let named = has_presented.or_else(|| exchange.authenticators().next())?;
+    let named = has_presented.or_else(|| exchange.authenticators().find(|named| !named.policy.is_anonymous()))?;
     Some(format!("{}, {error}", named.policy.challenge(&exchange.site.gateway.name)))
 }
 

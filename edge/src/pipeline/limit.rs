@@ -111,8 +111,10 @@ const HOLD_MS: NonZeroU32 = NonZeroU32::new(STORE_TIMEOUT_MS as u32 * 3 + 1_000)
 /// Which requests share the quota.
 fn partition(by: LimitBy, principal: Option<&Principal>, address: Option<IpAddr>) -> CellKey {
     match (by, principal) {
-        (LimitBy::Consumer, Some(principal)) => CellKey::partition("consumer", &principal.consumer),
-        (LimitBy::Consumer, None) | (LimitBy::Address, _) => {
+        (LimitBy::Consumer, Some(principal)) if !principal.is_anonymous => {
+            CellKey::partition("consumer", &principal.consumer)
+        }
+        (LimitBy::Consumer | LimitBy::Address, _) => {
             address.map_or_else(ClientNetwork::unknown_cell, |address| ClientNetwork::of(address).cell())
         }
     }

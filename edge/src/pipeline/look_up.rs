@@ -67,7 +67,7 @@ async fn stored<'a, H: Host>(
     principal: Option<&Principal>,
     journal: &mut Journal,
 ) -> Step<Option<Box<CacheUse<'a, H::Content>>>, H::Content> {
-    let consumer = principal.map(|p| p.consumer.as_str());
+    let consumer = principal.filter(|p| !p.is_anonymous).map(|p| p.consumer.as_str());
     let reading = match plan(settings, exchange.taken(), outbound, consumer, isolate.cache_keys(host)) {
         Plan::Use(reading) => reading,
         Plan::Bypass { why, only_if_cached } => {

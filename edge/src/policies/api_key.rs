@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use tollgate_core::authn::{ApiKeySettings, Credential, KeyPresented, KeyText, Principal};
+use tollgate_core::authn::{ApiKeySettings, KeyPresented, KeyText, Principal};
 use tollgate_core::event::Reason;
 use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::Authenticates;
-use super::stored::{principal, store_failed};
+use super::stored::{of_another_environment, principal, store_failed};
 use crate::isolate::Isolate;
 use crate::isolate::credentials::credential;
 use crate::pipeline::{Received, RequestContent};
@@ -61,10 +61,4 @@ fn presented<'r>(settings: &ApiKeySettings, received: &'r Received) -> Result<Ke
         ),
     };
     Err(Problem::new(kind, detail, reason))
-}
-
-fn of_another_environment(credential: &Credential) -> Problem {
-    let (id, consumer) = (credential.id.as_str().into(), credential.consumer.as_str().into());
-    let detail = "This API key is of another environment. Use a key of the environment of this API.";
-    Problem::new(ProblemKind::CredentialNotAccepted, detail, Reason::CredentialEnvironment { credential: id, consumer })
 }

@@ -73,6 +73,13 @@ fn not_here(restricted: Restricted, credential: &Credential, what: &str) -> Prob
     Problem::new(ProblemKind::CredentialNotAccepted, detail, reason)
 }
 
+/// A key is of an environment that the policy does not accept.
+pub(super) fn of_another_environment(credential: &Credential) -> Problem {
+    let (id, consumer) = (credential.id.as_str().into(), credential.consumer.as_str().into());
+    let detail = "This API key is of another environment. Use a key of the environment of this API.";
+    Problem::new(ProblemKind::CredentialNotAccepted, detail, Reason::CredentialEnvironment { credential: id, consumer })
+}
+
 /// A caller that cannot be authenticated is never admitted.
 pub(super) fn store_failed(failed: &LookUpFailed) -> Problem {
     let text = match failed {

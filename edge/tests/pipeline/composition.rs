@@ -6,8 +6,9 @@ use std::rc::Rc;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 use tollgate_core::authn::{
-    ApiKeySettings, CertificateConsumer, CertificateSource, ClientCertificateSettings, CredentialPlace, JwtSettings,
-    KeySource, PeerCertificate, PresentedCertificate, Trust,
+    AnonymousSettings, ApiKeySettings, BasicSettings, CertificateConsumer, CertificateSource,
+    ClientCertificateSettings, CredentialPlace, JwtSettings, KeySource, NameAndPassword, PeerCertificate,
+    PresentedCertificate, Trust,
 };
 use tollgate_core::jose::Algorithm;
 use tollgate_core::kinds::{Named, Place, Policy};
@@ -24,8 +25,10 @@ const BEARER: usize = 1;
 const STAFF: usize = 2;
 const PARTNERS: usize = 3;
 const DEVICES: usize = 4;
+const PEOPLE: usize = 5;
+const VISITORS: usize = 6;
 
-fn policies() -> [(&'static str, Policy); 5] {
+fn policies() -> [(&'static str, Policy); 7] {
     let keys = CredentialPlace::field(HeaderName::from_static("x-api-key"), None);
     let bearer = CredentialPlace::field(AUTHORIZATION, Some("Bearer".into()));
     let tokens = |issuer, number| {
@@ -38,7 +41,13 @@ fn policies() -> [(&'static str, Policy); 5] {
         ("staff", tokens("https://staff.example", 1)),
         ("partners", tokens("https://partners.example", 2)),
         ("devices", Policy::from(devices())),
+        ("people", Policy::from(BasicSettings::new())),
+        ("visitors", Policy::from(visitors())),
     ]
+}
+
+fn visitors() -> AnonymousSettings {
+    AnonymousSettings { consumer: "visitor".into(), plan: Some("trial".into()), scopes: vec![] }
 }
 
 /// Takes the common name of a client's certificate for the consumer.
@@ -199,4 +208,38 @@ fn an_anonymous_caller_is_admitted_and_a_wrong_credential_is_not() {
     let other =
         bench.get("/0", &[("x-api-key", tollgate_core::authn::ApiKey::generate("dev", &[8; 32]).unwrap().expose())]);
     assert_eq!((other.status, other.problem().as_str()), (503, "store-unavailable"));
+}
+
+#[test]
+fn who_presents_nothing_is_a_consumer_and_who_presents_something_wrong_is_refused() {
+    let bench = bench(&[&[&[KEYS], &[PEOPLE], &[VISITORS]], &[&[VISITORS]]]);
+    for path in ["/0", "/1"] {
+        let visitor = bench.get(path, &[]);
+        let principal = visitor.record.principal().expect("a consumer");
+        assert_eq!((visitor.status, principal.consumer.as_str()), (200, "visitor"));
+        assert_eq!((principal.plan.as_deref(), principal.credential.as_str()), (Some("trial"), "visitors/anonymous"));
+    }
+    let known = bench.get("/0", &[("x-api-key", key().expose())]);
+    assert_eq!((known.status, known.record.principal().unwrap().consumer.as_str()), (200, "acme-inc"));
+    check(&bench.get("/0", &[("x-api-key", "hello")]), 401, Some("keys"), "credential-malformed");
+    let wrong = bench.get("/0", &[("authorization", "Basic YTpi")]);
+    check(&wrong, 401, Some("people"), "credential-unknown");
+    let challenges: Vec<_> = wrong.fields.get_all("www-authenticate").iter().collect();
+    assert_eq!(challenges.len(), 2, "a visitor is asked for nothing: {challenges:?}");
+    assert_eq!(bench.get("/1", &[("x-api-key", "hello")]).status, 200, "no policy of the route reads it");
+}
+
+#[test]
+fn a_key_is_the_password_of_its_consumer_only() {
+    let bench = bench(&[&[&[PEOPLE]]]);
+    let get = |name: &str, password: &str| {
+        let value = format!("Basic {}", NameAndPassword::encode(name, password));
+        bench.get("/0", &[("authorization", &value)])
+    };
+    let right = get("acme-inc", key().expose());
+    assert_eq!((right.status, right.record.principal().unwrap().credential.as_str()), (200, "key-1"));
+    let unknown = tollgate_core::authn::ApiKey::generate("dev", &[9; 32]).unwrap();
+    for (name, password) in [("acme", key().expose()), ("acme-inc", unknown.expose()), ("acme-inc", "secret")] {
+        check(&get(name, password), 401, Some("people"), "credential-unknown");
+    }
 }

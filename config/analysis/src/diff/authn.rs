@@ -82,14 +82,19 @@ impl Alternatives {
             let policies: Vec<&Named<AuthnPolicy>> = all.at(together).collect();
             Alternative {
                 names: policies.iter().map(|named| named.name.to_string()).collect(),
-                places: policies.iter().map(|named| instead(&named.name).unwrap_or_else(|| places(named))).collect(),
+                // Nothing has to be sent to one that admits callers without a credential.
+                places: policies
+                    .iter()
+                    .filter(|named| !named.policy.is_anonymous())
+                    .map(|named| instead(&named.name).unwrap_or_else(|| places(named)))
+                    .collect(),
             }
         };
         Self(route.authn.iter().map(alternative).collect())
     }
 
     fn admits_anonymous(&self) -> bool {
-        self.0.iter().any(|alternative| alternative.names.is_empty())
+        self.0.iter().any(|alternative| alternative.places.is_empty())
     }
 
     fn places(&self) -> impl Iterator<Item = &Vec<Places>> {

@@ -29,7 +29,7 @@ pub(super) fn routes(from: &Compiled, to: &Compiled, asked: &[Answered]) -> Vec<
         };
         match (old, new) {
             (Some(old), None) => changes.push(removed(old, asked, is_whole_route(asked[0].from, |pair| pair.0))),
-            (None, Some(new)) => changes.push(added(new, asked, is_whole_route(asked[0].to, |pair| pair.1))),
+            (None, Some(new)) => changes.push(added((to, new), asked, is_whole_route(asked[0].to, |pair| pair.1))),
             (Some(old), Some(new)) => changes.extend(Pair { from, to, old, new, asked, shared: &shared }.changes()),
             (None, None) => {}
         }
@@ -47,10 +47,10 @@ fn removed(route: &CompiledRoute, asked: &[&Answered], is_whole_route: bool) -> 
     Change::of(&route.settings.id, setting, values, Effect::Breaking, reason).shown_by(&asked[0].request)
 }
 
-fn added(route: &CompiledRoute, asked: &[&Answered], is_whole_route: bool) -> Change {
+fn added((to, route): (&Compiled, &CompiledRoute), asked: &[&Answered], is_whole_route: bool) -> Change {
     let setting = if is_whole_route { "route" } else { "matches" };
     let values = Differing { from: None, to: Some(matches(asked)) };
-    let is_public = route.settings.admits_anonymous() && !route.settings.internal;
+    let is_public = route.settings.admits_anyone(to.policies()) && !route.settings.internal;
     let reason = if is_public {
         "no route matched these requests before; they are public"
     } else {

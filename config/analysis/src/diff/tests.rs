@@ -198,6 +198,11 @@ fn several_required_authenticators_accept_fewer_callers_than_each_alone() {
     ] {
         check(("", &format!("{{path: /a, {from}}}")), ("", &format!("{{path: /a, {to}}}")), &[expected]);
     }
+    let visitors = "visitors: {kind: anonymous}";
+    let with_keys = "{path: /a, authn: {any: [keys, visitors], replace: true}}";
+    check((visitors, "{path: /a}"), (visitors, with_keys), &[("authn", Compatible, true)]);
+    check((visitors, with_keys), (visitors, "{path: /a}"), &[("authn", Breaking, false)]);
+    check((visitors, "{path: /a, authn: none}"), (visitors, with_keys), &[("authn", Review, false)]);
     let changes = diff(
         &project("", "{path: /a, authn: {any: [tokens, {all: [tokens, keys]}], replace: true}}"),
         &project("", "{path: /a, authn: {all: [tokens, keys], replace: true}}"),

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use tollgate_config::{Code, CompiledRoute, Diagnostic, Report, Stated};
+use tollgate_core::kinds::Policies;
 
 use super::routes::Analysis;
 
 /// A rule for routes.
 struct Rule {
     code: Code,
-    is_violated: fn(&CompiledRoute, Stated) -> bool,
+    is_violated: fn(&CompiledRoute, Stated, &Policies) -> bool,
     /// The finding for one route, and for several.
     one: &'static str,
     several: &'static str,
@@ -20,7 +21,7 @@ struct Rule {
 const RULES: &[Rule] = &[
     Rule {
         code: Code::PublicRoute,
-        is_violated: |_, stated| !stated.authn,
+        is_violated: |_, stated, _| !stated.authn,
         one: "is public without an explicit `authn`",
         several: "are public without an explicit `authn`",
         why: "no level sets `authn`, so everyone may call",
@@ -28,8 +29,8 @@ const RULES: &[Rule] = &[
     },
     Rule {
         code: Code::WriteWithoutAuthn,
-        is_violated: |route, stated| {
-            writes(route) && route.settings.admits_anonymous() && stated.authn && !stated.authn_here
+        is_violated: |route, stated, policies| {
+            writes(route) && route.settings.admits_anyone(policies) && stated.authn && !stated.authn_here
         },
         one: "accepts write methods and is public",
         several: "accept write methods and are public",
@@ -38,7 +39,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         code: Code::WriteWithoutLimit,
-        is_violated: |route, stated| writes(route) && !route.settings.is_limited() && !stated.limit_here,
+        is_violated: |route, stated, _| writes(route) && !route.settings.is_limited() && !stated.limit_here,
         one: "accepts write methods without a limit",
         several: "accept write methods without a limit",
         why: "one client can send any number of requests",
@@ -51,7 +52,7 @@ pub(super) fn report(analysis: &Analysis<'_>, stated: &[Stated], report: &mut Re
     for rule in RULES {
         let mut by_api: BTreeMap<&str, Vec<(usize, &CompiledRoute)>> = BTreeMap::new();
         for ((place, route), stated) in analysis.whole.routes.iter().enumerate().zip(stated) {
-            if !route.settings.internal && (rule.is_violated)(route, *stated) {
+            if !route.settings.internal && (rule.is_violated)(route, *stated, &analysis.whole.policies) {
                 by_api.entry(&route.settings.api).or_default().push((place, route));
             }
         }

@@ -69,7 +69,7 @@ impl Analysis<'_> {
 
     fn has(&self, route: &RouteSettings, requirement: &Requirement) -> bool {
         match requirement {
-            Requirement::Authn => !route.admits_anonymous(),
+            Requirement::Authn => !route.admits_anyone(&self.whole.policies),
             Requirement::Scopes => route.requires_scopes(),
             Requirement::Guard => route.is_guarded(),
             Requirement::Authz => policies::is_authorized(route, &self.whole.policies),

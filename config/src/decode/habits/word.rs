@@ -130,12 +130,11 @@ const WORDS: &[(&[&str], &str, &str)] = &[
         "jwt",
         "write `jwt`, or `introspection` for tokens that the provider is asked about",
     ),
+    (&["basicauth", "httpbasic", "password"], "basic", "write `basic`"),
     (&["mtls", "mtlsauth", "clientcert", "clientcertificates"], "client-certificate", "write `client-certificate`"),
     (&["hmac", "hmacauth", "httpsignatures"], "http-signature", "write `http-signature`, or `webhook` for webhooks"),
     (
         &[
-            "basicauth",
-            "basic",
             "cors",
             "requesttransformer",
             "responsetransformer",

@@ -1,0 +1,55 @@
+//! The `basic` policy: the password is looked up as an API key, or compared with those of the listed users.
+
+use std::sync::Arc;
+
+use tollgate_core::authn::{BasicSettings, KeyText, NameAndPassword, Principal};
+use tollgate_core::event::Reason;
+use tollgate_core::kinds::PolicyName;
+use tollgate_core::problem::{Problem, ProblemKind};
+
+use super::Authenticates;
+use super::stored::{of_another_environment, principal, store_failed};
+use crate::isolate::Isolate;
+use crate::isolate::credentials::credential;
+use crate::pipeline::{Received, RequestContent};
+use crate::ports::{Clock, Host};
+
+impl Authenticates for BasicSettings {
+    async fn authenticate<H: Host>(
+        &self,
+        name: &PolicyName,
+        isolate: &Isolate,
+        host: &H,
+        received: &Received,
+        _: &mut RequestContent<'_, H::Content>,
+    ) -> Result<Arc<Principal>, Problem> {
+        let pair = presented(self, received)?;
+        if !self.users.is_empty() {
+            return self.user(name, &pair).map(Arc::new).ok_or_else(wrong);
+        }
+        let key = KeyText::parse(pair.password()).map_err(|_| wrong())?;
+        let found = credential(isolate, host, key).await.map_err(|failed| store_failed(&failed))?;
+        let found = found.filter(|found| found.credential.consumer == pair.name()).ok_or_else(wrong)?;
+        if !self.rules.admits(key, &found.credential) {
+            return Err(of_another_environment(&found.credential));
+        }
+        principal(&found, "API key", host.clock().now(), received)
+    }
+}
+
+fn presented(settings: &BasicSettings, received: &Received) -> Result<NameAndPassword, Problem> {
+    let malformed = |error| {
+        let detail = format!("This is not a name and a password: {error}.");
+        Problem::new(ProblemKind::CredentialMalformed, detail, Reason::PasswordMalformed { error })
+    };
+    settings.presented(&received.fields).map_err(malformed)?.ok_or_else(|| {
+        let detail = "Send name and password in the field `Authorization: Basic` (RFC 7617).";
+        Problem::new(ProblemKind::CredentialMissing, detail, Reason::PasswordMissing)
+    })
+}
+
+/// Which of them is wrong is not told.
+fn wrong() -> Problem {
+    let detail = "The name or the password is wrong.";
+    Problem::new(ProblemKind::CredentialUnknown, detail, Reason::PasswordWrong)
+}

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{
     bundle, check, completions, cost, diff as diff_command, explain, fmt, idp_outage, import, init, key, man, metrics,
-    publish, purge, routes, schema, secrets, serve, test,
+    publish, purge, routes, schema, secrets, serve, test, token,
 };
 use dev::DevOptions;
 use failure::Failure;
@@ -85,6 +85,7 @@ enum Command {
     Key(key::KeyArgs),
     Secrets(secrets::SecretsArgs),
     IdpOutage(idp_outage::OutageArgs),
+    Token(token::TokenArgs),
     Purge(purge::PurgeArgs),
     Metrics(metrics::MetricsArgs),
     Serve(serve::ServeArgs),
@@ -138,6 +139,7 @@ fn perform(cli: Cli) -> Result<(), Failure> {
         Some(Command::Key(args)) => key::run(&args),
         Some(Command::Secrets(args)) => secrets::run(&args),
         Some(Command::IdpOutage(args)) => idp_outage::run(&args),
+        Some(Command::Token(args)) => token::run(&args),
         Some(Command::Purge(args)) => purge::run(&args),
         Some(Command::Metrics(args)) => metrics::run(&args),
         Some(Command::Serve(args)) => serve::run(args),
@@ -164,6 +166,7 @@ mod tests {
         ("tollgate key", "its commands have it"),
         ("tollgate secrets", "its commands have it"),
         ("tollgate idp-outage", "its commands have it"),
+        ("tollgate token", "its commands have it"),
         ("tollgate import", "its commands have it"),
     ];
 

@@ -54,6 +54,7 @@ pub mod structured;
 pub mod telemetry;
 pub mod text;
 pub mod time;
+mod token_id;
 pub mod x509;
 
 /// The CRC-32 of bytes (ISO-HDLC), with a table of 1 KB: one that reads many bytes at once has 16, and a key has 40 bytes.

@@ -1,4 +1,5 @@
-//! What is admitted while an identity provider is away: tokens that were verified before, of some consumers, for some time.
+//! What is admitted while an identity provider is away: tokens that were verified before, of some consumers, for some time; and the
+//! tokens that an operator has revoked.
 //!
 //! [`OutageRules`] is what a policy allows at most, [`Outage`] what an operator has said, [`KnownToken`] what is known of a token
 //! that was verified while its provider answered.
@@ -11,13 +12,14 @@ use crate::cell::{CellKey, CellOperations, Listed, Operation, OperationId, Terms
 use crate::codec::{self, Decode};
 use crate::json::FromJson;
 use crate::time::Timestamp;
+use crate::token_id::is_same_credential;
 
 /// What a policy allows while its provider is away.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]
 #[cbor(map)]
 pub struct OutageRules {
-    /// The consumers whose tokens may be admitted.
+    /// The consumers whose tokens may be admitted; none if tokens of the policy can only be revoked.
     #[n(0)]
     pub consumers: Vec<String>,
     /// How long an outage may last, in seconds.
@@ -75,13 +77,31 @@ pub struct Allowance {
     pub by: String,
 }
 
-/// A token that was revoked.
+/// A token that was revoked, or those of a consumer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJson)]
 pub struct RevokedToken {
-    /// Its public id, as in logs.
+    /// Its public id, as in logs; or [`JTI`] and the id that its issuer gave it; or [`OF_CONSUMER`] and the consumer.
     pub credential: String,
-    /// When it would not have been accepted any more in any case.
+    /// Until when it is refused: it would not have been accepted any more in any case.
     pub until: Timestamp,
+    /// Of a consumer, the tokens that were issued until then, or that do not say when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_until: Option<Timestamp>,
+}
+
+/// Before an id of a token in [`RevokedToken::credential`] that its issuer gave it (`jti`).
+pub const JTI: &str = "jti:";
+
+/// Before the name of a consumer in [`RevokedToken::credential`].
+pub const OF_CONSUMER: &str = "consumer:";
+
+/// What a token says of itself, by which it can be revoked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// When it was issued.
+    pub issued: Option<Timestamp>,
+    /// Its id, given by its issuer.
+    pub id: Option<String>,
 }
 
 /// A token that was verified while its provider answered.
@@ -104,7 +124,22 @@ pub struct KnownToken {
 }
 
 impl OutageRules {
+    /// Nothing is admitted, but tokens can be revoked.
+    #[must_use]
+    pub const fn only_revocation() -> Self {
+        Self { consumers: Vec::new(), for_s: 0, late_s: 0, after_s: None }
+    }
+
+    /// Whether it admits anything.
+    #[must_use]
+    pub const fn admits(&self) -> bool {
+        !self.consumers.is_empty()
+    }
+
     pub(crate) fn is_coherent(&self) -> bool {
+        if !self.admits() {
+            return *self == Self::only_revocation();
+        }
         (1..=ROUTE_LIST_MAX).contains(&self.consumers.len())
             && (1..=OUTAGE_S_MAX).contains(&self.for_s)
             && self.late_s <= OUTAGE_S_MAX
@@ -128,6 +163,19 @@ impl OutageRules {
     }
 }
 
+impl RevokedToken {
+    fn is_of(&self, credential: &str, consumer: &str, facts: Option<&TokenFacts>) -> bool {
+        if let Some(id) = self.credential.strip_prefix(JTI) {
+            return facts.is_some_and(|facts| facts.id.as_deref() == Some(id));
+        }
+        let Some(own) = self.credential.strip_prefix(OF_CONSUMER) else {
+            return is_same_credential(&self.credential, credential);
+        };
+        let issued = facts.and_then(|facts| facts.issued).zip(self.issued_until);
+        own == consumer && issued.is_none_or(|(issued, last)| issued <= last)
+    }
+}
+
 impl KnownToken {
     /// For how long this record is of use, if a token may be admitted for `late_s` seconds after its end.
     #[must_use]
@@ -138,10 +186,10 @@ impl KnownToken {
 }
 
 impl Outage {
-    /// Whether the token with this public id was revoked.
+    /// Whether the token with this public id, of this consumer, is revoked now.
     #[must_use]
-    pub fn is_revoked(&self, credential: &str) -> bool {
-        self.revoked.iter().any(|revoked| revoked.credential == credential)
+    pub fn is_revoked(&self, credential: &str, consumer: &str, facts: Option<&TokenFacts>, now: Timestamp) -> bool {
+        self.revoked.iter().any(|revoked| now < revoked.until && revoked.is_of(credential, consumer, facts))
     }
 
     /// What an operator allows now: never longer than the policy does, whatever a record says.
@@ -211,6 +259,34 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
+    fn a_token_is_revoked_by_its_id_its_jti_or_its_consumer() {
+        let revoked = |credential: &str, issued_until| RevokedToken {
+            credential: credential.into(),
+            until: NOW.plus_millis(9_000),
+            issued_until,
+        };
+        let all = vec![revoked("jwt-00ff", None), revoked("jti:7", None), revoked("consumer:staff:ada", Some(NOW))];
+        let outage = Outage { revoked: all, ..Outage::default() };
+        let facts = |id: &str, ms| TokenFacts { id: Some(id.into()), issued: Some(NOW.plus_millis(ms)) };
+        let check = |credential: &str, consumer: &str, facts: Option<TokenFacts>, is_revoked: bool| {
+            assert_eq!(
+                outage.is_revoked(credential, consumer, facts.as_ref(), NOW),
+                is_revoked,
+                "{credential} {facts:?}"
+            );
+            assert!(!outage.is_revoked(credential, consumer, facts.as_ref(), NOW.plus_millis(9_000)), "it has ended");
+        };
+        check("jwt-00ff", "bob", None, true);
+        check("token-00ff", "bob", None, true);
+        check("jwt-00fe", "bob", Some(facts("8", 0)), false);
+        check("jwt-00fe", "bob", Some(facts("7", 0)), true);
+        check("jwt-00fe", "staff:ada", Some(facts("8", 0)), true);
+        check("jwt-00fe", "staff:ada", Some(facts("8", 1)), false);
+        check("jwt-00fe", "staff:ada", Some(TokenFacts::default()), true);
+        check("jwt-00fe", "staff:adam", None, false);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
     fn a_stated_condition_opens_after_its_time_and_ends_by_itself() {
         let rules = OutageRules { after_s: Some(60), for_s: 600, ..rules() };
         assert_eq!([59_999, 60_000, 659_999, 660_000].map(|ms| rules.opens_after(ms)), [false, true, true, false]);
@@ -235,6 +311,7 @@ mod tests {
         };
         assert!(with(|_| ()) && with(|rules| rules.late_s = 0));
         assert!(!with(|rules| rules.consumers.clear()) && !with(|rules| rules.for_s = 0));
+        assert!(OutageRules::only_revocation().is_coherent() && !OutageRules::only_revocation().admits());
         assert!(!with(|rules| rules.for_s = OUTAGE_S_MAX + 1) && !with(|rules| rules.late_s = OUTAGE_S_MAX + 1));
         assert!(!with(|rules| rules.after_s = Some(0)));
     }

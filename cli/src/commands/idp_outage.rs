@@ -143,10 +143,7 @@ impl PolicyArgs {
         content: Option<&Value>,
         show: fn(&OutageView) -> String,
     ) -> Result<(), Failure> {
-        let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if self.policy.is_empty() || !self.policy.chars().all(is_name) {
-            return Err(Failure::usage("the policy is named by its name in `policies`, such as staff"));
-        }
+        check_policy(&self.policy)?;
         let gateway = self.at.gateway()?;
         let view: OutageView = match content {
             Some(content) => gateway.send(resource, &self.policy, Some(content))?,
@@ -158,6 +155,15 @@ impl PolicyArgs {
         });
         Ok(())
     }
+}
+
+/// Checks that a text can be the name of a policy.
+pub(super) fn check_policy(name: &str) -> Result<(), Failure> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || !name.chars().all(is_name) {
+        return Err(Failure::usage("the policy is named by its name in `policies`, such as staff"));
+    }
+    Ok(())
 }
 
 /// What operators have said.

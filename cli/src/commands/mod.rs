@@ -20,6 +20,7 @@ pub(crate) mod schema;
 pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod test;
+pub(crate) mod token;
 
 use clap::ValueEnum;
 use tollgate_kv_schemas::keys;

@@ -21,6 +21,7 @@ pub(super) fn say(bench: &Bench, outage: &OutageStep) -> Result<(), Mismatch> {
         }
         Said::End => (Some("end"), None),
         Said::Revoke => (Some("revoke"), Some(json!({"all": true}))),
+        Said::RevokeConsumers(consumers) => (Some("revoke"), Some(json!({"consumers": consumers}))),
         Said::Admitted(_) => (None, None),
     };
     let differs = |expected: String, got: String| {

@@ -126,8 +126,16 @@ pub(super) const RULES: &[Key] = &[
     .examples(&["\"https://api.example.com\""]),
 ];
 
-/// What is admitted while the provider is away.
+/// What is admitted while the provider is away, and whether tokens can be revoked.
 pub(super) const OUTAGE: &[Key] = &[
+    Key::optional(
+        REVOCABLE,
+        "Whether operators can revoke tokens before they end, with `tollgate token revoke`. What they have said is read every 30 \
+         seconds. With `on-unavailable: known` they always can.",
+        Shape::Boolean,
+    )
+    .default("false")
+    .change(Change::Review("tokens that operators have revoked are accepted or refused")),
     Key::optional(
         ON_UNAVAILABLE,
         "What happens to tokens while the provider is away.",
@@ -247,7 +255,8 @@ fn resource(url: &Spanned<String>, is_private: bool, report: &mut Report) -> Opt
 pub(super) fn outage(written: &Written, is_fetched: bool, report: &mut Report) -> Option<Option<OutageRules>> {
     let is_known = written.word(ON_UNAVAILABLE, IS_KNOWN)?;
     let Some(at) = written.written(ON_UNAVAILABLE).map(|placed| placed.span).filter(|_| is_known) else {
-        return without_outage(written, report).then_some(None);
+        let only_revocation = || written.boolean(REVOCABLE).then(OutageRules::only_revocation);
+        return without_outage(written, report).then(only_revocation);
     };
     if !is_fetched {
         return bad_outage(
@@ -323,11 +332,16 @@ fn bad_outage<T>(
 /// How long an outage is ridden out, if it is not written: long enough for a person to come.
 const FOR_S: u32 = 60 * 60;
 
+const REVOCABLE: &str = "revocable";
+
 /// What is admitted while the provider is away, as it would be written.
 pub(super) fn outage_values(outage: Option<&OutageRules>) -> impl Iterator<Item = (&'static str, Value)> {
+    let revocable = Some((REVOCABLE, Value::Boolean(outage.is_some())));
+    let outage = outage.filter(|outage| outage.admits());
     let word = Value::word(ON_UNAVAILABLE, IS_KNOWN, &outage.is_some());
     let duration = |key, seconds: u32| Some((key, Value::DurationMs(u64::from(seconds) * 1_000)));
     let all = [
+        revocable,
         word,
         outage.map(|outage| ("outage-consumers", Value::List(outage.consumers.clone()))),
         outage.and_then(|outage| duration("outage-for", outage.for_s)),

@@ -63,6 +63,7 @@ fn settings_have_the_written_values_and_the_defaults() {
             ("leeway", "30s"),
             ("consumer", "sub"),
             ("scope-claim", "scope"),
+            ("revocable", "false"),
             ("on-unavailable", "closed"),
         ],
     );
@@ -119,6 +120,7 @@ fn settings_have_the_written_values_and_the_defaults() {
             ("leeway", "30s"),
             ("consumer", "sub"),
             ("scope-claim", "scope"),
+            ("revocable", "false"),
             ("on-unavailable", "closed"),
         ],
     );

@@ -73,6 +73,8 @@ pub enum Said {
     End,
     /// All tokens that were admitted are revoked.
     Revoke,
+    /// The tokens of these consumers that were issued until now are revoked.
+    RevokeConsumers(Vec<String>),
     /// These are the consumers whose tokens were admitted.
     Admitted(Vec<String>),
 }
@@ -295,6 +297,7 @@ fn outage(node: &Node, report: &mut Report) -> Option<OutageStep> {
     let time = fields.optional("for", report, |node, report| decode::quantity(node, &DURATION, report));
     let end = fields.optional("end", report, |node, report| decode::word(node, &[("now", ())], report));
     let revoke = fields.optional("revoke", report, |node, report| decode::word(node, &[("all", ())], report));
+    let revoked = fields.optional("revoke-consumers", report, texts);
     let admitted = fields.optional("admitted", report, texts);
     fields.finish(report);
     let values = |texts: Vec<Spanned<String>>| texts.into_iter().map(|text| text.value).collect();
@@ -303,6 +306,7 @@ fn outage(node: &Node, report: &mut Report) -> Option<OutageStep> {
     let said = said
         .or(end.map(|()| Said::End))
         .or(revoke.map(|()| Said::Revoke))
+        .or(revoked.map(|consumers| Said::RevokeConsumers(values(consumers))))
         .or(admitted.map(|consumers| Said::Admitted(values(consumers))));
     Some(OutageStep { policy: policy?, said: said? })
 }

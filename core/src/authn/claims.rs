@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-use super::IdentityRules;
+use super::{IdentityRules, TokenFacts};
 use crate::bounds::{CLAIMS_BYTES_MAX, GROUPS_MAX};
 use crate::jose::{Members, Value};
 use crate::time::Timestamp;
@@ -133,6 +133,13 @@ impl IdentityRules {
     pub fn end(&self, claims: &Members) -> Result<Timestamp, ClaimError> {
         let leeway_ms = u64::from(self.leeway_s) * 1_000;
         Ok(date(claims, "exp")?.map_or(Timestamp::MAX, |expires| expires.plus_millis(leeway_ms)))
+    }
+
+    /// What a token says of itself, by which it can be revoked.
+    #[must_use]
+    pub fn facts(claims: &Members) -> Box<TokenFacts> {
+        let id = claims.text("jti").filter(|id| id.len() <= JTI_BYTES_MAX).map(str::to_owned);
+        Box::new(TokenFacts { issued: date(claims, "iat").ok().flatten(), id })
     }
 
     fn identity(&self, policy: &str, claims: &Members, now: Timestamp, late_s: u32) -> Result<Identity, ClaimError> {
@@ -322,6 +329,9 @@ fn date(claims: &Members, name: &str) -> Result<Option<Timestamp>, ClaimError> {
     let micros = seconds.filter(|micros| *micros <= Timestamp::MAX.as_micros());
     micros.map(|micros| Some(Timestamp::from_micros(micros))).ok_or_else(|| ClaimError::Form(name.to_owned()))
 }
+
+/// Longer ids of tokens are not remembered, so those tokens are not revoked by them.
+pub(crate) const JTI_BYTES_MAX: usize = 200;
 
 /// The end of the year 9999.
 const MAX_S: f64 = 253_402_300_799.0;

@@ -16,13 +16,15 @@ use crate::hex;
 use crate::jose::{Members, Value};
 use crate::json::members;
 use crate::kinds::{PolicyKind, declare_modules};
+use crate::token_id::is_same_credential;
 pub use crate::x509::CertificateName;
 
 crate::policy_kinds!(declare_modules @authn);
 
 pub use crate::credential_place::{CredentialPlace, Presented};
 pub use crate::outage::{
-    Allowance, KnownToken, OUTAGE_S_MAX, Outage, OutagePolicy, OutageRules, RevokedToken, admitted, read_admitted,
+    Allowance, JTI, KnownToken, OF_CONSUMER, OUTAGE_S_MAX, Outage, OutagePolicy, OutageRules, RevokedToken, TokenFacts,
+    admitted, read_admitted,
 };
 pub use anonymous::AnonymousSettings;
 pub use api_key::{
@@ -121,6 +123,8 @@ pub struct Principal {
     pub is_anonymous: bool,
     /// What was kept of its token or certificate, for expressions and upstreams.
     facts: Vec<(Attribute, Value)>,
+    /// What its token says of itself, if it can be revoked.
+    pub token: Option<Box<TokenFacts>>,
     /// Its members of log lines.
     pub(crate) members: Box<str>,
     /// What stands for it in the canonical form of events.
@@ -145,6 +149,7 @@ impl Principal {
             in_outage: false,
             is_anonymous: false,
             facts: Vec::new(),
+            token: None,
             members,
             mark,
         }
@@ -183,8 +188,7 @@ impl Principal {
     /// Whether both have the same credential. One token is one, whichever kinds of policy read it.
     #[must_use]
     pub fn has_credential_of(&self, other: &Self) -> bool {
-        self.credential == other.credential
-            || digest_of_token(&self.credential).is_some_and(|own| digest_of_token(&other.credential) == Some(own))
+        is_same_credential(&self.credential, &other.credential)
     }
 
     /// The same with the scopes, groups and claims of another credential of the same owner, and with its plan if this one has none.
@@ -203,6 +207,12 @@ impl Principal {
         let others = other.facts.iter().filter(is_new).cloned().collect::<Vec<_>>();
         self.facts.extend(others);
         self
+    }
+
+    /// The same, with what its token says of itself.
+    #[must_use]
+    pub fn with_token(self, token: Option<Box<TokenFacts>>) -> Self {
+        Self { token, ..self }
     }
 
     /// The same, admitted although the provider of its token is away.
@@ -232,14 +242,6 @@ pub fn token_id(kind: &str, token: &str) -> String {
 pub fn token_digest(token: &str) -> String {
     hex::encode(&Sha256::digest(token.as_bytes()))
 }
-
-/// The part of a public id that is the same for each policy that reads the token.
-fn digest_of_token(id: &str) -> Option<&str> {
-    TOKEN_KINDS.iter().find_map(|kind| id.strip_prefix(kind)?.strip_prefix('-'))
-}
-
-/// The kinds in public ids of tokens.
-const TOKEN_KINDS: [&str; 2] = ["jwt", "token"];
 
 /// Bytes of the digest in the public id of a token.
 const PUBLIC_ID_BYTES: usize = 8;

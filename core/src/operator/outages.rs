@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::keys::is_note;
 use super::members::Members;
 use super::rotation::parse_duration;
-use crate::authn::{Allowance, Outage, OutageRules, RevokedToken};
+use crate::authn::{Allowance, JTI, OF_CONSUMER, Outage, OutageRules, RevokedToken};
 use crate::cell::Listed;
 use crate::problem::{Problem, ProblemKind};
 use crate::time::Timestamp;
+use crate::token_id::digest_of_token;
 
 /// A request to admit tokens of consumers for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,11 +19,12 @@ pub struct OutageRequest {
     reason: String,
 }
 
-/// A request to revoke tokens that were admitted.
+/// A request to revoke tokens, or to accept them again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokensRequest {
-    /// Their public ids; empty: all.
-    credentials: Vec<String>,
+    /// Which; empty: all that were admitted while the provider was away.
+    named: Vec<RevokedToken>,
+    is_restored: bool,
 }
 
 /// What is known of the outages of a policy's provider.
@@ -89,6 +91,9 @@ impl OutageRequest {
     /// # Errors
     /// The problem for the response, if the policy does not allow it.
     pub fn allow(self, outage: &mut Outage, rules: &OutageRules, now: Timestamp, by: &str) -> Result<(), Problem> {
+        if !rules.admits() {
+            return Err(refuse("The policy does not have `on-unavailable: known`, so nothing can be admitted."));
+        }
         if let Some(other) = self.consumers.iter().find(|consumer| !rules.names(consumer)) {
             let detail = format!(
                 "The policy does not name the consumer {other} in `outage-consumers`; it names {}.",
@@ -109,54 +114,85 @@ impl OutageRequest {
 }
 
 impl TokensRequest {
-    /// Parses the content of a request.
+    /// Parses the content of a request that is made at `now`.
     ///
     /// # Errors
     /// The problem for the response.
-    pub fn parse(content: &[u8]) -> Result<Self, Problem> {
+    pub fn parse(content: &[u8], now: Timestamp) -> Result<Self, Problem> {
         let mut members = Members::parse(content, REVOKE_FORM)?;
-        let (credentials, all) = (members.texts("tokens")?, members.flag("all")?);
+        let (tokens, ids, consumers) = (members.texts("tokens")?, members.texts("jti")?, members.texts("consumers")?);
+        let (all, is_restored) = (members.flag("all")?, members.flag("restore")?);
+        let until = super::keys::time(&mut members, "until")?;
         members.finish()?;
-        if all == credentials.is_empty() {
-            Ok(Self { credentials })
+        if tokens.iter().any(|id| !is_token_id(id)) || ids.iter().chain(&consumers).any(|text| !is_note(text)) {
+            return Err(refuse(format!("This names no token. {FORMS}")));
+        }
+        if until.is_some_and(|until| until <= now) {
+            return Err(refuse("These tokens have ended: `until` is in the past."));
+        }
+        let until = until.unwrap_or(now.plus_millis(REVOKED_MS));
+        let entry = |credential, issued_until| RevokedToken { credential, until, issued_until };
+        let ids = ids.into_iter().map(|id| entry([JTI, &id].concat(), None));
+        let consumers = consumers.into_iter().map(|name| entry([OF_CONSUMER, &name].concat(), Some(now)));
+        let named: Vec<_> = tokens.into_iter().map(|id| entry(id, None)).chain(ids).chain(consumers).collect();
+        if all == named.is_empty() && !(all && is_restored) {
+            Ok(Self { named, is_restored })
         } else {
-            Err(refuse(format!("Send exactly one of: {REVOKE_FORM}.")))
+            Err(refuse(format!("Name tokens, or all that were admitted. {FORMS}")))
         }
     }
 
-    /// Revokes the tokens, each of which was admitted; answers their public ids.
+    /// Revokes the tokens, or accepts them again; answers which.
     ///
     /// # Errors
-    /// The problem for the response, if one was not admitted, or there is no room.
-    pub fn revoke(
+    /// The problem for the response, if one that should be accepted again is not revoked, or there is no room.
+    pub fn apply(
         self,
         outage: &mut Outage,
         admitted: &[Listed],
         rules: &OutageRules,
         now: Timestamp,
     ) -> Result<Vec<String>, Problem> {
-        let is_named = |listed: &&Listed| {
-            self.credentials.is_empty() || self.credentials.iter().any(|named| **named == *listed.name)
+        let late_ms = u64::from(rules.late_s) * 1_000;
+        let of_listed = |listed: &Listed| RevokedToken {
+            credential: listed.name.to_string(),
+            until: listed.ends.plus_millis(late_ms),
+            issued_until: None,
         };
-        if let Some(other) =
-            self.credentials.iter().find(|named| !admitted.iter().any(|listed| *listed.name == ***named))
-        {
-            let detail = format!("No token {other} was admitted while the provider of this policy was away.");
-            return Err(Problem::plain(ProblemKind::ResourceNotFound, detail));
-        }
-        let revoked: Vec<&Listed> = admitted.iter().filter(is_named).collect();
+        let listed = |token: RevokedToken| {
+            let known = admitted.iter().find(|listed| *listed.name == *token.credential);
+            known.map_or(token, of_listed)
+        };
+        let named: Vec<RevokedToken> = if self.named.is_empty() {
+            admitted.iter().map(of_listed).collect()
+        } else {
+            self.named.into_iter().map(listed).collect()
+        };
         outage.change(now);
-        for listed in &revoked {
-            if !outage.is_revoked(&listed.name) {
-                let until = listed.ends.plus_millis(u64::from(rules.late_s) * 1_000);
-                outage.revoked.push(RevokedToken { credential: listed.name.to_string(), until });
+        for token in &named {
+            let known = outage.revoked.iter_mut().find(|known| known.credential == token.credential);
+            match (known, self.is_restored) {
+                // Kept until the next change: another writer may still have it.
+                (Some(known), true) => known.until = now,
+                (Some(known), false) => known.clone_from(token),
+                (None, false) => outage.revoked.push(token.clone()),
+                (None, true) => {
+                    let detail = format!("{} is not revoked.", token.credential);
+                    return Err(Problem::plain(ProblemKind::ResourceNotFound, detail));
+                }
             }
         }
         if outage.revoked.len() > REVOKED_MAX {
             return Err(refuse("More than 2,000 tokens that have not ended would be revoked."));
         }
-        Ok(revoked.into_iter().map(|listed| listed.name.to_string()).collect())
+        Ok(named.into_iter().map(|token| token.credential).collect())
     }
+}
+
+/// Whether a text is the public id of a token, as in logs.
+fn is_token_id(text: &str) -> bool {
+    let is_hex = |text: &str| text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    digest_of_token(text).is_some_and(is_hex)
 }
 
 impl Outage {
@@ -186,7 +222,7 @@ impl OutageView {
             consumer: listed.text.to_string(),
             first: listed.first,
             last: listed.last,
-            revoked: outage.is_revoked(&listed.name),
+            revoked: outage.is_revoked(&listed.name, &listed.text, None, now),
         };
         let tokens = admitted.iter().map(token).collect();
         Self { policy: policy.to_owned(), open: outage.allowance(rules, now).is_some(), outage, tokens }
@@ -199,7 +235,12 @@ fn refuse(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
 
 const ALLOW_FORM: &str = r#"{"consumers": ["staff:ada"], "for": "30m", "reason": "the provider is down"}"#;
 
-const REVOKE_FORM: &str = r#"{"tokens": ["jwt-3f9a5b7c9d0e1f2a"]} or {"all": true}"#;
+const REVOKE_FORM: &str = r#"{"tokens": ["jwt-3f9a5b7c9d0e1f2a"]}"#;
+
+const FORMS: &str = r#"Send ids of the log in `tokens`, ids that the issuer gave in `jti`, names of the log in `consumers`, each with at most 200 characters; or `"all": true`."#;
+
+/// How long tokens are refused whose end is not known: longer than tokens are valid, except those without an end.
+const REVOKED_MS: u64 = 31 * 24 * 60 * 60 * 1_000;
 
 /// Tokens that may be revoked at once: twice as many as are listed as admitted.
 const REVOKED_MAX: usize = 2_000;
@@ -256,27 +297,54 @@ mod tests {
         }
     }
 
+    fn apply(outage: &mut Outage, admitted: &[Listed], content: &str, ms: u64) -> Result<Vec<String>, Problem> {
+        let now = NOW.plus_millis(ms);
+        TokensRequest::parse(content.as_bytes(), now)?.apply(outage, admitted, &rules(), now)
+    }
+
+    const ONE: &str = "jwt-00000000000000ff";
+    const TWO: &str = "jwt-00000000000000fe";
+
     #[wasm_bindgen_test(unsupported = test)]
     fn tokens_that_were_admitted_are_revoked_one_or_all() {
-        let admitted = [listed("jwt-1", 1_000), listed("jwt-2", 2_000)];
-        let revoke = |outage: &mut Outage, content: &str, ms| {
-            TokensRequest::parse(content.as_bytes())?.revoke(outage, &admitted, &rules(), NOW.plus_millis(ms))
-        };
+        let admitted = [listed(ONE, 1_000), listed(TWO, 2_000)];
         let mut outage = Outage::default();
-        assert_eq!(revoke(&mut outage, r#"{"tokens":["jwt-2"]}"#, 0).unwrap(), ["jwt-2"]);
-        assert!(outage.is_revoked("jwt-2") && !outage.is_revoked("jwt-1"));
-        assert_eq!(revoke(&mut outage, r#"{"all":true}"#, 0).unwrap(), ["jwt-1", "jwt-2"]);
+        let is_revoked = |outage: &Outage, id, ms| outage.is_revoked(id, "", None, NOW.plus_millis(ms));
+        assert_eq!(apply(&mut outage, &admitted, r#"{"tokens":["jwt-00000000000000fe"]}"#, 0).unwrap(), [TWO]);
+        assert!(is_revoked(&outage, TWO, 0) && !is_revoked(&outage, ONE, 0));
+        assert_eq!(apply(&mut outage, &admitted, r#"{"all":true}"#, 0).unwrap(), [ONE, TWO]);
         assert_eq!(outage.revoked.len(), 2);
         let view = OutageView::of("staff", outage.clone(), &admitted, &rules(), NOW);
         assert!(!view.open && view.tokens.iter().all(|token| token.revoked));
-        for (content, kind) in [
-            (r#"{"tokens":["jwt-3"]}"#, ProblemKind::ResourceNotFound),
-            ("{}", ProblemKind::BadRequest),
-            (r#"{"tokens":["jwt-1"],"all":true}"#, ProblemKind::BadRequest),
+        assert!(is_revoked(&outage, TWO, 61_999) && !is_revoked(&outage, TWO, 62_000), "it ends with the token");
+        let later = apply(&mut outage, &admitted, r#"{"tokens":["jwt-00000000000000fe"]}"#, 61_500).unwrap();
+        assert!(later == [TWO] && outage.revoked.len() == 1, "what has ended is forgotten");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn any_token_is_revoked_and_accepted_again() {
+        let mut outage = Outage::default();
+        let all = r#"{"tokens":["token-00000000000000ff"],"jti":["7"],"consumers":["staff:ada"],"until":"2027-01-15T09:00:00Z"}"#;
+        let named = ["token-00000000000000ff", "jti:7", "consumer:staff:ada"];
+        assert_eq!(apply(&mut outage, &[], all, 0).unwrap(), named);
+        assert!(outage.is_revoked(ONE, "", None, NOW) && outage.is_revoked(TWO, "staff:ada", None, NOW));
+        assert_eq!(outage.revoked[2].issued_until, Some(NOW));
+        assert_eq!(outage.revoked[0].until, NOW.plus_millis(3_600_000));
+        let restore = r#"{"consumers":["staff:ada"],"restore":true}"#;
+        assert_eq!(apply(&mut outage, &[], restore, 5).unwrap(), ["consumer:staff:ada"]);
+        assert!(!outage.is_revoked(TWO, "staff:ada", None, NOW.plus_millis(5)));
+        assert_eq!(apply(&mut outage, &[], restore, 6).unwrap_err().kind, ProblemKind::ResourceNotFound);
+        for (content, words) in [
+            ("{}", "Name tokens"),
+            (r#"{"tokens":["jwt-00000000000000ff"],"all":true}"#, "Name tokens"),
+            (r#"{"all":true,"restore":true}"#, "Name tokens"),
+            (r#"{"tokens":["jwt-1"]}"#, "names no token"),
+            (r#"{"tokens":["key-0123456789ab"]}"#, "names no token"),
+            (r#"{"jti":[""]}"#, "names no token"),
+            (r#"{"jti":["7"],"until":"2020-01-01T00:00:00Z"}"#, "in the past"),
         ] {
-            assert_eq!(revoke(&mut outage, content, 0).unwrap_err().kind, kind, "{content}");
+            let problem = apply(&mut outage, &[], content, 0).unwrap_err();
+            assert!(problem.kind == ProblemKind::BadRequest && problem.detail.contains(words), "{}", problem.detail);
         }
-        let later = revoke(&mut outage, r#"{"tokens":["jwt-2"]}"#, 61_500).unwrap();
-        assert!(later == ["jwt-2"] && outage.revoked.len() == 1, "what has ended is forgotten");
     }
 }

@@ -19,7 +19,7 @@ pub(super) async fn outage<H: Host>(resource: Resource, task: Task<'_, H>) -> Re
     let (isolate, host, policy) = (task.isolate, task.host, task.parameter);
     let rules = task.outage_rules().await?;
     let mut outage = read_outage(isolate, host, policy).await.map_err(|error| store_unavailable(&error))?;
-    let admitted = task.admitted().await?;
+    let admitted = if rules.admits() { task.admitted().await? } else { Vec::new() };
     let now = host.clock().now();
     task.targets.push(policy.to_owned());
     match resource {
@@ -30,8 +30,8 @@ pub(super) async fn outage<H: Host>(resource: Resource, task: Task<'_, H>) -> Re
         }
         Resource::EndOutage => outage.end(now),
         Resource::RevokeTokens => {
-            let revoked = TokensRequest::parse(&task.content)?.revoke(&mut outage, &admitted, &rules, now)?;
-            task.targets.extend(revoked);
+            let named = TokensRequest::parse(&task.content, now)?.apply(&mut outage, &admitted, &rules, now)?;
+            task.targets.extend(named);
         }
         _ => return Ok(Done::json(StatusCode::OK, &OutageView::of(policy, outage, &admitted, &rules, now))),
     }
@@ -48,7 +48,8 @@ impl<H: Host> Task<'_, H> {
         let found =
             gateway.as_ref().and_then(|gateway| gateway.outages.iter().find(|one| one.policy == self.parameter));
         found.map(|found| found.rules.clone()).ok_or_else(|| {
-            let detail = "The configuration has no policy of this name with `on-unavailable: known`.";
+            let detail =
+                "The configuration has no policy of this name with `revocable: true` or `on-unavailable: known`.";
             Problem::plain(ProblemKind::ResourceNotFound, detail)
         })
     }

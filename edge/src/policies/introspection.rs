@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
-use tollgate_core::authn::{Identity, IntrospectionSettings, KnownToken, Principal, TextMark, is_token_text, token_id};
+use tollgate_core::authn::{
+    Identity, IdentityRules, IntrospectionSettings, KnownToken, Principal, TextMark, is_token_text, token_id,
+};
 use tollgate_core::event::{Local, Reason};
 use tollgate_core::fetch::FetchAnswer;
 use tollgate_core::jose::Members;
@@ -155,7 +157,8 @@ fn decide<H: Host>(
 
 fn bearer(settings: &IntrospectionSettings, identity: Identity, token: &str, claims: &Members) -> Principal {
     let principal = Principal::new(identity.consumer, token_id("token", token), identity.plan, identity.scopes);
-    principal.with_groups(identity.groups).with_claims(&settings.rules.kept_claims, claims)
+    let token = settings.outage.as_ref().map(|_| IdentityRules::facts(claims));
+    principal.with_groups(identity.groups).with_claims(&settings.rules.kept_claims, claims).with_token(token)
 }
 
 /// What the server says of a token.

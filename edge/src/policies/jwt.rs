@@ -5,7 +5,9 @@ pub(super) mod keys;
 use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
-use tollgate_core::authn::{ClaimError, Identity, JwtSettings, KnownToken, Principal, TextMark, token_id};
+use tollgate_core::authn::{
+    ClaimError, Identity, IdentityRules, JwtSettings, KnownToken, Principal, TextMark, token_id,
+};
 use tollgate_core::event::{Local, Reason};
 use tollgate_core::jose::{Algorithm, Members, Token, TokenError};
 use tollgate_core::kinds::PolicyName;
@@ -79,7 +81,8 @@ async fn verified<H: Host>(
 
 fn bearer(settings: &JwtSettings, identity: Identity, text: &str, claims: &Members) -> Principal {
     let principal = Principal::new(identity.consumer, token_id("jwt", text), identity.plan, identity.scopes);
-    principal.with_groups(identity.groups).with_claims(&settings.rules.kept_claims, claims)
+    let token = settings.outage.as_ref().map(|_| IdentityRules::facts(claims));
+    principal.with_groups(identity.groups).with_claims(&settings.rules.kept_claims, claims).with_token(token)
 }
 
 impl KnownTokens for JwtSettings {

@@ -1,4 +1,4 @@
-//! What is admitted while the provider of a policy is away; docs/decisions/0025-idp-outage.md.
+//! What is admitted while the provider of a policy is away, and which tokens are revoked; docs/decisions/0025-idp-outage.md.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -59,10 +59,11 @@ pub(super) async fn authenticate<H: Host>(
     if let Some(known) = known
         && presented.is_open_to(&known.consumer, &outage, isolate, host)
     {
-        return unrevoked(&outage, known);
+        return unrevoked(&outage, known, isolate.time(host.clock()));
     }
     match verification.await {
-        Ok(principal) => unrevoked(&outage, principal),
+        Ok(principal) => unrevoked(&outage, principal, isolate.time(host.clock())),
+        Err(problem) if !presented.rules.admits() => Err(problem),
         Err(problem) => {
             if problem.kind == ProblemKind::CredentialUnknown {
                 presented.leave(isolate, None);
@@ -101,7 +102,7 @@ async fn admit<H: Host>(
     if !presented.is_open_to(&principal.consumer, &outage, isolate, host) {
         return Err(refused("the consumer is not among those whose tokens are admitted"));
     }
-    let principal = unrevoked(&outage, Arc::new(principal.in_outage()))?;
+    let principal = unrevoked(&outage, Arc::new(principal.in_outage()), now)?;
     list(presented, host, &known, now).await.map_err(refused)?;
     let instant = host.clock().instant();
     let left_ms = until.millis_since(now).min(CREDENTIAL_FRESH_MS);
@@ -193,8 +194,8 @@ impl Presented<'_> {
 }
 
 /// The bearer, unless an operator has revoked the token.
-fn unrevoked(outage: &Outage, principal: Arc<Principal>) -> Result<Arc<Principal>, Problem> {
-    if !outage.is_revoked(&principal.credential) {
+fn unrevoked(outage: &Outage, principal: Arc<Principal>, now: Timestamp) -> Result<Arc<Principal>, Problem> {
+    if !outage.is_revoked(&principal.credential, &principal.consumer, principal.token.as_deref(), now) {
         return Ok(principal);
     }
     let (credential, consumer) = (principal.credential.as_str().into(), principal.consumer.as_str().into());

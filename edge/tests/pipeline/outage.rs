@@ -315,7 +315,7 @@ fn a_revocation_is_seen_within_30_seconds_and_nothing_is_admitted_without_the_li
     let mut world = World::new(opaque(rules()));
     world.check("/staff", &ada(), (200, ""));
     let credential = world.known("staff", &ada()).unwrap().credential;
-    let revoked = vec![RevokedToken { credential, until: Timestamp::MAX }];
+    let revoked = vec![RevokedToken { credential, until: Timestamp::MAX, issued_until: None }];
     world.say("staff", &Outage { revoked, ..Outage::default() });
     world.advance(29_999);
     world.check("/staff", &ada(), (200, ""));
@@ -336,7 +336,8 @@ fn calls_of_the_operator_are_checked_against_the_policy() {
         ("opaque/allow", r#"{"consumers":["opaque:eve"],"for":"10m","reason":"x"}"#, 400),
         ("opaque/allow", r#"{"consumers":["opaque:ada"],"for":"2h","reason":"x"}"#, 400),
         ("other/allow", r#"{"consumers":["opaque:ada"],"for":"10m","reason":"x"}"#, 404),
-        ("opaque/revoke", r#"{"tokens":["token-1"]}"#, 404),
+        ("opaque/revoke", r#"{"tokens":["token-1"]}"#, 400),
+        ("opaque/revoke", r#"{"jti":["never"],"restore":true}"#, 404),
     ] {
         assert_eq!(world.operate("POST", path, content).0, expected, "{path} {content}");
     }
@@ -363,4 +364,41 @@ fn an_isolate_opens_by_itself_after_the_stated_time() {
         world.get("/opaque", "abc");
     }
     world.check("/opaque", "abc", (503, "introspection-away"));
+}
+
+/// A policy that admits nothing in an outage, but whose tokens can be revoked.
+#[test]
+fn any_token_is_revoked_by_its_id_its_jti_or_its_consumer_and_accepted_again() {
+    let world = World::new(opaque(OutageRules::only_revocation()));
+    let answer = |jti: &str, iat: u64| ACTIVE.replace("\"sub\"", &format!("\"jti\":\"{jti}\",\"iat\":{iat},\"sub\""));
+    let now_s = NOW.as_secs();
+    world.answers(&answer("7", now_s - 60));
+    for token in ["abc", "other"] {
+        world.check("/opaque", token, (200, ""));
+    }
+    let credential = world.get("/opaque", "abc").record.principal().unwrap().credential.clone();
+    let revoke =
+        |content: &str, status| assert_eq!(world.operate("POST", "opaque/revoke", content).0, status, "{content}");
+    revoke(&format!(r#"{{"tokens":["{credential}"]}}"#), 200);
+    world.check("/opaque", "abc", (401, "credential-revoked"));
+    world.check("/opaque", "other", (200, ""));
+    revoke(r#"{"jti":["7"]}"#, 200);
+    world.check("/opaque", "other", (401, "credential-revoked"));
+    revoke(r#"{"jti":["7"],"restore":true}"#, 200);
+    world.check("/opaque", "other", (200, ""));
+    revoke(r#"{"consumers":["opaque:ada"]}"#, 200);
+    world.check("/opaque", "other", (401, "credential-revoked"));
+    // One that is issued afterwards is another one.
+    world.advance(1_000);
+    world.answers(&answer("8", world.bench.host.clock.now().as_secs()));
+    world.check("/opaque", "new", (200, ""));
+    world.answers(ACTIVE);
+    world.check("/opaque", "without-time", (401, "credential-revoked"));
+    assert_eq!(world.operate("POST", "opaque/allow", r#"{"consumers":["opaque:ada"],"for":"1m","reason":"x"}"#).0, 400);
+    let (_, view) = world.operate("GET", "opaque", "");
+    assert_eq!(view.unwrap().outage.revoked.len(), 2, "what was restored has ended");
+    // Everything ends by itself.
+    world.advance(31 * 24 * 3_600_000);
+    world.answers(&answer("7", now_s - 60));
+    world.check("/opaque", "abc", (200, ""));
 }

@@ -161,7 +161,7 @@ fn credentials_and_purges_are_unchanged() {
 #[test]
 fn outages_and_known_tokens_are_unchanged() {
     let outage: Outage = check(IDP_OUTAGE);
-    assert!(outage.is_revoked("jwt-3f9a5b7c9d0e1f2a") && outage.allowed.is_some());
+    assert!(outage.is_revoked("jwt-3f9a5b7c9d0e1f2a", "staff:ada", None, outage.changed) && outage.allowed.is_some());
     let known: KnownToken = check(KNOWN_TOKEN);
     assert!(!known.withdrawn && known.answer.is_some_and(|answer| answer.contains("ada")));
 }

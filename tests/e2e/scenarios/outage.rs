@@ -18,6 +18,7 @@ use crate::world::{World, assert_problem};
 
 scenarios! { "authenticate";
     an_outage_of_the_provider_is_ridden_out_by_the_consumers_that_an_operator_names,
+    tokens_are_revoked_within_the_stated_time_and_accepted_again,
 }
 
 /// The name of the policy.
@@ -95,6 +96,40 @@ async fn an_outage_of_the_provider_is_ridden_out_by_the_consumers_that_an_operat
     Ok(())
 }
 
+/// The isolate that answers the operator refuses at once, others within 30 seconds and the store's delay.
+async fn tokens_are_revoked_within_the_stated_time_and_accepted_again(world: Rc<World>) -> Outcome {
+    let keys = format!(r#"{{"keys":[{}]}}"#, jwk(&key()));
+    let policy =
+        format!("{POLICY}: {{kind: jwt, issuer: \"{ISSUER}\", audience: pets, keys: '{keys}', revocable: true}}");
+    world.publish(Project::new(&world).policy(&policy).route(&format!("{{path: /a, authn: {POLICY}}}"))).await?;
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let issued = |subject: &str, jti: &str, at_s: u64| {
+        let claims = format!(r#""iss":"{ISSUER}","aud":"pets","exp":{}"#, now_s + 3_600);
+        token(&key(), &format!(r#"{{{claims},"sub":"{subject}","jti":"{jti}","iat":{at_s}}}"#))
+    };
+    let (ada, later, bob) = (issued("ada", "1", now_s - 60), issued("ada", "2", now_s + 20), issued("bob", "3", now_s));
+    for token in [&ada, &bob, &later] {
+        assert_eq!(send(&world, token).await?.status, 200);
+    }
+    let revoked = json!({"consumers": [format!("{POLICY}:ada")], "jti": ["3"]});
+    assert_eq!(operate(&world, "/revoke", Some(&revoked)).await?.status, 200);
+    let began = Instant::now();
+    for token in [&ada, &bob] {
+        within(&world, token, 401, REVOKED_WITHIN).await?;
+        assert_problem(&send(&world, token).await?, 401, "credential-revoked");
+    }
+    assert!(began.elapsed() < REVOKED_WITHIN, "{:?}", began.elapsed());
+    assert_eq!(send(&world, &later).await?.status, 200, "issued after the revocation");
+    let restored = json!({"consumers": [format!("{POLICY}:ada")], "restore": true});
+    assert_eq!(operate(&world, "/revoke", Some(&restored)).await?.status, 200);
+    within(&world, &ada, 200, REVOKED_WITHIN).await?;
+    assert_problem(&send(&world, &bob).await?, 401, "credential-revoked");
+    Ok(())
+}
+
+/// 30 seconds, and some for the store.
+const REVOKED_WITHIN: Duration = Duration::from_secs(40);
+
 fn signed(key: &SigningKey, subject: &str, end: u64) -> String {
     token(key, &format!(r#"{{"iss":"{ISSUER}","aud":"pets","sub":"{subject}","exp":{end}}}"#))
 }
@@ -105,7 +140,11 @@ async fn send(world: &World, token: &str) -> Result<Answer> {
 
 /// Sends the token until it has this status: isolates look at what an operator said every five seconds.
 async fn until(world: &World, token: &str, status: u16) -> Outcome {
-    let end = Instant::now() + Duration::from_secs(15);
+    within(world, token, status, Duration::from_secs(15)).await
+}
+
+async fn within(world: &World, token: &str, status: u16, time: Duration) -> Outcome {
+    let end = Instant::now() + time;
     loop {
         let answer = send(world, token).await?;
         if answer.status == status {

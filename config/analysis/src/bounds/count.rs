@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use http::Method;
 use tollgate_config::Compiled;
-use tollgate_core::authn::CredentialPlace;
+use tollgate_core::authn::{CredentialPlace, OutageRules};
 use tollgate_core::bounds::{
     EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, STORED_CONTENT_BYTES_MAX, VERIFIED_CONTENT_BYTES_MAX,
 };
@@ -167,7 +167,8 @@ impl Count<'_> {
     fn record_reads(&self) -> u64 {
         let credentials = self.most(|uses| uses.record.into());
         let read = credentials + self.most(|uses| uses.answers);
-        let outages = self.outages() * OUTAGE_READS;
+        let reads = |rules: &OutageRules| if rules.admits() { OUTAGE_READS } else { REVOCATION_READS };
+        let outages: u64 = self.outage_rules().map(reads).sum();
         let last_use = u64::from(credentials > 0);
         POINTER_AND_PURGES + MANIFEST + self.load.parts + read + outages + POINTER_AND_PURGES + MANIFEST + last_use
     }
@@ -218,8 +219,11 @@ impl Count<'_> {
 
     /// The policies that may admit tokens while their provider is away: each adds one to its list, in one call.
     fn outages(&self) -> u64 {
-        self.route.policies(&self.compiled.whole().policies).filter(|policy| policy.uses.outage.is_some()).count()
-            as u64
+        self.outage_rules().filter(|rules| rules.admits()).count() as u64
+    }
+
+    fn outage_rules(&self) -> impl Iterator<Item = &OutageRules> {
+        self.route.policies(&self.compiled.whole().policies).filter_map(|policy| policy.uses.outage)
     }
 
     /// The secrets of all policies that may be tried; each is read once.
@@ -319,6 +323,9 @@ const MANIFEST: u64 = 1;
 /// `policies/outage.rs` reads what operators have said, again if the verification took long, and the record of the token; or, after
 /// the response, the record of a token that was verified.
 const OUTAGE_READS: u64 = 3;
+
+/// If tokens can only be revoked, what operators have said.
+const REVOCATION_READS: u64 = 1;
 
 /// `export` sends the metrics once, after the batches.
 const METRICS: usize = 1;

@@ -279,10 +279,12 @@ pub(crate) static TEST_OUTAGE: Object = Object {
         Key::optional("for", "For how long they are admitted.", Shape::Quantity(Quantity::Time)).default("\"30m\""),
         Key::optional("end", "Ends what is allowed.", Shape::Word(&[("now", "before its time")])),
         Key::optional("revoke", "Revokes the tokens that were admitted.", Shape::Word(&[("all", "all of them")])),
+        Key::optional("revoke-consumers", "Revokes the tokens of these consumers that were issued until now.", TEXTS)
+            .examples(&["[\"staff:ada\"]"]),
         Key::optional("admitted", "The consumers whose tokens were admitted so far, sorted.", TEXTS)
             .examples(&["[\"staff:ada\"]"]),
     ],
-    rules: &[Rule::OneOf(&["allow", "end", "revoke", "admitted"])],
+    rules: &[Rule::OneOf(&["allow", "end", "revoke", "revoke-consumers", "admitted"])],
     ..Object::PLAIN
 };
 

@@ -13,7 +13,7 @@ import { build } from "esbuild";
 const HERE = dirname(fileURLToPath(import.meta.url));
 const [edits, out] = process.argv.slice(2);
 
-for (const name of ["hono", "edits", "calls"]) {
+for (const name of ["hono", "hono-jwk", "edits", "calls"]) {
   await build({
     entryPoints: { worker: join(HERE, `${name}.mjs`) },
     outdir: join(out, name),

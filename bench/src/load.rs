@@ -143,6 +143,17 @@ pub(crate) fn in_turn(load: &Load, requests: usize) -> Result<(), String> {
     Ok(())
 }
 
+/// Each request once, one after the other, on one connection.
+pub(crate) fn each_once(load: &Load) -> Result<(), String> {
+    let say = |error: std::io::Error| format!("{}: {error}", load.address);
+    let mut stream = BufReader::with_capacity(BLOCK_BYTES, open(load)?);
+    for asked in &load.asked {
+        stream.get_mut().write_all(&head(load, asked)).map_err(say)?;
+        answer(&mut stream).map_err(|why| format!("{}{}: {why}", load.address, asked.path))?;
+    }
+    Ok(())
+}
+
 /// One connection; each begins with a different request, and iterates over all of them.
 fn connection(load: &Load, number: usize, over: &AtomicBool) -> Result<Vec<Duration>, String> {
     let say = |error: std::io::Error| format!("{}: {error}", load.address);

@@ -67,9 +67,9 @@ pub(crate) fn against(other: &Side) -> Result<Vec<Row>, String> {
 }
 
 /// A running `tollgate serve` with the benchmarks' project.
-struct Gateway {
-    address: SocketAddr,
-    program: Program,
+pub(crate) struct Gateway {
+    pub(crate) address: SocketAddr,
+    pub(crate) program: Program,
 }
 
 impl Gateway {
@@ -79,7 +79,17 @@ impl Gateway {
 
     /// As [`Self::start`], with more options.
     fn start_with(side: &Side, folder: &Path, upstream: SocketAddr, options: &[&str]) -> Result<Self, String> {
-        let store = side.publish_files(folder, &project::files(upstream, true))?;
+        Self::of_files(side, folder, &project::files(upstream, true), options)
+    }
+
+    /// With a project of these files.
+    pub(crate) fn of_files(
+        side: &Side,
+        folder: &Path,
+        files: &[(String, String)],
+        options: &[&str],
+    ) -> Result<Self, String> {
+        let store = side.publish_files(folder, files)?;
         let (address, program) = started(side, &store, options)?;
         Ok(Self { address, program })
     }

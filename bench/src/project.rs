@@ -35,6 +35,25 @@ apis:
     )
 }
 
+/// A project with a route for a key, and one for the tokens of each of these algorithms and their keys.
+pub(crate) fn token_files(upstream: SocketAddr, log: bool, keys: &[(&str, &str)]) -> [(String, String); 2] {
+    let policy = |(alg, jwks): &(&str, &str)| {
+        format!(
+            "  {}: {{kind: jwt, issuer: \"https://id.bench.test\", audience: bench, algorithms: [{alg}], keys: '{jwks}'}}\n",
+            alg.to_lowercase()
+        )
+    };
+    let route = |(alg, _): &(&str, &str)| {
+        format!("      - {{path: /token/{alg}, methods: [GET], authn: {}}}\n", alg.to_lowercase())
+    };
+    let (policies, routes): (String, String) = (keys.iter().map(policy).collect(), keys.iter().map(route).collect());
+    let text = format!(
+        "format: 1\ngateway: {{name: {GATEWAY}}}\ntelemetry: {{log: {log}}}\nupstreams: {{one: \"http://{upstream}\"}}\npolicies:\n  keys: {{kind: api-key}}\n{policies}\
+         apis:\n  one:\n    upstream: one\n    routes:\n      - {{path: /key, methods: [GET], authn: keys}}\n{routes}"
+    );
+    [("tollgate.yaml".to_owned(), text), ("dev/fixtures.yaml".to_owned(), fixtures_yaml())]
+}
+
 /// `tollgate.yaml` of a gateway whose APIs are [`api_files`].
 pub(crate) fn hosts_yaml(upstream: SocketAddr) -> String {
     format!(

@@ -13,7 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::compare::{Row, in_turns, row};
-use crate::load::{Load, in_turn};
+use crate::load::{Asked, Load, in_turn};
 use crate::project;
 use crate::server::{Program, next_json, upstream};
 use crate::side::{self, Record, Side};
@@ -80,7 +80,7 @@ fn measured(upstream: SocketAddr) -> Result<Vec<Row>, String> {
 }
 
 /// A component in a host of its own, whose stores answer at once.
-struct Host {
+pub(crate) struct Host {
     address: SocketAddr,
     program: Program,
     input: ChildStdin,
@@ -90,9 +90,18 @@ struct Host {
 impl Host {
     /// Tollgate, with the defaults that a project has.
     fn tollgate(upstream: SocketAddr, options: &[&str]) -> Result<Self, String> {
+        Self::of(&project::files(upstream, true), options)
+    }
+
+    /// Tollgate, with a project of these files.
+    pub(crate) fn of_files(files: &[(String, String)]) -> Result<Self, String> {
+        Self::of(files, &[])
+    }
+
+    fn of(files: &[(String, String)], options: &[&str]) -> Result<Self, String> {
         let side = Side::own();
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
-        let store = side.publish_files(folder.path(), &project::files(upstream, true))?;
+        let store = side.publish_files(folder.path(), files)?;
         let mut host = Self::start(&side, "spin.toml", &[&["--gateway", project::GATEWAY], options].concat())?;
         let entry = |(key, value): Record| json!({"key": key, "value": BASE64_STANDARD.encode(value), "base64": true});
         let put: Vec<_> = side::records(&store)?.into_iter().map(entry).collect();
@@ -154,7 +163,12 @@ impl Host {
 
     /// The same request to this host.
     fn of_path(&self, load: &Load) -> Load {
-        Load::of(self.address, self.program.0.id(), load.asked.clone())
+        self.of_asked(load.asked.clone())
+    }
+
+    /// These requests to this host.
+    pub(crate) fn of_asked(&self, asked: Vec<Asked>) -> Load {
+        Load::of(self.address, self.program.0.id(), asked)
     }
 
     /// What one request costs in an instance that has served one, and what the first one costs.

@@ -105,8 +105,13 @@ pub(crate) struct Worker {
 impl Worker {
     /// The Worker of a side, with the records that the same side's compiler makes.
     fn tollgate(side: &Side, upstream: SocketAddr) -> Result<Self, String> {
+        Self::of_files(side, &project::files(upstream, false))
+    }
+
+    /// The Worker of a side, with a project of these files.
+    pub(crate) fn of_files(side: &Side, files: &[(String, String)]) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
-        let store = side.publish_files(folder.path(), &project::files(upstream, false))?;
+        let store = side.publish_files(folder.path(), files)?;
         Self::with_records(side, side::records(&store)?, &[])
     }
 
@@ -137,6 +142,13 @@ impl Worker {
         let (url, key) = (format!("UPSTREAM=http://{upstream}"), format!("KEY={}", project::key()));
         let artifact = side::artifact_folder("target/bench-peers").join(name);
         Self::start(&side::root(), &artifact, &["--secret", &url, "--secret", &key])
+    }
+
+    /// Hono with its middleware for these keys.
+    pub(crate) fn hono_with_keys(upstream: SocketAddr, jwks: &str) -> Result<Self, String> {
+        let (url, keys) = (format!("UPSTREAM=http://{upstream}"), format!("JWKS={jwks}"));
+        let artifact = side::artifact_folder("target/bench-peers").join("hono-jwk");
+        Self::start(&side::root(), &artifact, &["--secret", &url, "--secret", &keys])
     }
 
     fn start(root: &Path, artifact: &Path, options: &[&str]) -> Result<Self, String> {

@@ -14,7 +14,7 @@ Usage: cargo xtask <task>
   kinds                      check that every policy kind has its modules, page, example, policy test and scenario
   fmt                        format all code, the modules of policy kinds too, which `cargo fmt` does not see
   lint                       formatting, clippy and docs with warnings denied, cargo-deny
-  bench [workerd|native|spin|hosts|routes|keys|sizes|loading|serving]... [--against REV]
+  bench [workerd|native|spin|hosts|tokens|routes|keys|sizes|loading|serving]... [--against REV]
                              measure, and print a table of ratios to a reference, or to another commit
   sizes                      print what the Worker's code belongs to; fails if the Worker is larger than the shares of its features
   ci                         lint, layers, kinds, test, sizes: what .ci/run does

@@ -91,16 +91,20 @@ async fn a_token_is_accepted_and_not_forwarded(world: Rc<World>) -> Outcome {
 async fn claims_are_told_to_the_upstream_and_never_by_the_client(world: Rc<World>) -> Outcome {
     let policy =
         format!("staff: {{kind: jwt, issuer: \"{ISSUER}\", audience: pets, keys: '{{\"keys\":[{}]}}'}}", jwk(&key()));
-    let upstream = format!("{{url: \"{}\", identity: {{X-Org: claims.org.id, X-Roles: claims.roles}}}}", world.upstream.url());
+    let upstream =
+        format!("{{url: \"{}\", identity: {{X-Org: claims.org.id, X-Roles: claims.roles}}}}", world.upstream.url());
     let project = Project::new(&world).upstream(&upstream).policy(&policy).route("{path: /a, authn: staff}");
     let project = project.route("{path: /less, authn: staff, identity: {X-Org: claims.org.id}}");
     world.publish(project.route("{path: /open, authn: none}")).await?;
     let full = token(&key(), &claims(r#","org":{"id":"Zo\u00eb"},"roles":["a b",7]"#));
     let plain = token(&key(), &claims(""));
     let (org, roles) = (Some("Zo%C3%AB"), Some("a%20b 7"));
-    for (path, token, want) in
-        [("/a", &full, (org, roles)), ("/a", &plain, (None, None)), ("/less", &full, (org, None)), ("/open", &full, (None, None))]
-    {
+    for (path, token, want) in [
+        ("/a", &full, (org, roles)),
+        ("/a", &plain, (None, None)),
+        ("/less", &full, (org, None)),
+        ("/open", &full, (None, None)),
+    ] {
         let request = Request::get(path).field("Authorization", &format!("Bearer {token}"));
         let claimed = request.field("X-Org", "admin").field("X_Org", "admin").field("X-Roles", "admin");
         let answer = world.client().send(claimed).await?;

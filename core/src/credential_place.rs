@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName};
 use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::Decode;
+use crate::codec::{self, Decode};
 use crate::field_name;
 
 /// Where a policy looks for a credential: in a field, or in its place in a query parameter or a cookie that it names.
@@ -31,6 +31,10 @@ pub struct CredentialPlace {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[n(3)]
     pub cookie: Option<String>,
+    /// Whether the scheme may also be `DPoP`, with a proof beside the credential (RFC 9449, section 7.1).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cbor(n(4), skip_if = "codec::is_default")]
+    pub with_proof: bool,
 }
 
 /// What a request presents to a policy.
@@ -48,7 +52,7 @@ impl CredentialPlace {
     /// A field, in lower case, and the scheme within it.
     #[must_use]
     pub const fn field(field: HeaderName, scheme: Option<String>) -> Self {
-        Self { field, scheme, query: None, cookie: None }
+        Self { field, scheme, query: None, cookie: None, with_proof: false }
     }
 
     /// Reads the credential.
@@ -78,7 +82,11 @@ impl CredentialPlace {
     fn after_scheme<'r>(&self, text: &'r str) -> Presented<'r> {
         let Some(scheme) = &self.scheme else { return Presented::Text(text) };
         let (given, rest) = text.split_once(' ').unwrap_or((text, ""));
-        if given.eq_ignore_ascii_case(scheme) { Presented::Text(rest.trim_ascii_start()) } else { Presented::Nothing }
+        if self.is_scheme(given.as_bytes(), scheme) {
+            Presented::Text(rest.trim_ascii_start())
+        } else {
+            Presented::Nothing
+        }
     }
 
     /// Whether an element of a line begins with the scheme.
@@ -86,8 +94,21 @@ impl CredentialPlace {
         let Some(scheme) = &self.scheme else { return true };
         line.split(|byte| *byte == b',').any(|element| {
             let given = element.trim_ascii().split(|byte| *byte == b' ').next().unwrap_or_default();
-            given.eq_ignore_ascii_case(scheme.as_bytes())
+            self.is_scheme(given, scheme)
         })
+    }
+
+    fn is_scheme(&self, given: &[u8], scheme: &str) -> bool {
+        given.eq_ignore_ascii_case(scheme.as_bytes())
+            || (self.with_proof && given.eq_ignore_ascii_case(DPOP.as_bytes()))
+    }
+
+    /// Whether the credential is in the field, with the scheme `DPoP` if it has one there.
+    #[must_use]
+    pub fn has_proof_scheme(&self, fields: &HeaderMap) -> bool {
+        let Some(line) = fields.get(&self.field) else { return false };
+        let given = line.as_bytes().trim_ascii().split(|byte| *byte == b' ').next().unwrap_or_default();
+        self.scheme.is_none() || given.eq_ignore_ascii_case(DPOP.as_bytes())
     }
 
     /// The field in words, with `what` for the credential.
@@ -109,6 +130,9 @@ impl CredentialPlace {
         }
     }
 }
+
+/// The scheme of tokens with a proof, and the field of the proof.
+const DPOP: &str = "DPoP";
 
 fn query_values<'q>(query: Option<&'q str>, name: &str) -> impl Iterator<Item = &'q str> {
     pairs(query.into_iter().flat_map(|query| query.split('&')), name)

@@ -149,11 +149,20 @@ pub struct Uses<'s> {
     pub answers: u32,
     /// Verifies this many signatures.
     pub verifications: u32,
+    /// Reads the certificate that a trusted proxy names, if a token is bound to one.
+    pub named_certificate: bool,
+    /// Reads the secret from which it makes nonces.
+    pub nonce: Option<&'s SecretText>,
     /// Admits tokens that were verified before while their provider is away.
     pub outage: Option<&'s OutageRules>,
 }
 
 impl<'s> Uses<'s> {
+    /// The secrets that it reads.
+    pub fn all_secrets(&self) -> impl Iterator<Item = &'s SecretText> + use<'s> {
+        self.secrets.iter().chain(self.nonce)
+    }
+
     /// Where it reads an API key: a credential whose record is kept.
     #[must_use]
     pub fn key_place(&self) -> Option<&'s CredentialPlace> {

@@ -15,7 +15,7 @@ use tollgate_core::cache::{CacheKey, Taken, resource_key};
 use tollgate_core::event::{RouteLabel, UpstreamLabel};
 use tollgate_core::expression::Source;
 use tollgate_core::forward::{FieldRules, Resource, UNREAD_IN_REQUESTS};
-use tollgate_core::kinds::SlotPolicy;
+use tollgate_core::kinds::{SlotPolicy, Uses};
 use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, RouteIndex, Router, Subject};
 use tollgate_core::settings::{GatewaySettings, RouteSettings};
 use tollgate_kv_schemas::{Id, Part, RecordError, Routes};
@@ -101,7 +101,8 @@ impl Site {
         let fields = Arc::new(field_rules(&part));
         let names_left_out = fields.names_any(&UNREAD_IN_REQUESTS);
         let reads_content = part.policies.authn.iter().any(|named| named.policy.as_kind().uses().content);
-        let reads_certificates = part.policies.iter().any(|policy| policy.uses.certificate);
+        let reads = |uses: Uses<'_>| uses.certificate || uses.named_certificate;
+        let reads_certificates = part.policies.iter().any(|policy| reads(policy.uses));
         let mut read = part.policies.authz.iter().flat_map(|named| named.policy.reads());
         let reads_location = read.any(Source::is_of_location);
         let pages = (0..part.page_count()).map(|_| RefCell::default()).collect();
@@ -340,6 +341,10 @@ fn field_rules(part: &Part) -> FieldRules {
     let mut rules = FieldRules::default();
     for (policy, place) in credential_places(part) {
         rules.add_credential(place.field.as_str(), place.scheme.as_deref(), policy);
+        if place.with_proof {
+            rules.add_credential(place.field.as_str(), place.scheme.as_ref().map(|_| "DPoP"), policy);
+            rules.add_credential("dpop", None, policy);
+        }
     }
     for (at, upstream) in part.upstreams.iter().enumerate() {
         upstream.fields.iter().for_each(|(name, _)| rules.add_set(name, at));

@@ -94,13 +94,18 @@ impl Running<'_, '_> {
             failure(step.span, what, Mismatch { what: "request".into(), at: step.span, expected, got: got.to_owned() })
         };
         let line = format!("step {number}, {} {}", step.method, step.target);
-        let prepared = prepare(self.stage, &self.bench, step).map_err(|got| failed(line.clone(), &got))?;
+        let prepare = |bench: &Bench| prepare(self.stage, bench, step).map_err(|got| failed(line.clone(), &got));
+        let mut prepared = prepare(&self.bench)?;
         let scripts = &self.bench.scripts;
         let route = || self.stage.route_of(prepared.request.clone(), prepared.client);
         let route = scripts.ask_for_routes().then(route).flatten().map(|route| route.settings.id.clone());
         scripts.begin_step(step.upstream.as_ref(), route);
         let mut counts: BTreeMap<u16, u32> = BTreeMap::new();
+        let has_proof = step.token.as_ref().is_some_and(|token| token.proof.is_some());
         for nth in 1..=step.repeat {
+            if nth > 1 && has_proof {
+                prepared = prepare(&self.bench)?;
+            }
             let Some(exchanged) = self.send(&prepared) else {
                 return Err(failed(line, "a request that waits for an event that never happens"));
             };

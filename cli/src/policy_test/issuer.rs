@@ -7,6 +7,7 @@ use http::{Request, Response};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tollgate_config::policy_tests::{Issuer, IssuerAnswer, IssuerChange, TestToken};
+use tollgate_core::authn::DpopRules;
 use tollgate_core::forward::UpstreamError;
 use tollgate_core::jose::KeyMaterial;
 use tollgate_core::time::Timestamp;
@@ -14,8 +15,14 @@ use tollgate_edge::memory::Content;
 use tollgate_edge::ports::Content as _;
 use tollgate_signatures::SeededKey;
 
+use super::proof::{ClientKeys, thumbprint};
+
 /// The issuers of a case.
-pub(super) struct Issuers(Vec<Provider>);
+pub(super) struct Issuers {
+    providers: Vec<Provider>,
+    /// The keys of those to whom tokens are issued.
+    pub(super) clients: ClientKeys,
+}
 
 struct Provider {
     issuer: Issuer,
@@ -33,7 +40,7 @@ impl Issuers {
             keys: RefCell::new(issuer.keys.clone()),
             answers: Cell::new(IssuerAnswer::Up),
         };
-        Self(issuers.iter().map(provider).collect())
+        Self { providers: issuers.iter().map(provider).collect(), clients: ClientKeys::default() }
     }
 
     pub(super) fn change(&self, name: &str, change: &IssuerChange) {
@@ -47,7 +54,8 @@ impl Issuers {
     /// The answer to a request of the gateway for metadata or keys; `None` if no issuer has the URL.
     pub(super) fn answer(&self, request: &Request<Content>) -> Option<Scripted> {
         let url = request.uri().to_string();
-        let (provider, document) = self.0.iter().find_map(|provider| Some((provider, provider.document(&url)?)))?;
+        let (provider, document) =
+            self.providers.iter().find_map(|provider| Some((provider, provider.document(&url)?)))?;
         let text = |text: Vec<u8>| Ok(Response::new(Content::from_bytes(text.into())));
         Some(match provider.answers.get() {
             IssuerAnswer::Up => (0, text(document.to_string().into_bytes())),
@@ -59,7 +67,7 @@ impl Issuers {
     }
 
     /// A token; `Err` says why there is none.
-    pub(super) fn token(&self, token: &TestToken, now: Timestamp) -> Result<String, String> {
+    pub(super) fn token(&self, token: &TestToken, rules: Option<&DpopRules>, now: Timestamp) -> Result<String, String> {
         let provider = self.of(&token.issuer.value).ok_or_else(|| "the file has no such issuer".to_owned())?;
         let first = provider.keys.borrow().first().cloned();
         let id = token.key.clone().or(first).ok_or_else(|| "the issuer publishes no key".to_owned())?;
@@ -70,7 +78,11 @@ impl Issuers {
         if let Some(kind) = &token.kind {
             header["typ"] = kind.as_str().into();
         }
-        let claims = Value::Object(claims(&provider.issuer, token, now)).to_string();
+        let mut claims = claims(&provider.issuer, token, now);
+        if let Some(bound) = confirmation(token, rules) {
+            claims.insert("cnf".to_owned(), bound);
+        }
+        let claims = Value::Object(claims).to_string();
         let part = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
         let signed = format!("{}.{}", part(&header.to_string()), part(&claims));
         let signature = Base64UrlUnpadded::encode_string(&key.sign(signed.as_bytes()));
@@ -78,7 +90,7 @@ impl Issuers {
     }
 
     fn of(&self, name: &str) -> Option<&Provider> {
-        self.0.iter().find(|provider| provider.issuer.name.value == name)
+        self.providers.iter().find(|provider| provider.issuer.name.value == name)
     }
 }
 
@@ -95,6 +107,18 @@ impl Provider {
         (url == format!("{base}/.well-known/openid-configuration"))
             .then(|| json!({"issuer": issuer.url, "jwks_uri": keys_at}))
     }
+}
+
+/// What a token is bound to.
+fn confirmation(token: &TestToken, rules: Option<&DpopRules>) -> Option<Value> {
+    let mut members = Map::new();
+    if let Some(key) = token.bound_key.as_ref().and_then(|name| thumbprint(name, rules)) {
+        members.insert("jkt".to_owned(), key.to_string().into());
+    }
+    if let Some(certificate) = &token.bound_certificate {
+        members.insert("x5t#S256".to_owned(), certificate.to_base64url().into());
+    }
+    (!members.is_empty()).then_some(Value::Object(members))
 }
 
 /// The usual claims with those of the token.

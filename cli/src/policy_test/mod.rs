@@ -11,6 +11,7 @@ mod issuer;
 mod judge;
 mod outage;
 mod outcome;
+mod proof;
 mod report;
 mod request;
 mod script;

@@ -93,8 +93,15 @@ fn put_token(
     let Some(token) = &step.token else { return Ok(()) };
     let issuer = stage.file.issuers.iter().find(|issuer| issuer.name.value == token.issuer.value);
     let url = issuer.map_or("", |issuer| issuer.url.as_str());
-    let place = stage.token_place(request, client, url).ok_or("no policy of the project takes a token")?;
-    put(place, &bench.issuers.token(token, bench.host.clock.now())?, request)
+    let policy = stage.token_policy(request, client, url).ok_or("no policy of the project takes a token")?;
+    let rules = policy.rules.dpop();
+    let text = bench.issuers.token(token, rules, bench.host.clock.now())?;
+    let mut place = policy.place.clone();
+    if token.proof.is_some() && place.scheme.is_some() {
+        place.scheme = Some("DPoP".to_owned());
+    }
+    put(&place, &text, request)?;
+    bench.issuers.clients.prove((token, &text), rules, (bench, step.https), request)
 }
 
 fn put(place: &CredentialPlace, credential: &str, request: &mut Request<Content>) -> Result<(), String> {

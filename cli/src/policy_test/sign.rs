@@ -71,7 +71,7 @@ fn http_signature(settings: &HttpSignatureSettings, bench: &Bench, https: bool, 
     Ok(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-fn first_of(secrets: &[SecretText], bench: &Bench) -> Result<Secret, String> {
+pub(super) fn first_of(secrets: &[SecretText], bench: &Bench) -> Result<Secret, String> {
     let host = &bench.host;
     let value_of = |name: &str| host.clock.drive(host.secrets.secret(name)).and_then(Result::ok).flatten();
     let secret = secrets.first().and_then(|text| text.resolve(value_of));

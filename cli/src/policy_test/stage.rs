@@ -110,13 +110,13 @@ impl<'f> Stage<'f> {
         route.settings.policies(policies).find_map(|policy| policy.uses.key_place()).or(any)
     }
 
-    /// Where the route of a request reads a token of an issuer; if it reads none, the first place that any policy reads.
-    pub(super) fn token_place(
+    /// The policy of the route of a request that reads a token of an issuer; if it reads none, the first one that does.
+    pub(super) fn token_policy(
         &self,
         request: &Request<Content>,
         client: Client,
         issuer: &str,
-    ) -> Option<&'f CredentialPlace> {
+    ) -> Option<&'f JwtSettings> {
         let policies = &self.compiled.whole().policies;
         let tokens = || policies.authn.iter().filter_map(|named| Some((named, jwt(&named.policy)?)));
         let of_issuer = |settings: &JwtSettings| settings.rules.issuers.iter().any(|own| own == issuer);
@@ -124,7 +124,7 @@ impl<'f> Stage<'f> {
         let is_own =
             |name: &str| own.is_some_and(|route| route.settings.policies(policies).any(|own| own.name == name));
         let best = tokens().max_by_key(|(named, settings)| (is_own(&named.name), of_issuer(settings)));
-        best.map(|(_, settings)| &settings.place)
+        best.map(|(_, settings)| settings)
     }
 
     /// The route that matches a request.

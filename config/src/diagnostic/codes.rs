@@ -307,6 +307,10 @@ codes! {
         verified before. This is an exception from verification, so it is bounded: `outage-consumers` names whose tokens they \
         are, `outage-for` says for how long, `outage-past-expiry` for how long after their end; each at most a day. A policy whose \
         keys are in the configuration has no provider that could be away."
+    BadBinding "TG0349" "What is required of the holders of tokens has no effect, or cannot be verified."
+        "With `binding: dpop`, `dpop-or-bearer` or `any`, a policy verifies proofs of the keys to which tokens are bound (RFC 9449): \
+        the other keys that begin with `dpop-` have an effect only then. The key of a proof is a public key in the proof itself, so \
+        algorithms of shared secrets are not among those of proofs, and a proof is accepted for an hour at most."
 
     RouteConflict "TG0401" "Two routes match the same request with equal precedence."
         "The most specific route is selected, and the order in the file has no effect. These two routes are equally \

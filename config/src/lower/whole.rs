@@ -41,7 +41,7 @@ impl Whole {
     pub fn secret_names(&self) -> impl Iterator<Item = &str> {
         let of_fields = self.upstreams.iter().flat_map(|upstream| &upstream.fields).map(|(_, text)| text);
         let of_upstreams = of_fields.chain(self.upstreams.iter().filter_map(|upstream| upstream.auth.secret()));
-        let of_policies = self.policies.iter().flat_map(|policy| policy.uses.secrets);
+        let of_policies = self.policies.iter().flat_map(|policy| policy.uses.all_secrets());
         of_upstreams.chain(of_policies).flat_map(|text| text.secret_names())
     }
 }

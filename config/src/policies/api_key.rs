@@ -99,7 +99,7 @@ impl Kind for ApiKeySettings {
     }
 
     fn values(&self) -> Vec<(&'static str, Value)> {
-        let CredentialPlace { field, scheme, query, cookie: _ } = &self.place;
+        let CredentialPlace { field, scheme, query, cookie: _, with_proof: _ } = &self.place;
         let text = |key, value: &Option<String>| Some((key, Value::Text(value.clone()?)));
         let field = Some(("header", Value::Text(field.to_string())));
         let KeyRules { environments, any_format } = &self.rules;

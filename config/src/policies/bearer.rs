@@ -7,7 +7,7 @@ use tollgate_core::authn::{ClaimRule, CredentialPlace, IdentityRules, OUTAGE_S_M
 use tollgate_core::forward::Attribute;
 use tollgate_core::route::CanonicalPath;
 
-use super::{Change, Value, Written};
+use super::{Change, Value, Written, binding};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
@@ -223,6 +223,7 @@ pub(super) fn rules(written: &Written, issuers: Vec<String>, report: &mut Report
         scopes: scopes.collect(),
         group_claims: written.list("groups").into_iter().map(|claim| claim.value).collect(),
         kept_claims: Vec::new(),
+        binding: binding::rules(written, report)?,
         resource: written.parsed("resource", |url| resource(url, written.boolean("private-network"), report))?,
     })
 }
@@ -383,7 +384,7 @@ pub(super) fn rule_values(rules: &IdentityRules) -> impl Iterator<Item = (&'stat
         list("groups", &rules.group_claims),
         rules.resource.as_deref().and_then(|url| text("resource", url)),
     ];
-    all.into_iter().flatten()
+    all.into_iter().flatten().chain(binding::values(rules))
 }
 
 /// Where a request presents the token.
@@ -402,12 +403,13 @@ pub(super) fn place(written: &Written, report: &mut Report) -> Option<Credential
     let scheme = scheme.or_else(|| (field == AUTHORIZATION).then(|| "Bearer".to_owned()));
     let query = written.parsed("query", |name| parsed::key_place(name, report))?;
     let cookie = written.parsed("cookie", |name| parsed::cookie_name(name, report))?;
-    Some(CredentialPlace { field, scheme, query, cookie })
+    let with_proof = written.word("binding", binding::MODE)?.accepts_proofs();
+    Some(CredentialPlace { field, scheme, query, cookie, with_proof })
 }
 
 /// The place as it would be written.
 pub(super) fn place_values(place: &CredentialPlace) -> impl Iterator<Item = (&'static str, Value)> {
-    let CredentialPlace { field, scheme, query, cookie } = place;
+    let CredentialPlace { field, scheme, query, cookie, with_proof: _ } = place;
     let text = |key, value: &Option<String>| Some((key, Value::Text(value.clone()?)));
     let field = Some(("header", Value::Text(field.to_string())));
     [field, text("scheme", scheme), text("query", query), text("cookie", cookie)].into_iter().flatten()

@@ -57,12 +57,12 @@ pub(super) static TABLE: Object = Object {
     ..Object::PLAIN
 };
 
-const FROM_WORDS: &[(&str, &str)] = &[
+pub(super) const FROM_WORDS: &[(&str, &str)] = &[
     ("connection", "the host: the certificate of the connection to the gateway"),
     ("client-cert", "a trusted proxy, in the field `Client-Cert` (RFC 9440)"),
 ];
 
-const FROM: &[(&str, CertificateSource)] =
+pub(super) const FROM: &[(&str, CertificateSource)] =
     &[("connection", CertificateSource::Connection), ("client-cert", CertificateSource::Field)];
 
 const CONSUMER_WORDS: &[(&str, &str)] = &[

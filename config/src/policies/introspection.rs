@@ -5,6 +5,7 @@ use tollgate_core::forward::Attribute;
 use tollgate_core::oauth::ClientAuthentication;
 
 use super::bearer::{self, AUDIENCE, FOR_SOMEBODY, OUTAGE, PLACE, RULES, TEXT_OR_TEXTS};
+use super::binding::BINDING;
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
@@ -73,7 +74,7 @@ pub(super) static TABLE: Object = Object {
             .change(Change::Review("answers are verified with other keys"))
             .examples(&["\"https://id.example.com/keys\""]),
     ],
-    shared: &[PLACE, RULES, OUTAGE],
+    shared: &[PLACE, RULES, BINDING, OUTAGE],
     rules: &[Rule::SomeOf(&["url", "issuer"]), FOR_SOMEBODY],
     examples: &[
         "{\"kind\": \"introspection\", \"url\": \"https://id.example.com/introspect\", \"client-id\": \"gateway\", \

@@ -7,6 +7,7 @@
 //! settings; `rate_limit.rs` is the model.
 
 mod bearer;
+mod binding;
 mod definition;
 mod pem;
 #[cfg(test)]

@@ -56,9 +56,14 @@ pub(super) static TABLE: Object = Object {
 const BY_WORDS: &[(&str, &str)] = &[
     ("consumer", "the requests of a consumer; without authentication, of the client's address"),
     ("address", "the requests of the client's address"),
+    (
+        "installation",
+        "the requests of one installation of a client: with tokens that are bound to the same key or certificate; otherwise as `consumer`",
+    ),
 ];
 
-const BY: &[(&str, LimitBy)] = &[("consumer", LimitBy::Consumer), ("address", LimitBy::Address)];
+const BY: &[(&str, LimitBy)] =
+    &[("consumer", LimitBy::Consumer), ("address", LimitBy::Address), ("installation", LimitBy::Installation)];
 
 const ON_UNAVAILABLE_WORDS: &[(&str, &str)] = &[("open", "requests are accepted"), ("closed", "requests are refused")];
 

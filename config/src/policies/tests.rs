@@ -63,6 +63,8 @@ fn settings_have_the_written_values_and_the_defaults() {
             ("leeway", "30s"),
             ("consumer", "sub"),
             ("scope-claim", "scope"),
+            ("binding", "bearer"),
+            ("certificate-from", "connection"),
             ("revocable", "false"),
             ("on-unavailable", "closed"),
         ],
@@ -120,6 +122,8 @@ fn settings_have_the_written_values_and_the_defaults() {
             ("leeway", "30s"),
             ("consumer", "sub"),
             ("scope-claim", "scope"),
+            ("binding", "bearer"),
+            ("certificate-from", "connection"),
             ("revocable", "false"),
             ("on-unavailable", "closed"),
         ],
@@ -128,6 +132,25 @@ fn settings_have_the_written_values_and_the_defaults() {
     let (_, values) = read(&known);
     for (key, value) in [("on-unavailable", "known"), ("outage-consumers", "[o:ada]"), ("outage-for", "1h")] {
         assert!(values.contains(&(key, value.to_owned())), "{values:?}");
+    }
+    let bound = format!("{}, binding: dpop, dpop-nonce: \"${{secret.N}}\"}}", jwt.trim_end_matches('}'));
+    let (_, values) = read(&bound);
+    for (key, value) in [
+        ("binding", "dpop"),
+        ("dpop-algorithms", "[RS256, PS256, ES256, ES384, EdDSA]"),
+        ("dpop-max-age", "1m"),
+        ("dpop-nonce", "${secret.N}"),
+        ("dpop-once", "true"),
+    ] {
+        assert!(values.contains(&(key, value.to_owned())), "{values:?}");
+    }
+    for (keys, what) in [
+        ("binding: dpop, dpop-algorithms: [HS256]", "`HS256` is no algorithm of public keys"),
+        ("binding: dpop, dpop-max-age: 2h", "`dpop-max-age` is longer than an hour"),
+        ("binding: certificate, dpop-once: false", "`dpop-once` has no effect"),
+        ("dpop-nonce: \"${secret.N}\"", "`dpop-nonce` has no effect"),
+    ] {
+        check_refused(&format!("{}, {keys}}}", jwt.trim_end_matches('}')), what);
     }
     check(
         "{kind: http-signature, secrets: {b: \"${secret.B}\", a: \"${secret.A}\"}, components: [date, \"@query-param;name=\\\"x\\\"\"]}",

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json};
 use tollgate_core::jose::Algorithm;
 use tollgate_core::time::Timestamp;
+use tollgate_core::x509::Fingerprint;
 
 use super::consumer;
 use super::text::json;
@@ -46,6 +47,35 @@ pub struct TestToken {
     pub lifetime_s: u64,
     /// Whether another key than the named one signs it.
     pub is_forged: bool,
+    /// The client's key to which it is bound.
+    pub bound_key: Option<String>,
+    /// The certificate to which it is bound.
+    pub bound_certificate: Option<Fingerprint>,
+    /// The proof that is sent with it; `None` if it is a bearer token.
+    pub proof: Option<TestProof>,
+}
+
+/// A proof of the client's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestProof {
+    /// Right in every respect.
+    Valid,
+    /// There is none.
+    Missing,
+    /// Of another key.
+    OfAnotherKey,
+    /// For another URL.
+    OfAnotherRequest,
+    /// For another token.
+    OfAnotherToken,
+    /// With a wrong signature.
+    Forged,
+    /// Made an hour ago.
+    Old,
+    /// With an id that was used before.
+    Repeated,
+    /// Without the nonce of the gateway.
+    WithoutNonce,
 }
 
 /// What changes at an issuer.
@@ -110,6 +140,9 @@ pub(super) fn token(node: &Node, report: &mut Report) -> Option<TestToken> {
         issued: None,
         lifetime_s: LIFETIME_S,
         is_forged: false,
+        bound_key: None,
+        bound_certificate: None,
+        proof: None,
     };
     if matches!(node.value, Value::Text(_)) {
         return decode::text(node, report).map(plain);
@@ -122,8 +155,23 @@ pub(super) fn token(node: &Node, report: &mut Report) -> Option<TestToken> {
     let issued = fields.optional("issued", report, consumer::timestamp);
     let lifetime = fields.optional("lifetime", report, |node, report| decode::quantity(node, &DURATION, report));
     let is_forged = fields.optional("forged", report, decode::boolean);
+    let (bound_key, bound_certificate) = fields.optional("bound-to", report, bound_to).unwrap_or_default();
+    let proof_at = fields.key_span("proof");
+    let proof = fields.optional("proof", report, |node, report| decode::word(node, PROOFS, report));
     fields.finish(report);
+    if let (Some(at), None) = (proof_at, &bound_key) {
+        report.push(
+            Diagnostic::error(Code::BadRequest, at, "a proof for a token that is not bound to a key")
+                .why("a proof is that of the key to which the token is bound")
+                .fix("add `bound-to: {key: NAME}`, or remove `proof`"),
+        );
+        return None;
+    }
+    let proof = proof.unwrap_or_else(|| bound_key.is_some().then_some(TestProof::Valid));
     Some(TestToken {
+        bound_key,
+        bound_certificate,
+        proof,
         key: key.map(|key| key.value),
         claims: claims.unwrap_or_default(),
         kind: kind.map(|kind| kind.value),
@@ -133,6 +181,28 @@ pub(super) fn token(node: &Node, report: &mut Report) -> Option<TestToken> {
         ..plain(issuer?)
     })
 }
+
+/// What a token is bound to: a key, a certificate, or both.
+fn bound_to(node: &Node, report: &mut Report) -> Option<(Option<String>, Option<Fingerprint>)> {
+    let mut fields = Fields::open(node, &tables::TEST_BINDING, "`bound-to`", node.span, report)?;
+    let key = fields.optional("key", report, decode::text).map(|key| key.value);
+    let certificate = fields.optional("certificate", report, decode::text);
+    fields.finish(report);
+    Some((key, certificate.map(|subject| Fingerprint::of(subject.value.as_bytes()))))
+}
+
+const PROOFS: &[(&str, Option<TestProof>)] = &[
+    ("valid", Some(TestProof::Valid)),
+    ("none", None),
+    ("missing", Some(TestProof::Missing)),
+    ("of-another-key", Some(TestProof::OfAnotherKey)),
+    ("of-another-request", Some(TestProof::OfAnotherRequest)),
+    ("of-another-token", Some(TestProof::OfAnotherToken)),
+    ("forged", Some(TestProof::Forged)),
+    ("old", Some(TestProof::Old)),
+    ("repeated", Some(TestProof::Repeated)),
+    ("without-nonce", Some(TestProof::WithoutNonce)),
+];
 
 /// Decodes `issuers:` of a step: what changes at each of them.
 pub(super) fn changes(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, IssuerChange)>> {

@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-use super::{IdentityRules, TokenFacts};
+use super::{Confirmation, IdentityRules, TokenFacts};
 use crate::bounds::{CLAIMS_BYTES_MAX, GROUPS_MAX};
 use crate::jose::{Members, Value};
 use crate::time::Timestamp;
@@ -21,6 +21,8 @@ pub struct Identity {
     pub groups: Vec<String>,
     /// Until when the token is accepted, exclusive.
     pub until: Timestamp,
+    /// What the token is bound to.
+    pub confirmation: Option<Box<Confirmation>>,
 }
 
 /// Why a token with a verified signature is not accepted.
@@ -166,6 +168,7 @@ impl IdentityRules {
             scopes: self.scopes(claims)?,
             groups: self.groups(claims)?,
             until,
+            confirmation: Confirmation::of(claims)?,
         })
     }
 
@@ -316,7 +319,7 @@ pub(in crate::authn) fn is_name(text: &str) -> bool {
 const NAME_BYTES_MAX: usize = 255;
 
 /// A NumericDate (RFC 7519, section 2): seconds, perhaps with a fraction.
-fn date(claims: &Members, name: &str) -> Result<Option<Timestamp>, ClaimError> {
+pub(super) fn date(claims: &Members, name: &str) -> Result<Option<Timestamp>, ClaimError> {
     let seconds = match claims.get(name) {
         None => return Ok(None),
         Some(Value::Integer(seconds)) => {

@@ -274,7 +274,7 @@ const CLIENT_CERT: &str = "client-cert";
 
 impl PresentedCertificate {
     /// The certificate if it was verified and is valid. A connection may outlast the certificate with which it began.
-    fn valid(&self, now: Timestamp) -> Result<&Certificate, CertificateRefusal> {
+    pub(super) fn valid(&self, now: Timestamp) -> Result<&Certificate, CertificateRefusal> {
         match &self.trust {
             Trust::Verified => {}
             Trust::Revoked => return Err(CertificateRefusal::Revoked),

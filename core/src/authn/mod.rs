@@ -1,5 +1,6 @@
 //! Authentication: credentials that a request presents, and what the record of one allows.
 
+mod binding;
 mod claims;
 mod credential;
 mod mark;
@@ -32,6 +33,9 @@ pub use api_key::{
 };
 pub use basic::{
     BasicError, BasicSettings, BasicUser, NameAndPassword, PASSWORDS_MAX, USERS_MAX, is_password_digest, is_user_name,
+};
+pub use binding::{
+    BindingError, BindingMode, BindingRules, Confirmation, DpopRules, Proof, ProvedRequest, accepts_nonce, nonce,
 };
 pub use claims::{ClaimError, Identity};
 pub use client_certificate::{
@@ -96,6 +100,12 @@ pub trait Authenticator: PolicyKind {
         false
     }
 
+    /// The challenge for tokens with a proof (RFC 9449, section 7.1), if it accepts other tokens too.
+    fn proof_challenge(&self, realm: &str) -> Option<String> {
+        let _ = realm;
+        None
+    }
+
     /// Who tells the certificate of the client, if it reads one.
     fn certificate_source(&self) -> Option<CertificateSource> {
         None
@@ -121,6 +131,8 @@ pub struct Principal {
     pub in_outage: bool,
     /// Whether there is no credential: limits count the client's address, and responses are stored as without one.
     pub is_anonymous: bool,
+    /// What its token is bound to.
+    pub confirmation: Option<Box<Confirmation>>,
     /// What was kept of its token or certificate, for expressions and upstreams.
     facts: Vec<(Attribute, Value)>,
     /// What its token says of itself, if it can be revoked.
@@ -148,6 +160,7 @@ impl Principal {
             groups: Vec::new(),
             in_outage: false,
             is_anonymous: false,
+            confirmation: None,
             facts: Vec::new(),
             token: None,
             members,
@@ -194,6 +207,9 @@ impl Principal {
     /// The same with the scopes, groups and claims of another credential of the same owner, and with its plan if this one has none.
     #[must_use]
     pub fn joined(mut self, other: &Self) -> Self {
+        if self.confirmation.is_none() {
+            self.confirmation.clone_from(&other.confirmation);
+        }
         if self.plan.is_none() {
             self.plan.clone_from(&other.plan);
         }
@@ -213,6 +229,12 @@ impl Principal {
     #[must_use]
     pub fn with_token(self, token: Option<Box<TokenFacts>>) -> Self {
         Self { token, ..self }
+    }
+
+    /// The same, with a token that is bound to this.
+    #[must_use]
+    pub fn bound_to(self, confirmation: Option<Box<Confirmation>>) -> Self {
+        Self { confirmation, ..self }
     }
 
     /// The same, admitted although the provider of its token is away.

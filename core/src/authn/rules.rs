@@ -3,6 +3,7 @@
 use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
+use super::{BindingMode, BindingRules, CertificateSource, CredentialPlace, DpopRules};
 use crate::codec::{self, Decode};
 
 /// What a policy asks of the claims of a token, and how it reads the bearer's identity in them.
@@ -65,6 +66,10 @@ pub struct IdentityRules {
     #[serde(default)]
     #[n(13)]
     pub resource: Option<String>,
+    /// What a token must be bound to; absent, to nothing.
+    #[serde(default)]
+    #[n(14)]
+    pub binding: Option<BindingRules>,
 }
 
 /// The values that a claim must have.
@@ -94,6 +99,29 @@ pub struct ScopeRule {
 }
 
 impl IdentityRules {
+    /// What a token must be bound to.
+    #[must_use]
+    pub fn binding_mode(&self) -> BindingMode {
+        self.binding.as_ref().map(|binding| binding.mode).unwrap_or_default()
+    }
+
+    /// Who tells the certificate to which a token may be bound.
+    #[must_use]
+    pub fn certificate_source(&self) -> CertificateSource {
+        self.binding.as_ref().map_or(CertificateSource::Connection, |binding| binding.certificate)
+    }
+
+    /// How proofs of keys are verified, if they are.
+    #[must_use]
+    pub fn dpop(&self) -> Option<&DpopRules> {
+        self.binding.as_ref()?.dpop.as_ref()
+    }
+
+    /// Whether what is required of holders can be required of the tokens in this place.
+    pub(super) fn has_coherent_binding(&self, place: &CredentialPlace) -> bool {
+        self.binding.as_ref().is_none_or(BindingRules::is_coherent) && place.with_proof == self.dpop().is_some()
+    }
+
     /// Whether it says for whom tokens are; otherwise one for another service would be accepted.
     #[must_use]
     pub const fn is_for_somebody(&self) -> bool {
@@ -119,6 +147,7 @@ impl Default for IdentityRules {
             group_claims: Vec::new(),
             kept_claims: Vec::new(),
             resource: None,
+            binding: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Argument, Canonical, Local, RouteLabel, UpstreamRecord};
-use crate::authn::{BasicError, CertificateRefusal, ClaimError, KeyError, MessageError, Principal};
+use crate::authn::{BasicError, BindingError, CertificateRefusal, ClaimError, KeyError, MessageError, Principal};
 use crate::cache::{Bypass, Forwarded, NotStored};
 use crate::canonical::mark;
 use crate::expression::EvaluationError;
@@ -156,6 +156,8 @@ reasons! {
     SignatureWrong = "signature-wrong", "the signature is wrong";
     /// The token is not accepted, although its signature is right.
     TokenNotAccepted { error: ClaimError } = "token-not-accepted", "{error}";
+    /// The token is not bound to who presents it.
+    TokenNotBound { error: BindingError } = "token-not-bound", "{error}";
     /// The keys of the issuer are not known.
     TokenKeysUnavailable { text: Local<Arc<str>> } = "token-keys-away", "{text}";
     /// The request has no signature that the policy verifies.
@@ -304,6 +306,7 @@ by_word! {
     KeyError: error => error.code();
     BasicError: error => error.code();
     TokenError: error => error.code();
+    BindingError: error => error.code();
     CertificateRefusal: error => error.code();
     ClaimError: error => error.code();
     MessageError: error => error.code();

@@ -185,7 +185,7 @@ impl Jwk {
         self.material.key_type() == algorithm.key_type() && self.algorithm.is_none_or(|own| own == algorithm)
     }
 
-    fn of(members: &Members) -> Result<Self, JwkError> {
+    pub(crate) fn of(members: &Members) -> Result<Self, JwkError> {
         let id = optional_text(members, "kid")?.map(str::to_owned);
         check_use(members)?;
         let material = KeyMaterial::of(members)?;

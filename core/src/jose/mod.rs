@@ -11,6 +11,7 @@ mod algorithm;
 mod base64url;
 mod jwk;
 mod signing;
+mod thumbprint;
 mod token;
 
 pub use crate::json::{Members, Value, ValueError};
@@ -18,6 +19,7 @@ pub use algorithm::{Algorithm, Algorithms, KeyType};
 pub(crate) use jwk::TRIED_MAX;
 pub use jwk::{Jwk, JwkError, JwkSet, KeyMaterial, SetError};
 pub use signing::{SigningKey, signed, signing_input};
+pub use thumbprint::Thumbprint;
 pub use token::{Token, TokenError, media_type};
 
 /// A signature that a platform has to verify.

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::base64url;
-use super::{Algorithm, Members, ValueError};
+use super::{Algorithm, Members, Value, ValueError};
 
 /// A signed token whose signature is not verified yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +87,16 @@ impl<'t> Token<'t> {
         let key_id = text_member(&members, "kid")?.map(str::to_owned);
         let kind = text_member(&members, "typ")?.map(media_type);
         Ok(Self { algorithm, key_id, kind, signed, signature, payload })
+    }
+
+    /// The key that its header contains. It means nothing before something else says whose it is (RFC 7515, section 4.1.3).
+    #[must_use]
+    pub(crate) fn embedded_key(&self) -> Option<Members> {
+        let header = base64url::decode(self.signed.split('.').next()?)?;
+        match Members::parse(&header).ok()?.get("jwk")? {
+            Value::Object(key) => Some(key.clone()),
+            _ => None,
+        }
     }
 
     /// The claims. They mean nothing before the signature is verified.

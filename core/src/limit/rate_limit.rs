@@ -37,7 +37,14 @@ pub struct RateLimitSettings {
     pub plans: BTreeMap<String, PlanLimit>,
 }
 
-impl codec::Section for RateLimitSettings {}
+/// Version 2 has limits by installation.
+impl codec::Section for RateLimitSettings {
+    const VERSION: u16 = 2;
+
+    fn least_version(&self) -> u16 {
+        if self.by == LimitBy::Installation { Self::VERSION } else { Self::OLDEST }
+    }
+}
 
 /// The numbers of a plan, which replace the policy's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
@@ -66,6 +73,10 @@ pub enum LimitBy {
     /// The client's address.
     #[n(1)]
     Address,
+    /// The installation of the client: the key or certificate to which its token is bound; as for `Consumer` if it is bound to
+    /// nothing.
+    #[n(2)]
+    Installation,
 }
 
 /// What a policy does while a store it depends on does not answer.

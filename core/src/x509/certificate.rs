@@ -105,6 +105,12 @@ impl CertificateError {
 }
 
 impl Fingerprint {
+    /// A digest.
+    #[must_use]
+    pub const fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
     /// Of a certificate in DER.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {

@@ -16,12 +16,19 @@ pub(super) fn challenged(problem: Problem, exchange: &Exchange) -> Problem {
     }
     let error = error(&problem);
     let mut challenges: Vec<(String, bool)> = Vec::new();
+    let is_of_key = matches!(problem.reason, Reason::TokenNotBound { error } if error.is_of_key());
     for named in exchange.authenticators().filter(|named| !named.policy.is_anonymous()) {
-        let challenge = named.policy.challenge(&exchange.site.gateway.name);
-        let has_refused = is_bearer(&challenge) && problem.policy.as_ref() == Some(&named.name);
-        match challenges.iter_mut().find(|(known, _)| *known == challenge) {
-            Some((_, has_error)) => *has_error |= has_refused,
-            None => challenges.push((challenge, has_refused)),
+        let realm = &exchange.site.gateway.name;
+        let (usual, with_proof) = (named.policy.challenge(realm), named.policy.proof_challenge(realm));
+        let is_refused_by = problem.policy.as_ref() == Some(&named.name);
+        let is_for_proof = is_of_key && with_proof.is_some();
+        let both = [Some((usual, !is_for_proof)), with_proof.map(|challenge| (challenge, is_for_proof))];
+        for (challenge, has_refused) in both.into_iter().flatten() {
+            let has_refused = has_refused && is_refused_by && takes_error(&challenge);
+            match challenges.iter_mut().find(|(known, _)| *known == challenge) {
+                Some((_, has_error)) => *has_error |= has_refused,
+                None => challenges.push((challenge, has_refused)),
+            }
         }
     }
     let problem = with_accepted_signatures(problem, exchange);
@@ -50,7 +57,11 @@ fn with_accepted_signatures(problem: Problem, exchange: &Exchange) -> Problem {
 pub(super) fn challenge_with(error: &str, exchange: &Exchange) -> Option<String> {
     let has_presented = exchange.authenticators().find(|named| presents(&exchange.received, &named.policy));
     let named = has_presented.or_else(|| exchange.authenticators().find(|named| !named.policy.is_anonymous()))?;
-    Some(format!("{}, {error}", named.policy.challenge(&exchange.site.gateway.name)))
+    let (realm, fields) = (&exchange.site.gateway.name, &exchange.received.fields);
+    let place = named.policy.as_kind().uses().credential;
+    let has_proof = place.is_some_and(|place| place.with_proof && place.has_proof_scheme(fields));
+    let with_proof = if has_proof { named.policy.proof_challenge(realm) } else { None };
+    Some(format!("{}, {error}", with_proof.unwrap_or_else(|| named.policy.challenge(realm))))
 }
 
 /// Whether a request has something in a place where a policy reads credentials, or its client a certificate.
@@ -63,11 +74,12 @@ pub(super) fn presents(received: &Received, policy: &AuthnPolicy) -> bool {
         || place.is_some_and(|place| place.presented(&received.fields, received.query.as_deref()) != Presented::Nothing)
 }
 
-fn is_bearer(challenge: &str) -> bool {
-    challenge.get(..BEARER.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(BEARER))
+/// Whether the scheme is one of tokens, whose challenges have errors (RFC 6750, section 3; RFC 9449, section 7.1).
+fn takes_error(challenge: &str) -> bool {
+    let scheme = challenge.split(' ').next().unwrap_or_default();
+    ["Bearer", "DPoP"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
-const BEARER: &str = "Bearer ";
 const LABELS: [&str; 8] = ["sig", "sig2", "sig3", "sig4", "sig5", "sig6", "sig7", "sig8"];
 const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signature");
 
@@ -75,6 +87,7 @@ const ACCEPT_SIGNATURE: HeaderName = HeaderName::from_static("accept-signature")
 fn error(problem: &Problem) -> Option<String> {
     let code = match (problem.kind, &problem.reason) {
         (ProblemKind::CredentialMissing, _) => return None,
+        (_, Reason::TokenNotBound { error }) => error.oauth_error(),
         (_, Reason::TokensSeveral | Reason::KeysSeveral) => "invalid_request",
         _ => "invalid_token",
     };

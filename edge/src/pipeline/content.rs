@@ -4,15 +4,17 @@
 //! It is read only when such a policy asks for it, which it does after everything that it can check without it, and then
 //! forwarded from memory. Requests of other routes stream as they are.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method};
-use tollgate_core::authn::MessageError;
+use tollgate_core::authn::{CertificateSource, MessageError, PeerCertificate};
 use tollgate_core::bounds::{TIMEOUT_MS_DEFAULT, VERIFIED_CONTENT_BYTES_MAX};
 use tollgate_core::cell::Update;
 use tollgate_core::event::Reason;
 use tollgate_core::problem::{Problem, ProblemKind};
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Received};
 use super::guard::too_large;
 use super::undo::Undo;
 use crate::ports::{Content, ContentFault, Gathered, Host};
@@ -26,10 +28,15 @@ pub(crate) struct RequestContent<'c, C> {
     /// Whether the method gives content no meaning (RFC 9110, section 9.3.1).
     is_ignored: bool,
     is_lost: bool,
-    /// The trailers, once it is read.
-    trailers: Option<HeaderMap>,
+    read: Option<Box<Read>>,
     /// Takes back what was accepted once, unless the request is forwarded.
     undos: &'c mut Vec<Undo>,
+}
+
+/// What is known of the request beside its content, once that is read: the platform's own request is lost with it.
+struct Read {
+    trailers: Option<HeaderMap>,
+    certificate: Rc<PeerCertificate>,
 }
 
 impl<'c, C: Content> RequestContent<'c, C> {
@@ -41,7 +48,7 @@ impl<'c, C: Content> RequestContent<'c, C> {
             timeout_ms: route.timeout_ms.unwrap_or(TIMEOUT_MS_DEFAULT),
             is_ignored: *method == Method::GET || *method == Method::HEAD,
             is_lost: false,
-            trailers: None,
+            read: None,
             undos,
         }
     }
@@ -61,9 +68,23 @@ impl<'c, C: Content> RequestContent<'c, C> {
         self.content.is_empty()
     }
 
+    /// The certificate of the client, as this source tells it.
+    pub(crate) fn client_certificate<H: Host<Content = C>>(
+        &self,
+        host: &H,
+        received: &Received,
+        source: CertificateSource,
+    ) -> Rc<PeerCertificate> {
+        match (source, &self.read) {
+            (CertificateSource::Field, _) => Rc::clone(&received.certificates.field),
+            (CertificateSource::Connection, Some(read)) => Rc::clone(&read.certificate),
+            (CertificateSource::Connection, None) => host.client_certificate(self.content),
+        }
+    }
+
     /// The trailers, if it was gathered and had some.
     pub(crate) fn trailers(&self) -> Option<HeaderMap> {
-        self.trailers.clone()
+        self.read.as_ref()?.trailers.clone()
     }
 
     /// All of it; what is forwarded afterwards is this.
@@ -77,6 +98,7 @@ impl<'c, C: Content> RequestContent<'c, C> {
             return Err(Problem::new(error.kind(), detail, Reason::MessageRefused { error }));
         }
         self.is_lost = true;
+        let certificate = host.client_certificate(self.content);
         let content = std::mem::replace(self.content, C::empty());
         let whole = match in_time(host, self.timeout_ms, content.gather(self.bytes_max)).await {
             Some(Ok(Gathered::Complete(whole))) => whole,
@@ -94,7 +116,7 @@ impl<'c, C: Content> RequestContent<'c, C> {
         };
         *self.content = C::replay(&whole);
         self.is_lost = false;
-        self.trailers = whole.trailers;
+        self.read = Some(Box::new(Read { trailers: whole.trailers, certificate }));
         Ok(whole.bytes)
     }
 }

@@ -87,7 +87,7 @@ pub(crate) struct Certificates {
     /// That of the connection's peer.
     pub(crate) connection: Rc<PeerCertificate>,
     /// The one that the peer names, if it is a trusted proxy.
-    pub(crate) field: PeerCertificate,
+    pub(crate) field: Rc<PeerCertificate>,
 }
 
 impl Certificates {
@@ -123,7 +123,7 @@ impl Received {
     pub(super) fn find_certificates(&mut self, connection: Rc<PeerCertificate>, gateway: &GatewaySettings) {
         let is_proxy = gateway.proxies.as_ref().is_some_and(|rule| rule.trusts_peer(self.client.address));
         let field = if is_proxy { PeerCertificate::passed_on(&self.fields) } else { PeerCertificate::Absent };
-        self.certificates = Certificates { connection, field };
+        self.certificates = Certificates { connection, field: Rc::new(field) };
     }
 
     /// Finds where the client is. The platform knows it of the connection's peer, so not of a client that a proxy names; of that

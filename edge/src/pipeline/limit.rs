@@ -111,10 +111,13 @@ const HOLD_MS: NonZeroU32 = NonZeroU32::new(STORE_TIMEOUT_MS as u32 * 3 + 1_000)
 /// Which requests share the quota.
 fn partition(by: LimitBy, principal: Option<&Principal>, address: Option<IpAddr>) -> CellKey {
     match (by, principal) {
-        (LimitBy::Consumer, Some(principal)) if !principal.is_anonymous => {
+        (LimitBy::Installation, Some(Principal { confirmation: Some(bound), .. })) => {
+            CellKey::partition("installation", &bound.installation())
+        }
+        (LimitBy::Consumer | LimitBy::Installation, Some(principal)) if !principal.is_anonymous => {
             CellKey::partition("consumer", &principal.consumer)
         }
-        (LimitBy::Consumer | LimitBy::Address, _) => {
+        (LimitBy::Consumer | LimitBy::Installation | LimitBy::Address, _) => {
             address.map_or_else(ClientNetwork::unknown_cell, |address| ClientNetwork::of(address).cell())
         }
     }

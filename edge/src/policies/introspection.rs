@@ -16,6 +16,7 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 use super::Authenticates;
+use super::binding::Held;
 use super::jwt::{not_accepted, verify};
 use super::outage::{self, KnownTokens};
 use super::token::presented;
@@ -35,17 +36,19 @@ impl Authenticates for IntrospectionSettings {
         isolate: &Isolate,
         host: &H,
         received: &Received,
-        _: &mut RequestContent<'_, H::Content>,
+        content: &mut RequestContent<'_, H::Content>,
     ) -> Result<Arc<Principal>, Problem> {
         let token = token(self, received)?;
-        match &self.outage {
+        let bearer = match &self.outage {
             None => answered(self, name, isolate, host, token).await,
             Some(rules) => {
                 let presented = outage::Presented { policy: name, rules, text: token, kind: self };
                 let answered = rare(answered(self, name, isolate, host, token));
                 rare(outage::authenticate(&presented, isolate, host, answered)).await
             }
-        }
+        }?;
+        let held = Held { policy: name, rules: &self.rules, place: &self.place, text: token };
+        held.by(bearer, isolate, host, received, content).await
     }
 }
 
@@ -157,6 +160,7 @@ fn decide<H: Host>(
 
 fn bearer(settings: &IntrospectionSettings, identity: Identity, token: &str, claims: &Members) -> Principal {
     let principal = Principal::new(identity.consumer, token_id("token", token), identity.plan, identity.scopes);
+    let principal = principal.bound_to(identity.confirmation);
     let token = settings.outage.as_ref().map(|_| IdentityRules::facts(claims));
     principal.with_groups(identity.groups).with_claims(&settings.rules.kept_claims, claims).with_token(token)
 }

@@ -15,6 +15,7 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 use super::Authenticates;
+use super::binding::Held;
 use super::outage::{self, KnownTokens};
 use super::token::presented;
 use crate::apart::rare;
@@ -31,17 +32,19 @@ impl Authenticates for JwtSettings {
         isolate: &Isolate,
         host: &H,
         received: &Received,
-        _: &mut RequestContent<'_, H::Content>,
+        content: &mut RequestContent<'_, H::Content>,
     ) -> Result<Arc<Principal>, Problem> {
         let text = presented(&self.place, received)?;
-        match &self.outage {
+        let bearer = match &self.outage {
             None => verified(self, name, isolate, host, text).await,
             Some(rules) => {
                 let presented = outage::Presented { policy: name, rules, text, kind: self };
                 let verified = rare(verified(self, name, isolate, host, text));
                 rare(outage::authenticate(&presented, isolate, host, verified)).await
             }
-        }
+        }?;
+        let held = Held { policy: name, rules: &self.rules, place: &self.place, text };
+        held.by(bearer, isolate, host, received, content).await
     }
 }
 
@@ -81,6 +84,7 @@ async fn verified<H: Host>(
 
 fn bearer(settings: &JwtSettings, identity: Identity, text: &str, claims: &Members) -> Principal {
     let principal = Principal::new(identity.consumer, token_id("jwt", text), identity.plan, identity.scopes);
+    let principal = principal.bound_to(identity.confirmation);
     let token = settings.outage.as_ref().map(|_| IdentityRules::facts(claims));
     principal.with_groups(identity.groups).with_claims(&settings.rules.kept_claims, claims).with_token(token)
 }

@@ -3,6 +3,7 @@
 //! The modules, and the dispatch from a slot's policy to its kind, are derived from the list in `tollgate_core::kinds`.
 //! The kinds of the other slots need none: a guard awaits nothing, and the limit phase charges all limits together.
 
+mod binding;
 mod outage;
 mod signed;
 mod stored;

@@ -4,6 +4,7 @@
 
 mod attacks;
 mod bench;
+mod binding;
 mod caching;
 mod composition;
 mod configuration;

@@ -63,9 +63,9 @@ pub(crate) fn claims(subject: &str) -> String {
 /// A gateway with two `jwt` policies, whose issuer answers by a script; and how often it was asked, and signatures were
 /// verified.
 pub(crate) struct World {
-    bench: Bench,
+    pub(crate) bench: Bench,
     pub(crate) asked: Rc<Cell<u32>>,
-    verified: Rc<Cell<u32>>,
+    pub(crate) verified: Rc<Cell<u32>>,
     /// What the issuer answers.
     answer: Rc<RefCell<Result<String, UpstreamError>>>,
 }
@@ -91,7 +91,8 @@ impl World {
     }
 
     fn publish(&self, first: JwtSettings) {
-        let stricter = JwtSettings { rules: for_audience("owners"), ..first.clone() };
+        let rules = IdentityRules { binding: first.rules.binding.clone(), ..for_audience("owners") };
+        let stricter = JwtSettings { rules, ..first.clone() };
         let at = |path: &str, place| RouteSettings { authn: vec![vec![Place::new(place)]], ..route(path, &["GET"]) };
         let open = route("/open", &["GET"]);
         let written = RouteSettings { scopes: vec!["read".into(), "write".into()], ..at("/written", 0) };

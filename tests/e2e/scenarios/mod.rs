@@ -1,6 +1,7 @@
 //! All scenarios, in the order of the phases a request goes through.
 
 mod bad_input;
+mod binding;
 mod bundle;
 mod cache;
 mod faults;
@@ -33,6 +34,7 @@ tollgate_core::policy_kinds!(declare_kinds);
 pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
     let before = [routing::ALL, bad_input::ALL, proxies::ALL];
     let after = [
+        binding::ALL,
         identity_provider::ALL,
         cache::ALL,
         forwarding::ALL,

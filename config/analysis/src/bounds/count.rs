@@ -193,12 +193,9 @@ impl Count<'_> {
     fn partitions(&self) -> u64 {
         let policies = &self.compiled.whole().policies;
         let by: Vec<LimitBy> = policies.at(&self.route.limit).map(|limit| limit.policy.by()).collect();
-        let has_both = by.contains(&LimitBy::Consumer) && by.contains(&LimitBy::Address);
-        match (by.is_empty(), has_both && !self.route.authn.is_empty()) {
-            (true, _) => 0,
-            (false, false) => 1,
-            (false, true) => 2,
-        }
+        let all = [LimitBy::Consumer, LimitBy::Address, LimitBy::Installation];
+        let different = all.iter().filter(|one| by.contains(one)).count() as u64;
+        if self.route.authn.is_empty() { different.min(1) } else { different }
     }
 
     /// What policies ask of services, and the secrets that they read: `edge/src/policies/` for each that is tried.
@@ -229,7 +226,7 @@ impl Count<'_> {
     /// The secrets of all policies that may be tried; each is read once.
     fn policy_secrets(&self) -> u64 {
         let policies = self.route.policies(&self.compiled.whole().policies);
-        let texts = policies.flat_map(|policy| policy.uses.secrets);
+        let texts = policies.flat_map(|policy| policy.uses.all_secrets());
         texts.flat_map(SecretText::secret_names).collect::<BTreeSet<_>>().len() as u64
     }
 

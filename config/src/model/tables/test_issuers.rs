@@ -50,11 +50,56 @@ pub(crate) static TEST_TOKEN: Object = Object {
         Key::optional("issued", "When it was issued.", Shape::Ruled(&INSTANT)).absent("the time of the request"),
         Key::optional("lifetime", "How long after that it is valid.", Shape::Quantity(Quantity::Duration))
             .default("\"5m\""),
+        Key::optional("bound-to", "What the token is bound to (`cnf`).", Shape::Object(&TEST_BINDING))
+            .absent("nothing")
+            .examples(&["{\"key\": \"phone\"}"]),
+        Key::optional(
+            "proof",
+            "The proof that the request has of the key to which the token is bound.",
+            Shape::Word(TEST_PROOFS),
+        )
+        .absent("`valid` for a token that is bound to a key"),
         Key::optional("forged", "Whether somebody else signs it, in the name of the key.", Shape::Boolean)
             .default("false"),
     ],
     ..Object::PLAIN
 };
+
+/// What a token is bound to.
+pub(crate) static TEST_BINDING: Object = Object {
+    name: "test-binding",
+    doc: "What a token is bound to: a key of the client, or a client certificate.",
+    keys: &[
+        Key::optional(
+            "key",
+            "The name of the client's key (`cnf.jkt`), which is generated from it.",
+            Shape::Ruled(&NAME),
+        )
+        .absent("no key")
+        .examples(&["\"phone\""]),
+        Key::optional(
+            "certificate",
+            "The subject of the certificate (`cnf.x5t#S256`), as `client.certificate` has it.",
+            Shape::Text,
+        )
+        .absent("no certificate")
+        .examples(&["\"CN=laptop\""]),
+    ],
+    ..Object::PLAIN
+};
+
+const TEST_PROOFS: &[(&str, &str)] = &[
+    ("valid", "of the key, for the request"),
+    ("none", "none: the token is sent as a bearer token"),
+    ("missing", "none, although the token is sent with the scheme `DPoP`"),
+    ("of-another-key", "of somebody else's key"),
+    ("of-another-request", "for another URL"),
+    ("of-another-token", "for another token"),
+    ("forged", "with a wrong signature"),
+    ("old", "made an hour ago"),
+    ("repeated", "with the id that all such proofs have"),
+    ("without-nonce", "without the nonce that the policy requires"),
+];
 
 static TEST_CLAIMS: Named = Named { names: &CLAIM, of: Shape::Anything, max: usize::MAX };
 

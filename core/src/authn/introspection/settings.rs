@@ -3,9 +3,10 @@
 use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
-use crate::authn::resource::bearer_challenge;
+use crate::authn::resource::{bearer_challenge, proof_challenge};
 use crate::authn::{
-    Authenticator, CredentialPlace, IdentityRules, JwtSettings, KeySource, OutageRules, ProtectedResource,
+    Authenticator, CertificateSource, CredentialPlace, IdentityRules, JwtSettings, KeySource, OutageRules,
+    ProtectedResource,
 };
 use crate::bounds::ROUTE_LIST_MAX;
 use crate::codec::{self, Decode};
@@ -59,12 +60,17 @@ pub struct SignedAnswers {
     pub jwks: Option<String>,
 }
 
-/// Version 2 has outages: who does not know them would accept tokens that were revoked.
+/// Version 2 has outages: who does not know them would accept tokens that were revoked. Version 3 has bound tokens: who does not
+/// know them would accept tokens that were stolen.
 impl codec::Section for IntrospectionSettings {
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
 
     fn least_version(&self) -> u16 {
-        if self.outage.is_some() { Self::VERSION } else { Self::OLDEST }
+        match (&self.rules.binding, &self.outage) {
+            (Some(_), _) => Self::VERSION,
+            (None, Some(_)) => 2,
+            (None, None) => Self::OLDEST,
+        }
     }
 }
 
@@ -79,18 +85,31 @@ impl PolicyKind for IntrospectionSettings {
             && (self.signed.is_none() || is_signed)
             && self.outage.as_ref().is_none_or(OutageRules::is_coherent)
             && self.rules.group_claims.len() <= ROUTE_LIST_MAX
+            && self.rules.has_coherent_binding(&self.place)
     }
 
     fn uses(&self) -> Uses<'_> {
         // The same metadata name the endpoint and the keys.
         let reads_metadata = self.url.is_none() || self.signed.as_ref().is_some_and(|signed| signed.jwks.is_none());
         let answers = u32::from(reads_metadata) + u32::from(self.signed.is_some());
-        let verifications = self.signed.as_ref().map_or(0, |signed| self.key_source(signed).verifications());
+        let dpop = self.rules.dpop();
+        let of_answer = self.signed.as_ref().map_or(0, |signed| self.key_source(signed).verifications());
         let secrets = std::slice::from_ref(self.client.secret());
         // The question about the token is asked by each isolate.
         let fetches = answers + 1;
         let outage = self.outage.as_ref();
-        Uses { credential: Some(&self.place), secrets, fetches, answers, verifications, outage, ..Uses::default() }
+        Uses {
+            credential: Some(&self.place),
+            secrets,
+            fetches,
+            answers,
+            verifications: of_answer + u32::from(dpop.is_some()),
+            outage,
+            once: dpop.is_some_and(|rules| rules.once),
+            nonce: dpop.and_then(|rules| rules.nonce.as_ref()),
+            named_certificate: self.rules.certificate_source() == CertificateSource::Field,
+            ..Uses::default()
+        }
     }
 }
 
@@ -101,6 +120,10 @@ impl Authenticator for IntrospectionSettings {
 
     fn scope_in_credential<'s>(&'s self, scope: &'s str) -> &'s str {
         self.rules.scope_in_token(scope)
+    }
+
+    fn proof_challenge(&self, realm: &str) -> Option<String> {
+        proof_challenge(&self.rules, &self.place, realm)
     }
 
     fn protected_resource(&self) -> Option<ProtectedResource<'_>> {

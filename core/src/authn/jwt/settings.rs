@@ -5,8 +5,8 @@ use minicbor::Encode;
 use minicbor::encode::{self, Encoder, Write};
 use serde::{Deserialize, Serialize};
 
-use crate::authn::resource::bearer_challenge;
-use crate::authn::{Authenticator, CredentialPlace, IdentityRules, OutageRules, ProtectedResource};
+use crate::authn::resource::{bearer_challenge, proof_challenge};
+use crate::authn::{Authenticator, CertificateSource, CredentialPlace, IdentityRules, OutageRules, ProtectedResource};
 use crate::bounds::ROUTE_LIST_MAX;
 use crate::codec::{self, Decode, Failed, Reader};
 use crate::jose::{Algorithm, Algorithms, KeyType, TRIED_MAX};
@@ -40,12 +40,17 @@ pub struct JwtSettings {
     pub outage: Option<OutageRules>,
 }
 
-/// Version 2 has outages: who does not know them would accept tokens that were revoked.
+/// Version 2 has outages: who does not know them would accept tokens that were revoked. Version 3 has bound tokens: who does not
+/// know them would accept tokens that were stolen.
 impl codec::Section for JwtSettings {
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
 
     fn least_version(&self) -> u16 {
-        if self.outage.is_some() { Self::VERSION } else { Self::OLDEST }
+        match (&self.rules.binding, &self.outage) {
+            (Some(_), _) => Self::VERSION,
+            (None, Some(_)) => 2,
+            (None, None) => Self::OLDEST,
+        }
     }
 }
 
@@ -127,7 +132,7 @@ impl PolicyKind for JwtSettings {
             && !self.rules.issuers.is_empty()
             && !self.algorithms.is_empty()
             && self.rules.is_for_somebody();
-        is_complete && keys_fit && outage_fits
+        is_complete && keys_fit && outage_fits && self.rules.has_coherent_binding(&self.place)
     }
 
     fn uses(&self) -> Uses<'_> {
@@ -136,7 +141,7 @@ impl PolicyKind for JwtSettings {
             KeySource::Set(..) | KeySource::Discovery(_) | KeySource::Static(_) => &[],
         };
         let answers = self.keys.answers();
-        let verifications = self.keys.verifications();
+        let verifications = self.keys.verifications() + u32::from(self.rules.dpop().is_some());
         let outage = self.outage.as_ref();
         Uses {
             credential: Some(&self.place),
@@ -145,6 +150,9 @@ impl PolicyKind for JwtSettings {
             answers,
             verifications,
             outage,
+            once: self.rules.dpop().is_some_and(|rules| rules.once),
+            nonce: self.rules.dpop().and_then(|rules| rules.nonce.as_ref()),
+            named_certificate: self.rules.certificate_source() == CertificateSource::Field,
             ..Uses::default()
         }
     }
@@ -157,6 +165,10 @@ impl Authenticator for JwtSettings {
 
     fn scope_in_credential<'s>(&'s self, scope: &'s str) -> &'s str {
         self.rules.scope_in_token(scope)
+    }
+
+    fn proof_challenge(&self, realm: &str) -> Option<String> {
+        proof_challenge(&self.rules, &self.place, realm)
     }
 
     fn protected_resource(&self) -> Option<ProtectedResource<'_>> {

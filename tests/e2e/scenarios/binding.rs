@@ -1,0 +1,156 @@
+//! Tokens that are bound to their holder: by a proof of its key (DPoP), or by its certificate.
+
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use ed25519_dalek::{Signer, SigningKey};
+use rcgen::{CertificateParams, KeyPair};
+use tollgate_core::jose::{Jwk, Thumbprint};
+use tollgate_core::x509::Fingerprint;
+use tollgate_tests::client::{Answer, Request};
+
+use super::jwt::{ISSUER, jwk, key, token};
+use crate::project::Project;
+use crate::scenario::{Outcome, scenarios};
+use crate::world::{World, assert_problem};
+
+scenarios! { "authenticate";
+    a_token_is_accepted_with_a_proof_of_its_key,
+    a_stolen_token_is_refused,
+    a_proof_has_the_nonce_of_the_gateway,
+    a_token_is_accepted_from_who_has_its_certificate,
+}
+
+fn policy(more: &str) -> String {
+    format!("app: {{kind: jwt, issuer: \"{ISSUER}\", audience: pets, keys: '{{\"keys\":[{}]}}', {more}}}", jwk(&key()))
+}
+
+async fn publish(world: &World, more: &str) -> Outcome {
+    let project = Project::new(world)
+        .gateway("trusted-proxies: [\"127.0.0.0/8\", \"::1\"]")
+        .policy(&policy(more))
+        .policy("device: {kind: rate-limit, rate: 3/min, by: installation}")
+        .route("{path: /a, authn: app}")
+        .route("{path: /limited, authn: app, limit: device}");
+    world.publish(project).await
+}
+
+fn device(number: u8) -> SigningKey {
+    SigningKey::from_bytes(&[number; 32])
+}
+
+fn thumbprint(key: &SigningKey) -> Option<Thumbprint> {
+    Jwk::parse(jwk(key).as_bytes()).ok()?.material.thumbprint()
+}
+
+fn bound_to(cnf: &str) -> String {
+    token(&key(), &format!(r#"{{"iss":"{ISSUER}","aud":"pets","sub":"ada","exp":4000000000,"cnf":{cnf}}}"#))
+}
+
+fn of_device(number: u8) -> String {
+    let thumbprint = thumbprint(&device(number)).map(|digest| digest.to_string()).unwrap_or_default();
+    bound_to(&format!(r#"{{"jkt":"{thumbprint}"}}"#))
+}
+
+/// A proof as anyone makes it who has read RFC 9449.
+fn proof(world: &World, device: &SigningKey, path: &str, token: &str, id: &str, nonce: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let nonce = if nonce.is_empty() { String::new() } else { format!(r#","nonce":"{nonce}""#) };
+    let (url, ath) = (format!("http://{}{path}", world.domain), Thumbprint::of(token));
+    let claims = format!(r#"{{"jti":"{id}","htm":"GET","htu":"{url}","iat":{now},"ath":"{ath}"{nonce}}}"#);
+    let header = format!(r#"{{"typ":"dpop+jwt","alg":"EdDSA","jwk":{}}}"#, jwk(device));
+    let part = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
+    let signed = format!("{}.{}", part(&header), part(&claims));
+    format!("{signed}.{}", Base64UrlUnpadded::encode_string(&device.sign(signed.as_bytes()).to_bytes()))
+}
+
+async fn send(world: &World, path: &str, token: &str, proof: &str) -> Result<Answer, Box<dyn std::error::Error>> {
+    let request = Request::get(path).field("Authorization", &format!("DPoP {token}")).field("DPoP", proof);
+    Ok(world.client().send(request).await?)
+}
+
+async fn a_token_is_accepted_with_a_proof_of_its_key(world: Rc<World>) -> Outcome {
+    publish(&world, "binding: dpop").await?;
+    let token = of_device(1);
+    let mut proofs = Vec::new();
+    for id in ["one", "two"] {
+        let proof = proof(&world, &device(1), "/a", &token, id, "");
+        let answer = send(&world, "/a?x=1", &token, &proof).await?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(!answer.text().contains(&token) && !answer.text().contains(&proof), "{}", answer.text());
+        let again = send(&world, "/a?x=1", &token, &proof).await?;
+        assert_problem(&again, 401, "credential-replayed");
+        proofs.push(proof);
+    }
+    assert_eq!(world.upstream.report().total(), 2);
+    for number in 1..=4 {
+        let (number, device) = (number.to_string(), device(2));
+        let (token, status) = (of_device(2), if number == "4" { 429 } else { 200 });
+        let proof = proof(&world, &device, "/limited", &token, &number, "");
+        assert_eq!(send(&world, "/limited", &token, &proof).await?.status, status);
+    }
+    let own = proof(&world, &device(1), "/limited", &token, "three", "");
+    assert_eq!(send(&world, "/limited", &token, &own).await?.status, 200, "another installation");
+    world.records(9).await?;
+    let logs = world.host.logs().concat();
+    assert!(proofs.iter().chain([&token, &own]).all(|secret| !logs.contains(secret.as_str())));
+    Ok(())
+}
+
+async fn a_stolen_token_is_refused(world: Rc<World>) -> Outcome {
+    publish(&world, "binding: dpop-or-bearer").await?;
+    let token = of_device(1);
+    let bearer = world.client().send(Request::get("/a").field("Authorization", &format!("Bearer {token}"))).await?;
+    let others = [
+        send(&world, "/a", &token, &proof(&world, &device(2), "/a", &token, "a", "")).await?,
+        send(&world, "/a", &token, &proof(&world, &device(1), "/b", &token, "b", "")).await?,
+        send(&world, "/a", &token, &proof(&world, &device(1), "/a", "another", "c", "")).await?,
+        bearer,
+    ];
+    for answer in &others {
+        assert_problem(answer, 401, "credential-not-accepted");
+        let challenges = answer.all("www-authenticate").join("; ");
+        assert!(
+            challenges.contains("DPoP realm=\"e2e\", algs=\"") && challenges.contains("error=\"invalid_"),
+            "{challenges}"
+        );
+    }
+    assert_problem(&send(&world, "/a", &token, "hello").await?, 401, "credential-malformed");
+    assert_eq!(world.upstream.report().total(), 0);
+    Ok(())
+}
+
+async fn a_proof_has_the_nonce_of_the_gateway(world: Rc<World>) -> Outcome {
+    publish(&world, "binding: dpop, dpop-nonce: \"${secret.UPSTREAM_TOKEN}${secret.UPSTREAM_TOKEN}\"").await?;
+    let token = of_device(1);
+    let refused = send(&world, "/a", &token, &proof(&world, &device(1), "/a", &token, "a", "")).await?;
+    assert_problem(&refused, 401, "credential-not-accepted");
+    assert!(refused.all("www-authenticate").join("; ").contains("error=\"use_dpop_nonce\""), "{refused:?}");
+    let nonce = refused.field("dpop-nonce").ok_or("no nonce")?.to_owned();
+    let accepted = send(&world, "/a", &token, &proof(&world, &device(1), "/a", &token, "a", &nonce)).await?;
+    assert_eq!(accepted.status, 200, "{}", accepted.text());
+    Ok(())
+}
+
+async fn a_token_is_accepted_from_who_has_its_certificate(world: Rc<World>) -> Outcome {
+    publish(&world, "binding: certificate, certificate-from: client-cert").await?;
+    let certificate = || -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+        let params = CertificateParams::new(["d7.devices.test".to_owned()])?;
+        Ok(params.self_signed(&KeyPair::generate()?)?.der().to_vec())
+    };
+    let (own, other) = (certificate()?, certificate()?);
+    let token = bound_to(&format!(r#"{{"x5t#S256":"{}"}}"#, Fingerprint::of(&own).to_base64url()));
+    let request = || Request::get("/a").field("Authorization", &format!("Bearer {token}"));
+    let with =
+        |certificate: &[u8]| request().field("Client-Cert", &format!(":{}:", BASE64_STANDARD.encode(certificate)));
+    for _ in 0..2 {
+        assert_eq!(world.client().send(with(&own)).await?.status, 200);
+        assert_problem(&world.client().send(with(&other)).await?, 401, "credential-not-accepted");
+        assert_problem(&world.client().send(request()).await?, 401, "credential-not-accepted");
+    }
+    assert_eq!(world.upstream.report().total(), 2);
+    Ok(())
+}

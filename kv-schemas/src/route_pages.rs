@@ -1,6 +1,5 @@
 //! The section of a part that says which page has the routes of a path, and the pages behind the sections.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use minicbor::Encode;
@@ -75,7 +74,10 @@ pub(crate) fn selecting(routes: &[RouteSettings]) -> Vec<String> {
         Subject::Header(name) => Some(name.clone()),
         Subject::Query(_) => None,
     });
-    fields.collect::<BTreeSet<_>>().into_iter().collect()
+    let mut names: Vec<String> = fields.collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// Whether a route is cached.

@@ -172,7 +172,8 @@ fn benchmarks(words: Vec<String>) -> Result<Vec<String>, String> {
 }
 
 /// The benchmarks of `bench/src/main.rs`.
-const BENCHMARKS: [&str; 10] = ["workerd", "native", "spin", "hosts", "tokens", "routes", "keys", "sizes", "loading", "serving"];
+const BENCHMARKS: [&str; 10] =
+    ["workerd", "native", "spin", "hosts", "tokens", "routes", "keys", "sizes", "loading", "serving"];
 
 fn hosts_or_all(words: &[String]) -> Result<Vec<Host>, String> {
     if words.is_empty() {

@@ -194,7 +194,7 @@ fn write<'v>(
         Value::Null => out.push_str("null"),
         Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         Value::Integer(value) => out.push_str(&value.to_string()),
-        Value::Double(value) if value.is_finite() => out.push_str(&value.to_string()),
+        Value::Double(value) if value.is_finite() => json::float(out, *value),
         Value::Text(text) => json::string(out, text),
         Value::Timestamp(micros) => match u64::try_from(micros / 1_000) {
             Ok(ms) => json::string(out, &Timestamp::from_millis(ms).to_rfc3339()),

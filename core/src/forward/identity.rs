@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::{Decode, Failed, Reader};
 use crate::field_name;
-use crate::jose::Value;
+use crate::json::{self, Value};
 use crate::text::escape;
 use crate::x509::CertificateName;
 
@@ -133,7 +133,7 @@ fn write_scalar(value: &Value, out: &mut String) -> bool {
     match value {
         Value::Text(text) => write_encoded(text, out),
         Value::Integer(number) => write_display(out, number),
-        Value::Float(number) => write_display(out, number),
+        Value::Float(number) => json::float(out, *number),
         Value::Bool(is) => out.push_str(if *is { "true" } else { "false" }),
         Value::Null | Value::List(_) | Value::Object(_) => {}
     }

@@ -76,6 +76,17 @@ impl Networks {
         Self { all, lengths }
     }
 
+    /// Some networks in any order, such as those of a key. Not for thousands: each is put into its place.
+    pub(crate) fn of_few(networks: Vec<Cidr>) -> Self {
+        let mut all: Vec<Cidr> = Vec::with_capacity(networks.len());
+        for network in networks {
+            if let Err(place) = all.binary_search(&network) {
+                all.insert(place, network);
+            }
+        }
+        Self::sorted(all)
+    }
+
     /// The network with the longest prefix that contains the address; a binary search for each prefix length in use.
     #[must_use]
     pub fn longest(&self, address: IpAddr) -> Option<Cidr> {
@@ -129,7 +140,7 @@ impl FromJson for Networks {
     fn take(&mut self, value: Value) -> Result<(), Unfit> {
         let Value::List(texts) = value else { return Err(Unfit::VALUE) };
         let networks = texts.iter().map(|text| form::text(text)?.parse().map_err(|_| Unfit::VALUE));
-        *self = networks.collect::<Result<Vec<Cidr>, _>>()?.into();
+        *self = Self::of_few(networks.collect::<Result<_, _>>()?);
         Ok(())
     }
 }

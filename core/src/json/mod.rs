@@ -3,11 +3,13 @@
 //! Telemetry is written often, and a tree of values, or a type with a derived writer for each object, is more code and more work.
 
 pub mod form;
+mod number;
 mod value;
 
 pub use tollgate_derive::FromJson;
 
 pub use self::form::{Form, FromJson, Names, Unfit};
+pub use self::number::float;
 pub use self::value::{Broken, Members, RECORD_VALUES_MAX, Value, ValueError};
 use crate::hex;
 use crate::text::{decimal, digits};

@@ -141,7 +141,7 @@ impl KeyRequest {
             not_before: time(&mut members, "not_before")?,
             expires: time(&mut members, "expires")?,
             restrictions: Restrictions {
-                addresses: Networks::from(parsed::<Cidr>(&mut members, "addresses")?),
+                addresses: Networks::of_few(parsed::<Cidr>(&mut members, "addresses")?),
                 hosts: parsed(&mut members, "hosts")?,
                 referrers: parsed(&mut members, "referrers")?,
             },

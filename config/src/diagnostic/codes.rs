@@ -307,6 +307,9 @@ codes! {
         verified before. This is an exception from verification, so it is bounded: `outage-consumers` names whose tokens they \
         are, `outage-for` says for how long, `outage-past-expiry` for how long after their end; each at most a day. A policy whose \
         keys are in the configuration has no provider that could be away."
+    BadMapping "TG0346" "A rule that maps claims to names cannot apply, or two policies give one name to different callers."
+        "`map-consumers`, `map-plans` and `map-groups` give names to tokens with some claims, each rule as `claim=value`. A token has one \
+        consumer and one plan. `sub` is unique for its issuer only, so two policies with one `consumer-prefix` would take two people for one."
     BadBinding "TG0349" "What is required of the holders of tokens has no effect, or cannot be verified."
         "With `binding: dpop`, `dpop-or-bearer` or `any`, a policy verifies proofs of the keys to which tokens are bound (RFC 9449): \
         the other keys that begin with `dpop-` have an effect only then. The key of a proof is a public key in the proof itself, so \

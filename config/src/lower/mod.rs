@@ -63,6 +63,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
     if !report.has_errors() {
         upstreams.report_unused(report);
         policies.report_unused(report);
+        policies.report_shared_names(report);
     }
     if project.apis.is_empty() && project.is_complete {
         report_no_apis(root, report);

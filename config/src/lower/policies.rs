@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use tollgate_core::authn::IdentityRules;
 use tollgate_core::bounds::CONNECT_TIMEOUT_MS_DEFAULT;
 use tollgate_core::forward::UpstreamSettings;
-use tollgate_core::kinds::{NamedPolicy, Slot};
+use tollgate_core::kinds::{AuthnPolicy, NamedPolicy, Policy, Slot};
 
 use super::passed_on::Statements;
 use crate::decode::habits::word;
@@ -196,6 +197,34 @@ impl<T> Definitions<T> {
 }
 
 impl Definitions<NamedPolicy> {
+    /// Reports policies for different issuers that take the same names for consumers although a subject is unique for its issuer only.
+    pub(super) fn report_shared_names(&self, report: &mut Report) {
+        let mut known: Vec<(&IdentityRules, Span)> = Vec::new();
+        for Definition { span, value, .. } in &self.list {
+            let rules = match value.as_ref().map(|named| &named.policy) {
+                Some(Policy::Authn(AuthnPolicy::Jwt(settings))) => &settings.rules,
+                Some(Policy::Authn(AuthnPolicy::Introspection(settings))) => &settings.rules,
+                _ => continue,
+            };
+            let is_shared = |(other, _): &&(&IdentityRules, Span)| {
+                let is_of_subject = rules.consumer == "sub" || other.consumer == "sub";
+                rules.consumer_prefix.is_some()
+                    && rules.consumer_prefix == other.consumer_prefix
+                    && rules.issuers != other.issuers
+                    && is_of_subject
+            };
+            if let Some((_, other)) = known.iter().find(is_shared) {
+                report.push(
+                    Diagnostic::warning(Code::BadMapping, *span, "another policy gives the same names to its callers")
+                        .why("`sub` is unique for its issuer only: two people of two issuers may be one consumer")
+                        .fix("write another `consumer-prefix`; or let both name a claim that is one for all issuers, such as a verified email")
+                        .related(*other, "the other policy"),
+                );
+            }
+            known.push((rules, *span));
+        }
+    }
+
     /// For each definition, its index in the list of its slot.
     pub(super) fn slot_indices(&self) -> Vec<usize> {
         let mut counts: BTreeMap<Option<Slot>, usize> = BTreeMap::new();

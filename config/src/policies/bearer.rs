@@ -7,11 +7,11 @@ use tollgate_core::authn::{ClaimRule, CredentialPlace, IdentityRules, OUTAGE_S_M
 use tollgate_core::forward::Attribute;
 use tollgate_core::route::CanonicalPath;
 
-use super::{Change, Value, Written, binding};
+use super::{Change, Value, Written, binding, mapping};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
-use crate::schema::texts::{self, CLAIM, FIELD, QUERY_PARAMETER, SCHEME, SCOPE, URL};
+use crate::schema::texts::{self, CALLER_NAME, CLAIM, FIELD, QUERY_PARAMETER, SCHEME, SCOPE, URL};
 use crate::schema::{Key, List, Named, Quantity, Rule, Shape};
 
 /// Where a request presents the token.
@@ -116,6 +116,27 @@ pub(super) const RULES: &[Key] = &[
     .change(Change::Review("callers are in other groups"))
     .examples(&["\"groups\"", "[\"groups\", \"realm_access.roles\"]"]),
     Key::optional(
+        "map-consumers",
+        "The consumers of tokens with these claims, by their whole names: one or more `claim=value` with blanks between them, which \
+         must all hold. Other tokens have the consumer that `consumer` names.",
+        MAPPED,
+    )
+    .absent("none")
+    .change(Change::Review("callers are other consumers"))
+    .examples(&["{\"ada\": \"sub=00u7f\", \"acme\": [\"client_id=web\", \"client_id=app azp=acme\"]}"]),
+    Key::optional("map-plans", "The plans of tokens with these claims; other tokens have the plan that `plan` names.", MAPPED)
+        .absent("none")
+        .change(Change::Review("callers have other plans"))
+        .examples(&["{\"gold\": \"tier=premium\"}"]),
+    Key::optional(
+        "map-groups",
+        "Groups of tokens with these claims, besides those that `groups` reads.",
+        MAPPED,
+    )
+    .absent("none")
+    .change(Change::Review("callers are in other groups"))
+    .examples(&["{\"editors\": [\"role=editor\", \"role=admin email_verified=true\"]}"]),
+    Key::optional(
         "resource",
         "The identifier of the API as a protected resource, a URL (RFC 9728). Its metadata name the issuers; they are served \
          below `/.well-known/oauth-protected-resource`, and challenges name them.",
@@ -200,6 +221,8 @@ const CLAIMS: Shape = Shape::Named(&Named { names: &CLAIM, of: TEXT_OR_TEXTS, ma
 
 const SCOPES: Shape = Shape::Named(&Named { names: &SCOPE, of: Shape::Ruled(&SCOPE), max: 64 });
 
+const MAPPED: Shape = Shape::Named(&Named { names: &CALLER_NAME, of: TEXT_OR_TEXTS, max: 256 });
+
 /// What must be known of a token from one of these issuers.
 pub(super) fn rules(written: &Written, issuers: Vec<String>, report: &mut Report) -> Option<IdentityRules> {
     let audiences =
@@ -210,7 +233,6 @@ pub(super) fn rules(written: &Written, issuers: Vec<String>, report: &mut Report
     });
     let claims = written.named("claims");
     Some(IdentityRules {
-        issuers,
         audiences,
         leeway_s: seconds(written, "leeway")?,
         age_max_s: seconds(written, "max-age"),
@@ -224,6 +246,10 @@ pub(super) fn rules(written: &Written, issuers: Vec<String>, report: &mut Report
         group_claims: written.list("groups").into_iter().map(|claim| claim.value).collect(),
         kept_claims: Vec::new(),
         binding: binding::rules(written, report)?,
+        consumers: mapping::read(written, "map-consumers", &issuers, report)?,
+        plans: mapping::read(written, "map-plans", &issuers, report)?,
+        groups: mapping::read(written, "map-groups", &issuers, report)?,
+        issuers,
         resource: written.parsed("resource", |url| resource(url, written.boolean("private-network"), report))?,
     })
 }
@@ -382,6 +408,9 @@ pub(super) fn rule_values(rules: &IdentityRules) -> impl Iterator<Item = (&'stat
         text("scope-claim", &rules.scope_claim),
         named("scopes", scopes),
         list("groups", &rules.group_claims),
+        named("map-consumers", mapping::written(&rules.consumers)),
+        named("map-plans", mapping::written(&rules.plans)),
+        named("map-groups", mapping::written(&rules.groups)),
         rules.resource.as_deref().and_then(|url| text("resource", url)),
     ];
     all.into_iter().flatten().chain(binding::values(rules))

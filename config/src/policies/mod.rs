@@ -9,6 +9,7 @@
 mod bearer;
 mod binding;
 mod definition;
+mod mapping;
 mod pem;
 #[cfg(test)]
 mod tests;

@@ -177,6 +177,14 @@ pub(crate) static CLAIM: TextRule = TextRule {
     examples: &["sub", "client_id", "realm_access.roles"],
 };
 
+/// A name that callers have.
+pub(crate) static CALLER_NAME: TextRule = TextRule {
+    name: "caller-name",
+    doc: "The name of a consumer, a plan or a group: 1 to 200 visible ASCII characters.",
+    pattern: "^[!-~]{1,200}$",
+    examples: &["ada", "staff:ada"],
+};
+
 /// A list of callers.
 pub(crate) static CALLERS: TextRule = TextRule {
     name: "callers",

@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-use super::{Confirmation, IdentityRules, TokenFacts};
+use super::{ClaimRule, Confirmation, IdentityRules, MapRule, TokenFacts};
 use crate::bounds::{CLAIMS_BYTES_MAX, GROUPS_MAX};
 use crate::jose::{Members, Value};
 use crate::time::Timestamp;
@@ -55,6 +55,9 @@ pub enum ClaimError {
     /// A claim has another value than it must have.
     #[error("the claim `{0}` does not have a value that is accepted")]
     Value(String),
+    /// Several names are mapped to its claims.
+    #[error("its claims are those of several {0}, and it has one")]
+    Several(&'static str),
     /// The claims that conditions read cannot be kept.
     #[error("the claims that conditions read are larger than {CLAIMS_BYTES_MAX} bytes together")]
     TooLarge,
@@ -74,6 +77,7 @@ impl ClaimError {
             Self::Missing(_) => "missing",
             Self::Form(_) => "form",
             Self::Value(_) => "value",
+            Self::Several(_) => "several",
             Self::TooLarge => "too-large",
         }
     }
@@ -152,9 +156,10 @@ impl IdentityRules {
             return Err(ClaimError::Missing(missing.clone()));
         }
         for rule in &self.claims {
-            let value = find(claims, &rule.claim).ok_or_else(|| ClaimError::Missing(rule.claim.clone()))?;
-            if !texts(value).iter().any(|own| rule.any_of.contains(own)) {
-                return Err(ClaimError::Value(rule.claim.clone()));
+            if !rule.holds(claims) {
+                let is_there = find(claims, &rule.claim).is_some();
+                let error = if is_there { ClaimError::Value } else { ClaimError::Missing };
+                return Err(error(rule.claim.clone()));
             }
         }
         // A condition must not take a claim for absent because the bearer has made another one long.
@@ -218,6 +223,9 @@ impl IdentityRules {
     }
 
     fn consumer(&self, policy: &str, claims: &Members) -> Result<String, ClaimError> {
+        if let Some(name) = mapped(&self.consumers, claims, "consumers")? {
+            return Ok(name.to_owned());
+        }
         let value = find(claims, &self.consumer).ok_or_else(|| ClaimError::Missing(self.consumer.clone()))?;
         let name = text(value).filter(|name| is_name(name)).ok_or_else(|| ClaimError::Form(self.consumer.clone()))?;
         Ok(match &self.consumer_prefix {
@@ -227,6 +235,9 @@ impl IdentityRules {
     }
 
     fn plan(&self, claims: &Members) -> Result<Option<String>, ClaimError> {
+        if let Some(name) = mapped(&self.plans, claims, "plans")? {
+            return Ok(Some(name.to_owned()));
+        }
         let Some(claim) = &self.plan else { return Ok(None) };
         let Some(value) = find(claims, claim) else { return Ok(None) };
         let name = text(value).filter(|name| is_name(name)).ok_or_else(|| ClaimError::Form(claim.clone()))?;
@@ -260,7 +271,7 @@ impl IdentityRules {
 
     /// The groups and roles of all claims that name some; one name is never several.
     fn groups(&self, claims: &Members) -> Result<Vec<String>, ClaimError> {
-        let mut groups = Vec::new();
+        let mut groups: Vec<String> = names(&self.groups, claims).map(str::to_owned).collect();
         for claim in &self.group_claims {
             let form = || ClaimError::Form(claim.clone());
             match find(claims, claim) {
@@ -278,6 +289,25 @@ impl IdentityRules {
         }
         Ok(groups)
     }
+}
+
+impl ClaimRule {
+    /// Whether the claim has one of the values, or a list with one.
+    fn holds(&self, claims: &Members) -> bool {
+        find(claims, &self.claim).is_some_and(|value| texts(value).iter().any(|own| self.any_of.contains(own)))
+    }
+}
+
+/// The names that are mapped to the claims.
+fn names<'r>(rules: &'r [MapRule], claims: &Members) -> impl Iterator<Item = &'r str> {
+    rules.iter().filter(|rule| rule.when.iter().all(|claim| claim.holds(claims))).map(|rule| rule.name.as_str())
+}
+
+/// The one name that is mapped to the claims; the order of rules must not decide it.
+fn mapped<'r>(rules: &'r [MapRule], claims: &Members, of: &'static str) -> Result<Option<&'r str>, ClaimError> {
+    let mut all = names(rules, claims);
+    let Some(first) = all.next() else { return Ok(None) };
+    if all.all(|other| other == first) { Ok(Some(first)) } else { Err(ClaimError::Several(of)) }
 }
 
 /// A claim by its name; if there is none, the name is a path of members, with dots between them.
@@ -532,6 +562,33 @@ mod tests {
         assert_eq!(with(&kept, 8_000), Ok(()));
         assert_eq!(with(&kept, 8_192), Err(ClaimError::TooLarge));
         assert_eq!(with(&rules(), 8_192), Ok(()), "nothing reads them");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn claims_are_mapped_to_a_consumer_a_plan_and_groups() {
+        let rule = |name: &str, when: &[(&str, &str)]| MapRule {
+            name: name.into(),
+            when: when
+                .iter()
+                .map(|(claim, value)| ClaimRule { claim: (*claim).into(), any_of: vec![(*value).into()] })
+                .collect(),
+        };
+        let rules = IdentityRules {
+            consumers: vec![rule("ada", &[("sub", "ada")]), rule("sales", &[("org.unit", "7"), ("mail", "x")])],
+            plans: vec![rule("gold", &[("mail", "x")])],
+            groups: vec![rule("editors", &[("role", "editor")]), rule("all", &[])],
+            group_claims: vec!["role".into()],
+            ..rules()
+        };
+        let identity = |more: &[(&str, &str)]| decide(&rules, &claims(more));
+        let ada = identity(&[("role", r#"["editor","x"]"#)]).unwrap();
+        assert_eq!((ada.consumer.as_str(), ada.plan, ada.groups.len()), ("ada", None, 4));
+        let bob = identity(&[("sub", r#""bob""#)]).unwrap();
+        assert_eq!((bob.consumer.as_str(), bob.groups), ("staff:bob", vec!["all".to_owned()]));
+        let sales = identity(&[("sub", r#""bob""#), ("org", r#"{"unit":7}"#), ("mail", r#""x""#)]).unwrap();
+        assert_eq!((sales.consumer.as_str(), sales.plan.as_deref()), ("sales", Some("gold")));
+        let both = identity(&[("org", r#"{"unit":7}"#), ("mail", r#""x""#)]);
+        assert_eq!(both, Err(ClaimError::Several("consumers")));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -53,7 +53,7 @@ pub use mark::{MarkSecret, TextMark};
 pub use places::{CredentialNames, authorization_holds_key};
 pub use resource::{METADATA_PATH, ProtectedResource, ResourceMetadata, resource_metadata};
 pub use restriction::{OriginError, OriginPattern, Restricted, Restrictions};
-pub use rules::{ClaimRule, IdentityRules, ScopeRule};
+pub use rules::{ClaimRule, IdentityRules, MapRule, ScopeRule};
 pub use seen::once;
 pub use signed::MessageError;
 pub use webhook::{

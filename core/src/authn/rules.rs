@@ -70,6 +70,31 @@ pub struct IdentityRules {
     #[serde(default)]
     #[n(14)]
     pub binding: Option<BindingRules>,
+    /// The consumers of tokens with these claims, by their whole names; `consumer` names those of other tokens.
+    #[serde(default)]
+    #[cbor(n(15), skip_if = "codec::is_default")]
+    pub consumers: Vec<MapRule>,
+    /// The plans of tokens with these claims; `plan` names those of other tokens.
+    #[serde(default)]
+    #[cbor(n(16), skip_if = "codec::is_default")]
+    pub plans: Vec<MapRule>,
+    /// Groups of tokens with these claims, besides those that claims name.
+    #[serde(default)]
+    #[cbor(n(17), skip_if = "codec::is_default")]
+    pub groups: Vec<MapRule>,
+}
+
+/// A name that tokens with some claims have: of a consumer, a plan, or a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct MapRule {
+    /// The name.
+    #[n(0)]
+    pub name: String,
+    /// The values that claims have, all of them.
+    #[n(1)]
+    pub when: Vec<ClaimRule>,
 }
 
 /// The values that a claim must have.
@@ -148,6 +173,9 @@ impl Default for IdentityRules {
             kept_claims: Vec::new(),
             resource: None,
             binding: None,
+            consumers: Vec::new(),
+            plans: Vec::new(),
+            groups: Vec::new(),
         }
     }
 }

@@ -172,8 +172,13 @@ impl Project {
 
     /// The failure for a project that does not exist.
     pub(crate) fn missing(&self) -> Failure {
+        Failure::problem(self.why_missing())
+    }
+
+    /// Why it does not exist, and what creates one.
+    pub(crate) fn why_missing(&self) -> String {
         let Place::Folder(folder) = &self.place else {
-            return Failure::problem(format!("{} is not a project", self.name()));
+            return format!("{} is not a project", self.name());
         };
         let name = folder.display();
         let why = match folder.metadata() {
@@ -182,7 +187,7 @@ impl Project {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => "the folder does not exist".to_owned(),
             Err(error) => error.to_string(),
         };
-        Failure::problem(format!("{name} is not a project: {why}; `tollgate init` creates one"))
+        format!("{name} is not a project: {why}; `tollgate init` creates one")
     }
 }
 

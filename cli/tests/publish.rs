@@ -213,13 +213,28 @@ fn keys_are_listed_shown_and_rotated_in_the_stores_of_native_and_spin() {
         let key = |words: &[&str]| run(&[&["key"], words, &place].concat());
         assert_eq!(run(&["publish", &project.path(), "--to", host, "--store", &store]).code, Some(0));
         assert!(key(&["list"]).err.contains("no keys in"), "{:?}", key(&["list"]));
+        assert!(key(&["list", "--consumer", "nobody"]).err.contains("no keys of nobody in"));
+        // A certificate is registered by its fingerprint as `openssl` prints it, and no key takes over from it.
+        let fingerprint = ["AB"; 32].join(":");
+        let line = |text: String| {
+            let file = project.file(&format!("{host}.jsonl"));
+            std::fs::write(&file, text).expect("a file of keys");
+            file.display().to_string()
+        };
+        let imported = line(format!(r#"{{"consumer":"device","fingerprint":"{fingerprint}"}}"#));
+        assert_eq!(key(&["import", &imported]).code, Some(0));
+        assert!(key(&["show", "--digest", &fingerprint]).out.contains("cert-abababababab"));
+        assert!(key(&["rotate", "--key-id", "cert-abababababab"]).err.contains("client certificate"));
+        assert_eq!(key(&["revoke", "--key-id", "cert-abababababab"]).code, Some(0));
+        let imported = line(r#"{"consumer":"acme","key":"0123456789abcdef","plan":"platinum"}"#.to_owned());
+        assert!(key(&["import", &imported]).err.contains("has no plan platinum"), "{:?}", key(&["import", &imported]));
         let restricted = ["--address", "192.0.2.0/24", "--note", "orders", "--created-by", "ci"];
         let new = key(&[&["new", "--consumer", "acme", "--output", "json"][..], &restricted].concat()).json();
         key(&["new", "--consumer", "other"]);
         let id = new["id"].as_str().expect("an id");
         let listed = key(&["list", "--consumer", "acme"]);
         assert!(listed.out.contains(id) && !listed.out.contains("other"), "{listed:?}");
-        assert_eq!(key(&["list", "--output", "json"]).json().as_array().map(Vec::len), Some(2));
+        assert_eq!(key(&["list", "--output", "json"]).json().as_array().map(Vec::len), Some(3));
         let shown = key(&["show", "--key-id", id, "--output", "json"]).json();
         assert_eq!((&shown["addresses"][0], &shown["created_by"]), (&"192.0.2.0/24".into(), &"ci".into()));
         assert!(key(&["show", "--key-id", id]).out.contains("last used    never\n"));

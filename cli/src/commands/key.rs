@@ -19,7 +19,7 @@ use super::gateway_name;
 use crate::at::AtArgs;
 use crate::failure::Failure;
 use crate::project::Project;
-use crate::target::{Place, StoreArgs, Target};
+use crate::target::{Place, Plans, StoreArgs, Target};
 use place::Keys;
 
 /// Create, list, rotate and revoke API keys.
@@ -51,10 +51,10 @@ enum KeyCommand {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct WhichArgs {
-    /// The public id, as shown in logs: key- and 12 hexadecimal digits.
+    /// The public id, as shown in logs: key- and 12 hexadecimal digits; of a registered certificate cert- and 12 digits.
     #[arg(long, value_name = "ID", value_parser = key_id)]
     key_id: Option<String>,
-    /// The SHA-256 of the key: 64 hexadecimal digits.
+    /// The SHA-256 of the key, or the fingerprint of the certificate: 64 hexadecimal digits.
     #[arg(long, value_name = "HEX", value_parser = digest)]
     digest: Option<String>,
 }
@@ -125,17 +125,37 @@ impl KeysArgs {
 
 impl GatewayArgs {
     fn name(&self) -> Result<String, Failure> {
-        self.gateway.clone().map_or_else(|| Project::at(&self.project).gateway(), Ok)
+        self.gateway.clone().map_or_else(|| self.project()?.gateway(), Ok)
+    }
+
+    /// The project that names the gateway.
+    fn project(&self) -> Result<Project, Failure> {
+        let project = Project::at(&self.project);
+        if project.exists() {
+            return Ok(project);
+        }
+        Err(Failure::problem(format!("{}; or name the gateway with --gateway NAME", project.why_missing())))
+    }
+
+    /// The plans of the project that names the gateway; none if the command line names it.
+    fn plans(&self) -> Result<Plans, Failure> {
+        if self.gateway.is_some() {
+            return Ok(Plans::default());
+        }
+        Ok(Plans::of(self.project()?.compiled_for_any()?.plans()))
     }
 }
 
 fn key_id(text: &str) -> Result<String, &'static str> {
-    let is_id = text.strip_prefix("key-").is_some_and(|digits| is_hex(digits, 12));
-    is_id.then(|| text.to_owned()).ok_or("it is `key-` and 12 hexadecimal digits, as shown in logs")
+    let digits = text.strip_prefix("key-").or_else(|| text.strip_prefix("cert-"));
+    let is_id = digits.is_some_and(|digits| is_hex(digits, 12));
+    is_id.then(|| text.to_owned()).ok_or("it is `key-` or `cert-` and 12 hexadecimal digits, as shown in logs")
 }
 
+/// Also with colons, as `openssl` prints the fingerprint of a certificate.
 fn digest(text: &str) -> Result<String, &'static str> {
-    is_hex(text, 64).then(|| text.to_owned()).ok_or("it is 64 hexadecimal digits: the SHA-256 of the key")
+    let digits = text.replace(':', "").to_ascii_lowercase();
+    is_hex(&digits, 64).then_some(digits).ok_or("it is 64 hexadecimal digits: the SHA-256 of the key or certificate")
 }
 
 fn is_hex(text: &str, length: usize) -> bool {

@@ -48,8 +48,8 @@ impl Plans {
             _ => format!("it has {}", self.0.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
         };
         Failure::problem(format!(
-            "gateway {gateway} has no plan {plan} ({known}), so the key would have the limits of no plan: correct --plan, \
-             leave it out, or name the project that defines it with --project"
+            "gateway {gateway} has no plan {plan} ({known}), so the key would have the limits of no plan: correct it, leave it \
+             out, publish the project that defines it first, or name that project with --project in place of --gateway"
         ))
     }
 

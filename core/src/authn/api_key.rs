@@ -269,6 +269,12 @@ impl KeyDigest {
         Self(*fingerprint.as_bytes())
     }
 
+    /// The public id of a registered certificate whose fingerprint this is.
+    #[must_use]
+    pub fn certificate_id(&self) -> String {
+        public_id("cert", &self.0[..PUBLIC_ID_BYTES])
+    }
+
     /// A public id for records and logs: the beginning of the digest, which reveals nothing about the key.
     #[must_use]
     pub fn public_id(&self) -> String {
@@ -323,7 +329,7 @@ impl KeyRules {
 
     fn read<'r>(&self, text: &'r str) -> KeyPresented<'r> {
         if text.len() > KEY_BYTES_MAX {
-            return KeyPresented::Malformed(KeyError::Form);
+            return KeyPresented::Malformed(if self.any_format { KeyError::Text } else { KeyError::Form });
         }
         let parsed = if self.any_format { KeyText::of_any_make(text) } else { KeyText::parse(text) };
         match parsed {
@@ -520,5 +526,13 @@ mod tests {
         fn arbitrary_text_is_refused_without_a_panic(text in ".{0,80}") {
             prop_assert!(ApiKey::parse(&text).is_err());
         }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_text_that_is_too_long_is_told_what_its_policy_takes() {
+        let long = "x".repeat(KEY_BYTES_MAX + 1);
+        let read = |any_format| KeyRules { any_format, ..KeyRules::default() }.read(&long);
+        assert_eq!(read(true), KeyPresented::Malformed(KeyError::Text));
+        assert_eq!(read(false), KeyPresented::Malformed(KeyError::Form));
     }
 }

@@ -44,6 +44,9 @@ pub struct KeyRequest {
     /// The digest of an existing key; absent, a key is generated.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_hex")]
     pub sha256: Option<KeyDigest>,
+    /// The fingerprint of a client certificate, which is registered in place of a key.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_hex")]
+    pub fingerprint: Option<KeyDigest>,
 }
 
 /// The circumstances of a key's creation.
@@ -147,6 +150,7 @@ impl KeyRequest {
             },
             note: members.text("note")?,
             sha256: members.text("sha256")?.map(|text| sha256(&text)).transpose()?,
+            fingerprint: members.text("fingerprint")?.map(|text| sha256(&text)).transpose()?,
         };
         members.finish()?;
         request.check().map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))?;
@@ -177,6 +181,9 @@ impl KeyRequest {
         }
         if ApiKey::generate(&self.environment, &[0; 32]).is_none() {
             return Err("An environment has 1 to 12 lower-case letters and digits.");
+        }
+        if self.sha256.is_some() && self.fingerprint.is_some() {
+            return Err("`sha256` is the digest of a key, and `fingerprint` that of a certificate: send one of them.");
         }
         match (self.not_before, self.expires) {
             (Some(start), Some(end)) if end <= start => Err("The key would expire before it is valid."),
@@ -223,10 +230,23 @@ impl KeyRequest {
         Ok((key, credential))
     }
 
-    /// The record of an existing key with this digest.
+    /// The digest of the key or certificate that exists already, if it is for one.
+    #[must_use]
+    pub fn existing(&self) -> Option<KeyDigest> {
+        self.sha256.or(self.fingerprint)
+    }
+
+    /// The public id of this key or certificate.
+    #[must_use]
+    pub fn id_of(&self, digest: &KeyDigest) -> String {
+        if self.fingerprint.is_some() { digest.certificate_id() } else { digest.public_id() }
+    }
+
+    /// The record of an existing key or certificate with this digest.
     #[must_use]
     pub fn import(self, digest: &KeyDigest, creation: Creation) -> Credential {
-        self.credential(digest.public_id(), creation)
+        let id = self.id_of(digest);
+        self.credential(id, creation)
     }
 
     fn credential(self, id: String, creation: Creation) -> Credential {
@@ -255,14 +275,14 @@ impl KeyReference {
     /// The problem for the response.
     pub fn parse(segment: &str) -> Result<Self, Problem> {
         let is_hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if let Some(digits) = segment.strip_prefix("key-")
+        if let Some(digits) = segment.strip_prefix("key-").or_else(|| segment.strip_prefix("cert-"))
             && digits.len() == ID_DIGITS
             && is_hex(digits)
         {
             return Ok(Self::Id(segment.to_owned()));
         }
         KeyDigest::parse(segment).map(Self::Digest).ok_or_else(|| {
-            let detail = "Identify a key by its id (`key-` and 12 hexadecimal digits) or by its SHA-256 (64 hexadecimal digits).";
+            let detail = "Identify a key by its id (`key-`, of a certificate `cert-`, and 12 hexadecimal digits) or by its SHA-256 (64 hexadecimal digits).";
             Problem::plain(ProblemKind::BadRequest, detail)
         })
     }
@@ -330,7 +350,8 @@ fn parsed<T: FromStr<Err: fmt::Display>>(members: &mut Members, name: &str) -> R
 }
 
 fn sha256(text: &str) -> Result<KeyDigest, Problem> {
-    let detail = "`sha256` must be the SHA-256 of a key in 64 lower-case hexadecimal digits.";
+    let detail =
+        "`sha256` and `fingerprint` have 64 lower-case hexadecimal digits: the SHA-256 of a key or a certificate.";
     KeyDigest::parse(text).ok_or_else(|| Problem::plain(ProblemKind::BadRequest, detail))
 }
 
@@ -399,6 +420,7 @@ mod tests {
             restrictions: serde_json::from_str(r#"{"hosts":["a.test"]}"#).unwrap(),
             note: None,
             sha256: Some(KeyDigest::parse(&"ab".repeat(32)).unwrap()),
+            fingerprint: None,
             environment: "live".into(),
             not_before: None,
             expires: Some(Timestamp::from_millis(1_900_000_000_000)),

@@ -90,7 +90,9 @@ impl RotationRequest {
     }
 
     fn check(&self, old: &Credential, now: Timestamp) -> Result<(), Problem> {
-        let problem = if old.revoked {
+        let problem = if old.id.starts_with("cert-") {
+            "This is a client certificate, and nothing but a certificate can take over from it. Register the new one by its fingerprint.".to_owned()
+        } else if old.revoked {
             "This key is revoked, so nothing can take over from it. Create a new key.".to_owned()
         } else if let Some(successor) = &old.replaced_by {
             format!("This key was replaced by {successor} already. Rotate that one.")
@@ -200,6 +202,7 @@ mod tests {
     fn a_key_that_nothing_can_take_over_from_is_refused() {
         for (request, old, words) in [
             ("{}", Credential { revoked: true, ..old() }, "is revoked"),
+            ("{}", Credential { id: "cert-0123456789ab".into(), ..old() }, "client certificate"),
             ("{}", Credential { expires: Some(NOW), ..old() }, "has expired"),
             ("{}", Credential { replaced_by: Some("key-new".into()), ..old() }, "replaced by key-new"),
             (r#"{"expires":"2020-01-01T00:00:00Z"}"#, old(), "never be accepted"),

@@ -21,7 +21,7 @@ pub(super) async fn new<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
     let now = task.host.clock().now();
     request.check_expiry(now).map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))?;
     task.check_plan(&request).await?;
-    if let Some(digest) = request.sha256 {
+    if let Some(digest) = request.existing() {
         return task.import(request, digest).await;
     }
     let (key, credential) = task.unused(|random, creation| request.clone().issue(random, creation)).await?;

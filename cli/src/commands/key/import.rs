@@ -1,14 +1,16 @@
 //! `tollgate key import`: keys of other makes.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tollgate_core::authn::{KeyDigest, KeyText, Restrictions};
 use tollgate_core::operator::KeyRequest;
 use tollgate_core::time::Timestamp;
 
+use super::place::Keys;
 use super::{KeysArgs, now, of_place};
 use crate::commands::Output;
 use crate::failure::Failure;
@@ -28,7 +30,7 @@ Examples:
   echo '{\"consumer\": \"acme\", \"key\": \"sk-0123456789abcdef\"}' | tollgate key import /dev/stdin --gateway shop --to spin"
 )]
 pub(super) struct ImportArgs {
-    /// A file of JSON objects, one a line, with `consumer`, and `key` or `sha256`.
+    /// A file of JSON objects, one a line, with `consumer`, and `key`, `sha256` or `fingerprint` (of a client certificate).
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
@@ -47,6 +49,8 @@ struct Line {
     key: Option<String>,
     /// Its SHA-256, in hexadecimal or base64.
     sha256: Option<String>,
+    /// The SHA-256 of a client certificate that is registered.
+    fingerprint: Option<String>,
     plan: Option<String>,
     #[serde(default)]
     scopes: Vec<String>,
@@ -68,6 +72,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
     // All lines are read before the first key is written.
     let requests = requests.collect::<Result<Vec<_>, _>>()?;
     let keys = args.keys.open()?;
+    check_plans(args, &keys, &requests)?;
     let (new, known) = keys.import(requests)?;
     match args.output {
         Output::Json => terminal::print(&format!("{:#}\n", json!({"imported": new, "known": known}))),
@@ -82,19 +87,35 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
 }
 
 fn refused(args: &ImportArgs, number: usize, why: &str) -> Failure {
+    let why = why.trim_end_matches('.');
     Failure::problem(format!("{}: line {}: {why}; nothing was imported", args.file.display(), number + 1))
+}
+
+/// Checks that the gateway has the plans, as far as can be known; a running gateway checks them itself.
+fn check_plans(args: &ImportArgs, keys: &Keys<'_>, requests: &[KeyRequest]) -> Result<(), Failure> {
+    let Keys::Stored { target, gateway } = keys else { return Ok(()) };
+    let plans: BTreeSet<&String> = requests.iter().filter_map(|request| request.plan.as_ref()).collect();
+    for plan in plans {
+        args.keys.gateway.plans()?.check(plan, target, gateway)?;
+    }
+    Ok(())
 }
 
 /// Reads a line. Errors do not contain it, because it may contain a key.
 fn request(line: &str) -> Result<KeyRequest, String> {
-    let line: Line = serde_json::from_str(line).map_err(|error| explain(&error))?;
+    let value: Value =
+        serde_json::from_str(line).map_err(|error| format!("column {}: it is not JSON", error.column()))?;
+    check_members(&value)?;
+    let line: Line = serde_json::from_value(value).map_err(|_| format!("a member has the wrong form: {MEMBERS}"))?;
     let time = |name: &str, text: Option<&String>| {
         let read =
             text.map(|text| Timestamp::from_rfc3339(text).ok_or_else(|| format!("`{name}` is not a time (RFC 3339)")));
         read.transpose()
     };
+    let (digest, is_certificate) = digest(&line)?;
     let request = KeyRequest {
-        sha256: Some(digest(&line)?),
+        sha256: Some(digest).filter(|_| !is_certificate),
+        fingerprint: Some(digest).filter(|_| is_certificate),
         not_before: time("not_before", line.not_before.as_ref())?,
         expires: time("expires", line.expires.as_ref())?,
         consumer: line.consumer,
@@ -110,36 +131,56 @@ fn request(line: &str) -> Result<KeyRequest, String> {
     Ok(request)
 }
 
-/// What is wrong with a line, without what it says.
-fn explain(error: &serde_json::Error) -> String {
-    let column = error.column();
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "an object with members of a key was expected",
-        serde_json::error::Category::Io | serde_json::error::Category::Syntax | serde_json::error::Category::Eof => {
-            "it is not JSON"
+/// Checks the names and types of members. What is wrong is told without their values.
+fn check_members(value: &Value) -> Result<(), String> {
+    let members = value.as_object().ok_or_else(|| format!("it is not a JSON object: {MEMBERS}"))?;
+    for (name, value) in members {
+        let is_list = LISTS.contains(&name.as_str());
+        let (is_right, what) = match value {
+            _ if !is_list && !TEXTS.contains(&name.as_str()) => (false, format!("it has an unknown member: {MEMBERS}")),
+            Value::Array(all) => {
+                (is_list && all.iter().all(Value::is_string), format!("`{name}` is not {}", form(is_list)))
+            }
+            other => (!is_list && (other.is_string() || other.is_null()), format!("`{name}` is not {}", form(is_list))),
+        };
+        if !is_right {
+            return Err(what);
         }
-    };
-    format!(
-        "column {column}: {what}: `consumer`, and `key` or `sha256`; `plan`, `scopes`, `groups`, `environment`, `not_before`, \
-             `expires`, `note`, `addresses`, `hosts`, `referrers` where they apply"
-    )
+    }
+    if members.contains_key("consumer") { Ok(()) } else { Err(format!("`consumer` is missing: {MEMBERS}")) }
 }
 
-fn digest(line: &Line) -> Result<KeyDigest, String> {
-    match (&line.key, &line.sha256) {
-        (Some(key), None) => KeyText::of_any_make(key).map(KeyText::digest).map_err(|error| error.to_string()),
-        (None, Some(text)) => {
-            of_hash(text).ok_or_else(|| "`sha256` is not 32 bytes in hexadecimal or base64".to_owned())
+const fn form(is_list: bool) -> &'static str {
+    if is_list { "a list of texts" } else { "a text" }
+}
+
+const TEXTS: [&str; 9] =
+    ["consumer", "key", "sha256", "fingerprint", "plan", "environment", "not_before", "expires", "note"];
+const LISTS: [&str; 5] = ["scopes", "groups", "addresses", "hosts", "referrers"];
+
+const MEMBERS: &str = "it has `consumer`, and one of `key`, `sha256` and `fingerprint`; `plan`, `scopes`, `groups`, \
+                       `environment`, `not_before`, `expires`, `note`, `addresses`, `hosts`, `referrers` where they apply";
+
+/// The digest of a key, and whether it is that of a certificate.
+fn digest(line: &Line) -> Result<(KeyDigest, bool), String> {
+    let hash =
+        |name: &str, text| of_hash(text).ok_or_else(|| format!("`{name}` is not 32 bytes in hexadecimal or base64"));
+    match (&line.key, &line.sha256, &line.fingerprint) {
+        (Some(key), None, None) => {
+            KeyText::of_any_make(key).map(|key| (key.digest(), false)).map_err(|error| error.to_string())
         }
-        (None, None) | (Some(_), Some(_)) => Err("exactly one of `key` and `sha256` is needed".to_owned()),
+        (None, Some(text), None) => Ok((hash("sha256", text)?, false)),
+        (None, None, Some(text)) => Ok((hash("fingerprint", text)?, true)),
+        _ => Err("exactly one of `key`, `sha256` and `fingerprint` is needed".to_owned()),
     }
 }
 
-/// The digest of a hash in hexadecimal, or in base64 of either alphabet, with or without padding.
+/// The digest of a hash in hexadecimal, also with colons as `openssl` prints it, or in base64 of either alphabet, with or without
+/// padding.
 fn of_hash(text: &str) -> Option<KeyDigest> {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD_NO_PAD;
-    if let Some(digest) = KeyDigest::parse(&text.to_ascii_lowercase()) {
+    if let Some(digest) = KeyDigest::parse(&text.replace(':', "").to_ascii_lowercase()) {
         return Some(digest);
     }
     let text = text.trim_end_matches('=').replace('-', "+").replace('_', "/");
@@ -157,7 +198,8 @@ mod tests {
 
     #[track_caller]
     fn check(line: &str, want: Result<&str, &str>) {
-        let read = request(line).map(|request| request.sha256.map(|digest| digest.to_hex()).unwrap_or_default());
+        let read = request(line)
+            .map(|request| request.sha256.or(request.fingerprint).map(|digest| digest.to_hex()).unwrap_or_default());
         match (read, want) {
             (Ok(digest), Ok(want)) => assert_eq!(digest, want),
             (Err(error), Err(want)) => assert!(error.contains(want) && !error.contains("sk-"), "{error}"),
@@ -172,13 +214,24 @@ mod tests {
             check(&json!({"consumer": "acme", "sha256": hash}).to_string(), Ok(HEX));
         }
         check(r#"{"consumer": "acme", "key": "sk-0123456789abcdef", "addresses": ["192.0.2.0/24"]}"#, Ok(HEX));
+        let colons =
+            HEX.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).to_ascii_uppercase()).collect::<Vec<_>>();
+        check(&json!({"consumer": "acme", "fingerprint": colons.join(":")}).to_string(), Ok(HEX));
     }
 
     #[test]
     fn a_line_that_cannot_be_used_is_explained_without_the_key() {
         for (line, words) in [
-            ("", "not JSON"),
-            ("[]", "`consumer`, and `key`"),
+            ("{", "not JSON"),
+            ("[]", "not a JSON object: it has `consumer`, and one of `key`"),
+            (r#"{"consumer": "acme", "quota": 5}"#, "unknown member"),
+            (r#"{"key": "sk-0123456789abcdef"}"#, "`consumer` is missing"),
+            (
+                r#"{"consumer": "acme", "key": "sk-0123456789abcdef", "scopes": "sk-"}"#,
+                "`scopes` is not a list of texts",
+            ),
+            (r#"{"consumer": 7}"#, "`consumer` is not a text"),
+            (r#"{"consumer": "acme", "key": "sk-0123456789abcdef", "addresses": ["sk-"]}"#, "wrong form"),
             (r#"{"consumer": "acme"}"#, "exactly one of"),
             (r#"{"consumer": "acme", "key": "sk-0123456789abcdef", "sha256": "ab"}"#, "exactly one of"),
             (r#"{"consumer": "acme", "key": "short"}"#, "16 to 256"),

@@ -55,7 +55,10 @@ pub(super) fn run(args: &ListArgs) -> Result<(), Failure> {
     all.sort_by(|a, b| (&a.consumer, &a.created, &a.id).cmp(&(&b.consumer, &b.created, &b.id)));
     match args.output {
         Output::Json => terminal::print(&format!("{:#}\n", json!(all))),
-        Output::Text if all.is_empty() => terminal::note(&format!("no keys in {}", keys.name())),
+        Output::Text if all.is_empty() => {
+            let of = args.consumer.as_ref().map(|consumer| format!(" of {consumer}")).unwrap_or_default();
+            terminal::note(&format!("no keys{of} in {}", keys.name()));
+        }
         Output::Text => terminal::print(&table(&all)),
     }
     Ok(())

@@ -14,7 +14,6 @@ use super::{GatewayArgs, now, of_place, random, timestamp, user};
 use crate::at::AtArgs;
 use crate::commands::Output;
 use crate::failure::Failure;
-use crate::project::Project;
 use crate::target::{Place, Plans, StoreArgs, Target};
 use crate::terminal;
 
@@ -118,7 +117,7 @@ fn gateway_of(args: &NewArgs, target: Option<&Target>) -> Result<String, Failure
     let (gateway, plans) = match &args.gateway.gateway {
         Some(name) => (name.clone(), None),
         None => {
-            let compiled = Project::at(&args.gateway.project).compiled_for_any()?;
+            let compiled = args.gateway.project()?.compiled_for_any()?;
             (compiled.gateway().to_owned(), Some(Plans::of(compiled.plans())))
         }
     };
@@ -166,6 +165,7 @@ fn request(args: &NewArgs) -> Result<KeyRequest, Failure> {
         },
         note: args.note.clone(),
         sha256: None,
+        fingerprint: None,
     };
     request.check().map_err(Failure::usage)?;
     for scope in request.scopes.iter().filter(|scope| is_scope_pattern(scope)) {

@@ -53,17 +53,17 @@ impl Keys<'_> {
         let (mut new, mut known) = (Vec::new(), Vec::new());
         let mut records = Vec::new();
         for request in requests {
-            let Some(digest) = request.sha256 else { continue };
+            let Some(digest) = request.existing() else { continue };
             match self {
                 Self::Running(gateway) if self.has(&digest)? => {
-                    known.push(format!("{} at {}", digest.public_id(), gateway.name()));
+                    known.push(format!("{} at {}", request.id_of(&digest), gateway.name()));
                 }
                 Self::Running(gateway) => {
                     let issued: IssuedKey = gateway.send(Resource::NewKey, "", Some(&request))?;
                     new.push(issued.view);
                 }
                 Self::Stored { target, .. } if self.has(&digest)? => {
-                    known.push(format!("{} in {}", digest.public_id(), target.name()));
+                    known.push(format!("{} in {}", request.id_of(&digest), target.name()));
                 }
                 Self::Stored { gateway, .. } => {
                     let credential = request.import(&digest, Creation { at: now(), by: user() });
@@ -157,7 +157,7 @@ fn list_at(gateway: &Gateway<'_>, consumer: Option<&str>) -> Result<Vec<KeyView>
 fn named_in(target: &Target, gateway: &str, named: &str) -> Result<(KeyDigest, Credential), Failure> {
     let digits = match KeyReference::parse(named).map_err(|problem| Failure::usage(problem.into_parts().detail))? {
         KeyReference::Digest(digest) => digest.to_hex(),
-        KeyReference::Id(id) => id.trim_start_matches("key-").to_owned(),
+        KeyReference::Id(id) => id.split('-').next_back().unwrap_or_default().to_owned(),
     };
     let found = target.keys(&format!("{}{digits}", keys::credentials(gateway)), 2)?;
     let [key] = found.as_slice() else {

@@ -319,6 +319,49 @@ fn a_field_tells_an_upstream_one_thing_and_is_no_credential_or_text_of_the_gatew
 }
 
 #[test]
+fn what_the_gateway_proves_to_upstreams_is_checked() {
+    let check = |url: &str, auth: &str, authn: &str, expected: &[&str]| {
+        let text = format!(
+            "format: 1\ngateway: {{name: g}}\nupstreams: {{u: {{url: \"{url}\", auth: {{{auth}}}}}}}\n\
+             policies:\n  staff: {{kind: jwt, issuer: \"https://id.example.com\", audience: a, algorithms: [EdDSA]}}\n  keys: {{kind: api-key}}\n\
+             apis: {{a: {{upstream: u, authn: {authn}, routes: [{{path: /a, methods: [GET]}}, {{path: /k, authn: {{any: [staff, keys], replace: true}}, upstream-auth: none, methods: [GET]}}]}}}}\n"
+        );
+        let found = findings(&text);
+        assert_eq!(found.iter().map(|found| found.code.id()).collect::<Vec<_>>(), expected, "{text}{found}");
+    };
+    let server = "token-url: \"https://id.example.com/token\", client-id: g, client-secret: \"${secret.A}\"";
+    let exchange = format!("kind: token-exchange, {server}");
+    check("https://u", &exchange, "staff", &[]);
+    check("https://u", &exchange, "{all: [staff, keys]}", &[]);
+    for authn in ["keys", "none", "[staff, keys]", "{optional: [staff]}", "{all: [keys, staff]}"] {
+        check("https://u", &exchange, authn, &["TG0342"]);
+    }
+    check("https://u", &format!("{exchange}, subject-type: jwt, actor-token: \"${{secret.B}}\""), "staff", &[]);
+    check("https://u", &format!("{exchange}, actor-token: written"), "staff", &["TG0341"]);
+    let credentials = format!("kind: client-credentials, {server}");
+    check("https://u", &format!("{credentials}, resources: [\"https://u/a?b\", \"urn:a:b\"]"), "staff", &[]);
+    for resource in ["u", "https://u#a", "https:", "//u", "a b:c"] {
+        check("https://u", &format!("{credentials}, resources: [\"{resource}\"]"), "staff", &["TG0342"]);
+    }
+    let aws = |service: &str, more: &str| {
+        format!(
+            "kind: aws-sigv4, region: eu-central-1, service: {service}, access-key-id: A, secret-access-key: \"${{secret.A}}\"{more}"
+        )
+    };
+    check("https://u", &aws("s3", ""), "staff", &[]);
+    check("https://u", &aws("s3", ", sign-content: false, session-token: \"${secret.B}\""), "staff", &[]);
+    check("http://u", &aws("s3", ", sign-content: false"), "staff", &["TG0342"]);
+    check("https://u", &aws("dynamodb", ", sign-content: false"), "staff", &["TG0342"]);
+    check("https://u", &aws("dynamodb", ", forward: [X-Amz-Target]"), "staff", &[]);
+    check("https://u", &aws("S3", ""), "staff", &["TG0342"]);
+    for field in ["X-Amz-Date", "X-Other"] {
+        check("https://u", &aws("s3", &format!(", forward: [{field}]")), "staff", &["TG0342"]);
+    }
+    let literal = aws("s3", "").replace("${secret.A}", "written");
+    check("https://u", &literal, "staff", &["TG0341"]);
+}
+
+#[test]
 fn ambiguous_routes_on_several_hosts_are_reported_once() {
     let text = "format: 1\ngateway: {name: a, authn: none, hosts: [x.org, y.org]}\nupstreams: {u: \"http://u\"}\napis: {a: {upstream: u, routes: [{path: /x}, {path: /x}]}}\n";
     check(text, &[("TG0401", 4, 53)]);

@@ -14,7 +14,7 @@ use tollgate_core::authn::{CredentialNames, CredentialPlace, ResourceMetadata, r
 use tollgate_core::cache::{CacheKey, Taken, resource_key};
 use tollgate_core::event::{RouteLabel, UpstreamLabel};
 use tollgate_core::expression::Source;
-use tollgate_core::forward::{FieldRules, Resource, UNREAD_IN_REQUESTS};
+use tollgate_core::forward::{AwsSettings, FieldRules, Resource, UNREAD_IN_REQUESTS, UpstreamAuth};
 use tollgate_core::kinds::{SlotPolicy, Uses};
 use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, RouteIndex, Router, Subject};
 use tollgate_core::settings::{GatewaySettings, RouteSettings};
@@ -42,7 +42,7 @@ pub(crate) struct Site {
     pub(crate) fields: Arc<FieldRules>,
     /// Whether its configuration names fields that an adapter may leave out.
     pub(crate) names_left_out: bool,
-    /// Whether one of its policies reads the content of requests.
+    /// Whether one of its policies or upstreams reads the content of requests.
     pub(crate) reads_content: bool,
     /// Whether its policies read certificates of clients.
     pub(crate) reads_certificates: bool,
@@ -100,7 +100,8 @@ impl Site {
         let metadata = resource_metadata(&resources.collect::<Vec<_>>());
         let fields = Arc::new(field_rules(&part));
         let names_left_out = fields.names_any(&UNREAD_IN_REQUESTS);
-        let reads_content = part.policies.authn.iter().any(|named| named.policy.as_kind().uses().content);
+        let reads_content = part.policies.authn.iter().any(|named| named.policy.as_kind().uses().content)
+            || upstreams().any(|upstream| upstream.auth.reads_content());
         let reads = |uses: Uses<'_>| uses.certificate || uses.named_certificate;
         let reads_certificates = part.policies.iter().any(|policy| reads(policy.uses));
         let mut read = part.policies.authz.iter().flat_map(|named| named.policy.reads());
@@ -350,6 +351,9 @@ fn field_rules(part: &Part) -> FieldRules {
         upstream.fields.iter().for_each(|(name, _)| rules.add_set(name, at));
         if !upstream.auth.is_none() {
             rules.add_set(AUTHORIZATION.as_str(), at);
+        }
+        if let UpstreamAuth::Aws(_) = upstream.auth {
+            AwsSettings::SET.iter().for_each(|name| rules.add_set(name.as_str(), at));
         }
         upstream.identity.iter().for_each(|field| rules.add_identity(field.name.as_str()));
     }

@@ -115,6 +115,9 @@ fn uses(compiled: &Compiled) -> Uses {
         for (field, text) in &upstream.fields {
             add(text, format!("upstream {} ({field})", upstream.name));
         }
+        for text in upstream.auth.secrets() {
+            add(text, format!("upstream {} (auth)", upstream.name));
+        }
     }
     for policy in whole.policies.iter() {
         policy.uses.secrets.iter().for_each(|text| add(text, format!("policy {}", policy.name)));

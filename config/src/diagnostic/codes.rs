@@ -297,7 +297,8 @@ codes! {
         store."
     BadUpstreamAuth "TG0342" "The gateway cannot authenticate itself to an upstream in this way."
         "`auth` of an upstream sets the field `Authorization`, so `headers` cannot set it too. The name of a user has no colon \
-        (RFC 7617). A token is fetched over HTTPS, unless `private-network` says that its server is in the gateway's own network."
+        (RFC 7617). A token is fetched over HTTPS, unless `private-network` says that its server is in the gateway's own network. `token-exchange` \
+        sends the caller's token to the server, so every caller of its routes must have one. `aws-sigv4` signs the content too, but for S3 over HTTPS."
     BadIdentity "TG0343" "A header field cannot tell an upstream what `identity` says."
         "`identity` names header fields, and for each what it tells: `consumer`, `credential`, `plan`, `scopes`, `groups`, a claim \
         of the token (`claims.email`), or what the client's certificate has of one kind (`certificate.subject`). A claim is known \

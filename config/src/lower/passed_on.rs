@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 use tollgate_core::forward::{Attribute, IdentityField, UpstreamAuth, UpstreamSettings};
 
 use super::merge::{Effective, Single};
-use super::upstream_auth;
+use super::upstream_auth::{self, Upstream};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::identity::Identity;
 use crate::model::level::{Level, Setting};
-use crate::model::upstream_auth::WrittenAuth;
+use crate::model::upstream_auth::{How, WrittenAuth};
 use crate::place::{Span, Spanned};
 
 /// The statements that apply to an upstream.
@@ -41,16 +41,16 @@ impl<'p> Statements<'p> {
         [self.identity.map(|setting| setting.span), self.auth.map(|setting| setting.span)]
     }
 
-    /// What they are in core's settings, for an upstream that sets these fields.
+    /// What they are in core's settings, for an upstream.
     pub(super) fn lower(
         &self,
-        fields: &[(String, tollgate_core::secret::SecretText)],
+        upstream: Upstream<'_>,
         report: &mut Report,
     ) -> Option<(Vec<IdentityField>, UpstreamAuth)> {
         let identity = self.identity.map_or(&[][..], |setting| &setting.value);
-        let identity = parsed::identity(identity, fields, report);
+        let identity = parsed::identity(identity, upstream.fields, report);
         let auth = match self.auth.and_then(|setting| setting.value.as_ref()) {
-            Some(written) => upstream_auth::auth(written, fields, &identity, report)?,
+            Some(written) => upstream_auth::auth(written, upstream, &identity, report)?,
             None => UpstreamAuth::None,
         };
         Some((identity, auth))
@@ -94,7 +94,8 @@ impl<'p> PassedOn<'p> {
         if let Some(known) = self.known.get(&(place, statements.spans())) {
             return *known;
         }
-        let lowered = statements.lower(&settings.fields, report);
+        let upstream = Upstream { url: Some(&settings.url), fields: &settings.fields };
+        let lowered = statements.lower(upstream, report);
         let index = lowered.map_or(place, |(identity, auth)| {
             let other = UpstreamSettings { identity, auth, ..settings.clone() };
             let same = self.others.iter().position(|known| *known == other);
@@ -119,6 +120,20 @@ impl<'p> PassedOn<'p> {
         for (name, tells) in setting.value.iter().filter(|(_, tells)| tells.value.is_kept()) {
             let is_told = keep(&tells.value);
             self.told.entry(tells.span).or_insert((name, &tells.value, false)).2 |= is_told;
+        }
+    }
+
+    /// Reports a route on which callers may have no token that could be exchanged.
+    pub(super) fn check_tokens(effective: &Effective<'p>, route: Span, has_tokens: bool, report: &mut Report) {
+        let written = effective.upstream_auth.value.and_then(|at| at.value.value.as_ref());
+        let Some(written) = written.filter(|written| matches!(written.how, How::TokenExchange { .. })) else { return };
+        if !has_tokens {
+            report.push(
+                Diagnostic::error(Code::BadUpstreamAuth, written.at, "callers may have no token that could be exchanged")
+                    .why("`token-exchange` sends the token with which the caller was authenticated, by `jwt` or `introspection`, to the server")
+                    .fix("require such a policy as the first or only one of each alternative in `authn`, or set another `upstream-auth` for the route")
+                    .related(route, "on this route"),
+            );
         }
     }
 

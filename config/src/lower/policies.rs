@@ -8,6 +8,7 @@ use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::kinds::{AuthnPolicy, NamedPolicy, Policy, Slot};
 
 use super::passed_on::Statements;
+use super::upstream_auth;
 use crate::decode::habits::word;
 use crate::decode::{Named, parsed};
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
@@ -269,7 +270,8 @@ fn lower_upstream(
 ) -> Option<UpstreamSettings> {
     let url = parsed::url(&upstream.url, report);
     let fields = parsed::fields(&upstream.headers, report);
-    let (identity, auth) = Statements::of_upstream(&upstream.level, gateway).lower(&fields, report)?;
+    let (identity, auth) = Statements::of_upstream(&upstream.level, gateway)
+        .lower(upstream_auth::Upstream { url: url.as_ref(), fields: &fields }, report)?;
     let own = upstream.connect_timeout_ms.as_ref().map(|ms| ms.value);
     Some(UpstreamSettings {
         name: name.to_owned(),

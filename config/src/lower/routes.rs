@@ -33,6 +33,7 @@ use crate::model::api::{Api, Route};
 use crate::model::level::{Item, Level, ListStatement, Timeout};
 use crate::model::project::Project;
 use crate::model::upstream::Upstream;
+use crate::model::upstream_auth::{How, WrittenAuth};
 use crate::place::{Span, Spanned};
 use crate::policies;
 
@@ -186,7 +187,9 @@ impl<'p> Lowering<'p, '_> {
             report_charged_twice(&effective, self.report);
         }
         let reads_content = |place: &usize| self.policies.get(*place).is_some_and(|named| named.policy.uses().content);
-        if authn.iter().flatten().any(reads_content) {
+        let signs_content = |auth: &WrittenAuth| matches!(&auth.how, How::Aws(aws) if aws.signs_content.as_ref().is_some_and(|signs| signs.value));
+        let is_signed = effective.upstream_auth.value.and_then(|at| at.value.value.as_ref()).is_some_and(signs_content);
+        if is_signed || authn.iter().flatten().any(reads_content) {
             report_unverified(&effective, self.report);
         }
         let needs_one = !authn.is_empty() && authn.iter().all(|all| !all.is_empty());
@@ -200,6 +203,7 @@ impl<'p> Lowering<'p, '_> {
         check(route, &effective, is_limited, self.report);
         self.check_authz(&effective, &authz);
         let upstream = self.pass_on(context, &effective, &authn);
+        PassedOn::check_tokens(&effective, route.path.span, self.have_tokens(&authn), self.report);
         self.apply_reads(&effective, (&authn, &authz), path.as_ref(), upstream);
         self.check_conditions(&effective, &authz, &methods, needs_one);
         weaknesses.compare(
@@ -477,6 +481,13 @@ impl<'p> Lowering<'p, '_> {
     /// Lets the authenticators of a route keep a fact; returns whether one of them has such facts.
     fn keep(&mut self, authn: &[Vec<usize>], fact: &Attribute) -> bool {
         keep(self.policies, authn, fact)
+    }
+
+    /// Whether the first credential of every alternative is a token.
+    fn have_tokens(&self, authn: &[Vec<usize>]) -> bool {
+        let is_of_tokens =
+            |place: &usize| self.policies.get(*place).is_none_or(|named| policies::has_tokens(&named.policy));
+        !authn.is_empty() && authn.iter().all(|all| all.first().is_some_and(is_of_tokens))
     }
 
     /// The index of the upstream as the route has it. The authenticators of the route keep what it is told.

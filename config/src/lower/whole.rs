@@ -40,7 +40,7 @@ impl Whole {
     /// The names of the secrets that upstreams and policies refer to.
     pub fn secret_names(&self) -> impl Iterator<Item = &str> {
         let of_fields = self.upstreams.iter().flat_map(|upstream| &upstream.fields).map(|(_, text)| text);
-        let of_upstreams = of_fields.chain(self.upstreams.iter().filter_map(|upstream| upstream.auth.secret()));
+        let of_upstreams = of_fields.chain(self.upstreams.iter().flat_map(|upstream| upstream.auth.secrets()));
         let of_policies = self.policies.iter().flat_map(|policy| policy.uses.all_secrets());
         of_upstreams.chain(of_policies).flat_map(|text| text.secret_names())
     }

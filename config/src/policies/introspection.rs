@@ -100,6 +100,8 @@ const WORDS: [(&str, &str); 4] =
 const CACHE_MS_MAX: u64 = 3_600_000;
 
 impl Kind for IntrospectionSettings {
+    const HAS_TOKENS: bool = true;
+
     fn lower(written: &Written, report: &mut Report) -> Option<Self> {
         let has_issuers = written.written("issuer").is_some();
         let issuers = if has_issuers { bearer::non_empty(written, "issuer", report)? } else { vec![] };

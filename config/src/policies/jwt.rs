@@ -67,6 +67,8 @@ pub(super) static TABLE: Object = Object {
 };
 
 impl Kind for JwtSettings {
+    const HAS_TOKENS: bool = true;
+
     fn lower(written: &Written, report: &mut Report) -> Option<Self> {
         let issuers = bearer::non_empty(written, "issuer", report)?;
         let keys = key_source(written, report)?;

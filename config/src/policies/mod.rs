@@ -53,6 +53,9 @@ pub(crate) trait Kind: Sized {
         None
     }
 
+    /// Whether the credentials of its callers are tokens of an authorization server.
+    const HAS_TOKENS: bool = false;
+
     /// Keeps a fact for expressions and upstreams; returns whether policies of the kind know such facts of callers.
     fn keep(&mut self, _fact: &Attribute) -> bool {
         false
@@ -223,6 +226,18 @@ macro_rules! declare {
             match policy {
                 $( Policy::$Slot(policy) => match policy {
                     $( tollgate_core::kinds::$SlotPolicy::$Kind(settings) => Kind::decided(settings, requests), )*
+                }, )*
+            }
+        }
+
+        /// Whether the credentials of a policy's callers are tokens of an authorization server.
+        pub(crate) fn has_tokens(policy: &Policy) -> bool {
+            const fn of<K: Kind>(_: &K) -> bool {
+                K::HAS_TOKENS
+            }
+            match policy {
+                $( Policy::$Slot(policy) => match policy {
+                    $( tollgate_core::kinds::$SlotPolicy::$Kind(settings) => of(settings), )*
                 }, )*
             }
         }

@@ -198,6 +198,13 @@ impl Principal {
         self.facts.iter().find(|(fact, _)| is_it(fact)).map(|(_, value)| value)
     }
 
+    /// Whether this text is the token that is its credential.
+    #[must_use]
+    pub fn has_token(&self, text: &str) -> bool {
+        let digest = || hex::encode(&Sha256::digest(text.as_bytes())[..PUBLIC_ID_BYTES]);
+        digest_of_token(&self.credential).is_some_and(|own| own == digest())
+    }
+
     /// Whether both have the same credential. One token is one, whichever kinds of policy read it.
     #[must_use]
     pub fn has_credential_of(&self, other: &Self) -> bool {

@@ -12,6 +12,7 @@ use crate::forward::UpstreamError;
 use crate::guard::Cidr;
 use crate::jose::{Algorithm, TokenError};
 use crate::limit::Fault;
+use crate::oauth::GrantError;
 use crate::route::PathError;
 
 /// Declares each reason once: variant, code, and the text with its arguments.
@@ -267,6 +268,8 @@ reasons! {
     SecretsUnavailable { text: Local<Arc<str>> } = "secrets-away", "{text}";
     /// There is no token with which the gateway authenticates itself to the upstream.
     UpstreamTokenUnavailable { text: Local<Arc<str>> } = "upstream-token-away", "{text}";
+    /// The server of tokens gives none for that of the caller.
+    ExchangeRefused { error: GrantError } = "exchange-refused", "the token of the caller is not exchanged: {error}";
     /// A secret's value contains characters that a field value must not have.
     SecretNotAFieldValue { field: Arc<str> } =
         "secret-not-a-field-value", "the value of the field {field} has characters that are not allowed in a field";
@@ -309,6 +312,7 @@ by_word! {
     BindingError: error => error.code();
     CertificateRefusal: error => error.code();
     ClaimError: error => error.code();
+    GrantError: error => error.code();
     MessageError: error => error.code();
     EvaluationError: error => error.code();
     Algorithm: algorithm => algorithm.as_str();

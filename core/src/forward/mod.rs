@@ -4,6 +4,7 @@
 //! client.
 
 mod auth;
+mod aws;
 mod edits;
 mod error;
 mod fields;
@@ -17,7 +18,8 @@ mod rules;
 mod texts;
 mod upstream;
 
-pub use auth::{ClientCredentials, UpstreamAuth};
+pub use auth::{ClientCredentials, TokenExchange, TokenType, UpstreamAuth};
+pub use aws::{AwsKey, AwsRequest, AwsSettings, UNSIGNED_CONTENT, aws_digest, aws_time};
 pub use edits::{Edit, Edits, Fields};
 pub(crate) use error::CLIENT_GONE;
 pub use error::UpstreamError;

@@ -94,6 +94,11 @@ impl<'r> Outbound<'r> {
         &mut self.edits
     }
 
+    /// The edits of the current attempt, to add more.
+    pub const fn attempt(&mut self) -> &mut Edits {
+        &mut self.edits
+    }
+
     /// The method.
     #[must_use]
     pub const fn method(&self) -> &'r Method {

@@ -49,7 +49,9 @@ impl codec::Section for UpstreamSettings {
     /// A reader that ignores these would forward what clients send in the fields that they set; one of version 2 does not know
     /// all of them.
     fn least_version(&self) -> u16 {
-        if self.identity.iter().any(|field| field.tells.is_kept()) {
+        let asks_for_more = self.auth.server().is_some_and(|server| !server.resources.is_empty());
+        let is_new = asks_for_more || matches!(self.auth, UpstreamAuth::TokenExchange(_) | UpstreamAuth::Aws(_));
+        if is_new || self.identity.iter().any(|field| field.tells.is_kept()) {
             return 3;
         }
         if self.identity.is_empty() && self.auth.is_none() { 1 } else { 2 }

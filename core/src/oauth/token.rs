@@ -21,6 +21,14 @@ pub enum GrantError {
     /// It refuses the gateway (section 5.2).
     #[error("it refuses the gateway as its client with status {0}: check id, secret, scopes and audience")]
     Client(u16),
+    /// It does not accept what the token is asked for with, such as the caller's token (RFC 8693, section 2.2.2).
+    #[error("it does not accept the grant (`invalid_grant` or `invalid_request`)")]
+    Grant,
+    /// It gives no token for this (RFC 8693, section 2.2.2; RFC 8707, section 2).
+    #[error(
+        "it gives no token for these scopes, this audience or this resource (`invalid_scope`, `invalid_target` or `access_denied`)"
+    )]
+    Target,
     /// Another status.
     #[error("it answered with status {0}")]
     Status(u16),
@@ -35,6 +43,22 @@ pub enum GrantError {
     Kind,
 }
 
+impl GrantError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Client(_) => "client",
+            Self::Grant => "grant",
+            Self::Target => "target",
+            Self::Status(_) => "status",
+            Self::Content(_) => "content",
+            Self::Token => "token",
+            Self::Kind => "kind",
+        }
+    }
+}
+
 impl Granted {
     /// Reads an answer.
     ///
@@ -44,7 +68,7 @@ impl Granted {
         match status {
             StatusCode::OK => {}
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                return Err(GrantError::Client(status.as_u16()));
+                return Err(refused(status, content));
             }
             other => return Err(GrantError::Status(other.as_u16())),
         }
@@ -61,6 +85,16 @@ impl Granted {
             _ => LIFETIME_S_UNKNOWN,
         };
         Ok(Self { token: Secret::new(token.to_owned()), lifetime_s })
+    }
+}
+
+/// Why a token was refused: the server says it in a member `error`.
+fn refused(status: StatusCode, content: &[u8]) -> GrantError {
+    let answer = Members::parse(content).unwrap_or_default();
+    match answer.text("error") {
+        Some("invalid_grant" | "invalid_request") => GrantError::Grant,
+        Some("invalid_scope" | "invalid_target" | "access_denied") => GrantError::Target,
+        _ => GrantError::Client(status.as_u16()),
     }
 }
 
@@ -114,6 +148,13 @@ mod tests {
     fn rfc_6749_5_2_a_refusal_is_one_of_the_client() {
         let content = r#"{"error":"invalid_client"}"#;
         [400, 401, 403].into_iter().for_each(|status| check(status, content, Err(GrantError::Client(status))));
+        for error in ["invalid_grant", "invalid_request"] {
+            check(400, &format!(r#"{{"error":"{error}","error_description":"x"}}"#), Err(GrantError::Grant));
+        }
+        for error in ["invalid_scope", "invalid_target", "access_denied"] {
+            check(403, &format!(r#"{{"error":"{error}"}}"#), Err(GrantError::Target));
+        }
+        check(400, "<html>", Err(GrantError::Client(400)));
         [201, 302, 429, 500].into_iter().for_each(|status| check(status, content, Err(GrantError::Status(status))));
     }
 }

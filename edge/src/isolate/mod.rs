@@ -1,6 +1,7 @@
 //! The state that an isolate keeps between requests.
 
 pub(crate) mod aged;
+mod aws_keys;
 mod cache_keys;
 pub(crate) mod callers;
 pub(crate) mod credentials;
@@ -22,6 +23,7 @@ pub(crate) mod uses;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
+use aws_keys::AwsKeys;
 use cache_keys::CacheKeys;
 use callers::Callers;
 use credentials::Credentials;
@@ -76,6 +78,7 @@ pub struct Isolate {
     pub(crate) introspected: RefCell<Introspected>,
     pub(crate) decisions: RefCell<Decisions>,
     pub(crate) upstream_tokens: RefCell<UpstreamTokens>,
+    aws_keys: RefCell<AwsKeys>,
     pub(crate) exporter: RefCell<Exporter>,
     /// The log lines of its exchanges.
     pub(crate) lines: ExchangeLines,
@@ -131,6 +134,7 @@ impl Isolate {
             introspected: RefCell::default(),
             decisions: RefCell::default(),
             upstream_tokens: RefCell::default(),
+            aws_keys: RefCell::default(),
             exporter: RefCell::default(),
             exports: true,
             invalidated: RefCell::default(),

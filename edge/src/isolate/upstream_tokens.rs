@@ -1,32 +1,57 @@
-//! The tokens with which the gateway authenticates itself to upstreams: one for each server and what is asked of it, for its time.
+//! The tokens with which the gateway authenticates itself to upstreams, each for its time: one for each server and what is asked of
+//! it, or one for each caller's token.
 //!
 //! One request of an isolate fetches a token at a time. If there is one that can still be used, the others use it meanwhile; otherwise
 //! they wait, each with timers of its own.
 
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
-use tollgate_core::forward::ClientCredentials;
-use tollgate_core::oauth::Granted;
+use rustc_hash::FxHasher;
+use tollgate_core::authn::TextMark;
+use tollgate_core::bounds::{TOKENS_REFUSED_MS, TOKENS_REMEMBERED_MAX};
+use tollgate_core::forward::{ClientCredentials, UpstreamAuth};
+use tollgate_core::oauth::{GrantError, Granted};
 use tollgate_core::secret::Secret;
 use tollgate_core::time::MonotonicInstant;
 
 use super::Isolate;
 use super::oauth::{AuthorizationServer, TIMEOUT_MS};
+use super::room::make_room;
+use super::secrets::resolve;
 use crate::ports::{Clock, Host};
 
 /// The tokens of an isolate.
 #[derive(Debug, Default)]
-pub(crate) struct UpstreamTokens(Vec<Known>);
+pub(crate) struct UpstreamTokens {
+    servers: Vec<Server>,
+    /// The number of servers so far.
+    numbered: u32,
+    known: HashMap<TokenKey, Known, BuildHasherDefault<FxHasher>>,
+}
 
-/// What is known of a server and what is asked of it.
+/// A server and what is asked of it.
 #[derive(Debug)]
-struct Known {
-    of: ClientCredentials,
-    token: Option<Token>,
-    /// Until when a request fetches a token.
-    asked_until: MonotonicInstant,
-    /// Why there was no answer, and until when the server is not asked again.
+struct Server {
+    of: UpstreamAuth,
+    number: u32,
+    /// Why there was no answer, and until when it is not asked again.
     away: Option<(Arc<str>, MonotonicInstant)>,
+}
+
+/// What a token was asked for with: the number of its server, and the mark of the caller's token, if it is for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct TokenKey(u32, Option<TextMark>);
+
+/// What is known of a token.
+#[derive(Debug, Default)]
+struct Known {
+    token: Option<Token>,
+    /// Until when a request fetches it.
+    asked_until: MonotonicInstant,
+    /// Why the server gives none for this caller, and until when it is not asked again.
+    refused: Option<(GrantError, MonotonicInstant)>,
 }
 
 #[derive(Debug)]
@@ -38,57 +63,93 @@ struct Token {
     ends_at: MonotonicInstant,
 }
 
+/// Why there is no token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NoToken {
+    /// For the operator.
+    Away(Arc<str>),
+    /// The server gives none for this caller.
+    Refused(GrantError),
+}
+
 /// The next step of a request that needs a token.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     Use(Secret),
     Fetch,
     Wait,
-    Away(Arc<str>),
+    None(NoToken),
 }
 
 impl UpstreamTokens {
-    fn known(&mut self, of: &ClientCredentials) -> &mut Known {
-        let place = self.0.iter().position(|known| known.of == *of).unwrap_or_else(|| {
-            if self.0.len() >= SERVERS_MAX {
-                // Most of them are those of earlier configurations; a token can be fetched again.
-                self.0.clear();
-            }
-            let asked_until = MonotonicInstant::default();
-            self.0.push(Known { of: of.clone(), token: None, asked_until, away: None });
-            self.0.len() - 1
-        });
-        &mut self.0[place]
+    /// The key of a token.
+    fn key(&mut self, of: &UpstreamAuth, subject: Option<TextMark>) -> TokenKey {
+        if let Some(known) = self.servers.iter().find(|known| known.of == *of) {
+            return TokenKey(known.number, subject);
+        }
+        if self.servers.len() >= SERVERS_MAX {
+            // Most of them are those of earlier configurations; a token can be fetched again.
+            self.servers.clear();
+            self.known.clear();
+        }
+        self.numbered = self.numbered.wrapping_add(1);
+        self.servers.push(Server { of: of.clone(), number: self.numbered, away: None });
+        TokenKey(self.numbered, subject)
+    }
+
+    fn server(&mut self, key: TokenKey) -> Option<&mut Server> {
+        self.servers.iter_mut().find(|server| server.number == key.0)
+    }
+
+    fn known(&mut self, key: TokenKey, now: MonotonicInstant) -> &mut Known {
+        if !self.known.contains_key(&key) {
+            let is_used = |known: &Known| {
+                now < known.asked_until || known.token.as_ref().is_some_and(|token| now < token.ends_at)
+            };
+            make_room(&mut self.known, TOKENS_REMEMBERED_MAX, is_used);
+        }
+        self.known.entry(key).or_default()
     }
 
     /// The next step; with `Fetch`, the caller has the right to fetch.
-    fn step(&mut self, of: &ClientCredentials, now: MonotonicInstant) -> Step {
-        let known = self.known(of);
+    fn step(&mut self, key: TokenKey, now: MonotonicInstant) -> Step {
+        let away = self.server(key).and_then(|server| server.away.clone()).filter(|(_, until)| now < *until);
+        let known = self.known(key, now);
         let usable = known.token.as_ref().filter(|token| now < token.ends_at);
         let is_fresh = usable.is_some_and(|token| now < token.refresh_at);
-        let away = known.away.as_ref().filter(|(_, until)| now < *until);
+        let refused = known.refused.filter(|(_, until)| now < *until);
         match (usable, away) {
             (Some(token), away) if is_fresh || away.is_some() || now < known.asked_until => {
                 Step::Use(token.value.clone())
             }
-            (None, Some((why, _))) => Step::Away(Arc::clone(why)),
+            (None, Some((why, _))) => Step::None(NoToken::Away(why)),
             (None, None) if now < known.asked_until => Step::Wait,
-            _ => {
-                known.asked_until = now.plus_millis(ATTEMPT_MS);
-                Step::Fetch
-            }
+            _ => match refused {
+                Some((why, _)) => Step::None(NoToken::Refused(why)),
+                None => {
+                    known.asked_until = now.plus_millis(ATTEMPT_MS);
+                    Step::Fetch
+                }
+            },
         }
     }
 
     /// Takes a token whose request began at an instant, or why there is none.
     fn put(
         &mut self,
-        of: &ClientCredentials,
-        answer: Result<&Granted, &Arc<str>>,
+        key: TokenKey,
+        answer: Result<&Granted, &NoToken>,
         asked_at: MonotonicInstant,
         now: MonotonicInstant,
     ) {
-        let known = self.known(of);
+        let away = match answer {
+            Err(NoToken::Away(why)) => Some((Arc::clone(why), now.plus_millis(AWAY_MS))),
+            Ok(_) | Err(NoToken::Refused(_)) => None,
+        };
+        if let Some(server) = self.server(key) {
+            server.away = away;
+        }
+        let known = self.known(key, now);
         known.asked_until = now;
         match answer {
             Ok(granted) => {
@@ -96,16 +157,20 @@ impl UpstreamTokens {
                 let at = |percent: u64| asked_at.plus_millis(lifetime_ms * percent / 100);
                 let (value, refresh_at, ends_at) = (granted.token.clone(), at(REFRESH_PERCENT), at(END_PERCENT));
                 known.token = Some(Token { value, asked_at, refresh_at, ends_at });
-                known.away = None;
+                known.refused = None;
             }
-            Err(why) => known.away = Some((Arc::clone(why), now.plus_millis(AWAY_MS))),
+            // What was exchanged before is not used either: the caller may have lost the right.
+            Err(NoToken::Refused(why)) => {
+                *known = Known { refused: Some((*why, now.plus_millis(TOKENS_REFUSED_MS))), ..Known::default() };
+            }
+            Err(NoToken::Away(_)) => {}
         }
     }
 
     /// Forgets a token that an upstream does not accept, unless there is another one already, or it is new: an upstream that accepts none
     /// does not make each request ask for one.
-    pub(crate) fn forget(&mut self, of: &ClientCredentials, used: &Secret, now: MonotonicInstant) {
-        let known = self.known(of);
+    pub(crate) fn forget(&mut self, key: TokenKey, used: &Secret, now: MonotonicInstant) {
+        let Some(known) = self.known.get_mut(&key) else { return };
         let is_old = |token: &Token| token.value == *used && now.millis_since(token.asked_at) >= NEW_MS;
         if known.token.as_ref().is_some_and(is_old) {
             known.token = None;
@@ -113,46 +178,91 @@ impl UpstreamTokens {
     }
 }
 
-/// The token for an upstream. An error is for the operator.
+/// The token for an upstream, in place of a caller's token if there is one.
 pub(crate) async fn upstream_token<H: Host>(
     isolate: &Isolate,
     host: &H,
-    of: &ClientCredentials,
-) -> Result<Secret, Arc<str>> {
+    of: &UpstreamAuth,
+    subject: Option<&str>,
+) -> Result<(TokenKey, Secret), NoToken> {
     let began = host.clock().instant();
-    loop {
+    let mark = subject.map(|text| TextMark::of(text, &isolate.mark_secret(host)));
+    let key = isolate.upstream_tokens.borrow_mut().key(of, mark);
+    let _fetching = loop {
         let now = host.clock().instant();
-        let step = isolate.upstream_tokens.borrow_mut().step(of, now);
+        let step = isolate.upstream_tokens.borrow_mut().step(key, now);
         match step {
-            Step::Use(token) => return Ok(token),
-            Step::Away(why) => return Err(why),
-            Step::Fetch => break,
+            Step::Use(token) => return Ok((key, token)),
+            Step::None(why) => return Err(why),
+            Step::Fetch => break Fetching { isolate, key, until: now.plus_millis(ATTEMPT_MS) },
             Step::Wait if now.millis_since(began) < ATTEMPT_MS => host.clock().sleep(POLL_MS).await,
-            Step::Wait => return Err("another request waits for the token".into()),
+            Step::Wait => return Err(NoToken::Away("another request waits for the token".into())),
         }
-    }
+    };
     let asked_at = host.clock().instant();
-    let answer =
-        granted(isolate, host, of).await.map_err(|why| Arc::from(format!("the token for the upstream: {why}")));
+    let answer = granted(isolate, host, of, subject).await;
     let now = host.clock().instant();
     let mut tokens = isolate.upstream_tokens.borrow_mut();
-    tokens.put(of, answer.as_ref(), asked_at, now);
+    tokens.put(key, answer.as_ref(), asked_at, now);
     match answer {
-        Ok(granted) => Ok(granted.token),
+        Ok(granted) => Ok((key, granted.token)),
         // It was fetched early, and the one before can still be used.
-        Err(why) => match tokens.step(of, now) {
-            Step::Use(token) => Ok(token),
-            Step::Fetch | Step::Wait | Step::Away(_) => Err(why),
+        Err(why) => match tokens.step(key, now) {
+            Step::Use(token) => Ok((key, token)),
+            Step::Fetch | Step::Wait | Step::None(_) => Err(why),
         },
     }
 }
 
-async fn granted<H: Host>(isolate: &Isolate, host: &H, of: &ClientCredentials) -> Result<Granted, String> {
-    let server = AuthorizationServer { url: &of.url, is_private: of.is_private, audience: &of.url, client: &of.client };
-    let parameters = of.parameters();
+/// The right to fetch a token, which is given back when the request is dropped.
+struct Fetching<'i> {
+    isolate: &'i Isolate,
+    key: TokenKey,
+    until: MonotonicInstant,
+}
+
+impl Drop for Fetching<'_> {
+    fn drop(&mut self) {
+        // A request that is done has given the right back, and holds the tokens.
+        let Ok(mut tokens) = self.isolate.upstream_tokens.try_borrow_mut() else { return };
+        if let Some(known) = tokens.known.get_mut(&self.key).filter(|known| known.asked_until == self.until) {
+            known.asked_until = MonotonicInstant::default();
+        }
+    }
+}
+
+async fn granted<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    of: &UpstreamAuth,
+    subject: Option<&str>,
+) -> Result<Granted, NoToken> {
+    let away = |why: &str| NoToken::Away(["the token for the upstream: ", why].concat().into());
+    let (server, parameters) = match (of, subject) {
+        (UpstreamAuth::TokenExchange(exchange), Some(subject)) => {
+            let actor = match &exchange.actor {
+                None => None,
+                Some(text) => {
+                    let found = resolve(isolate, host, text).await.map_err(|error| away(&error.0))?;
+                    Some(found.ok_or_else(|| away("the secret of `actor-token` has no value on this host"))?)
+                }
+            };
+            (&exchange.server, exchange.parameters(subject, actor.as_ref()))
+        }
+        (UpstreamAuth::ClientCredentials(server), _) => (server, server.parameters()),
+        (UpstreamAuth::TokenExchange(_), None) => return Err(away("the caller has no token that could be exchanged")),
+        (UpstreamAuth::None | UpstreamAuth::Basic(..) | UpstreamAuth::Aws(_), _) => {
+            return Err(away("it is not one that a server issues"));
+        }
+    };
+    let ClientCredentials { url, is_private, client, .. } = server;
+    let server = AuthorizationServer { url, is_private: *is_private, audience: url, client };
     let parameters: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let answer = server.ask(isolate, host, &parameters, "application/json").await?;
-    Granted::read(answer.status, &answer.content).map_err(|error| error.to_string())
+    let answer = server.ask(isolate, host, &parameters, "application/json").await.map_err(|why| away(&why))?;
+    Granted::read(answer.status, &answer.content).map_err(|error| match error {
+        GrantError::Grant | GrantError::Target if subject.is_some() => NoToken::Refused(error),
+        _ => away(&error.to_string()),
+    })
 }
 
 /// Servers, and what is asked of them, of the configurations that an isolate has seen.

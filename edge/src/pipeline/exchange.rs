@@ -171,9 +171,11 @@ impl Exchange {
         }
     }
 
-    /// Whether a policy of the route may read the content.
+    /// Whether a policy of the route, or its upstream, may read the content.
     fn reads_content(&self) -> bool {
-        self.site.reads_content && self.authenticators().any(|named| named.policy.as_kind().uses().content)
+        self.site.reads_content
+            && (self.upstream().auth.reads_content()
+                || self.authenticators().any(|named| named.policy.as_kind().uses().content))
     }
 
     pub(super) fn route(&self) -> &RouteSettings {

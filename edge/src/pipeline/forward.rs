@@ -1,32 +1,31 @@
 //! forward: the request is sent to the upstream with streaming content; a failure becomes a problem.
 
-use std::sync::Arc;
-
-use http::header::{AUTHORIZATION, RETRY_AFTER};
+use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+use tollgate_core::authn::Principal;
 use tollgate_core::cache::{StoredMeta, validators};
 use tollgate_core::event::{Local, Phase, Reason, UpstreamRecord, Verdict};
 use tollgate_core::forward::{
-    ClientCredentials, Edits, Outbound, PSEUDONYM, UpstreamAuth, UpstreamError, UpstreamSettings, check_response,
+    Edits, Outbound, PSEUDONYM, UpstreamAuth, UpstreamError, UpstreamSettings, check_response,
 };
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::secret::{Secret, SecretText};
 
 use super::exchange::{Exchange, Journal};
 use super::guard::too_large;
+use super::upstream_auth::authenticated;
 use crate::apart::rare;
 use crate::isolate::Isolate;
 use crate::isolate::secrets::resolve;
-use crate::isolate::upstream_tokens::upstream_token;
 use crate::ports::{Clock, Host, Unavailable, Upstream, UpstreamCall};
 
 /// The upstream's response, unchanged, if it is one that can be forwarded. `stale` is the stored response to validate.
 pub(super) async fn forward<H: Host>(
     isolate: &Isolate,
     host: &H,
-    exchange: &Exchange,
+    (exchange, principal): (&Exchange, Option<&Principal>),
     outbound: &mut Outbound<'_>,
-    content: H::Content,
+    mut content: H::Content,
     stale: Option<&StoredMeta>,
     journal: &mut Journal,
 ) -> Result<Response<H::Content>, Problem> {
@@ -35,7 +34,13 @@ pub(super) async fn forward<H: Host>(
     let span = journal.upstream_span();
     journal.trace.attempt(span, edits, &mut journal.texts);
     edits.extend(stale.into_iter().flat_map(validators));
-    let token = configured(isolate, host, settings, edits).await.map_err(|p| journal.refused(Phase::Forward, p))?;
+    configured(isolate, host, settings, edits).await.map_err(|p| journal.refused(Phase::Forward, p))?;
+    let token = if matches!(settings.auth, UpstreamAuth::None | UpstreamAuth::Basic(..)) {
+        None
+    } else {
+        let sent = rare(authenticated(isolate, host, (exchange, principal), outbound, &mut content));
+        sent.await.map_err(|p| journal.refused(Phase::Forward, p))?
+    };
     let call =
         UpstreamCall { connect_timeout_ms: settings.connect_timeout_ms, timeout_ms: exchange.route().timeout_ms };
     let (started, since) = (host.clock().now(), host.clock().instant());
@@ -49,8 +54,8 @@ pub(super) async fn forward<H: Host>(
     match answer {
         Ok(response) => {
             journal.note(Phase::Forward, Verdict::Pass, Reason::Called { call });
-            if let (StatusCode::UNAUTHORIZED, Some((of, token))) = (response.status(), token) {
-                isolate.upstream_tokens.borrow_mut().forget(of, &token, host.clock().instant());
+            if let (StatusCode::UNAUTHORIZED, Some((key, token))) = (response.status(), token) {
+                isolate.upstream_tokens.borrow_mut().forget(key, &token, host.clock().instant());
             }
             Ok(response)
         }
@@ -64,45 +69,33 @@ pub(super) async fn forward<H: Host>(
     }
 }
 
-/// A token that the gateway sends, with what was asked for it.
-type Sent<'s> = (&'s ClientCredentials, Secret);
-
 /// Sets the fields that the configuration sets for this upstream, with secrets resolved. They are the same for every client, so
-/// they are not part of any key. Answers the token among them, if there is one.
-async fn configured<'s, H: Host>(
+/// they are not part of any key.
+async fn configured<H: Host>(
     isolate: &Isolate,
     host: &H,
-    settings: &'s UpstreamSettings,
+    settings: &UpstreamSettings,
     edits: &mut Edits,
-) -> Result<Option<Sent<'s>>, Problem> {
+) -> Result<(), Problem> {
     for (name, text) in &settings.fields {
         let value = resolved(isolate, host, text).await?;
         set(edits, HeaderName::try_from(name).ok(), name, &value)?;
     }
-    match &settings.auth {
-        UpstreamAuth::None => Ok(None),
-        UpstreamAuth::Basic(user, password) => {
-            let password = resolved(isolate, host, password).await?;
-            set(edits, Some(AUTHORIZATION), AUTHORIZATION.as_str(), &UpstreamAuth::basic(user, &password))?;
-            Ok(None)
-        }
-        UpstreamAuth::ClientCredentials(of) => {
-            let token = rare(upstream_token(isolate, host, of)).await.map_err(no_token)?;
-            let value = Secret::new(format!("Bearer {}", token.expose()));
-            set(edits, Some(AUTHORIZATION), AUTHORIZATION.as_str(), &value)?;
-            Ok(Some((of, token)))
-        }
+    if let UpstreamAuth::Basic(user, password) = &settings.auth {
+        let password = resolved(isolate, host, password).await?;
+        set(edits, Some(AUTHORIZATION), AUTHORIZATION.as_str(), &UpstreamAuth::basic(user, &password))?;
     }
+    Ok(())
 }
 
-async fn resolved<H: Host>(isolate: &Isolate, host: &H, text: &SecretText) -> Result<Secret, Problem> {
+pub(super) async fn resolved<H: Host>(isolate: &Isolate, host: &H, text: &SecretText) -> Result<Secret, Problem> {
     let unavailable = |error: Unavailable| missing(Reason::SecretsUnavailable { text: Local(error.0.into()) });
     let names = || text.secret_names().collect::<Vec<_>>().join(", ").into();
     let secret = resolve(isolate, host, text).await.map_err(unavailable)?;
     secret.ok_or_else(|| missing(Reason::SecretMissing { names: names() }))
 }
 
-fn set(edits: &mut Edits, name: Option<HeaderName>, written: &str, value: &Secret) -> Result<(), Problem> {
+pub(super) fn set(edits: &mut Edits, name: Option<HeaderName>, written: &str, value: &Secret) -> Result<(), Problem> {
     let (Some(name), Ok(mut value)) = (name, HeaderValue::from_str(value.expose())) else {
         return Err(missing(Reason::SecretNotAFieldValue { field: written.into() }));
     };
@@ -113,13 +106,6 @@ fn set(edits: &mut Edits, name: Option<HeaderName>, written: &str, value: &Secre
 
 fn missing(reason: Reason) -> Problem {
     Problem::new(ProblemKind::SecretMissing, "The operator of this gateway has been notified.", reason)
-}
-
-/// The upstream would refuse a request without the gateway's token.
-fn no_token(why: Arc<str>) -> Problem {
-    let detail = "The gateway cannot call the service right now. Try again shortly.";
-    let reason = Reason::UpstreamTokenUnavailable { text: Local(why) };
-    Problem::new(ProblemKind::StoreUnavailable, detail, reason).with(RETRY_AFTER, "1")
 }
 
 fn failed(error: UpstreamError, exchange: &Exchange, reason: Reason) -> Problem {

@@ -19,6 +19,7 @@ mod route;
 mod step;
 mod store;
 mod undo;
+mod upstream_auth;
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -113,7 +114,8 @@ async fn phases<H: Host>(
     let mut outbound = outbound::outbound(&exchange, &content, principal, journal)?;
     let cache = look_up::look_up(isolate, host, &exchange, &outbound, principal, journal).await?;
     let stale = cache.as_deref().and_then(look_up::CacheUse::stale);
-    let response = forward::forward(isolate, host, &exchange, &mut outbound, content, stale, journal).await?;
+    let response =
+        forward::forward(isolate, host, (&exchange, principal), &mut outbound, content, stale, journal).await?;
     Ok(store::store(isolate, host, &exchange, &outbound, response, cache.map(|cache| *cache), journal).await)
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout};
+use tollgate_core::forward::{AwsRequest, AwsSettings};
+use tollgate_core::secret::{Secret, SecretText};
 use tollgate_tests::client::{Answer, Request};
 use tollgate_tests::hosts::Kind;
 use tollgate_tests::upstream::Upstream;
@@ -33,6 +35,7 @@ scenarios! { "forward";
     claims_of_a_client_about_earlier_hops_are_replaced,
     the_upstream_is_told_who_the_caller_is,
     the_upstream_gets_a_token_that_is_issued_to_the_gateway,
+    what_arrives_at_an_aws_service_is_what_was_signed,
     a_secret_is_sent_and_never_exposed,
     a_missing_secret_is_a_problem_that_names_nothing,
     a_slow_upstream_is_504,
@@ -271,6 +274,49 @@ async fn the_upstream_gets_a_token_that_is_issued_to_the_gateway(world: Rc<World
     world.records(3).await?;
     let logs = world.host.logs().concat();
     assert!(!logs.contains("t0k3n") && !logs.contains("s3cr3t"), "{logs}");
+    Ok(())
+}
+
+async fn what_arrives_at_an_aws_service_is_what_was_signed(world: Rc<World>) -> Outcome {
+    let auth = "{kind: aws-sigv4, region: eu-central-1, service: execute-api, access-key-id: AKID, \
+                secret-access-key: \"${secret.UPSTREAM_TOKEN}\", forward: [X-Amz-Target]}";
+    let upstream = format!("{{url: \"{}\", auth: {auth}}}", world.upstream.url());
+    world.publish(Project::new(&world).upstream(&upstream).route(EVERYTHING)).await?;
+    let claimed = |request: Request| {
+        request.field("X-Amz-Target", "a  b").field("X-Amz-Copy-Source", "others").field("X-Amz-Date", "claimed")
+    };
+    let post = Request::post("/a%20b/c?b=%2f&a=1&a", "hello").field("Content-Type", "text/plain");
+    for request in [claimed(Request::get("/a")), claimed(post)] {
+        let answer = world.client().send(request).await?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        assert_eq!(received.field("x-amz-copy-source"), None);
+        let (path, query) = received.target.split_once('?').map_or((&*received.target, None), |(p, q)| (p, Some(q)));
+        let lower: Vec<(String, &str)> =
+            received.fields.iter().map(|(n, v)| (n.to_ascii_lowercase(), v.as_str())).collect();
+        let mut fields: Vec<(&str, &[u8])> = lower.iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
+        fields.retain(|(name, _)| AwsSettings::signs(name));
+        fields.sort_by_key(|(name, _)| *name);
+        let secret = SecretText::parse("${secret.UPSTREAM_TOKEN}").ok_or("it is a reference")?;
+        let settings = AwsSettings {
+            region: "eu-central-1".into(),
+            service: "execute-api".into(),
+            key_id: secret.clone(),
+            secret,
+            session: None,
+            streams: false,
+            forwarded: vec![],
+        };
+        let (content, time) = (received.content_sha256.clone(), received.field("x-amz-date").unwrap_or_default());
+        let method = &received.method;
+        let signed = AwsRequest { method, path, query, fields: &fields, content: &content, time };
+        let key = settings.key(&Secret::new("s3cr3t-of-the-host".into()), time);
+        let want = settings.authorization(&Secret::new("AKID".into()), &key, &signed);
+        assert_eq!(received.field("authorization"), Some(want.expose()), "{:?}", received.fields);
+        assert_eq!(received.field("x-amz-content-sha256"), Some(content.as_str()));
+    }
+    world.records(2).await?;
+    assert!(!world.host.logs().concat().contains("s3cr3t"));
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use crate::world::{World, assert_problem};
 
 scenarios! { "authenticate";
     an_active_token_is_accepted_and_not_forwarded,
+    the_upstream_gets_a_token_in_exchange_for_the_callers,
     a_token_that_is_not_active_is_refused,
     a_token_for_others_is_refused,
     a_revocation_takes_effect_when_the_answer_is_too_old,
@@ -58,6 +59,33 @@ async fn an_active_token_is_accepted_and_not_forwarded(world: Rc<World>) -> Outc
     assert_eq!(records.iter().filter(|line| line["consumer"] == "opaque:ada").count(), 2, "{records:?}");
     let logs = world.host.logs().concat();
     assert!(!logs.contains(TOKEN) && !logs.contains("s3cr3t"), "{logs}");
+    Ok(())
+}
+
+async fn the_upstream_gets_a_token_in_exchange_for_the_callers(world: Rc<World>) -> Outcome {
+    let provider = Upstream::start().await?;
+    provider.serve("/introspect", ACTIVE);
+    provider.serve("/token", r#"{"access_token":"exch4nged","issued_token_type":"urn:x","token_type":"Bearer","expires_in":300}"#);
+    let policy = policy("opaque", &format!("url: \"{}/introspect\"", provider.url()), "");
+    let auth = format!(
+        "{{kind: token-exchange, token-url: \"{}/token\", private-network: true, client-id: gateway, client-auth: post, \
+         client-secret: \"${{secret.UPSTREAM_TOKEN}}\", resources: [\"https://pets.internal\"]}}",
+        provider.url()
+    );
+    let route = format!("{{path: /a, authn: opaque, upstream-auth: {auth}}}");
+    world.publish(Project::new(&world).policy(&policy).route(&route)).await?;
+    for _ in 0..2 {
+        let answer = with_token(&world, "/a").await?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        assert_eq!(received.all("authorization"), ["Bearer exch4nged"]);
+    }
+    let asked = provider.report().last().ok_or("no token was asked for")?;
+    let grant = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&resource=https%3A%2F%2Fpets.internal";
+    assert!(asked.content.starts_with(&format!("{grant}&subject_token={TOKEN}&")), "{}", asked.content);
+    world.records(2).await?;
+    let logs = world.host.logs().concat();
+    assert!(!logs.contains(TOKEN) && !logs.contains("exch4nged") && !logs.contains("s3cr3t"), "{logs}");
     Ok(())
 }
 

@@ -8,7 +8,6 @@ use tollgate_core::authn::{CredentialPlace, OutageRules};
 use tollgate_core::bounds::{
     EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, STORED_CONTENT_BYTES_MAX, VERIFIED_CONTENT_BYTES_MAX,
 };
-use tollgate_core::forward::UpstreamAuth;
 use tollgate_core::kinds::Uses;
 use tollgate_core::limit::LimitBy;
 use tollgate_core::route::{HostName, HostPattern};
@@ -232,8 +231,13 @@ impl Count<'_> {
 
     /// A policy that verifies the content has it in memory until it is forwarded.
     fn gathered_bytes(&self) -> u64 {
-        let is_gathered = self.route.policies(&self.compiled.whole().policies).any(|policy| policy.uses.content);
-        if is_gathered { self.route.content_bytes_max.min(VERIFIED_CONTENT_BYTES_MAX) } else { 0 }
+        let is_verified = self.route.policies(&self.compiled.whole().policies).any(|policy| policy.uses.content);
+        let upstream = self.compiled.whole().upstreams.get(self.route.upstream);
+        if is_verified || upstream.is_some_and(|upstream| upstream.auth.reads_content()) {
+            self.route.content_bytes_max.min(VERIFIED_CONTENT_BYTES_MAX)
+        } else {
+            0
+        }
     }
 
     /// `look_up.rs` reads the entry and its variant, `store.rs` writes the index and the variant.
@@ -257,7 +261,7 @@ impl Count<'_> {
         let mut known: BTreeSet<&str> = BTreeSet::new();
         let mut most = 0;
         let of_fields = upstream.fields.iter().map(|(_, text)| text);
-        for text in of_fields.chain(upstream.auth.secret()) {
+        for text in of_fields.chain(upstream.auth.secrets()) {
             let missing = text.secret_names().filter(|name| !known.contains(name)).count();
             most = most.max(known.len() + missing);
             known.extend(text.secret_names());
@@ -268,7 +272,7 @@ impl Count<'_> {
     /// `upstream_tokens.rs` fetches the token with which the gateway authenticates itself.
     fn upstream_tokens(&self) -> u64 {
         let upstream = self.compiled.whole().upstreams.get(self.route.upstream);
-        upstream.map_or(0, |upstream| u64::from(matches!(upstream.auth, UpstreamAuth::ClientCredentials(_))))
+        upstream.map_or(0, |upstream| u64::from(upstream.auth.server().is_some()))
     }
 
     /// `exporter.rs` resolves every field separately, so a missing secret is read again for each of its references.

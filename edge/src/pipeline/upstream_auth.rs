@@ -1,0 +1,135 @@
+//! How the gateway proves to the upstream of a request who it is, where that takes more than a secret.
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, RETRY_AFTER};
+use http::{HeaderName, HeaderValue};
+use tollgate_core::authn::{Presented, Principal};
+use tollgate_core::event::{Local, Reason};
+use tollgate_core::forward::{AwsRequest, AwsSettings, Outbound, UNSIGNED_CONTENT, UpstreamAuth, aws_digest, aws_time};
+use tollgate_core::kinds::SlotPolicy;
+use tollgate_core::oauth::GrantError;
+use tollgate_core::problem::{Problem, ProblemKind};
+use tollgate_core::secret::Secret;
+
+use super::challenges::challenged;
+use super::content::RequestContent;
+use super::exchange::Exchange;
+use super::forward::{resolved, set};
+use crate::isolate::Isolate;
+use crate::isolate::upstream_tokens::{NoToken, TokenKey, upstream_token};
+use crate::ports::Host;
+
+/// A token that the gateway sends, with what it was asked for with.
+pub(super) type Sent = (TokenKey, Secret);
+
+/// Adds what the upstream's `auth` says to the current attempt, after all other edits. Answers the token that is sent, if there is
+/// one.
+pub(super) async fn authenticated<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    (exchange, principal): (&Exchange, Option<&Principal>),
+    outbound: &mut Outbound<'_>,
+    content: &mut H::Content,
+) -> Result<Option<Sent>, Problem> {
+    let auth = &exchange.upstream().auth;
+    let subject = match auth {
+        UpstreamAuth::Aws(aws) => {
+            sign(isolate, host, aws, exchange, outbound, content).await?;
+            return Ok(None);
+        }
+        UpstreamAuth::TokenExchange(_) => principal.and_then(|principal| token_of(exchange, principal)),
+        UpstreamAuth::None | UpstreamAuth::Basic(..) | UpstreamAuth::ClientCredentials(_) => None,
+    };
+    let found = upstream_token(isolate, host, auth, subject).await.map_err(|why| no_token(why, exchange));
+    let (key, token) = found?;
+    let value = Secret::new(["Bearer ", token.expose()].concat());
+    set(outbound.attempt(), Some(AUTHORIZATION), AUTHORIZATION.as_str(), &value)?;
+    Ok(Some((key, token)))
+}
+
+/// The token with which the caller was authenticated.
+fn token_of<'e>(exchange: &'e Exchange, principal: &Principal) -> Option<&'e str> {
+    let received = &exchange.received;
+    exchange.authenticators().find_map(|named| {
+        let place = named.policy.as_kind().uses().credential?;
+        match place.presented(&received.fields, received.query.as_deref()) {
+            Presented::Text(text) if principal.has_token(text) => Some(text),
+            Presented::Text(_) | Presented::Nothing | Presented::Several => None,
+        }
+    })
+}
+
+/// The upstream would refuse a request without the token.
+fn no_token(why: NoToken, exchange: &Exchange) -> Problem {
+    let (kind, detail, reason) = match why {
+        NoToken::Away(text) => {
+            let detail = "The gateway cannot call the service right now. Try again shortly.";
+            let reason = Reason::UpstreamTokenUnavailable { text: Local(text) };
+            return Problem::new(ProblemKind::StoreUnavailable, detail, reason).with(RETRY_AFTER, "1");
+        }
+        NoToken::Refused(error @ GrantError::Grant) => {
+            let detail =
+                "Your identity provider does not accept the token for this service any more. Request a new one.";
+            (ProblemKind::CredentialNotAccepted, detail, Reason::ExchangeRefused { error })
+        }
+        NoToken::Refused(error) => {
+            let detail = "Your identity provider gives you no token for this service.";
+            (ProblemKind::NotAuthorized, detail, Reason::ExchangeRefused { error })
+        }
+    };
+    challenged(Problem::new(kind, detail, reason), exchange)
+}
+
+/// Signs the request as it is sent now.
+async fn sign<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    aws: &AwsSettings,
+    exchange: &Exchange,
+    outbound: &mut Outbound<'_>,
+    content: &mut H::Content,
+) -> Result<(), Problem> {
+    let key_id = resolved(isolate, host, &aws.key_id).await?;
+    let secret = resolved(isolate, host, &aws.secret).await?;
+    let session = match &aws.session {
+        Some(text) => Some(resolved(isolate, host, text).await?),
+        None => None,
+    };
+    let digest = if aws.streams {
+        UNSIGNED_CONTENT.to_owned()
+    } else {
+        let content = if outbound.has_content() {
+            RequestContent::new(exchange, content, &mut Vec::new()).gathered(host).await?
+        } else {
+            Bytes::new()
+        };
+        aws_digest(&content)
+    };
+    let time = aws_time(isolate.time(host.clock()));
+    let own = &exchange.upstream().fields;
+    let is_removed = |name: &&HeaderName| aws.removes(name.as_str()) && own.iter().all(|(own, _)| own != name.as_str());
+    let removed: Vec<HeaderName> = outbound.sent().iter().map(|(name, _)| name).filter(is_removed).cloned().collect();
+    let edits = outbound.attempt();
+    removed.into_iter().for_each(|name| edits.remove(name));
+    let [named_time, named_digest, named_session] = AwsSettings::SET;
+    edits.set_some(named_time, HeaderValue::from_str(&time).ok());
+    edits.set_some(named_digest, HeaderValue::from_str(&digest).ok());
+    if let Some(session) = &session {
+        set(edits, Some(named_session.clone()), named_session.as_str(), session)?;
+    }
+    let key = isolate.aws_key(host, aws, &secret, &time);
+    let mut fields: Vec<(&str, &[u8])> =
+        outbound.sent().select(AwsSettings::signs).map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    fields.sort_by_key(|(name, _)| *name);
+    let target = outbound.target();
+    let request = AwsRequest {
+        method: outbound.method().as_str(),
+        path: target.path(),
+        query: target.query(),
+        fields: &fields,
+        content: &digest,
+        time: &time,
+    };
+    let value = aws.authorization(&key_id, &key, &request);
+    set(outbound.attempt(), Some(AUTHORIZATION), AUTHORIZATION.as_str(), &value)
+}

@@ -308,7 +308,7 @@ fn a_field_tells_an_upstream_one_thing_and_is_no_credential_or_text_of_the_gatew
     for never in ["claims.email", "claims[\"https://example.com/org\"].id", "certificate.subject"] {
         let found = with(&format!("identity: {{X-A: '{never}'}}"));
         assert!(found.iter().all(|found| found.code.id() == "TG0343") && !found.has_errors(), "{found}");
-        assert!(found.to_string().contains("`X-A` is never sent"), "{found}");
+        assert!(found.to_string().contains("`X-A` never tells `"), "{found}");
     }
     for wrong in ["claims", "claims.", "claims.a == 1", "claims.a-b", "certificate.serial", "certificate."] {
         let found = with(&format!("identity: {{X-A: '{wrong}'}}"));
@@ -316,6 +316,34 @@ fn a_field_tells_an_upstream_one_thing_and_is_no_credential_or_text_of_the_gatew
     }
     let unknown = with("identity: {X-A: user}");
     assert!(unknown.to_string().contains("consumer"), "{unknown}");
+}
+
+#[test]
+fn tokens_about_callers_need_a_key_and_say_what_is_allowed() {
+    let check = |gateway: &str, token: &str, expected: &[&str]| {
+        let text = format!(
+            "format: 1\ngateway: {{name: g{gateway}}}\nupstreams: {{u: {{url: \"https://u\", identity: {{X-A: {token}}}}}}}\n\
+             policies:\n  staff: {{kind: jwt, issuer: \"https://id.example.com\", audience: a, algorithms: [EdDSA]}}\n\
+             apis: {{a: {{upstream: u, authn: staff, routes: [{{path: /a, methods: [GET]}}]}}}}\n"
+        );
+        let found = findings(&text);
+        assert_eq!(found.iter().map(|found| found.code.id()).collect::<Vec<_>>(), expected, "{text}{found}");
+    };
+    let signing = |more: &str| format!(", identity-tokens: {{issuer: \"https://g\", key: \"${{secret.KEY}}\"{more}}}");
+    check(&signing(""), "{}", &[]);
+    check(
+        &signing(", keys-path: /keys, lifetime: 1m"),
+        "{audience: b, claims: {email: claims.email, plan: plan}}",
+        &[],
+    );
+    check("", "{}", &["TG0343"]);
+    for wrong in ["{sub: plan}", "{scope: scopes}", "{\"a b\": plan}"] {
+        check(&signing(""), &format!("{{claims: {wrong}}}"), &["TG0343"]);
+    }
+    check(&signing(", lifetime: 10s"), "{}", &["TG0343"]);
+    check(&signing(", lifetime: 2h"), "{}", &["TG0343"]);
+    check(", identity-tokens: {issuer: \"https://g\", key: written}", "{}", &["TG0341"]);
+    check(&signing(""), "{claims: {dn: certificate.subject}}", &["TG0343"]);
 }
 
 #[test]

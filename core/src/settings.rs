@@ -13,7 +13,7 @@ use crate::cache::CacheSettings;
 use crate::client::ProxySettings;
 use crate::codec::{self, Decode};
 use crate::field_name::is_field_name;
-use crate::forward::{ClientFields, UpstreamSettings};
+use crate::forward::{ClientFields, TokenSigning, UpstreamSettings};
 use crate::kinds::{AuthnPolicy, AuthzPolicy, GuardPolicy, LimitPolicy, Place, Policies, PolicyView};
 use crate::limit::LimitBy;
 use crate::outage::OutagePolicy;
@@ -51,6 +51,10 @@ pub struct GatewaySettings {
     #[serde(default)]
     #[cbor(n(7), skip_if = "codec::is_default")]
     pub outages: Vec<OutagePolicy>,
+    /// How tokens are signed that tell upstreams who callers are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(8)]
+    pub identity_tokens: Option<TokenSigning>,
 }
 
 impl codec::Section for GatewaySettings {}

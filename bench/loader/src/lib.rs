@@ -108,6 +108,7 @@ fn gateway() -> GatewaySettings {
         plans: None,
         client_fields: ClientFields::default(),
         outages: vec![],
+        identity_tokens: None,
     }
 }
 

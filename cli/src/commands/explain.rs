@@ -1,7 +1,7 @@
 //! `tollgate explain`: how a request would be handled, and why; or the explanation of a diagnostic.
 
 mod answer;
-mod ask;
+pub(crate) mod ask;
 mod code;
 mod origins;
 

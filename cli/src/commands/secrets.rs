@@ -119,6 +119,9 @@ fn uses(compiled: &Compiled) -> Uses {
             add(text, format!("upstream {} (auth)", upstream.name));
         }
     }
+    if let Some(signing) = &compiled.settings().identity_tokens {
+        add(&signing.key, "identity-tokens".to_owned());
+    }
     for policy in whole.policies.iter() {
         policy.uses.secrets.iter().for_each(|text| add(text, format!("policy {}", policy.name)));
     }

@@ -19,6 +19,7 @@ use tollgate_kv_schemas::{encode, keys};
 use super::issuer::Issuers;
 use super::outage::OPERATOR_TOKEN;
 use super::script::Scripts;
+use crate::commands::explain::ask::KEY_OF_NOBODY;
 
 /// The state that the cases of one file share.
 pub(super) struct Stage<'f> {
@@ -176,6 +177,9 @@ fn bench(
     host.records = MemoryRecords::new(host.clock.clone()).over(Rc::clone(records));
     for name in compiled.whole().secret_names() {
         host.secrets.put(name, format!("made-up-value-of-{name}"));
+    }
+    for name in compiled.settings().identity_tokens.iter().flat_map(|signing| signing.key.secret_names()) {
+        host.secrets.put(name, KEY_OF_NOBODY);
     }
     host.secrets.put(Role::Operate.secret_name(), format!("policy-test:{OPERATOR_TOKEN}"));
     for (name, value) in &file.secrets {

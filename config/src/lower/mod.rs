@@ -6,6 +6,7 @@ mod certificates;
 mod costs;
 mod guarded;
 mod hosts;
+mod identity_tokens;
 pub(crate) mod lists;
 pub(crate) mod merge;
 pub(crate) mod operations;
@@ -87,6 +88,8 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
         costs::report(project, &whole, &policies, report);
     }
     let internal_hosts = hosts.all_internal();
+    let tokens = project.gateway.as_ref().and_then(|gateway| gateway.identity_tokens.as_ref());
+    let identity_tokens = tokens.and_then(|written| identity_tokens::identity_tokens(written, report));
     let gateway = project.gateway.as_ref().zip(telemetry).map(|(gateway, telemetry)| GatewaySettings {
         name: gateway.name.value.clone(),
         proxies: proxies.clone(),
@@ -95,6 +98,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
         plans: Some(plans::names(project)),
         client_fields: gateway.client_fields,
         outages: outages(&whole),
+        identity_tokens: identity_tokens.clone(),
     });
     Lowered { gateway, whole, internal_hosts, stated, guarded }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use tollgate_core::forward::{Attribute, IdentityField, UpstreamAuth, UpstreamSettings};
+use tollgate_core::forward::{Attribute, IdentityField, Told, UpstreamAuth, UpstreamSettings};
 
 use super::merge::{Effective, Single};
 use super::upstream_auth::{self, Upstream};
@@ -48,7 +48,7 @@ impl<'p> Statements<'p> {
         report: &mut Report,
     ) -> Option<(Vec<IdentityField>, UpstreamAuth)> {
         let identity = self.identity.map_or(&[][..], |setting| &setting.value);
-        let identity = parsed::identity(identity, upstream.fields, report);
+        let identity = parsed::identity(identity, (upstream.name, upstream.fields), report);
         let auth = match self.auth.and_then(|setting| setting.value.as_ref()) {
             Some(written) => upstream_auth::auth(written, upstream, &identity, report)?,
             None => UpstreamAuth::None,
@@ -67,7 +67,7 @@ pub(super) struct PassedOn<'p> {
     /// Those that differ from what is defined.
     others: Vec<UpstreamSettings>,
     /// The fields that tell what policies keep, by the place of what they tell; and whether a policy has it.
-    told: BTreeMap<Span, (&'p Spanned<String>, &'p Attribute, bool)>,
+    told: BTreeMap<(Span, usize), (&'p Spanned<String>, &'p Attribute, bool)>,
 }
 
 impl<'p> PassedOn<'p> {
@@ -94,7 +94,7 @@ impl<'p> PassedOn<'p> {
         if let Some(known) = self.known.get(&(place, statements.spans())) {
             return *known;
         }
-        let upstream = Upstream { url: Some(&settings.url), fields: &settings.fields };
+        let upstream = Upstream { name: &settings.name, url: Some(&settings.url), fields: &settings.fields };
         let lowered = statements.lower(upstream, report);
         let index = lowered.map_or(place, |(identity, auth)| {
             let other = UpstreamSettings { identity, auth, ..settings.clone() };
@@ -117,9 +117,11 @@ impl<'p> PassedOn<'p> {
     /// Takes the fields of a route that tell what policies keep, of which `keep` says whether one of the route's policies has it.
     pub(super) fn keep(&mut self, effective: &Effective<'p>, mut keep: impl FnMut(&Attribute) -> bool) {
         let Some(setting) = effective.identity.value.map(|at| at.value) else { return };
-        for (name, tells) in setting.value.iter().filter(|(_, tells)| tells.value.is_kept()) {
-            let is_told = keep(&tells.value);
-            self.told.entry(tells.span).or_insert((name, &tells.value, false)).2 |= is_told;
+        for (name, tells) in &setting.value {
+            for (at, attribute) in tells.value.attributes().enumerate().filter(|(_, attribute)| attribute.is_kept()) {
+                let is_told = keep(attribute);
+                self.told.entry((tells.span, at)).or_insert((name, attribute, false)).2 |= is_told;
+            }
         }
     }
 
@@ -137,16 +139,28 @@ impl<'p> PassedOn<'p> {
         }
     }
 
+    /// Reports tokens that nobody signs.
+    pub(super) fn check_signed(identity: &Identity, has_key: bool, report: &mut Report) {
+        let unsigned = identity.iter().find(|(_, tells)| !has_key && matches!(tells.value, Told::Token(_)));
+        if let Some((_, tells)) = unsigned {
+            report.push(
+                Diagnostic::error(Code::BadIdentity, tells.span, "the gateway has no key to sign tokens about callers")
+                    .why("a token is signed, so that the upstream knows that the gateway says it")
+                    .fix("add `identity-tokens: {issuer: \"https://api.example.com\", key: \"${secret.NAME}\"}` to `gateway`"),
+            );
+        }
+    }
+
     /// Reports the fields that are never sent.
     pub(super) fn report(&self, report: &mut Report) {
-        for (span, (name, tells, _)) in self.told.iter().filter(|(_, (_, _, is_told))| !is_told) {
+        for ((span, _), (name, tells, _)) in self.told.iter().filter(|(_, (_, _, is_told))| !is_told) {
             let of = match tells {
                 Attribute::Certificate(_) => "a `client-certificate` policy",
                 _ => "a policy that reads tokens (`jwt`, `introspection`)",
             };
             report.push(
-                Diagnostic::warning(Code::BadIdentity, *span, format!("`{}` is never sent", name.value))
-                    .why(format!("no route with this setting has {of}, so `{tells}` has no value"))
+                Diagnostic::warning(Code::BadIdentity, *span, format!("`{}` never tells `{tells}`", name.value))
+                    .why(format!("no route with this setting has {of}"))
                     .fix(format!("name {of} in `authn` of a route, or remove the field")),
             );
         }

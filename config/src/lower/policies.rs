@@ -271,7 +271,7 @@ fn lower_upstream(
     let url = parsed::url(&upstream.url, report);
     let fields = parsed::fields(&upstream.headers, report);
     let (identity, auth) = Statements::of_upstream(&upstream.level, gateway)
-        .lower(upstream_auth::Upstream { url: url.as_ref(), fields: &fields }, report)?;
+        .lower(upstream_auth::Upstream { name, url: url.as_ref(), fields: &fields }, report)?;
     let own = upstream.connect_timeout_ms.as_ref().map(|ms| ms.value);
     Some(UpstreamSettings {
         name: name.to_owned(),

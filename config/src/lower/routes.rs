@@ -494,6 +494,10 @@ impl<'p> Lowering<'p, '_> {
     fn pass_on(&mut self, context: &Context<'p>, effective: &Effective<'p>, authn: &[Vec<usize>]) -> usize {
         let Self { passed_on, policies, upstreams, report, .. } = self;
         passed_on.keep(effective, |fact| keep(policies, authn, fact));
+        let has_key = self.project.gateway.as_ref().is_none_or(|gateway| gateway.identity_tokens.is_some());
+        if let Some(at) = effective.identity.value {
+            PassedOn::check_signed(&at.value.value, has_key, report);
+        }
         let gateway = self.project.gateway.as_ref().map(|gateway| &gateway.level);
         let Some(written) = context.written_upstream else { return context.upstream };
         let own = Statements::of_upstream(&written.level, gateway);

@@ -11,6 +11,7 @@ use crate::place::{Span, Spanned};
 /// What an upstream has besides its authentication.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Upstream<'u> {
+    pub(super) name: &'u str,
     /// Absent if it is not valid.
     pub(super) url: Option<&'u UpstreamUrl>,
     /// The fields that are set.

@@ -1,17 +1,18 @@
 //! `identity`: what upstreams are told about callers.
 
 use tollgate_core::authn::CertificateName;
-use tollgate_core::forward::Attribute;
+use tollgate_core::forward::{Attribute, IdentityToken, TokenClaim, Told};
 
 use super::level::{Setting, is_none};
 use super::upstream::by_field;
-use crate::decode;
+use crate::decode::{self, Fields};
 use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::model::tables;
 use crate::place::Spanned;
 use crate::source::{Node, Value};
 
 /// Header fields, each with what it tells.
-pub(crate) type Identity = Vec<(Spanned<String>, Spanned<Attribute>)>;
+pub(crate) type Identity = Vec<(Spanned<String>, Spanned<Told>)>;
 
 /// Decodes a mapping from header fields to what they tell about the caller, or `none`.
 pub(crate) fn statement(node: &Node, report: &mut Report) -> Option<Setting<Identity>> {
@@ -19,9 +20,43 @@ pub(crate) fn statement(node: &Node, report: &mut Report) -> Option<Setting<Iden
     let value = if is_none(node) {
         Vec::new()
     } else {
-        by_field(node, "what they tell about the caller", fix, report, attribute)?
+        by_field(node, "header fields", "what they tell about the caller", fix, report, told)?
     };
     Some(Setting { value, span: node.span, locked: None })
+}
+
+/// An attribute, or a mapping for a token.
+fn told(node: &Node, report: &mut Report) -> Option<Spanned<Told>> {
+    let told = match &node.value {
+        Value::Map(_) => Told::Token(Box::new(token(node, report)?)),
+        _ => attribute(node, report)?.value.into(),
+    };
+    Some(Spanned::new(told, node.span))
+}
+
+/// A token; without an audience it is for the upstream of this name.
+fn token(node: &Node, report: &mut Report) -> Option<IdentityToken> {
+    let mut fields = Fields::open(node, &tables::IDENTITY_TOKEN, "a token about the caller", node.span, report)?;
+    let audience = fields.optional("audience", report, decode::text);
+    let fix = "write a mapping such as `{email: claims.email}`";
+    let claims = fields.optional("claims", report, |node, report| {
+        by_field(node, "claims", "what they tell about the caller", fix, report, attribute)
+    });
+    fields.finish(report);
+    let mut all = Vec::new();
+    for (name, tells) in claims.unwrap_or_default() {
+        let is_name = !name.value.is_empty()
+            && name.value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
+        if !is_name || IdentityToken::OWN.contains(&name.value.as_str()) {
+            let why = "the gateway writes `iss`, `sub`, `aud`, `exp`, `iat`, `jti` and `scope` itself; other names have no blanks and no quotes";
+            let what = format!("`{}` cannot be a claim of the token", name.value);
+            report.push(Diagnostic::error(Code::BadIdentity, name.span, what).why(why).fix("write another name"));
+            return None;
+        }
+        all.push(TokenClaim { name: name.value, tells: tells.value });
+    }
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    Some(IdentityToken { audience: audience.map(|audience| audience.value).unwrap_or_default(), claims: all })
 }
 
 fn attribute(node: &Node, report: &mut Report) -> Option<Spanned<Attribute>> {

@@ -44,8 +44,18 @@ pub(crate) struct Gateway {
     pub(crate) proxy_country_field: Option<Spanned<String>>,
     pub(crate) proxy_asn_field: Option<Spanned<String>>,
     pub(crate) client_fields: ClientFields,
+    pub(crate) identity_tokens: Option<IdentityTokens>,
     pub(crate) targets: Spanned<BTreeSet<Target>>,
     pub(crate) level: Level,
+}
+
+/// `gateway.identity-tokens:`.
+#[derive(Clone, Debug)]
+pub(crate) struct IdentityTokens {
+    pub(crate) issuer: Spanned<String>,
+    pub(crate) key: Spanned<String>,
+    pub(crate) keys_path: Option<Spanned<String>>,
+    pub(crate) lifetime_ms: Option<Spanned<u64>>,
 }
 
 /// `gateway.trusted-proxies:`.
@@ -125,6 +135,7 @@ impl Gateway {
         let proxy_country_field = fields.optional("proxy-country-field", report, decode::text);
         let proxy_asn_field = fields.optional("proxy-asn-field", report, decode::text);
         let client_fields = fields.optional("client-fields", report, client_fields).unwrap_or_default();
+        let identity_tokens = fields.optional("identity-tokens", report, IdentityTokens::decode);
         fields.check_rules(report);
         let targets = fields.optional("target", report, targets);
         let targets = targets.unwrap_or_else(|| Spanned::new(BTreeSet::new(), node.span));
@@ -140,9 +151,22 @@ impl Gateway {
             proxy_country_field,
             proxy_asn_field,
             client_fields,
+            identity_tokens,
             targets,
             level,
         })
+    }
+}
+
+impl IdentityTokens {
+    fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, &tables::IDENTITY_TOKENS, "`identity-tokens`", node.span, report)?;
+        let issuer = fields.required("issuer", report, decode::text);
+        let key = fields.required("key", report, decode::text);
+        let keys_path = fields.optional("keys-path", report, decode::text);
+        let lifetime_ms = fields.optional("lifetime", report, decode::placed_time_limit);
+        fields.finish(report);
+        Some(Self { issuer: issuer?, key: key?, keys_path, lifetime_ms })
     }
 }
 

@@ -61,25 +61,26 @@ pub(crate) fn url(node: &Node, report: &mut Report) -> Option<Spanned<String>> {
 
 /// Decodes a mapping from header fields to strings, which may contain secret references.
 pub(crate) fn headers(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, Spanned<String>)>> {
-    by_field(node, "values", "write a mapping such as `{X-Name: value}`", report, decode::text)
+    by_field(node, "header fields", "values", "write a mapping such as `{X-Name: value}`", report, decode::text)
 }
 
-/// Decodes a mapping from header fields.
+/// Decodes a mapping from header fields or other names.
 pub(crate) fn by_field<T>(
     node: &Node,
+    keys: &str,
     what: &str,
     fix: &str,
     report: &mut Report,
     read: impl Fn(&Node, &mut Report) -> Option<T>,
 ) -> Option<Vec<(Spanned<String>, T)>> {
     let Value::Map(entries) = &node.value else {
-        return decode::mistyped(node, &format!("a mapping from header fields to {what}"), fix, report);
+        return decode::mistyped(node, &format!("a mapping from {keys} to {what}"), fix, report);
     };
     if entries.len() > HEADERS_MAX {
         report.push(
-            Diagnostic::error(Code::TooMany, node.span, format!("too many header fields: {}", entries.len()))
+            Diagnostic::error(Code::TooMany, node.span, format!("too many {keys}: {}", entries.len()))
                 .why(format!("the maximum is {HEADERS_MAX}"))
-                .fix("remove header fields"),
+                .fix(format!("remove {keys}")),
         );
         return None;
     }

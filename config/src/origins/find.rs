@@ -1,7 +1,7 @@
 //! Finds the origins of the settings of one route.
 
 use tollgate_core::bounds::{CONNECT_TIMEOUT_MS_DEFAULT, CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
-use tollgate_core::forward::Attribute;
+use tollgate_core::forward::Told;
 use tollgate_core::settings::RouteSettings;
 
 use super::{Origin, Overridden, policy, show};
@@ -137,7 +137,7 @@ impl Finder<'_> {
 /// What the upstream is told of the caller, and how the gateway authenticates itself to it; most upstreams get neither.
 fn passed_on(effective: &Effective<'_>) -> Vec<Origin> {
     let shown = |identity: &Identity| {
-        let field = |(name, tells): &(Spanned<String>, Spanned<Attribute>)| format!("{}: {}", name.value, tells.value);
+        let field = |(name, tells): &(Spanned<String>, Spanned<Told>)| format!("{}: {}", name.value, tells.value);
         let fields: Vec<_> = identity.iter().map(field).collect();
         if fields.is_empty() { "none".to_owned() } else { format!("{{{}}}", fields.join(", ")) }
     };

@@ -110,6 +110,14 @@ pub(crate) static FIELD_VALUE: TextRule = TextRule {
     examples: &["Bearer ${secret.PETS_TOKEN}"],
 };
 
+/// The name of a claim that the gateway writes.
+pub(crate) static CLAIM_NAME: TextRule = TextRule {
+    name: "claim-name",
+    doc: "The name of a claim: printable characters without blanks, `\"` and `\\`; none of those that the gateway writes itself.",
+    pattern: r"^[!#-\[\]-~]+$",
+    examples: &["email"],
+};
+
 /// What is kept of a token or a certificate for upstreams.
 pub(crate) static FACT: TextRule = TextRule {
     name: "fact",

@@ -201,8 +201,7 @@ impl Principal {
     /// Whether this text is the token that is its credential.
     #[must_use]
     pub fn has_token(&self, text: &str) -> bool {
-        let digest = || hex::encode(&Sha256::digest(text.as_bytes())[..PUBLIC_ID_BYTES]);
-        digest_of_token(&self.credential).is_some_and(|own| own == digest())
+        is_same_credential(&self.credential, &token_id("token", text))
     }
 
     /// Whether both have the same credential. One token is one, whichever kinds of policy read it.

@@ -409,7 +409,7 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn what_the_upstream_is_told_of_the_caller_selects_the_variant_of_a_consumer() {
-        let identity = [IdentityField { name: HeaderName::from_static("x-scopes"), tells: Attribute::Scopes }];
+        let identity = [IdentityField { name: HeaderName::from_static("x-scopes"), tells: Attribute::Scopes.into() }];
         let key = |credentials, scopes: &'static str, identity| {
             let nothing = HeaderMap::new();
             let mut edits = Edits::default();

@@ -270,6 +270,8 @@ reasons! {
     UpstreamTokenUnavailable { text: Local<Arc<str>> } = "upstream-token-away", "{text}";
     /// The server of tokens gives none for that of the caller.
     ExchangeRefused { error: GrantError } = "exchange-refused", "the token of the caller is not exchanged: {error}";
+    /// No token can be signed that tells an upstream who the caller is.
+    IdentityTokenUnavailable { text: Local<Arc<str>> } = "identity-token-away", "the token about the caller: {text}";
     /// A secret's value contains characters that a field value must not have.
     SecretNotAFieldValue { field: Arc<str> } =
         "secret-not-a-field-value", "the value of the field {field} has characters that are not allowed in a field";

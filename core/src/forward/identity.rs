@@ -7,6 +7,7 @@ use minicbor::Encode;
 use minicbor::encode::{self, Encoder, Write};
 use serde::{Deserialize, Serialize};
 
+use super::IdentityToken;
 use crate::codec::{Decode, Failed, Reader};
 use crate::field_name;
 use crate::json::{self, Value};
@@ -24,7 +25,17 @@ pub struct IdentityField {
     pub name: HeaderName,
     /// What it tells.
     #[n(1)]
-    pub tells: Attribute,
+    pub tells: Told,
+}
+
+/// What a field tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Told {
+    /// Something about the caller.
+    Attribute(Attribute),
+    /// A token of the gateway about the caller.
+    Token(Box<IdentityToken>),
 }
 
 /// Something that is known about an authenticated caller.
@@ -102,6 +113,50 @@ impl Attribute {
     }
 }
 
+impl Attribute {
+    /// Adds a claim that tells it, if the caller has a value.
+    pub(super) fn write_claim(&self, name: &str, caller: &Caller<'_>, claims: &mut json::Object<'_>) {
+        let text = |claims: &mut json::Object<'_>, text: &str| {
+            if !text.is_empty() {
+                claims.text(name, text);
+            }
+        };
+        let texts = |claims: &mut json::Object<'_>, all: &[String]| {
+            if !all.is_empty() {
+                claims.list(name, all, |out, one| json::string(out, one));
+            }
+        };
+        match self {
+            Self::Consumer => text(claims, caller.consumer),
+            Self::Credential => text(claims, caller.credential),
+            Self::Plan => text(claims, caller.plan.unwrap_or_default()),
+            Self::Scopes => texts(claims, caller.scopes),
+            Self::Groups => texts(claims, caller.groups),
+            Self::Claim(_) | Self::Certificate(_) => {
+                let fact = caller.facts.iter().find(|(own, _)| own == self);
+                if let Some((_, value)) = fact.filter(|(_, value)| is_json(value)) {
+                    claims.value(name, |out| write_json(value, out));
+                }
+            }
+        }
+    }
+}
+
+/// Whether a value can be written as JSON: of objects it is only known that they are there.
+const fn is_json(value: &Value) -> bool {
+    !matches!(value, Value::Null | Value::Object(_))
+}
+
+fn write_json(value: &Value, out: &mut String) {
+    match value {
+        Value::Text(text) => json::string(out, text),
+        Value::List(all) => json::list(out, all.iter().filter(|one| is_json(one)), |out, one| write_json(one, out)),
+        scalar => {
+            write_scalar(scalar, out);
+        }
+    }
+}
+
 fn write_list(all: &[String], out: &mut String) -> bool {
     for (at, one) in all.iter().enumerate() {
         if at > 0 {
@@ -152,6 +207,71 @@ fn write_encoded(text: &str, out: &mut String) {
         } else {
             escape(out, byte);
         }
+    }
+}
+
+impl IdentityField {
+    /// Whether readers of the first form of these fields do not know it.
+    pub(super) fn is_new(&self) -> bool {
+        matches!(self.tells, Told::Token(_)) || self.tells.attributes().any(Attribute::is_kept)
+    }
+}
+
+impl Told {
+    /// What is told about the caller.
+    pub fn attributes(&self) -> impl Iterator<Item = &Attribute> {
+        let (own, claims) = match self {
+            Self::Attribute(attribute) => (Some(attribute), &[][..]),
+            Self::Token(token) => (None, token.claims.as_slice()),
+        };
+        own.into_iter().chain(claims.iter().map(|claim| &claim.tells))
+    }
+}
+
+impl From<Attribute> for Told {
+    fn from(attribute: Attribute) -> Self {
+        Self::Attribute(attribute)
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attribute(attribute) => attribute.fmt(f),
+            Self::Token(token) => {
+                let claims: Vec<String> =
+                    token.claims.iter().map(|claim| format!("{}: {}", claim.name, claim.tells)).collect();
+                write!(f, "{{audience: {}, claims: {{{}}}}}", token.audience, claims.join(", "))
+            }
+        }
+    }
+}
+
+impl<C> Encode<C> for Told {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, context: &mut C) -> Result<(), encode::Error<W::Error>> {
+        match self {
+            Self::Attribute(attribute) => attribute.encode(encoder, context),
+            Self::Token(token) => {
+                encoder.array(2)?.u8(TOKEN)?;
+                token.encode(encoder, context)
+            }
+        }
+    }
+}
+
+impl Decode for Told {
+    fn blank() -> Self {
+        Self::Attribute(Attribute::blank())
+    }
+
+    fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), Failed> {
+        *self = if reader.left().get(1) == Some(&TOKEN) && reader.left().first() == Some(&TWO) {
+            reader.variant(true)?;
+            Self::Token(Decode::read_from(reader)?)
+        } else {
+            Self::Attribute(Decode::read_from(reader)?)
+        };
+        Ok(())
     }
 }
 
@@ -215,9 +335,14 @@ impl Decode for Attribute {
 
 const CLAIM: u8 = 5;
 const CERTIFICATE: u8 = 6;
+const TOKEN: u8 = 7;
+
+/// The beginning of a list of two.
+const TWO: u8 = 0x82;
 
 #[cfg(test)]
 mod tests {
+    use super::super::TokenClaim;
     use super::*;
     use crate::codec;
     use http::HeaderValue;
@@ -287,6 +412,13 @@ mod tests {
         }
         let words = all.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(words.join(" "), "consumer credential plan scopes groups claims.org.id certificate.dns");
+        let claims = vec![TokenClaim { name: "email".into(), tells: Attribute::Claim(vec!["email".into()]) }];
+        let token = Told::Token(Box::new(IdentityToken { audience: "pets".into(), claims }));
+        for told in [token, Told::from(Attribute::Plan), Told::from(all[5].clone())] {
+            assert_eq!(codec::decode::<Told>(&minicbor::to_vec(&told).unwrap()).unwrap(), told);
+        }
+        let nested = [0x82, 7, 0xa2, 0, 0x60, 1, 0x81, 0xa2, 0, 0x60, 1, 0x82, 7, 0xa1, 0, 0x60];
+        assert!(codec::decode::<Told>(&nested).is_err(), "a token in a token");
         for broken in
             [&[5][..], &[0x60], &[0xa0], &[0x82, 5, 0], &[0x82, 6, 99], &[0x82, 9, 0], &[0x81, 5], &[0x9f, 0xff]]
         {

@@ -51,7 +51,7 @@ impl codec::Section for UpstreamSettings {
     fn least_version(&self) -> u16 {
         let asks_for_more = self.auth.server().is_some_and(|server| !server.resources.is_empty());
         let is_new = asks_for_more || matches!(self.auth, UpstreamAuth::TokenExchange(_) | UpstreamAuth::Aws(_));
-        if is_new || self.identity.iter().any(|field| field.tells.is_kept()) {
+        if is_new || self.identity.iter().any(IdentityField::is_new) {
             return 3;
         }
         if self.identity.is_empty() && self.auth.is_none() { 1 } else { 2 }
@@ -236,7 +236,8 @@ mod tests {
     fn a_reader_that_does_not_know_who_is_told_of_callers_refuses_the_section() {
         use super::super::Attribute;
         use crate::codec::Section;
-        let identity = vec![IdentityField { name: http::HeaderName::from_static("x-plan"), tells: Attribute::Plan }];
+        let identity =
+            vec![IdentityField { name: http::HeaderName::from_static("x-plan"), tells: Attribute::Plan.into() }];
         let (name, url) = ("pets".to_owned(), "http://a".parse().unwrap());
         let (fields, auth) = (vec![], UpstreamAuth::None);
         let plain = UpstreamSettings { name, url, connect_timeout_ms: 1, fields, identity: vec![], auth };
@@ -244,7 +245,7 @@ mod tests {
         let password = SecretText::parse("${secret.A}").unwrap();
         let known = UpstreamSettings { auth: UpstreamAuth::Basic("gateway".into(), password), ..plain.clone() };
         let name = http::HeaderName::from_static("x-org");
-        let claim = IdentityField { name, tells: Attribute::Claim(vec!["org".into()]) };
+        let claim = IdentityField { name, tells: Attribute::Claim(vec!["org".into()]).into() };
         let claims = UpstreamSettings { identity: vec![claim], ..plain.clone() };
         assert_eq!([&plain, &told, &known, &claims].map(UpstreamSettings::least_version), [1, 2, 2, 3]);
         for settings in [plain, told, known, claims] {

@@ -18,7 +18,7 @@ pub use crate::json::{Members, Value, ValueError};
 pub use algorithm::{Algorithm, Algorithms, KeyType};
 pub(crate) use jwk::TRIED_MAX;
 pub use jwk::{Jwk, JwkError, JwkSet, KeyMaterial, SetError};
-pub use signing::{SigningKey, signed, signing_input};
+pub use signing::{SigningKey, public_set, signed, signing_input};
 pub use thumbprint::Thumbprint;
 pub use token::{Token, TokenError, media_type};
 

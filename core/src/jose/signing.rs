@@ -40,6 +40,13 @@ impl SigningKey {
         Ok(Self { id, public, private: scalar(&members, "d")?, algorithm })
     }
 
+    /// The same with an id: its own, or its thumbprint (RFC 7638).
+    #[must_use]
+    pub fn named(mut self) -> Self {
+        self.id = self.id.or_else(|| self.public.thumbprint().map(|print| print.to_string()));
+        self
+    }
+
     /// The algorithm with which it signs.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
@@ -51,6 +58,27 @@ impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({:?}, ..)", self.algorithm)
     }
+}
+
+/// The set of the public keys of these (RFC 7517, section 5), with what they are for.
+#[must_use]
+pub fn public_set(keys: &[SigningKey]) -> String {
+    let mut out = String::new();
+    json::object(&mut out, |set| {
+        set.list("keys", keys, |out, key| {
+            let public = key.public.canonical().unwrap_or_default();
+            out.push_str(public.strip_suffix('}').unwrap_or("{"));
+            out.push_str(",\"use\":\"sig\",\"alg\":\"");
+            out.push_str(key.algorithm.as_str());
+            out.push('"');
+            if let Some(id) = &key.id {
+                out.push_str(",\"kid\":");
+                json::string(out, id);
+            }
+            out.push('}');
+        });
+    });
+    out
 }
 
 /// Header and claims as they are signed (RFC 7515, section 5.1). The claims are a JSON object.
@@ -109,6 +137,21 @@ mod tests {
         assert_eq!(refused(&KEYS[0].0.replace("9LI\"", "9L\"")), JwkError::Form);
         assert_eq!(refused(&KEYS[1].0.replace("EdDSA", "ES256")), JwkError::Algorithm);
         assert_eq!(refused(r#"{"kty":"oct","k":"AAAA"}"#), JwkError::Type);
+    }
+
+    /// RFC 8037, appendix A.3, has the thumbprint of its key.
+    #[wasm_bindgen_test(unsupported = test)]
+    fn rfc_7638_a_key_without_an_id_is_named_by_its_thumbprint_and_only_public_parts_are_published() {
+        let named = |text: &str| SigningKey::parse(text.as_bytes()).unwrap().named();
+        let keys = [named(KEYS[0].0), named(&KEYS[1].0.replace("\"kid\":\"k1\",", "")), named(KEYS[1].0)];
+        assert_eq!(keys[1].id.as_deref(), Some("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"));
+        assert_eq!(keys[2].id.as_deref(), Some("k1"));
+        let set = public_set(&keys);
+        assert!(!set.contains("\"d\""), "{set}");
+        let read = super::super::JwkSet::parse(set.as_bytes()).unwrap();
+        assert_eq!(read.unused, []);
+        let public: Vec<_> = read.keys.iter().map(|key| (key.id.clone(), &key.material)).collect();
+        assert_eq!(public, keys.iter().map(|key| (key.id.clone(), &key.public)).collect::<Vec<_>>());
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -45,16 +45,20 @@ impl fmt::Display for Thumbprint {
 }
 
 impl KeyMaterial {
-    /// The thumbprint of a public key: that of its required members in the order of their names (RFC 7638, section 3). `None` for
-    /// a shared secret.
+    /// The thumbprint of a public key. `None` for a shared secret.
     #[must_use]
     pub fn thumbprint(&self) -> Option<Thumbprint> {
+        self.canonical().map(|text| Thumbprint::of(&text))
+    }
+
+    /// A public key with its required members only, in the order of their names (RFC 7638, section 3). `None` for a shared secret.
+    pub(super) fn canonical(&self) -> Option<String> {
         let point = |curve, kind, x: &[u8], y: Option<&[u8]>| {
             let x = base64url::encode(x);
             let y = y.map(|y| [",\"y\":\"", &base64url::encode(y), "\""].concat()).unwrap_or_default();
             ["{\"crv\":\"", curve, "\",\"kty\":\"", kind, "\",\"x\":\"", &x, "\"", &y, "}"].concat()
         };
-        let canonical = match self {
+        Some(match self {
             Self::Octets(_) => return None,
             Self::Rsa { modulus, exponent } => {
                 let (modulus, exponent) = (base64url::encode(modulus), base64url::encode(exponent));
@@ -63,8 +67,7 @@ impl KeyMaterial {
             Self::P256 { x, y } => point("P-256", "EC", x, Some(y)),
             Self::P384 { x, y } => point("P-384", "EC", x, Some(y)),
             Self::Ed25519(x) => point("Ed25519", "OKP", x, None),
-        };
-        Some(Thumbprint::of(&canonical))
+        })
     }
 }
 

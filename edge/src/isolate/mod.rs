@@ -8,6 +8,7 @@ pub(crate) mod credentials;
 pub(crate) mod decisions;
 pub(crate) mod exporter;
 pub mod fetched;
+pub(crate) mod identity_tokens;
 pub(crate) mod introspected;
 pub(crate) mod issuer;
 pub(crate) mod oauth;
@@ -30,6 +31,7 @@ use credentials::Credentials;
 use decisions::Decisions;
 use exporter::Exporter;
 use fetched::{AfterReply, Fetches};
+use identity_tokens::IdentityTokens;
 use introspected::Introspected;
 pub use operators::OperatorSettings;
 use operators::Operators;
@@ -79,6 +81,7 @@ pub struct Isolate {
     pub(crate) decisions: RefCell<Decisions>,
     pub(crate) upstream_tokens: RefCell<UpstreamTokens>,
     aws_keys: RefCell<AwsKeys>,
+    pub(crate) identity_tokens: RefCell<IdentityTokens>,
     pub(crate) exporter: RefCell<Exporter>,
     /// The log lines of its exchanges.
     pub(crate) lines: ExchangeLines,
@@ -135,6 +138,7 @@ impl Isolate {
             decisions: RefCell::default(),
             upstream_tokens: RefCell::default(),
             aws_keys: RefCell::default(),
+            identity_tokens: RefCell::default(),
             exporter: RefCell::default(),
             exports: true,
             invalidated: RefCell::default(),

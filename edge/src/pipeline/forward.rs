@@ -6,7 +6,7 @@ use tollgate_core::authn::Principal;
 use tollgate_core::cache::{StoredMeta, validators};
 use tollgate_core::event::{Local, Phase, Reason, UpstreamRecord, Verdict};
 use tollgate_core::forward::{
-    Edits, Outbound, PSEUDONYM, UpstreamAuth, UpstreamError, UpstreamSettings, check_response,
+    Edits, Outbound, PSEUDONYM, Told, UpstreamAuth, UpstreamError, UpstreamSettings, check_response,
 };
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::secret::{Secret, SecretText};
@@ -35,7 +35,8 @@ pub(super) async fn forward<H: Host>(
     journal.trace.attempt(span, edits, &mut journal.texts);
     edits.extend(stale.into_iter().flat_map(validators));
     configured(isolate, host, settings, edits).await.map_err(|p| journal.refused(Phase::Forward, p))?;
-    let token = if matches!(settings.auth, UpstreamAuth::None | UpstreamAuth::Basic(..)) {
+    let is_told_by_token = settings.identity.iter().any(|field| matches!(field.tells, Told::Token(_)));
+    let token = if matches!(settings.auth, UpstreamAuth::None | UpstreamAuth::Basic(..)) && !is_told_by_token {
         None
     } else {
         let sent = rare(authenticated(isolate, host, (exchange, principal), outbound, &mut content));

@@ -9,6 +9,7 @@ mod exchange;
 mod external;
 mod forward;
 mod guard;
+mod keys;
 mod limit;
 mod look_up;
 mod operate;
@@ -25,7 +26,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use http::header::RETRY_AFTER;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use tollgate_core::forward::Reply;
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::telemetry::ExchangeRecord;
@@ -102,6 +103,9 @@ async fn phases<H: Host>(
         return rare(operate::operate(isolate, host, received, content, journal)).await;
     }
     let sites = route::sites(isolate, host, &mut received, &content, journal).await?;
+    if let Some(signing) = keys::asked(&sites, &received) {
+        return rare(keys::answer(isolate, host, signing, received.method == Method::HEAD, journal)).await;
+    }
     let mut exchange = route::route(sites, received, journal)?;
     exchange.complete_fields(&content);
     let mut content = guard::content(&exchange, content, journal)?;

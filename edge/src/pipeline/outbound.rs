@@ -10,7 +10,7 @@ use tollgate_core::authn::{Principal, authorization_holds_key};
 use tollgate_core::cache::forwarded_query;
 use tollgate_core::event::{Local, Phase, Reason};
 use tollgate_core::forward::{
-    Ambiguity, Caller, Edits, Fate, ForwardedFor, IdentityField, Outbound, TrailerRules, request_edits,
+    Ambiguity, Caller, Edits, Fate, ForwardedFor, IdentityField, Outbound, Told, TrailerRules, request_edits,
 };
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::settings::RouteSettings;
@@ -37,7 +37,7 @@ pub(super) fn outbound<'e, C: Content>(
     let (mut edits, ambiguity) = edits(exchange, journal);
     let identity = exchange.upstream().identity.as_slice();
     if let Some(principal) = principal {
-        tell_caller(&mut edits, identity, &Caller::from(principal), journal);
+        tell_caller(&mut edits, exchange, &Caller::from(principal), journal);
     }
     Ok(Outbound::new(&received.method, target, &received.fields, !content.is_empty())
         .on_behalf_of(received.host.as_str(), received.path.as_str())
@@ -114,10 +114,19 @@ fn remove_cookies(site: &Site, received: &Received, edits: &mut Edits) {
 }
 
 /// Tells the upstream who the caller is; what the caller does not have is absent, as is everything on a public route.
-fn tell_caller(edits: &mut Edits, identity: &[IdentityField], caller: &Caller<'_>, journal: &mut Journal) {
-    for IdentityField { name, tells } in identity {
+fn tell_caller(edits: &mut Edits, exchange: &Exchange, caller: &Caller<'_>, journal: &mut Journal) {
+    for IdentityField { name, tells } in &exchange.upstream().identity {
         let mut is_there = false;
-        let value = journal.texts.value(|text| is_there = tells.write(caller, text));
+        let value = journal.texts.value(|text| match tells {
+            Told::Attribute(attribute) => is_there = attribute.write(caller, text),
+            // What tokens say selects stored responses; one is signed when the request is sent.
+            Told::Token(token) => {
+                if let Some(signing) = &exchange.site.gateway.identity_tokens {
+                    token.write(&signing.issuer, caller, text);
+                    is_there = true;
+                }
+            }
+        });
         edits.set_some(name.clone(), value.filter(|_| is_there));
     }
 }

@@ -5,7 +5,9 @@ use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue};
 use tollgate_core::authn::{Presented, Principal};
 use tollgate_core::event::{Local, Reason};
-use tollgate_core::forward::{AwsRequest, AwsSettings, Outbound, UNSIGNED_CONTENT, UpstreamAuth, aws_digest, aws_time};
+use tollgate_core::forward::{
+    AwsRequest, AwsSettings, IdentityField, Outbound, Told, UNSIGNED_CONTENT, UpstreamAuth, aws_digest, aws_time,
+};
 use tollgate_core::kinds::SlotPolicy;
 use tollgate_core::oauth::GrantError;
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -16,6 +18,7 @@ use super::content::RequestContent;
 use super::exchange::Exchange;
 use super::forward::{resolved, set};
 use crate::isolate::Isolate;
+use crate::isolate::identity_tokens::identity_token;
 use crate::isolate::upstream_tokens::{NoToken, TokenKey, upstream_token};
 use crate::ports::Host;
 
@@ -31,20 +34,45 @@ pub(super) async fn authenticated<H: Host>(
     outbound: &mut Outbound<'_>,
     content: &mut H::Content,
 ) -> Result<Option<Sent>, Problem> {
+    sign_identity(isolate, host, exchange, outbound).await?;
     let auth = &exchange.upstream().auth;
     let subject = match auth {
+        UpstreamAuth::None | UpstreamAuth::Basic(..) => return Ok(None),
         UpstreamAuth::Aws(aws) => {
             sign(isolate, host, aws, exchange, outbound, content).await?;
             return Ok(None);
         }
         UpstreamAuth::TokenExchange(_) => principal.and_then(|principal| token_of(exchange, principal)),
-        UpstreamAuth::None | UpstreamAuth::Basic(..) | UpstreamAuth::ClientCredentials(_) => None,
+        UpstreamAuth::ClientCredentials(_) => None,
     };
     let found = upstream_token(isolate, host, auth, subject).await.map_err(|why| no_token(why, exchange));
     let (key, token) = found?;
     let value = Secret::new(["Bearer ", token.expose()].concat());
     set(outbound.attempt(), Some(AUTHORIZATION), AUTHORIZATION.as_str(), &value)?;
     Ok(Some((key, token)))
+}
+
+/// Replaces what the tokens about the caller say by these tokens.
+async fn sign_identity<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    exchange: &Exchange,
+    outbound: &mut Outbound<'_>,
+) -> Result<(), Problem> {
+    let Some(signing) = &exchange.site.gateway.identity_tokens else { return Ok(()) };
+    let told = exchange.upstream().identity.iter().filter(|field| matches!(field.tells, Told::Token(_)));
+    for IdentityField { name, .. } in told {
+        // Absent if there is no caller.
+        let Some(claims) = outbound.fields().get(name).cloned() else { continue };
+        let is_bearer = *name == AUTHORIZATION;
+        let token = identity_token(isolate, host, signing, claims.as_bytes(), is_bearer).await.map_err(|why| {
+            let detail = "The gateway cannot call the service right now. Try again shortly.";
+            let reason = Reason::IdentityTokenUnavailable { text: Local(why.into()) };
+            Problem::new(ProblemKind::StoreUnavailable, detail, reason).with(RETRY_AFTER, "1")
+        })?;
+        outbound.attempt().set(name.clone(), token);
+    }
+    Ok(())
 }
 
 /// The token with which the caller was authenticated.
@@ -106,8 +134,12 @@ async fn sign<H: Host>(
         aws_digest(&content)
     };
     let time = aws_time(isolate.time(host.clock()));
-    let own = &exchange.upstream().fields;
-    let is_removed = |name: &&HeaderName| aws.removes(name.as_str()) && own.iter().all(|(own, _)| own != name.as_str());
+    let upstream = exchange.upstream();
+    let is_set = |name: &HeaderName| {
+        upstream.fields.iter().any(|(own, _)| own == name.as_str())
+            || upstream.identity.iter().any(|own| own.name == *name)
+    };
+    let is_removed = |name: &&HeaderName| aws.removes(name.as_str()) && !is_set(name);
     let removed: Vec<HeaderName> = outbound.sent().iter().map(|(name, _)| name).filter(is_removed).cloned().collect();
     let edits = outbound.attempt();
     removed.into_iter().for_each(|name| edits.remove(name));

@@ -266,5 +266,6 @@ pub(crate) fn gateway() -> GatewaySettings {
         plans: None,
         client_fields: ClientFields::default(),
         outages: vec![],
+        identity_tokens: None,
     }
 }

@@ -33,8 +33,10 @@ fn the_upstream_is_told_who_the_caller_is_and_never_by_the_client() {
     let bench = Bench::new(vec![], ok(&[], ""));
     let routes = vec![RouteSettings { authn: vec![vec![KEYS]], ..route("/a", &[]) }, route("/open", &[])];
     let mut site = site(routes);
-    site.upstreams[0].identity =
-        told.clone().map(|(name, tells)| IdentityField { name: HeaderName::from_static(name), tells }).into();
+    site.upstreams[0].identity = told
+        .clone()
+        .map(|(name, tells)| IdentityField { name: HeaderName::from_static(name), tells: tells.into() })
+        .into();
     bench.publish(&on_any_host(site));
     let key = key();
     bench.add(&key, &credential());

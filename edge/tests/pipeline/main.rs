@@ -13,6 +13,7 @@ mod fetches;
 mod forwarding;
 mod generations;
 mod guard;
+mod identity_tokens;
 mod introspection;
 mod limits;
 mod operator;

@@ -325,6 +325,7 @@ fn a_request_is_signed_as_it_is_sent_and_without_what_a_client_would_say_to_the_
     let publish = |aws: AwsSettings| {
         let mut site = site(vec![route("/{*rest}", &[])]);
         site.upstreams[0].auth = UpstreamAuth::Aws(aws);
+        site.upstreams[0].fields = vec![("x-amz-meta-of".into(), SecretText::parse("the-gateway").unwrap())];
         bench.publish(&on_any_host(site));
     };
     publish(aws("execute-api", false));
@@ -341,12 +342,12 @@ fn a_request_is_signed_as_it_is_sent_and_without_what_a_client_would_say_to_the_
     let field = |name: &str| sent.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
     assert_eq!(field("x-amz-copy-source") + &field("x_amz_acl"), "");
     assert_eq!((field("x-amz-date").as_str(), field("x-amz-security-token").as_str()), ("20270115T080000Z", "t3mp"));
-    assert_eq!(field("x-amz-target"), "Get");
+    assert_eq!((field("x-amz-target").as_str(), field("x-amz-meta-of").as_str()), ("Get", "the-gateway"));
     let digest = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
     assert_eq!((field("x-amz-content-sha256").as_str(), &sent.body().bytes()[..]), (digest, &b"hello"[..]));
     let authorization = field("authorization");
     let start = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20270115/us-east-1/execute-api/aws4_request, SignedHeaders=host;\
-                 x-amz-content-sha256;x-amz-date;x-amz-security-token;x-amz-target, Signature=";
+                 x-amz-content-sha256;x-amz-date;x-amz-meta-of;x-amz-security-token;x-amz-target, Signature=";
     assert!(authorization.starts_with(start), "{authorization}");
     assert_eq!(authorization.len(), start.len() + 64);
 

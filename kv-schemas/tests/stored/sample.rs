@@ -37,6 +37,7 @@ pub(crate) fn gateway() -> GatewaySettings {
         plans: Some(vec!["free".into(), "gold".into()]),
         client_fields: ClientFields::default(),
         outages: vec![],
+        identity_tokens: None,
     }
 }
 

@@ -54,11 +54,14 @@ fn passed_on(value: &str) -> Request {
 }
 
 async fn a_trusted_proxy_passes_on_a_certificate(world: Rc<World>) -> Outcome {
-    publish(&world, Some(HERE), DEVICES).await?;
+    let told = "{path: /a, authn: devices, identity: {X-Name: certificate.common-name, X-Email: certificate.email}}";
+    world.publish(Project::new(&world).gateway(HERE).policy(DEVICES).route(told)).await?;
     let field = field(&certificate("d7")?);
     for name in ["Client-Cert", "client-cert"] {
-        let answer =
-            world.client().send(Request::get("/a").field(name, &field).field("Client-Cert-Chain", &field)).await?;
+        let request = Request::get("/a").field(name, &field).field("Client-Cert-Chain", &field);
+        let answer = world.client().send(request.field("X-Name", "d8").field("X-Email", "d8")).await?;
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        assert_eq!((received.field("x-name"), received.field("x-email")), (Some("d7"), None));
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert!(!answer.text().contains(&field), "the upstream saw the certificate: {}", answer.text());
     }

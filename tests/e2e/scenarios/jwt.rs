@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use ed25519_dalek::{Signer, SigningKey};
+use tollgate_core::jose::{JwkSet, SignatureCheck, Token};
 use tollgate_tests::client::{Answer, Request};
 use tollgate_tests::upstream::Upstream;
 
@@ -14,6 +15,7 @@ use crate::world::{World, assert_problem};
 scenarios! { "authenticate";
     a_token_is_accepted_and_not_forwarded,
     claims_are_told_to_the_upstream_and_never_by_the_client,
+    the_upstream_verifies_a_token_of_the_gateway_with_the_published_keys,
     a_missing_token_is_401_and_says_where_to_send_it,
     a_token_that_is_not_one_is_refused,
     a_forged_token_is_refused,
@@ -113,6 +115,42 @@ async fn claims_are_told_to_the_upstream_and_never_by_the_client(world: Rc<World
         assert_eq!((received.field("x-org"), received.field("x-roles")), want, "{path}");
         assert!(!received.fields.iter().any(|(_, value)| value == "admin"), "{:?}", received.fields);
     }
+    Ok(())
+}
+
+async fn the_upstream_verifies_a_token_of_the_gateway_with_the_published_keys(world: Rc<World>) -> Outcome {
+    let policy =
+        format!("staff: {{kind: jwt, issuer: \"{ISSUER}\", audience: pets, keys: '{{\"keys\":[{}]}}'}}", jwk(&key()));
+    let identity = "{X-Identity: {audience: store, claims: {org: claims.org}}}";
+    let upstream = format!("{{url: \"{}\", identity: {identity}}}", world.upstream.url());
+    let signing = "identity-tokens: {issuer: \"https://api.example.com\", key: \"${secret.IDENTITY_KEY}\"}";
+    let project = Project::new(&world).gateway(signing).upstream(&upstream).policy(&policy);
+    world.publish(project.route("{path: /a, authn: staff}")).await?;
+    let callers = token(&key(), &claims(r#","org":"acme""#));
+    let mut sent = Vec::new();
+    for _ in 0..2 {
+        let request = Request::get("/a").field("Authorization", &format!("Bearer {callers}"));
+        let answer = world.client().send(request.field("X-Identity", "of-the-client")).await?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        assert_eq!(received.all("x-identity").len(), 1);
+        sent.push(received.field("x-identity").unwrap_or_default().to_owned());
+    }
+    let keys = world.client().get("/.well-known/jwks.json").await?;
+    assert_eq!((keys.status, keys.field("content-type")), (200, Some("application/jwk-set+json")));
+    assert!(!keys.text().contains("\"d\""), "{}", keys.text());
+    let set = JwkSet::parse(keys.text().as_bytes())?;
+    let token = Token::parse(&sent[1])?;
+    let key = set.keys.iter().find(|key| key.id == token.key_id).ok_or("the key is not published")?;
+    let (message, signature) = (token.signed.as_bytes(), token.signature.as_slice());
+    let check = SignatureCheck { algorithm: token.algorithm, key, message, signature };
+    assert!(tollgate_signatures::verifies(&check));
+    let claims = token.claims()?;
+    let text = |name| claims.text(name);
+    assert_eq!([text("iss"), text("aud"), text("sub")], [Some("https://api.example.com"), Some("store"), Some("staff:ada")]);
+    assert_eq!([text("scope"), text("org")], [Some("read"), Some("acme")]);
+    world.records(2).await?;
+    assert!(!world.host.logs().concat().contains(&sent[1]));
     Ok(())
 }
 

@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use tollgate_analysis::proofs::Analysis;
 use tollgate_config::fixtures::Fixtures;
 use tollgate_config::{Compiled, Witness};
+use tollgate_core::forward::UpstreamError;
 use tollgate_core::route::HostPattern;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::Timestamp;
-use tollgate_edge::memory::{Content, MemoryHost, MemorySignatures, VirtualClock};
+use tollgate_edge::memory::{Content, MemoryHost, MemorySignatures, ScriptedFetch, VirtualClock};
+use tollgate_edge::ports::Content as _;
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings};
 
 use crate::failure::Failure;
@@ -40,11 +43,15 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
     let mut host = MemoryHost::new(VirtualClock::at(question.at), SEED, |_: &Request<Content>| {
         (0, Ok(Response::new(Content::default())))
     });
+    host.fetch = ScriptedFetch::new(host.clock.clone(), token_servers(compiled));
     host.signatures = MemorySignatures::new(tollgate_signatures::verifies).signing(tollgate_signatures::sign);
     let records = compiled.records().iter().cloned().chain(fixtures.records(compiled.gateway()));
     records.for_each(|(key, value)| host.records.put(key, value));
     for name in compiled.whole().secret_names() {
         host.secrets.put(name, "not-a-secret-of-a-host");
+    }
+    for name in compiled.settings().identity_tokens.iter().flat_map(|signing| signing.key.secret_names()) {
+        host.secrets.put(name, KEY_OF_NOBODY);
     }
     let settings = IsolateSettings { gateway: compiled.gateway().to_owned(), freshness: Freshness::EachRequest };
     let isolate = Rc::new(Isolate::new(settings).without_exports());
@@ -66,6 +73,23 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
     let (response, record) = once()?;
     Ok(Explained { response, record, forwarded: host.upstream.take_received(), statuses })
 }
+
+/// A private key that everybody knows (RFC 8037, appendix A.1): no host has it.
+pub(crate) const KEY_OF_NOBODY: &str = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+
+/// The servers of tokens for upstreams: each issues one, to the gateway and for every caller. No other service answers.
+fn token_servers(compiled: &Compiled) -> impl Fn(&Request<Content>) -> Scripted + 'static {
+    let servers = compiled.upstreams().iter().filter_map(|upstream| upstream.auth.server());
+    let urls: BTreeSet<String> = servers.map(|server| server.url.clone()).collect();
+    move |request| {
+        let token = br#"{"access_token":"token-of-the-server","token_type":"Bearer","expires_in":60}"#;
+        let is_known = urls.iter().any(|url| url.parse::<Uri>().is_ok_and(|url| url == *request.uri()));
+        let answer = is_known.then(|| Response::new(Content::from_bytes(Bytes::from_static(token))));
+        (0, answer.ok_or(UpstreamError::ConnectionRefused))
+    }
+}
+
+type Scripted = (u64, Result<Response<Content>, UpstreamError>);
 
 /// Builds a request from the arguments of the command line.
 pub(super) fn request(

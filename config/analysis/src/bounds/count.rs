@@ -8,6 +8,7 @@ use tollgate_core::authn::{CredentialPlace, OutageRules};
 use tollgate_core::bounds::{
     EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, STORED_CONTENT_BYTES_MAX, VERIFIED_CONTENT_BYTES_MAX,
 };
+use tollgate_core::forward::{IdentityField, Told};
 use tollgate_core::kinds::Uses;
 use tollgate_core::limit::LimitBy;
 use tollgate_core::route::{HostName, HostPattern};
@@ -261,7 +262,10 @@ impl Count<'_> {
         let mut known: BTreeSet<&str> = BTreeSet::new();
         let mut most = 0;
         let of_fields = upstream.fields.iter().map(|(_, text)| text);
-        for text in of_fields.chain(upstream.auth.secrets()) {
+        let is_token = |field: &IdentityField| matches!(field.tells, Told::Token(_));
+        let key = self.compiled.settings().identity_tokens.as_ref().map(|signing| &signing.key);
+        let key = key.filter(|_| upstream.identity.iter().any(is_token));
+        for text in of_fields.chain(key).chain(upstream.auth.secrets()) {
             let missing = text.secret_names().filter(|name| !known.contains(name)).count();
             most = most.max(known.len() + missing);
             known.extend(text.secret_names());

@@ -155,7 +155,8 @@ impl LimitCheck<'_, '_> {
         let Some(limit) = self.target.limits().secrets else { return };
         let otlp = self.compiled.settings().telemetry.otlp.iter().flat_map(|otlp| &otlp.fields);
         let of_exports = otlp.flat_map(|(_, text): &(String, SecretText)| text.secret_names());
-        let names: BTreeSet<&str> = self.compiled.whole().secret_names().chain(of_exports).collect();
+        let of_tokens = self.compiled.settings().identity_tokens.iter().flat_map(|signing| signing.key.secret_names());
+        let names: BTreeSet<&str> = self.compiled.whole().secret_names().chain(of_exports).chain(of_tokens).collect();
         let (sum, target) = (names.len() as u64, self.target);
         if sum > limit.max {
             self.report.push(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tollgate_config::{Compiled, CompiledRoute, duration};
 use tollgate_core::cache::CacheCredentials;
 use tollgate_core::client::ProxySettings;
-use tollgate_core::forward::{UpstreamAuth, UpstreamSettings};
+use tollgate_core::forward::{TokenSigning, UpstreamAuth, UpstreamSettings};
 use tollgate_core::settings::RouteSettings;
 
 use super::ask::Answered;
@@ -432,6 +432,23 @@ pub(super) fn gateway(from: &Compiled, to: &Compiled) -> Vec<Change> {
         let reason = "upstreams are told of clients in other fields";
         let [from, to] = [old, new].map(|settings| settings.client_fields.as_str().to_owned());
         all.push(say("client-fields", from, to, Effect::Review, reason));
+    }
+    if old.identity_tokens != new.identity_tokens {
+        let shown = |signing: &Option<TokenSigning>| {
+            let one = |signing: &TokenSigning| {
+                format!(
+                    "{}, keys at {}, {}",
+                    signing.issuer,
+                    signing.keys_path,
+                    duration(u64::from(signing.lifetime_s) * 1_000)
+                )
+            };
+            signing.as_ref().map_or_else(|| "none".to_owned(), one)
+        };
+        let reason =
+            "the tokens that tell upstreams who callers are are signed in another way, or their keys are elsewhere";
+        let [from, to] = [old, new].map(|settings| shown(&settings.identity_tokens));
+        all.push(say("identity-tokens", from, to, Effect::Review, reason));
     }
     if old.internal_hosts != new.internal_hosts {
         let shown = |hosts: &[tollgate_core::route::HostPattern]| {

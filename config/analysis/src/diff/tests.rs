@@ -83,6 +83,30 @@ fn what_an_upstream_is_told_on_one_route_is_compared_there() {
 }
 
 #[test]
+fn tokens_about_callers_are_compared() {
+    let project = |gateway: &str, told: &str| {
+        let text = format!(
+            "format: 1\ngateway: {{name: g, authn: none, identity-tokens: {{issuer: i, key: \"${{secret.KEY}}\"{gateway}}}}}\n\
+             upstreams: {{u: {{url: \"http://u\", identity: {{X-A: {told}}}}}}}\n\
+             apis: {{a: {{upstream: u, routes: [{{path: /a}}]}}}}\n"
+        );
+        compile_str("tollgate.yaml", &text).unwrap_or_else(|found| unreachable!("{text}{found}"))
+    };
+    let from = project("", "{claims: {plan: plan}}");
+    for (gateway, told, setting) in [
+        (", lifetime: 1m", "{claims: {plan: plan}}", "identity-tokens"),
+        (", keys-path: /keys", "{claims: {plan: plan}}", "identity-tokens"),
+        ("", "{claims: {p: plan}}", "upstream.identity.x-a"),
+        ("", "{audience: b, claims: {plan: plan}}", "upstream.identity.x-a"),
+    ] {
+        let changes = diff(&from, &project(gateway, told));
+        let found: Vec<_> = changes.iter().map(|c| (c.setting.as_str(), c.effect, c.loosens)).collect();
+        assert_eq!(found, [(setting, Effect::Review, false)]);
+    }
+    assert_eq!(diff(&from, &from), []);
+}
+
+#[test]
 fn trusting_more_proxies_loosens() {
     let gateway = |rule: &str| {
         let text = format!(

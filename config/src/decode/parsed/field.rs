@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 use tollgate_core::authn::is_environment;
-use tollgate_core::forward::{Attribute, IdentityField};
+use tollgate_core::forward::{IdentityField, Told};
 use tollgate_core::operator::SECRET_PREFIX;
 use tollgate_core::secret::{Piece, SecretText};
 
@@ -186,8 +186,8 @@ fn set_twice(at: Span, field: &str, why: &str) -> Diagnostic {
 
 /// Parses header fields that tell an upstream who the caller is, beside those that are set to a text.
 pub(crate) fn identity(
-    list: &[(Spanned<String>, Spanned<Attribute>)],
-    set: &[(String, SecretText)],
+    list: &[(Spanned<String>, Spanned<Told>)],
+    (upstream, set): (&str, &[(String, SecretText)]),
     report: &mut Report,
 ) -> Vec<IdentityField> {
     let mut all: Vec<IdentityField> = Vec::new();
@@ -201,7 +201,13 @@ pub(crate) fn identity(
             report.push(set_twice(written.span, name.as_str(), why));
             continue;
         }
-        all.push(IdentityField { name, tells: tells.value.clone() });
+        let mut tells = tells.value.clone();
+        if let Told::Token(token) = &mut tells
+            && token.audience.is_empty()
+        {
+            upstream.clone_into(&mut token.audience);
+        }
+        all.push(IdentityField { name, tells });
     }
     all.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
     all

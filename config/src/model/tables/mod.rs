@@ -23,12 +23,12 @@ pub(crate) use policy_tests::{
 };
 pub(crate) use prices::{PRICES, TARGET_PRICES};
 pub(crate) use project::{
-    ENVIRONMENT_FILE, GATEWAY, OTLP, PLAN, PLAN_LIMIT, PLANS_FILE, POLICIES_FILE, PROJECT, TELEMETRY, VALUE_HEAD,
-    VALUE_TYPES,
+    ENVIRONMENT_FILE, GATEWAY, IDENTITY_TOKENS, OTLP, PLAN, PLAN_LIMIT, PLANS_FILE, POLICIES_FILE, PROJECT, TELEMETRY,
+    VALUE_HEAD, VALUE_TYPES,
 };
 pub(crate) use test_issuers::{TEST_BINDING, TEST_ISSUER, TEST_ISSUER_KEYS_MAX, TEST_TOKEN};
 pub(crate) use test_scripts::{ANSWER, CONTENT, RULE, SCRIPT, UPSTREAM_ERRORS};
-pub(crate) use upstream::UPSTREAM;
+pub(crate) use upstream::{IDENTITY_TOKEN, UPSTREAM};
 pub(crate) use upstream_auth::{AUTH_HEAD, AUTH_KINDS};
 
 use crate::schema::{Key, Shape};

@@ -8,7 +8,7 @@ use super::level::LEVEL;
 use super::upstream::{HEADERS, UPSTREAM_OR_URL};
 use crate::model::api::HOSTS_MAX;
 use crate::policies::POLICY;
-use crate::schema::texts::{FIELD, GATEWAY_NAME, HOST, NAME, NETWORK, QUALIFIED_NAME, URL};
+use crate::schema::texts::{BASE, FIELD, FIELD_VALUE, GATEWAY_NAME, HOST, NAME, NETWORK, QUALIFIED_NAME, URL};
 use crate::schema::{Key, List, Named, Object, Quantity, Rule, Shape, Tagged};
 
 /// The root of `tollgate.yaml`.
@@ -343,6 +343,12 @@ pub(crate) static GATEWAY: Object = Object {
         )
         .default("\"x-forwarded\""),
         Key::optional(
+            "identity-tokens",
+            "How the tokens are signed in which `identity` tells upstreams who callers are.",
+            Shape::Object(&IDENTITY_TOKENS),
+        )
+        .absent("no tokens are signed"),
+        Key::optional(
             "target",
             "The target platforms. A configuration with which a request can exceed their limits is refused.",
             Shape::AnyOf(&[Shape::Word(TARGETS), Shape::List(&TARGET_LIST)]),
@@ -356,6 +362,28 @@ pub(crate) static GATEWAY: Object = Object {
         Rule::Needs("proxy-country-field", "trusted-proxies"),
         Rule::Needs("proxy-asn-field", "trusted-proxies"),
     ],
+    ..Object::PLAIN
+};
+
+/// `gateway.identity-tokens`.
+pub(crate) static IDENTITY_TOKENS: Object = Object {
+    name: "identity-tokens",
+    doc: "How the gateway signs the tokens (JWT) in which it tells upstreams who callers are, and where upstreams find its public keys.",
+    keys: &[
+        Key::required("issuer", "The issuer (`iss`), such as the gateway's own URL.", Shape::Text)
+            .examples(&["\"https://api.example.com\""]),
+        Key::required(
+            "key",
+            "The private key, as a JWK on P-256 or Ed25519: a reference to a secret. While a key is rotated the secret has two, one on \
+             each line: both are published, and the first one signs.",
+            Shape::Ruled(&FIELD_VALUE),
+        )
+        .examples(&["\"${secret.IDENTITY_KEY}\""]),
+        Key::optional("keys-path", "The path of the public keys (a JWK Set) on every host of the gateway.", Shape::Ruled(&BASE))
+            .default("\"/.well-known/jwks.json\""),
+        Key::optional("lifetime", "For how long a token is valid.", Shape::Quantity(Quantity::Time)).default("\"5m\""),
+    ],
+    examples: &["{\"issuer\": \"https://api.example.com\", \"key\": \"${secret.IDENTITY_KEY}\"}"],
     ..Object::PLAIN
 };
 

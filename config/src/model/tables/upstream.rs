@@ -3,7 +3,7 @@
 use super::level::TIMEOUT;
 use super::upstream_auth::UPSTREAM_AUTH;
 use crate::model::upstream::HEADERS_MAX;
-use crate::schema::texts::{FACT, FIELD, FIELD_VALUE, URL};
+use crate::schema::texts::{CLAIM_NAME, FACT, FIELD, FIELD_VALUE, URL};
 use crate::schema::{Key, Named, Object, Quantity, Shape};
 
 /// An upstream as a mapping, or only its URL.
@@ -57,8 +57,31 @@ pub(super) const AUTH_STATEMENT: Shape = Shape::AnyOf(&[Shape::Tagged(&UPSTREAM_
 const NOTHING: &[(&str, &str)] = &[("none", "the upstream is told nothing")];
 const NO_AUTH: &[(&str, &str)] = &[("none", "the gateway does not authenticate itself")];
 
-static IDENTITY: Named =
-    Named { names: &FIELD, of: Shape::AnyOf(&[Shape::Word(ATTRIBUTES), Shape::Ruled(&FACT)]), max: HEADERS_MAX };
+static IDENTITY: Named = Named {
+    names: &FIELD,
+    of: Shape::AnyOf(&[Shape::Word(ATTRIBUTES), Shape::Ruled(&FACT), Shape::Object(&IDENTITY_TOKEN)]),
+    max: HEADERS_MAX,
+};
+
+/// A token about the caller.
+pub(crate) static IDENTITY_TOKEN: Object = Object {
+    name: "identity-token",
+    doc: "A token (JWT) that the gateway signs, with the consumer as `sub` and the caller's scopes as `scope`. It requires \
+          `gateway.identity-tokens`.",
+    keys: &[
+        Key::optional("audience", "For whom the token is (`aud`).", Shape::Text)
+            .absent("the name of the upstream")
+            .examples(&["\"https://pets.internal\""]),
+        Key::optional("claims", "Further claims, each with what it tells.", Shape::Named(&TOKEN_CLAIMS))
+            .absent("none")
+            .examples(&["{\"email\": \"claims.email\", \"plan\": \"plan\"}"]),
+    ],
+    examples: &["{\"audience\": \"pets\", \"claims\": {\"email\": \"claims.email\"}}"],
+    ..Object::PLAIN
+};
+
+static TOKEN_CLAIMS: Named =
+    Named { names: &CLAIM_NAME, of: Shape::AnyOf(&[Shape::Word(ATTRIBUTES), Shape::Ruled(&FACT)]), max: HEADERS_MAX };
 
 /// What an upstream can be told about a caller.
 const ATTRIBUTES: &[(&str, &str)] = &[

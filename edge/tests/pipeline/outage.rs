@@ -12,7 +12,7 @@ use tollgate_core::authn::{
 };
 use tollgate_core::event::Verdict;
 use tollgate_core::forward::UpstreamError;
-use tollgate_core::kinds::{Named, Place, Policy};
+use tollgate_core::kinds::{Named, Place, Policy, PolicyKind as _};
 use tollgate_core::oauth::ClientAuthentication;
 use tollgate_core::operator::{OutageView, Role};
 use tollgate_core::secret::SecretText;
@@ -401,4 +401,11 @@ fn any_token_is_revoked_by_its_id_its_jti_or_its_consumer_and_accepted_again() {
     world.advance(31 * 24 * 3_600_000);
     world.answers(&answer("7", now_s - 60));
     world.check("/opaque", "abc", (200, ""));
+}
+
+/// Keys in the configuration are never away, but their tokens can be revoked.
+#[test]
+fn tokens_of_keys_in_the_configuration_can_be_revoked() {
+    let own = |outage| JwtSettings { outage: Some(outage), ..jwt_settings(KeySource::Static(set(&[("a", &key(1))]))) };
+    assert!(own(OutageRules::only_revocation()).is_coherent() && !own(rules()).is_coherent());
 }

@@ -109,7 +109,8 @@ async fn tokens_are_revoked_within_the_stated_time_and_accepted_again(world: Rc<
     };
     let (ada, later, bob) = (issued("ada", "1", now_s - 60), issued("ada", "2", now_s + 20), issued("bob", "3", now_s));
     for token in [&ada, &bob, &later] {
-        assert_eq!(send(&world, token).await?.status, 200);
+        let answer = send(&world, token).await?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
     }
     let revoked = json!({"consumers": [format!("{POLICY}:ada")], "jti": ["3"]});
     assert_eq!(operate(&world, "/revoke", Some(&revoked)).await?.status, 200);

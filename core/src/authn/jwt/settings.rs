@@ -125,9 +125,10 @@ impl PolicyKind for JwtSettings {
             KeySource::Discovery(_) => self.rules.issuers.len() == 1 && !self.algorithms.iter().any(is_shared),
             KeySource::Set(..) | KeySource::Static(_) => !self.algorithms.iter().any(is_shared),
         };
-        // Keys in the configuration are never away.
+        // Keys in the configuration are never away, but tokens of theirs can be revoked.
         let is_fetched = matches!(self.keys, KeySource::Set(..) | KeySource::Discovery(_));
-        let outage_fits = self.outage.as_ref().is_none_or(|outage| is_fetched && outage.is_coherent());
+        let outage_fits =
+            self.outage.as_ref().is_none_or(|outage| (is_fetched || !outage.admits()) && outage.is_coherent());
         let is_complete = self.rules.group_claims.len() <= ROUTE_LIST_MAX
             && !self.rules.issuers.is_empty()
             && !self.algorithms.is_empty()

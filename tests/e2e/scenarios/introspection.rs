@@ -65,7 +65,10 @@ async fn an_active_token_is_accepted_and_not_forwarded(world: Rc<World>) -> Outc
 async fn the_upstream_gets_a_token_in_exchange_for_the_callers(world: Rc<World>) -> Outcome {
     let provider = Upstream::start().await?;
     provider.serve("/introspect", ACTIVE);
-    provider.serve("/token", r#"{"access_token":"exch4nged","issued_token_type":"urn:x","token_type":"Bearer","expires_in":300}"#);
+    provider.serve(
+        "/token",
+        r#"{"access_token":"exch4nged","issued_token_type":"urn:x","token_type":"Bearer","expires_in":300}"#,
+    );
     let policy = policy("opaque", &format!("url: \"{}/introspect\"", provider.url()), "");
     let auth = format!(
         "{{kind: token-exchange, token-url: \"{}/token\", private-network: true, client-id: gateway, client-auth: post, \
@@ -82,7 +85,8 @@ async fn the_upstream_gets_a_token_in_exchange_for_the_callers(world: Rc<World>)
     }
     let asked = provider.report().requests().into_iter().rfind(|request| request.path() == "/token");
     let asked = asked.ok_or("no token was asked for")?;
-    let grant = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&resource=https%3A%2F%2Fpets.internal";
+    let grant =
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&resource=https%3A%2F%2Fpets.internal";
     assert!(asked.content.starts_with(&format!("{grant}&subject_token={TOKEN}&")), "{}", asked.content);
     world.records(2).await?;
     let logs = world.host.logs().concat();

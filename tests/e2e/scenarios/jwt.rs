@@ -147,7 +147,10 @@ async fn the_upstream_verifies_a_token_of_the_gateway_with_the_published_keys(wo
     assert!(tollgate_signatures::verifies(&check));
     let claims = token.claims()?;
     let text = |name| claims.text(name);
-    assert_eq!([text("iss"), text("aud"), text("sub")], [Some("https://api.example.com"), Some("store"), Some("staff:ada")]);
+    assert_eq!(
+        [text("iss"), text("aud"), text("sub")],
+        [Some("https://api.example.com"), Some("store"), Some("staff:ada")]
+    );
     assert_eq!([text("scope"), text("org")], [Some("read"), Some("acme")]);
     world.records(2).await?;
     assert!(!world.host.logs().concat().contains(&sent[1]));

@@ -124,6 +124,19 @@ pub struct ScopeRule {
 }
 
 impl IdentityRules {
+    /// The newest version of the sections that have such rules.
+    pub(crate) const VERSION: u16 = 3;
+
+    /// The version of a section with these rules. Version 2 has outages: who does not know them would accept tokens that were revoked.
+    /// Version 3 has bound tokens: who does not know them would accept tokens that were stolen.
+    pub(crate) const fn least_version(&self, has_outage: bool) -> u16 {
+        match (&self.binding, has_outage) {
+            (Some(_), _) => Self::VERSION,
+            (None, true) => 2,
+            (None, false) => 1,
+        }
+    }
+
     /// What a token must be bound to.
     #[must_use]
     pub fn binding_mode(&self) -> BindingMode {

@@ -40,17 +40,11 @@ pub struct JwtSettings {
     pub outage: Option<OutageRules>,
 }
 
-/// Version 2 has outages: who does not know them would accept tokens that were revoked. Version 3 has bound tokens: who does not
-/// know them would accept tokens that were stolen.
 impl codec::Section for JwtSettings {
-    const VERSION: u16 = 3;
+    const VERSION: u16 = IdentityRules::VERSION;
 
     fn least_version(&self) -> u16 {
-        match (&self.rules.binding, &self.outage) {
-            (Some(_), _) => Self::VERSION,
-            (None, Some(_)) => 2,
-            (None, None) => Self::OLDEST,
-        }
+        self.rules.least_version(self.outage.is_some())
     }
 }
 

@@ -34,14 +34,14 @@ enum OutageCommand {
 
 /// The policy, and the gateway.
 #[derive(Debug, Args)]
-struct PolicyArgs {
+pub(super) struct PolicyArgs {
     /// The name of the policy.
     policy: String,
     #[command(flatten)]
     at: AtArgs,
     /// The output format.
     #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    pub(super) output: Output,
 }
 
 /// Admit tokens of consumers that were verified before, for a while. It takes effect within 5 seconds plus the store's delay.
@@ -143,22 +143,27 @@ impl PolicyArgs {
         content: Option<&Value>,
         show: fn(&OutageView) -> String,
     ) -> Result<(), Failure> {
-        check_policy(&self.policy)?;
-        let gateway = self.at.gateway()?;
-        let view: OutageView = match content {
-            Some(content) => gateway.send(resource, &self.policy, Some(content))?,
-            None => gateway.send(resource, &self.policy, NOTHING)?,
-        };
+        let view = self.ask(resource, content)?;
         terminal::print(&match self.output {
             Output::Text => show(&view),
             Output::Json => format!("{:#}\n", json!(view)),
         });
         Ok(())
     }
+
+    /// Asks the gateway.
+    pub(super) fn ask(&self, resource: Resource, content: Option<&Value>) -> Result<OutageView, Failure> {
+        check_policy(&self.policy)?;
+        let gateway = self.at.gateway()?;
+        match content {
+            Some(content) => gateway.send(resource, &self.policy, Some(content)),
+            None => gateway.send(resource, &self.policy, NOTHING),
+        }
+    }
 }
 
 /// Checks that a text can be the name of a policy.
-pub(super) fn check_policy(name: &str) -> Result<(), Failure> {
+fn check_policy(name: &str) -> Result<(), Failure> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || !name.chars().all(is_name) {
         return Err(Failure::usage("the policy is named by its name in `policies`, such as staff"));

@@ -10,8 +10,8 @@ use tollgate_core::operator::{OutageView, Resource};
 use tollgate_core::time::Timestamp;
 
 use super::Output;
+use super::idp_outage::PolicyArgs;
 use super::key::timestamp;
-use crate::at::{AtArgs, NOTHING};
 use crate::failure::Failure;
 use crate::terminal;
 
@@ -34,18 +34,6 @@ enum TokenCommand {
     Revoke(RevokeArgs),
     Restore(RestoreArgs),
     List(ListArgs),
-}
-
-/// The policy, and the gateway.
-#[derive(Debug, Args)]
-struct PolicyArgs {
-    /// The name of the policy.
-    policy: String,
-    #[command(flatten)]
-    at: AtArgs,
-    /// The output format.
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
 }
 
 /// Which tokens.
@@ -123,14 +111,14 @@ pub(crate) fn run(args: &TokenArgs) -> Result<(), Failure> {
             if let Some(until) = until.or(end) {
                 content["until"] = json!(until.to_rfc3339());
             }
-            policy.send(Resource::RevokeTokens, Some(&content))
+            send(policy, Resource::RevokeTokens, Some(&content))
         }
         TokenCommand::Restore(RestoreArgs { which, policy }) => {
             let (mut content, _) = which.content()?;
             content["restore"] = json!(true);
-            policy.send(Resource::RevokeTokens, Some(&content))
+            send(policy, Resource::RevokeTokens, Some(&content))
         }
-        TokenCommand::List(args) => args.policy.send(Resource::ShowOutage, None),
+        TokenCommand::List(args) => send(&args.policy, Resource::ShowOutage, None),
     }
 }
 
@@ -166,23 +154,13 @@ fn end_of(token: &str) -> Option<Timestamp> {
         .then(|| Timestamp::from_millis(end_ms))
 }
 
-impl PolicyArgs {
-    fn send(&self, resource: Resource, content: Option<&Value>) -> Result<(), Failure> {
-        super::idp_outage::check_policy(&self.policy)?;
-        let gateway = self.at.gateway()?;
-        let view: OutageView = match content {
-            Some(content) => gateway.send(resource, &self.policy, Some(content))?,
-            None => gateway.send(resource, &self.policy, NOTHING)?,
-        };
-        match self.output {
-            Output::Text => terminal::print(&shown(&view)),
-            Output::Json => {
-                let answer = json!({"policy": view.policy, "revoked": view.outage.revoked});
-                terminal::print(&format!("{answer:#}\n"));
-            }
-        }
-        Ok(())
-    }
+fn send(policy: &PolicyArgs, resource: Resource, content: Option<&Value>) -> Result<(), Failure> {
+    let view = policy.ask(resource, content)?;
+    terminal::print(&match policy.output {
+        Output::Text => shown(&view),
+        Output::Json => format!("{:#}\n", json!({"policy": view.policy, "revoked": view.outage.revoked})),
+    });
+    Ok(())
 }
 
 fn shown(view: &OutageView) -> String {

@@ -14,15 +14,21 @@ pub fn wrap(key: &str, expires_at: Timestamp, bytes: &[u8]) -> Vec<u8> {
 /// The record of a value of [`wrap`]; `None` if it has expired, and for any other value.
 #[must_use]
 pub fn unwrap(key: &str, mut value: Vec<u8>, now: Timestamp) -> Option<Vec<u8>> {
+    let (of, end) = key_and_end(&value)?;
+    if of != key.as_bytes() || now >= end {
+        return None;
+    }
+    Some(value.split_off(MAGIC.len() + 12 + key.len()))
+}
+
+/// The key and the expiry of a value of [`wrap`]; `None` for any other value.
+#[must_use]
+pub fn key_and_end(value: &[u8]) -> Option<(&[u8], Timestamp)> {
     let rest = value.strip_prefix(MAGIC)?;
     let (end, rest) = rest.split_first_chunk::<8>()?;
     let (length, rest) = rest.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-    let is_of_key = rest.get(..length)? == key.as_bytes();
-    if !is_of_key || now >= Timestamp::from_micros(u64::from_be_bytes(*end)) {
-        return None;
-    }
-    Some(value.split_off(MAGIC.len() + 12 + length))
+    Some((rest.get(..length)?, Timestamp::from_micros(u64::from_be_bytes(*end))))
 }
 
 /// No other record begins like this: JSON records begin with a brace.

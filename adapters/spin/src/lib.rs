@@ -18,6 +18,7 @@ mod content;
 mod counters;
 mod host;
 mod message;
+mod slots;
 mod store;
 mod upstream;
 

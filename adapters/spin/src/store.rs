@@ -7,12 +7,14 @@ use std::rc::Rc;
 use bytes::Bytes;
 use spin_sdk::key_value::{Error, Store};
 use tollgate_core::cache::{CacheKey, StoredMeta};
+use tollgate_core::time::Timestamp;
 use tollgate_edge::ports::{Clock, Content, KeyPage, Records, ResponseCache, Stored, Unavailable, WriteFault};
 use tollgate_kv_schemas::{expiring, keys};
 
 use crate::blocking::BlockingStore;
 use crate::clock::SpinClock;
 use crate::content::{ContentCopy, SpinContent};
+use crate::slots::{Found, Held, Slots};
 
 /// The store for everything; spin.toml must list it in `key_value_stores`.
 pub(crate) const STORE: &str = "default";
@@ -81,15 +83,15 @@ impl Records for SpinRecords {
         if !keys::is_written_at_edge(key) {
             return self.opened.get(key.to_owned()).await;
         }
-        let value = self.opened.get(slot_of(key)).await?;
-        Ok(value.and_then(|value| expiring::unwrap(key, value, SpinClock.now())))
+        Ok(self.find(key).await?.value.flatten())
     }
 
     async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault> {
         WriteFault::check(key, bytes)?;
         let end = SpinClock.now().plus_millis(u64::from(keep_s).saturating_mul(1_000));
         let value = expiring::wrap(key, end, bytes);
-        Ok(self.opened.set(slot_of(key), value).await?)
+        let slot = self.find(key).await?.slot;
+        Ok(self.opened.set(slot, value).await?)
     }
 
     async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), WriteFault> {
@@ -106,36 +108,34 @@ impl SpinRecords {
     pub(crate) fn new(blocking: BlockingStore) -> Self {
         Self { opened: Opened::new("records", blocking) }
     }
+
+    /// The record in the slots of its key: `None` inside if it has expired.
+    async fn find(&self, key: &str) -> Result<Found<Option<Vec<u8>>>, Unavailable> {
+        let read = |value: Vec<u8>| match expiring::key_and_end(&value) {
+            Some((of, _)) if of == key.as_bytes() => Held::Own(expiring::unwrap(key, value, SpinClock.now())),
+            Some((_, until)) => Held::Other { until },
+            None => Held::Other { until: Timestamp::EPOCH },
+        };
+        slots_of(key).find(async |slot| self.opened.get(slot).await, read).await
+    }
 }
 
-/// The slot of a record that the gateway writes: its key, truncated after the first digits of the name. So each kind,
-/// and each action of the audit, has separate slots: many purges do not overwrite the audit of keys.
-fn slot_of(key: &str) -> String {
+/// The slots of a record that the gateway writes are those of its kind, and for the audit of its action: many purges do
+/// not overwrite the audit of keys.
+fn slots_of(key: &str) -> Slots {
     let (kind, name) = key.rsplit_once(':').unwrap_or((key, ""));
-    let digits: String = name.chars().take(SLOT_DIGITS).collect();
-    format!("{kind}:{digits}")
+    Slots::new(kind, name)
 }
 
 /// Stored responses in a fixed number of slots.
-///
-/// The store has no expiry and no bound, so a response overwrites the previous one in its slot. A slot contains the
-/// response's full key, and is a miss for any other key.
 pub struct SpinResponseCache {
     gateway: String,
     opened: Opened,
 }
 
-/// Number of hexadecimal digits of a key that select its slot: 4096 slots.
-const SLOT_DIGITS: usize = 3;
-
 impl SpinResponseCache {
     pub(crate) fn new(gateway: &str, blocking: BlockingStore) -> Self {
         Self { gateway: gateway.to_owned(), opened: Opened::new("response cache", blocking) }
-    }
-
-    fn slot(&self, key: &CacheKey) -> String {
-        let digits: String = key.as_str().chars().take(SLOT_DIGITS).collect();
-        format!("{}:cache:{digits}", self.gateway)
     }
 }
 
@@ -143,8 +143,8 @@ impl ResponseCache for SpinResponseCache {
     type Content = SpinContent;
 
     async fn look_up(&self, key: &CacheKey) -> Result<Option<Stored<SpinContent>>, Unavailable> {
-        let found = self.get(key).await?;
-        Ok(found.map(|Slot { meta, content }| Stored { meta, content: SpinContent::from_bytes(content) }))
+        let found = self.find(key).await?.value;
+        Ok(found.map(|Response { meta, content }| Stored { meta, content: SpinContent::from_bytes(content) }))
     }
 
     async fn store(&self, key: &CacheKey, meta: &StoredMeta, content: Option<ContentCopy>) -> Result<(), Unavailable> {
@@ -155,36 +155,34 @@ impl ResponseCache for SpinResponseCache {
                 None => return Ok(()),
             },
         };
-        let stored = self.get(key).await?;
+        let Found { value: stored, slot } = self.find(key).await?;
         let may_replace = meta.may_replace(stored.as_ref().map(|stored| &stored.meta), SpinClock.now());
         if may_replace && meta.is_length_of_content(content.len() as u64) {
-            self.set(key, meta, &content).await?;
+            self.opened.set(slot, value(key, meta, &content)).await?;
         }
         Ok(())
     }
 
     async fn touch(&self, key: &CacheKey, confirmed: &StoredMeta, renewed: &StoredMeta) -> Result<(), Unavailable> {
-        match self.get(key).await? {
-            Some(stored) if stored.meta == *confirmed => self.set(key, renewed, &stored.content).await,
-            Some(_) | None => Ok(()),
+        match self.find(key).await? {
+            Found { value: Some(stored), slot } if stored.meta == *confirmed => {
+                self.opened.set(slot, value(key, renewed, &stored.content)).await
+            }
+            Found { .. } => Ok(()),
         }
     }
 }
 
-/// The value of a slot for a key.
-struct Slot {
+/// A stored response.
+struct Response {
     meta: StoredMeta,
     content: Bytes,
 }
 
 impl SpinResponseCache {
-    async fn get(&self, key: &CacheKey) -> Result<Option<Slot>, Unavailable> {
-        let value = self.opened.get(self.slot(key)).await?;
-        Ok(value.and_then(|value| parse(key, value.into())))
-    }
-
-    async fn set(&self, key: &CacheKey, meta: &StoredMeta, content: &[u8]) -> Result<(), Unavailable> {
-        self.opened.set(self.slot(key), value(key, meta, content)).await
+    async fn find(&self, key: &CacheKey) -> Result<Found<Response>, Unavailable> {
+        let slots = Slots::new(&format!("{}:cache", self.gateway), key.as_str());
+        slots.find(async |slot| self.opened.get(slot).await, |value| parse(key, value.into())).await
     }
 }
 
@@ -194,15 +192,21 @@ fn value(key: &CacheKey, meta: &StoredMeta, content: &[u8]) -> Vec<u8> {
     [head.as_bytes(), content].concat()
 }
 
-/// Parses a [`value`]; the value of another key, or any other value, is a miss.
-fn parse(key: &CacheKey, mut value: Bytes) -> Option<Slot> {
-    let found = take_line(&mut value)?;
-    if found != key.as_str() {
-        return None;
+/// Parses a [`value`]. What cannot be parsed is of no use to any key.
+fn parse(key: &CacheKey, mut value: Bytes) -> Held<Response> {
+    let Some((of, meta)) = take_head(&mut value) else { return Held::Other { until: Timestamp::EPOCH } };
+    if of == key.as_str() {
+        Held::Own(Response { meta, content: value })
+    } else {
+        Held::Other { until: meta.stored_at.plus_millis(meta.keep_ms) }
     }
-    let meta = take_line(&mut value)?;
+}
+
+fn take_head(value: &mut Bytes) -> Option<(Bytes, StoredMeta)> {
+    let key = take_line(value)?;
+    let meta = take_line(value)?;
     let meta = StoredMeta::from_text(std::str::from_utf8(&meta).ok()?)?;
-    Some(Slot { meta, content: value })
+    Some((key, meta))
 }
 
 fn take_line(value: &mut Bytes) -> Option<Bytes> {
@@ -214,8 +218,6 @@ fn take_line(value: &mut Bytes) -> Option<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use tollgate_core::time::Timestamp;
-
     use super::*;
 
     fn key(last: char) -> CacheKey {
@@ -237,34 +239,39 @@ mod tests {
         }
     }
 
+    fn own(held: Held<Response>) -> Option<Response> {
+        match held {
+            Held::Own(response) => Some(response),
+            Held::Other { .. } => None,
+        }
+    }
+
+    fn until(held: &Held<Response>) -> Option<Timestamp> {
+        match held {
+            Held::Own(_) => None,
+            Held::Other { until } => Some(*until),
+        }
+    }
+
     #[test]
     fn a_stored_response_is_returned_unchanged() {
-        let stored = parse(&key('1'), value(&key('1'), &meta(), b"a\nb\n").into()).unwrap();
+        let stored = own(parse(&key('1'), value(&key('1'), &meta(), b"a\nb\n").into())).unwrap();
         assert_eq!(stored.meta, meta());
         assert_eq!(stored.content, "a\nb\n");
     }
 
     #[test]
-    fn records_of_the_gateway_have_a_bounded_number_of_slots() {
-        assert_eq!(slot_of(&format!("acme:fetched:{}", key('1').as_str())), "acme:fetched:abc");
-        assert_eq!(slot_of("acme:fetched:"), "acme:fetched:");
-        assert_eq!(slot_of("acme:audit:key.new:abcdef"), "acme:audit:key.new:abc", "each action has slots of its own");
+    fn the_response_of_another_key_tells_its_end() {
+        let held = parse(&key('2'), value(&key('1'), &meta(), b"a").into());
+        assert_eq!(until(&held), Some(Timestamp::from_millis(4)));
     }
 
     #[test]
-    fn another_key_in_the_same_slot_is_a_miss() {
-        let cache = SpinResponseCache::new("acme", BlockingStore::default());
-        assert_eq!(cache.slot(&key('1')), "acme:cache:abc");
-        assert_eq!(cache.slot(&key('1')), cache.slot(&key('2')));
-        assert!(parse(&key('2'), value(&key('1'), &meta(), b"a").into()).is_none());
-    }
-
-    #[test]
-    fn what_is_not_a_stored_response_is_a_miss() {
-        for bytes in ["", "\n", "\n\n", "abc", "abc\n{}\n"] {
-            assert!(parse(&key('1'), Bytes::from_static(bytes.as_bytes())).is_none());
+    fn what_is_not_a_stored_response_is_of_no_use() {
+        let cut = value(&key('1'), &meta(), b"")[..80].to_vec();
+        for bytes in [&b""[..], b"\n", b"\n\n", b"abc", b"abc\n{}\n", &cut] {
+            let held = parse(&key('1'), Bytes::copy_from_slice(bytes));
+            assert_eq!(until(&held), Some(Timestamp::EPOCH));
         }
-        let cut = &value(&key('1'), &meta(), b"")[..80];
-        assert!(parse(&key('1'), cut.to_vec().into()).is_none());
     }
 }

@@ -114,11 +114,21 @@ impl CredentialPlace {
     /// The field in words, with `what` for the credential.
     #[must_use]
     pub fn in_words(&self, what: &str) -> String {
-        let cookie = self.cookie.as_ref().map(|name| format!(" or the cookie `{name}`")).unwrap_or_default();
-        match &self.scheme {
-            Some(scheme) => format!("the field `{}: {scheme} <{what}>`{cookie}", self.field),
-            None => format!("the field `{}`{cookie}", self.field),
+        let mut text = match &self.scheme {
+            Some(scheme) => format!("the field `{}: {scheme} <{what}>`", self.field),
+            None => format!("the field `{}`", self.field),
+        };
+        if self.with_proof && self.scheme.is_some() {
+            text.push_str(", or as `DPoP <");
+            text.push_str(what);
+            text.push_str(">` with a proof in the field `DPoP` if it is bound to a key");
         }
+        for (place, name) in [(" or the query parameter `", &self.query), (" or the cookie `", &self.cookie)] {
+            if let Some(name) = name {
+                [place, name, "`"].into_iter().for_each(|part| text.push_str(part));
+            }
+        }
+        text
     }
 
     /// The challenge for a credential in the field (RFC 9110, section 11.6.1); without a scheme of its own, it has `unnamed`.

@@ -5,6 +5,7 @@ use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE};
 use tollgate_core::authn::{ClaimRule, CredentialPlace, IdentityRules, OUTAGE_S_MAX, OutageRules, ScopeRule};
 use tollgate_core::forward::Attribute;
+use tollgate_core::jose::JwkSet;
 use tollgate_core::route::CanonicalPath;
 
 use super::{Change, Value, Written, binding, mapping};
@@ -31,6 +32,18 @@ pub(super) const PLACE: &[Key] = &[
         .change(Change::Identity)
         .examples(&["\"session\""]),
 ];
+
+/// Reports the keys of a set that are passed over, as those of a set that is fetched are.
+pub(super) fn report_unused(set: &JwkSet, at: Span, code: Code, report: &mut Report) {
+    for (place, error) in &set.unused {
+        let what = format!("key {} of `keys` is not used: {error}", place + 1);
+        report.push(
+            Diagnostic::warning(code, at, what)
+                .why("what is signed with it is refused; the other keys are not affected (RFC 7517, section 5)")
+                .fix("remove it, if nothing is signed with it"),
+        );
+    }
+}
 
 /// Where keys may be fetched from.
 pub(super) const KEYS_PRIVATE: Key = Key::optional(

@@ -5,12 +5,12 @@ use std::num::NonZeroU32;
 use tollgate_core::authn::{HttpSignatureSettings, SIGNATURE_ALGORITHMS, SigningKeys, component};
 use tollgate_core::jose::{Algorithm, Algorithms, JwkSet, KeyType};
 
-use super::bearer::{KEYS_PRIVATE, written_secret};
+use super::bearer::{KEYS_PRIVATE, report_unused, written_secret};
 use super::pem::jwk_of;
 use super::webhook::{ONCE_MS_MAX, refuse, secret};
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
-use crate::diagnostic::Report;
+use crate::diagnostic::{Code, Report};
 use crate::place::Spanned;
 use crate::schema::texts::{COMPONENT, KEY_ID, URL};
 use crate::schema::{Key, List, Named, Object, Quantity, Rule, Shape};
@@ -202,13 +202,15 @@ fn keys(written: &Written, report: &mut Report) -> Option<SigningKeys> {
         return Some(SigningKeys::Set(url.value, is_private));
     }
     if let Some(text) = written.text("keys") {
-        if let Err(what) = usable(&text.value) {
-            let fix =
-                "write a JWK Set as text, such as `'{\"keys\": [{\"kid\": \"a\", \"kty\": \"OKP\", ...}]}'` (RFC 7517)"
-                    .to_owned();
-            let why = "a signature names its key, and only keys of this name are tried";
-            refuse(report, text.span, format!("the keys cannot be used: {what}"), why, fix);
-            return None;
+        match usable(&text.value) {
+            Ok(set) => report_unused(&set, text.span, Code::BadSignaturePolicy, report),
+            Err(what) => {
+                let fix = "write a JWK Set as text, such as `'{\"keys\": [{\"kid\": \"a\", \"kty\": \"OKP\", ...}]}'` \
+                           (RFC 7517)";
+                let why = "a signature names its key, and only keys of this name are tried";
+                refuse(report, text.span, format!("the keys cannot be used: {what}"), why, fix.to_owned());
+                return None;
+            }
         }
         return Some(SigningKeys::Static(text.value));
     }
@@ -229,13 +231,13 @@ fn keys(written: &Written, report: &mut Report) -> Option<SigningKeys> {
 }
 
 /// Whether all keys of a set can be used, and have ids.
-fn usable(text: &str) -> Result<(), String> {
+fn usable(text: &str) -> Result<JwkSet, String> {
     let set = JwkSet::parse(text.as_bytes()).map_err(|error| error.to_string())?;
     match set.unused.first() {
-        Some((at, error)) => Err(format!("key {}: {error}", at + 1)),
+        Some((at, error)) if set.keys.is_empty() => Err(format!("key {}: {error}", at + 1)),
         None if set.keys.is_empty() => Err("there are none".to_owned()),
-        None if set.keys.iter().any(|key| key.id.is_none()) => Err("a key has no `kid`".to_owned()),
-        None => Ok(()),
+        _ if set.keys.iter().any(|key| key.id.is_none()) => Err("a key has no `kid`".to_owned()),
+        _ => Ok(set),
     }
 }
 

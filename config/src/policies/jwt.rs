@@ -140,11 +140,14 @@ fn static_keys(text: &Spanned<String>, report: &mut Report) -> Option<KeySource>
     };
     match JwkSet::parse(text.value.as_bytes()) {
         Err(error) => refuse(error.to_string()),
-        Ok(set) => match set.unused.first() {
+        Ok(set) if set.keys.is_empty() => match set.unused.first() {
             Some((at, error)) => refuse(format!("key {}: {error}", at + 1)),
-            None if set.keys.is_empty() => refuse("it has no keys".to_owned()),
-            None => Some(KeySource::Static(text.value.clone())),
+            None => refuse("it has no keys".to_owned()),
         },
+        Ok(set) => {
+            bearer::report_unused(&set, text.span, Code::BadTokenPolicy, report);
+            Some(KeySource::Static(text.value.clone()))
+        }
     }
 }
 

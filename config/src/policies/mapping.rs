@@ -46,23 +46,43 @@ pub(super) fn read(written: &Written, key: &str, issuers: &[String], report: &mu
 
 /// The claims and values of a rule, sorted.
 fn pairs(text: &str, at: Span, report: &mut Report) -> Option<Vec<(String, String)>> {
-    let pair = |word: &str| {
-        let (claim, value) = word.split_once('=')?;
-        (!claim.is_empty() && !value.is_empty()).then(|| (claim.to_owned(), value.to_owned()))
-    };
-    let mut all: Vec<_> = text.split_ascii_whitespace().map(pair).collect::<Option<_>>().unwrap_or_default();
+    let mut all = Vec::new();
+    let mut rest = text.trim_ascii();
+    while !rest.is_empty() {
+        let Some((pair, behind)) = first_pair(rest) else {
+            all.clear();
+            break;
+        };
+        all.push(pair);
+        rest = behind.trim_ascii_start();
+    }
     if all.is_empty() {
         return bad(
             at,
             format!("`{text}` is no rule for claims"),
-            "a rule has one or more `claim=value` with blanks between them",
-            "write it as in `sub=00u7f` or `tier=premium email_verified=true`",
+            "a rule has one or more `claim=value` with blanks between them, and a value with blanks is quoted",
+            "write it as in `sub=00u7f`, `tier=premium email_verified=true` or `groups=\"Domain Users\"`",
             report,
         );
     }
     all.sort_unstable();
     all.dedup();
     Some(all)
+}
+
+/// The first claim and its value, and the rest of the text. A value in quotes ends at the next quote, and has none inside.
+fn first_pair(text: &str) -> Option<((String, String), &str)> {
+    let (claim, value) = text.split_once('=')?;
+    let (value, rest) = match value.strip_prefix('"') {
+        Some(quoted) => quoted.split_once('"').filter(|(_, rest)| rest.is_empty() || rest.starts_with(is_blank))?,
+        None => value.split_at(value.find(is_blank).unwrap_or(value.len())),
+    };
+    let is_pair = !claim.is_empty() && !claim.contains(is_blank) && !value.is_empty();
+    is_pair.then(|| ((claim.to_owned(), value.to_owned()), rest))
+}
+
+const fn is_blank(c: char) -> bool {
+    c.is_ascii_whitespace()
 }
 
 /// Reports a rule for tokens that the policy refuses.
@@ -91,7 +111,11 @@ fn is_name(text: &str) -> bool {
 pub(super) fn written(rules: &[MapRule]) -> Vec<(String, Vec<String>)> {
     let mut all: Vec<(String, Vec<String>)> = Vec::new();
     for rule in rules {
-        let pair = |claim: &ClaimRule| format!("{}={}", claim.claim, claim.any_of.join(","));
+        let pair = |claim: &ClaimRule| {
+            let value = claim.any_of.join(",");
+            let quote = if value.contains(is_blank) || value.starts_with('"') { "\"" } else { "" };
+            format!("{}={quote}{value}{quote}", claim.claim)
+        };
         let text = rule.when.iter().map(pair).collect::<Vec<_>>().join(" ");
         match all.iter_mut().find(|(name, _)| *name == rule.name) {
             Some((_, texts)) => texts.push(text),

@@ -144,7 +144,22 @@ fn settings_have_the_written_values_and_the_defaults() {
     ] {
         assert!(values.contains(&(key, value.to_owned())), "{values:?}");
     }
+    let (_, values) =
+        read(&format!("{}, map-groups: {{a: ['role=\"Domain Admins\" b=c', 'x=\"y\"']}}}}", jwt.trim_end_matches('}')));
+    let rules = values.iter().find(|(key, _)| *key == "map-groups").map(|(_, value)| value.as_str());
+    assert_eq!(rules, Some("{a: [b=c role=\"Domain Admins\", x=y]}"));
+    let ed = r#"{"kid":"a","kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    let foreign = r#"{"kty":"AKP","alg":"ML-DSA-44","pub":"AA"}"#;
+    let with = |kind: &str, keys: &str| format!("{kind}, keys: '{{\"keys\":[{keys}]}}'}}");
+    for kind in [jwt.trim_end_matches('}'), "{kind: http-signature"] {
+        read(&with(kind, &format!("{foreign},{ed}")));
+        check_refused(&with(kind, foreign), "the keys cannot be used: key 1");
+    }
     for (keys, what) in [
+        ("map-groups: {a: 'role=\"Domain Admins'}", "is no rule for claims"),
+        ("map-groups: {a: 'role=\"Domain\"Admins'}", "is no rule for claims"),
+        ("map-groups: {a: 'role=\"\"'}", "is no rule for claims"),
+        ("map-groups: {a: role=Domain Admins}", "is no rule for claims"),
         ("binding: dpop, dpop-algorithms: [HS256]", "`HS256` is no algorithm of public keys"),
         ("binding: dpop, dpop-max-age: 2h", "`dpop-max-age` is longer than an hour"),
         ("binding: certificate, dpop-once: false", "`dpop-once` has no effect"),

@@ -53,7 +53,14 @@ impl BindingError {
     /// Whether it is about a key or its proof, so that a client with the scheme `DPoP` is told.
     #[must_use]
     pub const fn is_of_key(self) -> bool {
-        !matches!(self, Self::Unbound | Self::NoCertificate | Self::OtherCertificate | Self::BadCertificate)
+        !matches!(
+            self,
+            Self::Unbound
+                | Self::NoCertificate
+                | Self::OtherCertificate
+                | Self::BadCertificate
+                | Self::MalformedCertificate
+        )
     }
 }
 
@@ -66,6 +73,8 @@ errors! {
     OtherCertificate = "other-certificate", "invalid_token", CredentialNotAccepted, "the token is bound to another client certificate";
     /// The certificate of the client is not one that is accepted now.
     BadCertificate = "bad-certificate", "invalid_token", CredentialNotAccepted, "the client certificate to which the token is bound is revoked, has expired, or is not verified";
+    /// What stands for the certificate of the client cannot be read.
+    MalformedCertificate = "malformed-certificate", "invalid_token", CredentialNotAccepted, "the token is bound to a client certificate, and what was passed on as the client's cannot be read";
     /// It is bound to a key, and the policy does not verify proofs.
     DpopOff = "dpop-off", "invalid_token", CredentialNotAccepted, "the token is bound to a key by DPoP, which is not accepted here";
     /// It is bound to a key, and was sent like a bearer token.

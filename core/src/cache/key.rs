@@ -48,6 +48,9 @@ impl Reading {
             input.add(consumer.as_bytes());
             // Credentials of one consumer differ in what the upstream is told, such as scopes.
             request.identity().iter().for_each(|field| input.field(fields, field.name.as_str()));
+            if let Some(token) = &self.token {
+                input.add(token.as_str().as_bytes());
+            }
         }
         input.end();
         for name in names {
@@ -163,12 +166,16 @@ const INPUT_BYTES_USUAL: usize = 320;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::{Bypass, CacheCredentials, Plan, plan};
+    use crate::cache::{Bypass, CacheCredentials, Caller, Plan, plan};
     use crate::forward::{Ambiguity, Attribute, Edits, IdentityField};
     use http::{HeaderMap, HeaderName, HeaderValue, Method};
     use wasm_bindgen_test::wasm_bindgen_test;
 
     const PLAIN: Taken<'static> = Taken { when: &[], siblings: &[], inside: false };
+
+    const fn of(consumer: &str) -> Caller<'_> {
+        Caller { consumer, exchanged: None }
+    }
 
     fn settings(credentials: CacheCredentials) -> CacheSettings {
         CacheSettings { ttl_ms: None, vary: vec!["accept-language".into()], credentials, key_query: None }
@@ -182,7 +189,7 @@ mod tests {
     fn key(s: &CacheSettings, pairs: &[(&'static str, &str)], consumer: Option<&str>, query: Option<&str>) -> CacheKey {
         let fields = fields(pairs);
         let request = get(&fields, query);
-        match plan(s, PLAIN, &request, consumer, CacheKey::digest) {
+        match plan(s, PLAIN, &request, consumer.map(of), CacheKey::digest) {
             Plan::Use(reading) => reading.variant(&reading.selecting, &request, CacheKey::digest),
             Plan::Bypass { why, .. } => panic!("{why:?}"),
         }
@@ -205,7 +212,7 @@ mod tests {
         {
             let fields = fields(&pairs);
             assert_eq!(
-                plan(&never, PLAIN, &get(&fields, None), consumer, CacheKey::digest),
+                plan(&never, PLAIN, &get(&fields, None), consumer.map(of), CacheKey::digest),
                 bypass(Bypass::Credentials)
             );
         }
@@ -415,7 +422,7 @@ mod tests {
             let mut edits = Edits::default();
             edits.set(HeaderName::from_static("x-scopes"), HeaderValue::from_static(scopes));
             let request = get(&nothing, None).with_edits(edits).with_identity(identity);
-            match plan(&settings(credentials), PLAIN, &request, Some("acme"), CacheKey::digest) {
+            match plan(&settings(credentials), PLAIN, &request, Some(of("acme")), CacheKey::digest) {
                 Plan::Use(reading) => reading.variant(&reading.selecting, &request, CacheKey::digest),
                 Plan::Bypass { why, .. } => panic!("{why:?}"),
             }
@@ -427,12 +434,29 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
+    fn a_token_that_is_exchanged_selects_the_variant_of_a_consumer() {
+        let key = |credentials, exchanged| {
+            let nothing = HeaderMap::new();
+            let (request, caller) = (get(&nothing, None), Caller { consumer: "app", exchanged });
+            match plan(&settings(credentials), PLAIN, &request, Some(caller), CacheKey::digest) {
+                Plan::Use(reading) => reading.variant(&reading.selecting, &request, CacheKey::digest),
+                Plan::Bypass { why, .. } => panic!("{why:?}"),
+            }
+        };
+        let (own, shared) = (CacheCredentials::PerConsumer, CacheCredentials::Shared);
+        let keys = [None, Some("of ada"), Some("of eve")].map(|token| key(own, token));
+        assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[0] != keys[2]);
+        assert_eq!(key(own, Some("of ada")), keys[1]);
+        assert_eq!(key(shared, Some("of ada")), key(shared, Some("of eve")));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
     fn a_field_that_selects_the_route_selects_the_variant() {
         let s = settings(CacheCredentials::PerConsumer);
         let when = [Predicate { of: Subject::Header("x-v".into()), test: Test::Present }];
         let nothing = HeaderMap::new();
         let Plan::Use(reading) =
-            plan(&s, Taken { when: &when, ..PLAIN }, &get(&nothing, None), Some("acme"), CacheKey::digest)
+            plan(&s, Taken { when: &when, ..PLAIN }, &get(&nothing, None), Some(of("acme")), CacheKey::digest)
         else {
             panic!("it may use the cache")
         };

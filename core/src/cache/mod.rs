@@ -23,7 +23,7 @@ pub use control::CacheControl;
 pub use freshness::{Assessment, assess, storable};
 pub use key::{Digest, primary_key, resource_key};
 pub use not_stored::NotStored;
-pub use plan::{Bypass, CacheCredentials, Plan, Reading, Taken, plan};
+pub use plan::{Bypass, CacheCredentials, Caller, Plan, Reading, Taken, plan};
 pub use purge::{Purge, Purges};
 pub use query::forwarded_query;
 pub use status::{CacheOutcome, Forwarded};

@@ -107,6 +107,8 @@ pub struct Reading {
     pub selecting: Vec<String>,
     /// The consumer, if each has separate stored responses.
     pub consumer: Option<String>,
+    /// The digest of the consumer's token, if the upstream gets a token for it: tokens of one consumer can be of several users.
+    pub token: Option<CacheKey>,
     /// The request's own directives.
     pub control: CacheControl,
 }
@@ -123,20 +125,29 @@ pub struct Taken<'r> {
     pub inside: bool,
 }
 
-/// Decides whether the request may use the cache; `consumer` is the authenticated one, and `digest` makes the keys.
+/// Who asks, after authentication.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'c> {
+    /// The consumer.
+    pub consumer: &'c str,
+    /// The caller's token, if the upstream gets another one for it.
+    pub exchanged: Option<&'c str>,
+}
+
+/// Decides whether the request may use the cache; `digest` makes the keys.
 #[must_use]
 pub fn plan(
     settings: &CacheSettings,
     taken: Taken<'_>,
     request: &Outbound<'_>,
-    consumer: Option<&str>,
+    caller: Option<Caller<'_>>,
     digest: impl Digest,
 ) -> Plan {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return Plan::Bypass { why: Bypass::Method, only_if_cached: false };
     }
     let fields = request.fields();
-    let with_credentials = consumer.is_some() || fields.contains(AUTHORIZATION) || fields.contains(COOKIE);
+    let with_credentials = caller.is_some() || fields.contains(AUTHORIZATION) || fields.contains(COOKIE);
     let control = CacheControl::of(fields);
     let why = if let Some(ambiguity) = request.ambiguity() {
         match ambiguity {
@@ -155,11 +166,12 @@ pub fn plan(
         Bypass::NoStore
     } else {
         let resource = resource_key(settings, request.resource(), &digest);
-        let primary = primary_key(settings, taken, request.target(), fields, &resource, digest);
+        let primary = primary_key(settings, taken, request.target(), fields, &resource, &digest);
         let selecting = selecting(settings, taken);
-        let is_own = settings.credentials == CacheCredentials::PerConsumer;
-        let consumer = consumer.filter(|_| is_own).map(str::to_owned);
-        return Plan::Use(Reading { resource, primary, selecting, consumer, control });
+        let own = caller.filter(|_| settings.credentials == CacheCredentials::PerConsumer);
+        let consumer = own.map(|caller| caller.consumer.to_owned());
+        let token = own.and_then(|caller| caller.exchanged).map(|token| digest(token.as_bytes()));
+        return Plan::Use(Reading { resource, primary, selecting, consumer, token, control });
     };
     Plan::Bypass { why, only_if_cached: control.only_if_cached }
 }

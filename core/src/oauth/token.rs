@@ -77,6 +77,10 @@ impl Granted {
         if !answer.text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
             return Err(GrantError::Kind);
         }
+        // Of an exchange (RFC 8693, section 2.2.1). Who has a refresh token can get other tokens with it.
+        if answer.text("issued_token_type") == Some("urn:ietf:params:oauth:token-type:refresh_token") {
+            return Err(GrantError::Kind);
+        }
         let token = answer.text("access_token").filter(|token| is_sendable(token)).ok_or(GrantError::Token)?;
         let lifetime_s = match answer.get("expires_in") {
             Some(Value::Integer(seconds)) => u32::try_from(*seconds).unwrap_or(LIFETIME_S_UNKNOWN).min(LIFETIME_S_MAX),
@@ -136,6 +140,16 @@ mod tests {
         check(200, r#"{"access_token":"2Yo","token_type":"Bearer","expires_in":99999999999}"#, Ok(("2Yo", 60)));
         check(200, r#"{"access_token":"2Yo","token_type":"Bearer","expires_in":999999}"#, Ok(("2Yo", 86_400)));
         check(200, r#"{"access_token":"2Yo","token_type":"mac"}"#, Err(GrantError::Kind));
+        for (kind, want) in
+            [("access_token", Ok(("2Yo", 60))), ("jwt", Ok(("2Yo", 60))), ("refresh_token", Err(GrantError::Kind))]
+        {
+            let issued = format!("urn:ietf:params:oauth:token-type:{kind}");
+            check(
+                200,
+                &format!(r#"{{"access_token":"2Yo","token_type":"Bearer","issued_token_type":"{issued}"}}"#),
+                want,
+            );
+        }
         check(200, r#"{"access_token":"2Yo"}"#, Err(GrantError::Kind));
         for broken in ["\"\"", "\"a b\"", "\"a\\nb\"", "7", "null"] {
             check(200, &format!(r#"{{"access_token":{broken},"token_type":"Bearer"}}"#), Err(GrantError::Token));

@@ -6,8 +6,8 @@ use http::header::{AGE, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tollgate_core::authn::Principal;
 use tollgate_core::cache::{
-    Assessment, CacheKey, CacheSettings, Forwarded, Plan, Reading, StoredMeta, assess, not_modified, plan, primary_key,
-    resource_key,
+    Assessment, CacheKey, CacheSettings, Caller, Forwarded, Plan, Reading, StoredMeta, assess, not_modified, plan,
+    primary_key, resource_key,
 };
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::forward::{Outbound, Reply, has_no_content};
@@ -18,6 +18,7 @@ use tollgate_kv_schemas::RecordError;
 use super::exchange::{Answer, Changes, Exchange, Journal};
 use super::outbound::target;
 use super::step::Step;
+use super::upstream_auth::exchanged;
 use crate::apart::apart;
 use crate::isolate::Isolate;
 use crate::ports::{Content, Host, ResponseCache, Stored, Unavailable};
@@ -67,8 +68,10 @@ async fn stored<'a, H: Host>(
     principal: Option<&Principal>,
     journal: &mut Journal,
 ) -> Step<Option<Box<CacheUse<'a, H::Content>>>, H::Content> {
-    let consumer = principal.filter(|p| !p.is_anonymous).map(|p| p.consumer.as_str());
-    let reading = match plan(settings, exchange.taken(), outbound, consumer, isolate.cache_keys(host)) {
+    let caller = principal
+        .filter(|p| !p.is_anonymous)
+        .map(|p| Caller { consumer: p.consumer.as_str(), exchanged: exchanged(exchange, p) });
+    let reading = match plan(settings, exchange.taken(), outbound, caller, isolate.cache_keys(host)) {
         Plan::Use(reading) => reading,
         Plan::Bypass { why, only_if_cached } => {
             may_forward(only_if_cached, journal)?;

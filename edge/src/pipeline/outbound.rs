@@ -10,7 +10,8 @@ use tollgate_core::authn::{Principal, authorization_holds_key};
 use tollgate_core::cache::forwarded_query;
 use tollgate_core::event::{Local, Phase, Reason};
 use tollgate_core::forward::{
-    Ambiguity, Caller, Edits, Fate, ForwardedFor, IdentityField, Outbound, Told, TrailerRules, request_edits,
+    Ambiguity, Caller, Edits, Fate, ForwardedFor, IdentityField, Outbound, Told, TrailerRules, UpstreamAuth,
+    request_edits,
 };
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::settings::RouteSettings;
@@ -65,7 +66,13 @@ pub(super) fn target(
         Some(_) | None => query.map(Cow::Borrowed),
     };
     let path = exchange.received.path.without_base(route.strip_segments);
-    site.part.upstreams[route.upstream].url.target(path, query.as_deref())
+    let upstream = &site.part.upstreams[route.upstream];
+    // S3 reads a plus sign in a path as a blank.
+    let path = match &upstream.auth {
+        UpstreamAuth::Aws(aws) if aws.is_s3() && path.contains('+') => Cow::Owned(path.replace('+', "%2B")),
+        _ => Cow::Borrowed(path),
+    };
+    upstream.url.target(&path, query.as_deref())
 }
 
 /// Removes API keys, hop-by-hop fields and fields that the configuration sets, and adds those of the gateway.

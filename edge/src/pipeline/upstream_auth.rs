@@ -1,7 +1,7 @@
 //! How the gateway proves to the upstream of a request who it is, where that takes more than a secret.
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderName, HeaderValue};
 use tollgate_core::authn::{Presented, Principal};
 use tollgate_core::event::{Local, Reason};
@@ -42,8 +42,9 @@ pub(super) async fn authenticated<H: Host>(
             sign(isolate, host, aws, exchange, outbound, content).await?;
             return Ok(None);
         }
-        UpstreamAuth::TokenExchange(_) => principal.and_then(|principal| token_of(exchange, principal)),
-        UpstreamAuth::ClientCredentials(_) => None,
+        UpstreamAuth::TokenExchange(_) | UpstreamAuth::ClientCredentials(_) => {
+            principal.and_then(|principal| exchanged(exchange, principal))
+        }
     };
     let found = upstream_token(isolate, host, auth, subject).await.map_err(|why| no_token(why, exchange));
     let (key, token) = found?;
@@ -75,8 +76,11 @@ async fn sign_identity<H: Host>(
     Ok(())
 }
 
-/// The token with which the caller was authenticated.
-fn token_of<'e>(exchange: &'e Exchange, principal: &Principal) -> Option<&'e str> {
+/// The token with which the caller was authenticated, if the upstream gets another one for it.
+pub(super) fn exchanged<'e>(exchange: &'e Exchange, principal: &Principal) -> Option<&'e str> {
+    if !matches!(exchange.upstream().auth, UpstreamAuth::TokenExchange(_)) {
+        return None;
+    }
     let received = &exchange.received;
     exchange.authenticators().find_map(|named| {
         let place = named.policy.as_kind().uses().credential?;
@@ -108,6 +112,22 @@ fn no_token(why: NoToken, exchange: &Exchange) -> Problem {
     challenged(Problem::new(kind, detail, reason), exchange)
 }
 
+/// Refuses content that an AWS client has framed for a signature of its own: without the fields of that signature, which are
+/// removed, S3 would store the frames.
+fn check_framing(aws: &AwsSettings, outbound: &Outbound<'_>) -> Result<(), Problem> {
+    let is_framed = |value: &HeaderValue| {
+        value.as_bytes().to_ascii_lowercase().windows(AWS_CHUNKED.len()).any(|w| w == AWS_CHUNKED)
+    };
+    if !aws.is_s3() || !outbound.sent().iter().any(|(name, value)| *name == CONTENT_ENCODING && is_framed(value)) {
+        return Ok(());
+    }
+    let detail = "The content is framed as `aws-chunked`, which the gateway cannot sign. Send it as it is: AWS clients do so with \
+                  `request_checksum_calculation = when_required`.";
+    Err(Problem::plain(ProblemKind::UnsupportedMediaType, detail))
+}
+
+const AWS_CHUNKED: &[u8] = b"aws-chunked";
+
 /// Signs the request as it is sent now.
 async fn sign<H: Host>(
     isolate: &Isolate,
@@ -123,7 +143,11 @@ async fn sign<H: Host>(
         Some(text) => Some(resolved(isolate, host, text).await?),
         None => None,
     };
-    let digest = if aws.streams {
+    check_framing(aws, outbound)?;
+    // S3 refuses content of unknown length (`MissingContentLength`).
+    let is_streamed =
+        aws.streams && (!aws.is_s3() || !outbound.has_content() || outbound.sent().contains(CONTENT_LENGTH));
+    let digest = if is_streamed {
         UNSIGNED_CONTENT.to_owned()
     } else {
         let content = if outbound.has_content() {

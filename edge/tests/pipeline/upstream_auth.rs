@@ -269,6 +269,8 @@ fn rfc_8693_each_token_of_a_caller_is_exchanged_once_for_its_time() {
     world.advance(75_000);
     world.check("ada", (200, "", "Bearer for-ada"));
     assert_eq!(world.asked.borrow().len(), 3);
+    world.answers(|_| Ok((200, r#"{"access_token":"a","token_type":"Bearer","issued_token_type":"urn:ietf:params:oauth:token-type:refresh_token"}"#.into())));
+    world.check("eve", (503, "upstream-token-away", ""));
     let log = world.bench.host.sink.lines().join("\n");
     assert!(!log.contains("for-ada") && !log.contains("s3cr3t"), "{log}");
 }
@@ -353,4 +355,32 @@ fn a_request_is_signed_as_it_is_sent_and_without_what_a_client_would_say_to_the_
 
     let log = bench.host.sink.lines().join("\n");
     assert!(!log.contains("AKIDEXAMPLE") && !log.contains("t3mp"), "{log}");
+}
+
+#[test]
+fn s3_gets_content_of_known_length_without_frames_and_paths_without_a_plus_sign() {
+    let bench = |aws: AwsSettings| {
+        let bench = Bench::new(vec![], crate::bench::ok(&[], ""));
+        bench.host.secrets.put("CLIENT", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
+        bench.host.secrets.put("SESSION", "t3mp");
+        let mut site = site(vec![route("/{*rest}", &[])]);
+        site.upstreams[0].auth = UpstreamAuth::Aws(aws);
+        bench.publish(&on_any_host(site));
+        bench
+    };
+    let put = |bench: &Bench, target: &str, fields: &[(&str, &str)]| {
+        let answer = bench.send(request("PUT", target, fields, "hello"));
+        let sent = bench.host.upstream.take_received().into_iter().next();
+        let digest =
+            |sent: &http::Request<Content>| sent.headers()["x-amz-content-sha256"].to_str().unwrap().to_owned();
+        (answer.status, sent.map(|sent| (sent.uri().path().to_owned(), digest(&sent))))
+    };
+    let sent = |path: &str, digest: &str| (200, Some((path.to_owned(), digest.to_owned())));
+    let digest = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    let known = ("content-length", "5");
+    let s3 = bench(aws("s3", true));
+    assert_eq!(put(&s3, "/libc++%20a+b", &[known]), sent("/base/libc%2B%2B%20a%2Bb", "UNSIGNED-PAYLOAD"));
+    assert_eq!(put(&s3, "/of-unknown-length", &[]), sent("/base/of-unknown-length", digest));
+    assert_eq!(put(&s3, "/framed", &[known, ("content-encoding", "gzip, AWS-chunked")]), (415, None));
+    assert_eq!(put(&bench(aws("execute-api", false)), "/a+b", &[known]), sent("/base/a+b", digest));
 }

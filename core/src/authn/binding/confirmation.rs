@@ -45,7 +45,7 @@ impl Confirmation {
         let Some(bound) = &self.certificate else { return Ok(()) };
         let presented = match peer {
             PeerCertificate::Absent => return Err(BindingError::NoCertificate),
-            PeerCertificate::Unreadable(_) => return Err(BindingError::BadCertificate),
+            PeerCertificate::Unreadable(_) => return Err(BindingError::MalformedCertificate),
             PeerCertificate::Presented(presented) => presented,
         };
         if presented.certificate.fingerprint != *bound {

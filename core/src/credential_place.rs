@@ -55,6 +55,17 @@ impl CredentialPlace {
         Self { field, scheme, query: None, cookie: None, with_proof: false }
     }
 
+    /// The value of a cookie.
+    #[must_use]
+    pub fn in_cookie<'r>(fields: &'r HeaderMap, name: &str) -> Presented<'r> {
+        let mut values = cookie_values(fields, name);
+        match (values.next(), values.next()) {
+            (None, _) => Presented::Nothing,
+            (Some(text), None) => Presented::Text(text),
+            (Some(_), Some(_)) => Presented::Several,
+        }
+    }
+
     /// Reads the credential.
     #[must_use]
     pub fn presented<'r>(&self, fields: &'r HeaderMap, query: Option<&'r str>) -> Presented<'r> {

@@ -54,6 +54,8 @@ macro_rules! policy_kinds {
                 http_signature HttpSignature HttpSignatureSettings "http-signature",
                 /// Authenticates callers by name and password.
                 basic Basic BasicSettings "basic",
+                /// Authenticates people who log in at an OpenID Connect provider.
+                oidc_login OidcLogin OidcLoginSettings "oidc-login",
                 /// Admits callers that present no credential, as a consumer.
                 anonymous Anonymous AnonymousSettings "anonymous",
             }

@@ -45,7 +45,7 @@ pub mod operator;
 mod outage;
 mod policy_name;
 pub mod problem;
-mod query;
+pub mod query;
 pub mod route;
 pub mod secret;
 pub mod settings;

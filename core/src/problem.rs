@@ -35,6 +35,8 @@ pub enum ProblemKind {
     RouteNotFound,
     /// The path is known, but not with this method.
     MethodNotAllowed,
+    /// A person is sent to the provider at which they log in.
+    LoginRequired,
     /// A credential is required and none was presented.
     CredentialMissing,
     /// The presented value is not a credential.
@@ -97,7 +99,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, for docs and tests.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::BadRequest,
         Self::BadPath,
         Self::TargetTooLong,
@@ -109,6 +111,7 @@ impl ProblemKind {
         Self::ClientNotAdmitted,
         Self::RouteNotFound,
         Self::MethodNotAllowed,
+        Self::LoginRequired,
         Self::CredentialMissing,
         Self::CredentialMalformed,
         Self::CredentialMisplaced,
@@ -182,6 +185,8 @@ impl ProblemKind {
             Self::ClientNotAdmitted => ("client-not-admitted", S::FORBIDDEN, "The gateway does not admit this client"),
             Self::RouteNotFound => ("route-not-found", S::NOT_FOUND, "There is nothing at this URL"),
             Self::MethodNotAllowed => ("method-not-allowed", S::METHOD_NOT_ALLOWED, "The method is not allowed here"),
+            // A browser follows it; its content is for those who do not.
+            Self::LoginRequired => ("login-required", S::FOUND, "A login is needed"),
             Self::CredentialMissing => ("credential-missing", S::UNAUTHORIZED, "A credential is needed"),
             Self::CredentialMalformed => ("credential-malformed", S::UNAUTHORIZED, "The credential is malformed"),
             Self::CredentialMisplaced => {
@@ -348,7 +353,8 @@ mod tests {
         slugs.sort_unstable();
         slugs.dedup();
         assert_eq!(slugs.len(), ProblemKind::ALL.len());
-        assert!(ProblemKind::ALL.iter().all(|k| k.status().is_client_error() || k.status().is_server_error()));
+        let is_error = |k: &ProblemKind| k.status().is_client_error() || k.status().is_server_error();
+        assert!(ProblemKind::ALL.iter().all(|k| is_error(k) || *k == ProblemKind::LoginRequired));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

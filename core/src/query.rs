@@ -66,10 +66,32 @@ pub(crate) fn as_read(name: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     Cow::Owned(read)
 }
 
+/// The value of a parameter that is there once, and is UTF-8.
+#[must_use]
+pub fn parameter(query: &str, name: &str) -> Option<String> {
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let mut values = pairs.filter(|(own, _)| decoded(own).as_ref() == name.as_bytes());
+    let (_, value) = values.next()?;
+    if values.next().is_some() {
+        return None;
+    }
+    String::from_utf8(decoded(value).into_owned()).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_parameter_that_is_there_once_has_a_value() {
+        let value = |query: &str| parameter(query, "code");
+        assert_eq!(value("a=b&c%6fde=x%20y+z&d").as_deref(), Some("x y z"));
+        assert_eq!(value("code").as_deref(), Some(""));
+        for none in ["", "a=code", "code=a&code=a", "code=%ff"] {
+            assert_eq!(value(none), None, "{none}");
+        }
+    }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn escapes_are_decoded_once_and_what_is_none_stays() {

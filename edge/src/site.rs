@@ -10,12 +10,14 @@ use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method};
-use tollgate_core::authn::{CredentialNames, CredentialPlace, ResourceMetadata, resource_metadata};
+use tollgate_core::authn::{
+    CredentialNames, CredentialPlace, LOGINS_MAX, LoginPath, OidcLoginSettings, ResourceMetadata, resource_metadata,
+};
 use tollgate_core::cache::{CacheKey, Taken, resource_key};
 use tollgate_core::event::{RouteLabel, UpstreamLabel};
 use tollgate_core::expression::Source;
 use tollgate_core::forward::{AwsSettings, FieldRules, Resource, UNREAD_IN_REQUESTS, UpstreamAuth};
-use tollgate_core::kinds::{SlotPolicy, Uses};
+use tollgate_core::kinds::{AuthnPolicy, Named, Place, SlotPolicy, Uses};
 use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, RouteIndex, Router, Subject};
 use tollgate_core::settings::{GatewaySettings, RouteSettings};
 use tollgate_kv_schemas::{Id, Part, RecordError, Routes};
@@ -38,6 +40,8 @@ pub(crate) struct Site {
     pub(crate) credentials: CredentialNames,
     /// The metadata of protected resources that its policies ask for.
     pub(crate) metadata: Vec<ResourceMetadata>,
+    /// The policies that answer requests of their own, for logins.
+    logins: Vec<Place<AuthnPolicy>>,
     /// The fields that its policies, routes and upstreams name.
     pub(crate) fields: Arc<FieldRules>,
     /// Whether its configuration names fields that an adapter may leave out.
@@ -98,8 +102,12 @@ impl Site {
         let credentials = credential_names(&part);
         let resources = part.policies.authn.iter().filter_map(|named| named.policy.protected_resource());
         let metadata = resource_metadata(&resources.collect::<Vec<_>>());
+        let is_login =
+            |place: &Place<AuthnPolicy>| part.policies.get(*place).is_some_and(|own| own.policy.login().is_some());
+        let logins: Vec<_> = (0..part.policies.authn.len()).map(Place::new).filter(is_login).collect();
         let fields = Arc::new(field_rules(&part));
-        let names_left_out = fields.names_any(&UNREAD_IN_REQUESTS);
+        // Logins depend on what browsers say of their requests.
+        let names_left_out = !logins.is_empty() || fields.names_any(&UNREAD_IN_REQUESTS);
         let reads_content = part.policies.authn.iter().any(|named| named.policy.as_kind().uses().content)
             || upstreams().any(|upstream| upstream.auth.reads_content());
         let reads = |uses: Uses<'_>| uses.certificate || uses.named_certificate;
@@ -116,6 +124,7 @@ impl Site {
             upstream_hosts,
             credentials,
             metadata,
+            logins,
             fields,
             names_left_out,
             reads_content,
@@ -124,6 +133,15 @@ impl Site {
             id,
             part,
         }
+    }
+
+    /// The policy that a request for a path is for, if it is for one itself.
+    pub(crate) fn login(&self, path: &str) -> Option<(&Named<AuthnPolicy>, &OidcLoginSettings, LoginPath)> {
+        let named = self.logins.iter().filter_map(|place| self.part.policies.get(*place));
+        named.filter_map(|named| Some((named, named.policy.login()?))).find_map(|(named, login)| {
+            let asked = login.asked(path)?;
+            Some((named, login, asked))
+        })
     }
 
     /// Whether all pages are in memory that [`Site::open`] decodes.
@@ -317,6 +335,10 @@ fn credential_places(part: &Part) -> impl Iterator<Item = (usize, &CredentialPla
 fn credential_names(part: &Part) -> CredentialNames {
     let mut names = CredentialNames::default();
     credential_places(part).for_each(|(_, place)| names.add(place));
+    for login in part.policies.authn.iter().filter_map(|named| named.policy.login()) {
+        names.add_cookie(&login.cookie);
+        (0..LOGINS_MAX).for_each(|number| names.add_cookie(&login.login_cookie(number)));
+    }
     names
 }
 

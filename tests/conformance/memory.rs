@@ -21,7 +21,9 @@ impl Reference {
     pub(crate) fn new() -> Self {
         let nobody = |_: &http::Request<Content>| (0, Err(UpstreamError::DestinationUnavailable));
         let mut host = MemoryHost::new(VirtualClock::at(NOW), 1, nobody);
-        host.signatures = MemorySignatures::new(tollgate_signatures::verifies).signing(tollgate_signatures::sign);
+        host.signatures = MemorySignatures::new(tollgate_signatures::verifies)
+            .signing(tollgate_signatures::sign)
+            .sealing(tollgate_signatures::seal, tollgate_signatures::open);
         host.secrets.put("TOKEN", "s3cret");
         Self { stage: Stage::new(host.clone()), host }
     }

@@ -23,7 +23,9 @@ const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 pub(crate) async fn run(corpus: &Corpus) -> Result<Found, Box<dyn Error>> {
     let mut host = MemoryHost::new(VirtualClock::at(NOW), 1, answer);
-    host.signatures = MemorySignatures::new(tollgate_signatures::verifies).signing(tollgate_signatures::sign);
+    host.signatures = MemorySignatures::new(tollgate_signatures::verifies)
+        .signing(tollgate_signatures::sign)
+        .sealing(tollgate_signatures::seal, tollgate_signatures::open);
     for (key, value) in corpus.records("http://127.0.0.1:1")? {
         host.records.put(key, value);
     }

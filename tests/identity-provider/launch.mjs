@@ -3,7 +3,8 @@
 // It speaks the protocol of the hosts' launchers (tests/README.md), with its own commands:
 //   {"id":1,"publish":["k2","k1"]}  publishes these keys; the first one signs. A key is made when it is first named.
 //   {"id":2,"count":"/jwks"}        the number of requests for a path so far.
-// It is started with --port N (0: any) and --client ID=SECRET (repeatable).
+// It is started with --port N (0: any), --client ID=SECRET (repeatable) and --portal ID=SECRET=CALLBACK, a client at which people
+// log in: everyone is `ada`, without a form.
 
 import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
@@ -16,7 +17,7 @@ console.info = () => {};
 const { Provider } = await import("oidc-provider");
 
 const { values } = parseArgs({
-  options: { port: { type: "string", default: "0" }, client: { type: "string", multiple: true, default: [] } },
+  options: { port: { type: "string", default: "0" }, client: { type: "string", multiple: true, default: [] }, portal: { type: "string", multiple: true, default: [] } },
 });
 
 const keys = new Map();
@@ -43,6 +44,29 @@ function client(text) {
   };
 }
 
+function portal(text) {
+  const [id, secret, callback] = text.split("=");
+  return {
+    client_id: id,
+    client_secret: secret,
+    grant_types: ["authorization_code"],
+    response_types: ["code"],
+    redirect_uris: [callback],
+    post_logout_redirect_uris: [new URL("/", callback).href],
+    id_token_signed_response_alg: "ES256",
+    introspection_signed_response_alg: "ES256",
+  };
+}
+
+// What a person would agree to.
+async function grant(ctx) {
+  const { client, session, provider } = ctx.oidc;
+  const made = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
+  made.addOIDCScope("openid");
+  await made.save();
+  return made;
+}
+
 // Tokens for `https://opaque.example` are opaque, all others are signed; all are for the audience `pets`.
 function resourceServer(_, resource) {
   const isOpaque = resource === "https://opaque.example";
@@ -58,9 +82,14 @@ function resourceServer(_, resource) {
 // Tokens stay valid when the keys change, because the provider keeps them outside of this object.
 function provider(issuer, ids) {
   const made = new Provider(issuer, {
-    clients: values.client.map(client),
+    clients: [...values.client.map(client), ...values.portal.map(portal)],
     jwks: { keys: ids.map(jwk) },
-    cookies: { keys: ["no browser signs in"] },
+    cookies: { keys: ["of the tests"] },
+    claims: { openid: ["sub", "groups"] },
+    conformIdTokenClaims: false,
+    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, groups: ["admins"] }) }),
+    loadExistingGrant: grant,
+    interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
@@ -69,12 +98,17 @@ function provider(issuer, ids) {
       revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
-        defaultResource: () => "https://signed.example",
+        defaultResource: ({ oidc }) =>
+          oidc.client.grantTypes.includes("client_credentials") ? "https://signed.example" : undefined,
         getResourceServerInfo: resourceServer,
       },
     },
   });
-  return made.callback();
+  const answer = made.callback();
+  return (request, response) => {
+    if (!request.url.startsWith("/interaction/")) return answer(request, response);
+    return made.interactionFinished(request, response, { login: { accountId: "ada" } });
+  };
 }
 
 // Below these paths are issuers that answer something else than their metadata.

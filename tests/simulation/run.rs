@@ -137,7 +137,9 @@ impl Simulation {
         let (upstream_dice, trouble, versions) = (dice.clone(), weather.trouble, clients::Versions::default());
         let script = move |request: &http::Request<_>| clients::answer(request, &upstream_dice, trouble, &versions);
         let mut inner = MemoryHost::new(VirtualClock::at(START), seed, script);
-        inner.signatures = MemorySignatures::new(tollgate_signatures::verifies).signing(tollgate_signatures::sign);
+        inner.signatures = MemorySignatures::new(tollgate_signatures::verifies)
+            .signing(tollgate_signatures::sign)
+            .sealing(tollgate_signatures::seal, tollgate_signatures::open);
         inner.secrets.put("TOKEN", SECRET);
         inner.counters.apart.set(dice.percent(50));
         let host = ShakyHost::new(inner, &dice, weather.store_fails_percent);

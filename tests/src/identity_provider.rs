@@ -27,8 +27,27 @@ impl IdentityProvider {
     /// # Errors
     /// Why it does not start.
     pub async fn start(artifacts: &Artifacts, clients: &[(&str, &str)], port: u16) -> Result<Self, String> {
+        Self::started(artifacts, clients, port, &[]).await
+    }
+
+    /// Starts a provider with a client at which people log in: its id, its secret and its callback.
+    ///
+    /// # Errors
+    /// Why it does not start.
+    pub async fn with_portal(artifacts: &Artifacts, portal: (&str, &str, &str)) -> Result<Self, String> {
+        let (id, secret, callback) = portal;
+        Self::started(artifacts, &[], 0, &["--portal".to_owned(), format!("{id}={secret}={callback}")]).await
+    }
+
+    async fn started(
+        artifacts: &Artifacts,
+        clients: &[(&str, &str)],
+        port: u16,
+        more: &[String],
+    ) -> Result<Self, String> {
         let mut command = Command::new("node");
         command.arg(artifacts.root.join("tests/identity-provider/launch.mjs")).args(["--port", &port.to_string()]);
+        command.args(more);
         for (id, secret) in clients {
             command.args(["--client", &format!("{id}={secret}")]);
         }

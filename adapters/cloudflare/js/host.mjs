@@ -371,6 +371,14 @@ export async function sign(algorithm, jwk, message) {
   return crypto.subtle.sign(how, key, copy);
 }
 
+// Encrypts, or decrypts; what cannot be decrypted is nothing. Sessions are remembered, so the keys are not kept.
+export async function cipher(seals, key, nonce, content) {
+  const [iv, copy] = [nonce.slice(), content.slice()];
+  const imported = await crypto.subtle.importKey("raw", key.slice(), "AES-GCM", false, ["encrypt", "decrypt"]);
+  if (seals) return crypto.subtle.encrypt({ name: "AES-GCM", iv }, imported, copy);
+  return crypto.subtle.decrypt({ name: "AES-GCM", iv }, imported, copy).catch(() => undefined);
+}
+
 export const digest = (name, content) => crypto.subtle.digest(name, content.slice());
 
 // To import a key takes longer than to verify with it.

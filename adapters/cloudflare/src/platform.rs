@@ -38,6 +38,9 @@ extern "C" {
     pub(crate) fn sign(algorithm: &str, jwk: &str, message: &[u8]) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
+    pub(crate) fn cipher(seals: bool, key: &[u8], nonce: &[u8], content: &[u8]) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch)]
     pub(crate) fn digest(name: &str, content: &[u8]) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_name = updateCell)]

@@ -105,7 +105,12 @@ impl Provider {
             return Some(json!({"keys": keys}));
         }
         (url == format!("{base}/.well-known/openid-configuration"))
-            .then(|| json!({"issuer": issuer.url, "jwks_uri": keys_at}))
+            .then(|| {
+            let [authorization, token] = ["auth", "token"].map(|path| format!("{base}/{path}"));
+            json!({
+                "issuer": issuer.url, "jwks_uri": keys_at, "authorization_endpoint": authorization, "token_endpoint": token,
+            })
+        })
     }
 }
 

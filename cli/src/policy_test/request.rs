@@ -3,16 +3,19 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST};
 use http::{HeaderValue, Request, Uri};
 use tollgate_config::policy_tests::RequestStep;
-use tollgate_core::authn::{BasicSettings, CredentialPlace, NameAndPassword, PeerCertificate};
+use tollgate_core::authn::{
+    BasicSettings, CredentialPlace, NameAndPassword, OidcLoginSettings, PeerCertificate, Session, seal_key, sealed_text,
+};
 use tollgate_core::client::Location;
+use tollgate_core::jose::Token;
 use tollgate_edge::Client;
 use tollgate_edge::memory::Content;
 use tollgate_edge::ports::{Clock, Content as _};
 
-use super::sign::sign;
+use super::sign::{first_of, sign};
 use super::stage::{Bench, Stage};
 
 /// A request that can be sent repeatedly.
@@ -93,6 +96,10 @@ fn put_token(
     let Some(token) = &step.token else { return Ok(()) };
     let issuer = stage.file.issuers.iter().find(|issuer| issuer.name.value == token.issuer.value);
     let url = issuer.map_or("", |issuer| issuer.url.as_str());
+    if let Some((policy, settings)) = stage.login(request, client, url) {
+        let token = bench.issuers.token(token, settings.rules.dpop(), bench.host.clock.now())?;
+        return log_in(bench, policy, settings, &token, request);
+    }
     let policy = stage.token_policy(request, client, url).ok_or("no policy of the project takes a token")?;
     let rules = policy.rules.dpop();
     let text = bench.issuers.token(token, rules, bench.host.clock.now())?;
@@ -102,6 +109,28 @@ fn put_token(
     }
     put(&place, &text, request)?;
     bench.issuers.clients.prove((token, &text), rules, (bench, step.https), request)
+}
+
+/// Puts the session of a person with this ID token into a cookie, as if they had logged in just now.
+fn log_in(
+    bench: &Bench,
+    policy: &str,
+    settings: &OidcLoginSettings,
+    token: &str,
+    request: &mut Request<Content>,
+) -> Result<(), String> {
+    let now = bench.host.clock.now();
+    let claims = Token::parse(token).and_then(|token| token.claims()).map_err(|error| error.to_string())?;
+    let identity = settings.rules.of_token(policy, &claims, now);
+    let identity = identity.map_err(|error| format!("nobody can log in with this token: {error}"))?;
+    let content = Session::new(identity, [1; 8], now).to_bytes();
+    let nonce = [1; 12];
+    let key = seal_key(&first_of(&settings.secrets, bench)?, policy, "session");
+    let sealed = tollgate_signatures::seal(&key, &nonce, &content).ok_or("the session is too long")?;
+    let value = HeaderValue::try_from(format!("{}={}", settings.cookie, sealed_text(&nonce, &sealed)))
+        .map_err(|error| error.to_string())?;
+    request.headers_mut().append(COOKIE, value);
+    Ok(())
 }
 
 fn put(place: &CredentialPlace, credential: &str, request: &mut Request<Content>) -> Result<(), String> {

@@ -7,8 +7,8 @@ use http::header::HOST;
 use http::{HeaderValue, Request, Response};
 use tollgate_config::policy_tests::{Case, TestFile, TestKey};
 use tollgate_config::{Compiled, CompiledRoute};
-use tollgate_core::authn::{CredentialPlace, JwtSettings};
-use tollgate_core::kinds::AuthnPolicy;
+use tollgate_core::authn::{CredentialPlace, JwtSettings, OidcLoginSettings};
+use tollgate_core::kinds::{AuthnPolicy, PolicyName};
 use tollgate_core::operator::Role;
 use tollgate_core::route::HostPattern;
 use tollgate_core::telemetry::ExchangeRecord;
@@ -128,6 +128,20 @@ impl<'f> Stage<'f> {
         best.map(|(_, settings)| settings)
     }
 
+    /// The policy by which people log in on the route of a request, at this issuer.
+    pub(super) fn login(
+        &self,
+        request: &Request<Content>,
+        client: Client,
+        issuer: &str,
+    ) -> Option<(&'f PolicyName, &'f OidcLoginSettings)> {
+        let policies = &self.compiled.whole().policies;
+        let route = self.route_of(request.clone(), client)?;
+        let all = route.settings.authenticators().filter_map(|place| policies.get(place));
+        let mut logins = all.filter_map(|named| Some((&named.name, named.policy.login()?)));
+        logins.find(|(_, login)| login.rules.issuers.iter().any(|own| own == issuer))
+    }
+
     /// The route that matches a request.
     pub(super) fn route_of(&self, request: Request<Content>, client: Client) -> Option<&'f CompiledRoute> {
         let (_, record) = self.scout.serve(request, client)?;
@@ -173,10 +187,12 @@ fn bench(
     host.fetch = ScriptedFetch::new(host.clock.clone(), move |request: &Request<Content>| {
         providers.answer(request).unwrap_or_else(|| services.answer(request))
     });
-    host.signatures = MemorySignatures::new(tollgate_signatures::verifies).signing(tollgate_signatures::sign);
+    host.signatures = MemorySignatures::new(tollgate_signatures::verifies)
+        .signing(tollgate_signatures::sign)
+        .sealing(tollgate_signatures::seal, tollgate_signatures::open);
     host.records = MemoryRecords::new(host.clock.clone()).over(Rc::clone(records));
     for name in compiled.whole().secret_names() {
-        host.secrets.put(name, format!("made-up-value-of-{name}"));
+        host.secrets.put(name, format!("made-up-value-of-{name}-for-policy-tests"));
     }
     for name in compiled.settings().identity_tokens.iter().flat_map(|signing| signing.key.secret_names()) {
         host.secrets.put(name, KEY_OF_NOBODY);

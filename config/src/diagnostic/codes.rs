@@ -256,6 +256,10 @@ codes! {
         "A `client-certificate` policy needs somebody who tells which certificate a client has: the host, at the end of the \
         client's connection, or with `from: client-cert` a proxy that `gateway.trusted-proxies` trusts. Spin does not tell \
         certificates."
+    BadLogin "TG0327" "A policy for logins cannot log anyone in, or not safely."
+        "An `oidc-login` policy sends people to its provider and reads the answer at `path`/callback on every host, so each has a \
+        path and a cookie of its own. A cookie whose name begins with `__Host-` cannot be set by another site. `scope` contains \
+        `openid`, and `after-logout` is a path of the same host. A session ends after `session`, or after `idle` without a request."
     BadBasic "TG0328" "A policy for names and passwords lists a user that nobody can be, or has a setting that does not apply."
         "A `basic` policy without `users` takes the consumers of API keys for users and their keys for passwords, and the \
         records of keys say what they may do. With `users` it has its own, each with the SHA-256 of a generated password in \

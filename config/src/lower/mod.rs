@@ -8,6 +8,7 @@ mod guarded;
 mod hosts;
 mod identity_tokens;
 pub(crate) mod lists;
+mod logins;
 pub(crate) mod merge;
 pub(crate) mod operations;
 mod passed_on;
@@ -60,6 +61,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
     let hosts = hosts::Hosts::new(project, report);
     let (mut routes, mut guarded, others) = routes::routes(project, &hosts, &mut upstreams, &mut policies, report);
     certificates::report(project, report);
+    logins::report(project, report);
     // A misspelt name leaves its definition unused; it is reported only once.
     if !report.has_errors() {
         upstreams.report_unused(report);

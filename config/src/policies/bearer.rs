@@ -149,6 +149,10 @@ pub(super) const RULES: &[Key] = &[
     .absent("none")
     .change(Change::Review("callers are in other groups"))
     .examples(&["{\"editors\": [\"role=editor\", \"role=admin email_verified=true\"]}"]),
+];
+
+/// The resource whose metadata are served.
+pub(super) const RESOURCE: &[Key] = &[
     Key::optional(
         "resource",
         "The identifier of the API as a protected resource, a URL (RFC 9728). Its metadata name the issuers; they are served \
@@ -238,6 +242,12 @@ const MAPPED: Shape = Shape::Named(&Named { names: &CALLER_NAME, of: TEXT_OR_TEX
 
 /// What must be known of a token from one of these issuers.
 pub(super) fn rules(written: &Written, issuers: Vec<String>, report: &mut Report) -> Option<IdentityRules> {
+    let rules = unbound_rules(written, issuers, report)?;
+    Some(IdentityRules { binding: binding::rules(written, report)?, ..rules })
+}
+
+/// The same for tokens that nothing is bound to.
+pub(super) fn unbound_rules(written: &Written, issuers: Vec<String>, report: &mut Report) -> Option<IdentityRules> {
     let audiences =
         if written.written("audience").is_some() { non_empty(written, "audience", report)? } else { vec![] };
     let scopes = written.named("scopes").into_iter().filter_map(|(scope, in_token)| {
@@ -258,7 +268,7 @@ pub(super) fn rules(written: &Written, issuers: Vec<String>, report: &mut Report
         scopes: scopes.collect(),
         group_claims: written.list("groups").into_iter().map(|claim| claim.value).collect(),
         kept_claims: Vec::new(),
-        binding: binding::rules(written, report)?,
+        binding: None,
         consumers: mapping::read(written, "map-consumers", &issuers, report)?,
         plans: mapping::read(written, "map-plans", &issuers, report)?,
         groups: mapping::read(written, "map-groups", &issuers, report)?,

@@ -4,7 +4,7 @@ use tollgate_core::authn::{IntrospectionSettings, SignedAnswers};
 use tollgate_core::forward::Attribute;
 use tollgate_core::oauth::ClientAuthentication;
 
-use super::bearer::{self, AUDIENCE, FOR_SOMEBODY, OUTAGE, PLACE, RULES, TEXT_OR_TEXTS};
+use super::bearer::{self, AUDIENCE, FOR_SOMEBODY, OUTAGE, PLACE, RESOURCE, RULES, TEXT_OR_TEXTS};
 use super::binding::BINDING;
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
@@ -74,7 +74,7 @@ pub(super) static TABLE: Object = Object {
             .change(Change::Review("answers are verified with other keys"))
             .examples(&["\"https://id.example.com/keys\""]),
     ],
-    shared: &[PLACE, RULES, BINDING, OUTAGE],
+    shared: &[PLACE, RULES, RESOURCE, BINDING, OUTAGE],
     rules: &[Rule::SomeOf(&["url", "issuer"]), FOR_SOMEBODY],
     examples: &[
         "{\"kind\": \"introspection\", \"url\": \"https://id.example.com/introspect\", \"client-id\": \"gateway\", \

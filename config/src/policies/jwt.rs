@@ -4,7 +4,7 @@ use tollgate_core::authn::{JwtSettings, KeySource};
 use tollgate_core::forward::Attribute;
 use tollgate_core::jose::{Algorithm, Algorithms, JwkSet, KeyType, media_type};
 
-use super::bearer::{self, AUDIENCE, FOR_SOMEBODY, KEYS_PRIVATE, OUTAGE, PLACE, RULES, TEXT_OR_TEXTS};
+use super::bearer::{self, AUDIENCE, FOR_SOMEBODY, KEYS_PRIVATE, OUTAGE, PLACE, RESOURCE, RULES, TEXT_OR_TEXTS};
 use super::binding::BINDING;
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
@@ -60,7 +60,7 @@ pub(super) static TABLE: Object = Object {
         .change(Change::Review("tokens of other types are accepted"))
         .examples(&["\"at+jwt\""]),
     ],
-    shared: &[PLACE, RULES, BINDING, OUTAGE],
+    shared: &[PLACE, RULES, RESOURCE, BINDING, OUTAGE],
     rules: &[Rule::AtMostOneOf(&["jwks", "keys", "secret"]), FOR_SOMEBODY],
     examples: &["{\"kind\": \"jwt\", \"issuer\": \"https://id.example.com\", \"audience\": \"pets\"}"],
     ..Object::PLAIN

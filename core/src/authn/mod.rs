@@ -50,6 +50,10 @@ pub use http_signature::{
 pub use introspection::{AnswerError, IntrospectionSettings, SignedAnswers, is_token_text};
 pub use jwt::{JwtSettings, KeySource};
 pub use mark::{MarkSecret, TextMark};
+pub use oidc_login::{
+    LOGIN_S, LOGINS_MAX, Login, LoginPath, LoginRefusal, OidcLoginSettings, Session, SessionCheck, digest_text,
+    is_caused_here, is_navigation, is_same_origin, return_target, seal_key, sealed_parts, sealed_text,
+};
 pub use places::{CredentialNames, authorization_holds_key};
 pub use resource::{METADATA_PATH, ProtectedResource, ResourceMetadata, resource_metadata};
 pub use restriction::{OriginError, OriginPattern, Restricted, Restrictions};
@@ -93,6 +97,11 @@ pub trait Authenticator: PolicyKind {
     /// The name in credentials of a scope of the configuration.
     fn scope_in_credential<'s>(&'s self, scope: &'s str) -> &'s str {
         scope
+    }
+
+    /// The settings of the logins that it makes sessions of.
+    fn login(&self) -> Option<&OidcLoginSettings> {
+        None
     }
 
     /// Whether it admits callers that present no credential.

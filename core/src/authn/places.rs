@@ -33,6 +33,11 @@ impl CredentialNames {
         place.cookie.iter().for_each(|name| self.cookies.add(name));
     }
 
+    /// A policy makes a cookie of this name.
+    pub fn add_cookie(&mut self, name: &str) {
+        self.cookies.add(name);
+    }
+
     /// Whether policies read credentials in cookies.
     #[must_use]
     pub const fn has_cookies(&self) -> bool {

@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Argument, Canonical, Local, RouteLabel, UpstreamRecord};
-use crate::authn::{BasicError, BindingError, CertificateRefusal, ClaimError, KeyError, MessageError, Principal};
+use crate::authn::{
+    BasicError, BindingError, CertificateRefusal, ClaimError, KeyError, LoginRefusal, MessageError, Principal,
+};
 use crate::cache::{Bypass, Forwarded, NotStored};
 use crate::canonical::mark;
 use crate::expression::EvaluationError;
@@ -143,6 +145,24 @@ reasons! {
     PasswordMalformed { error: BasicError } = "password-malformed", "{error}";
     /// The name or the password is wrong.
     PasswordWrong = "password-wrong", "unknown name, or wrong password";
+    /// No session.
+    SessionMissing = "session-missing", "no session";
+    /// Several cookies of the session.
+    SessionsSeveral = "sessions-several", "several session cookies";
+    /// A cookie that the gateway did not make, or not with the current secret.
+    SessionUnreadable = "session-unreadable", "the session cookie cannot be decrypted";
+    /// The session has ended.
+    SessionEnded = "session-ended", "the session has ended";
+    /// Another site may have caused the request.
+    SessionCrossSite = "session-cross-site", "the request may come from another site";
+    /// The provider's answer makes no session.
+    LoginRefused { error: LoginRefusal } = "login-refused", "{error}";
+    /// The provider has authenticated a person.
+    LoggedIn = "logged-in", "logged in";
+    /// A person has logged out.
+    LoggedOut = "logged-out", "logged out";
+    /// Nobody can log in, and no session can be read.
+    LoginUnavailable { text: Local<Arc<str>> } = "login-away", "{text}";
     /// No token in any place where the policy reads one.
     TokenMissing = "token-missing", "no token";
     /// A value that is not a signed token.
@@ -310,6 +330,7 @@ by_word! {
     Fault: fault => fault.code();
     KeyError: error => error.code();
     BasicError: error => error.code();
+    LoginRefusal: error => error.code();
     TokenError: error => error.code();
     BindingError: error => error.code();
     CertificateRefusal: error => error.code();

@@ -3,7 +3,7 @@
 use crate::text::escape;
 
 /// Adds a parameter.
-pub(super) fn add(form: &mut String, name: &str, value: &str) {
+pub fn add(form: &mut String, name: &str, value: &str) {
     if !form.is_empty() {
         form.push('&');
     }

@@ -8,4 +8,5 @@ mod form;
 mod token;
 
 pub use client::{ClientAuthentication, ClientRequest, Proof, assertion_claims};
+pub use form::add as add_parameter;
 pub use token::{GrantError, Granted};

@@ -15,7 +15,9 @@ pub(crate) mod oauth;
 pub(crate) mod operators;
 pub(crate) mod outages;
 mod room;
+pub(crate) mod sealed;
 pub(crate) mod secrets;
+pub(crate) mod sessions;
 pub(crate) mod signers;
 pub(crate) mod tokens;
 pub(crate) mod upstream_tokens;
@@ -37,6 +39,7 @@ pub use operators::OperatorSettings;
 use operators::Operators;
 use outages::Outages;
 use secrets::SecretCache;
+use sessions::Sessions;
 use signers::Signers;
 use tokens::Tokens;
 use tollgate_core::authn::MarkSecret;
@@ -72,6 +75,7 @@ pub struct Isolate {
     deferred: RefCell<Vec<AfterReply>>,
     pub(crate) tokens: RefCell<Tokens>,
     pub(crate) callers: RefCell<Callers>,
+    pub(crate) sessions: RefCell<Sessions>,
     pub(crate) signers: RefCell<Signers>,
     pub(crate) uses: RefCell<Uses>,
     pub(crate) outages: RefCell<Outages>,
@@ -130,6 +134,7 @@ impl Isolate {
             deferred: RefCell::default(),
             tokens: RefCell::default(),
             callers: RefCell::default(),
+            sessions: RefCell::default(),
             signers: RefCell::default(),
             uses: RefCell::default(),
             outages: RefCell::default(),

@@ -12,11 +12,16 @@ pub type Verify = dyn Fn(&SignatureCheck<'_>) -> bool;
 /// A function that signs a message.
 pub type Sign = dyn Fn(&SigningKey, &[u8]) -> Option<Vec<u8>>;
 
+/// A function that encrypts content with a key and a nonce.
+pub type Seal = dyn Fn(&[u8; 32], &[u8; 12], &[u8]) -> Option<Vec<u8>>;
+
 /// Signatures that a function verifies; without one, none verifies.
 #[derive(Clone)]
 pub struct MemorySignatures {
     verify: Rc<Verify>,
     sign: Rc<Sign>,
+    seal: Rc<Seal>,
+    open: Rc<Seal>,
     /// Makes each verification fail.
     pub fault: Fault,
 }
@@ -24,13 +29,29 @@ pub struct MemorySignatures {
 impl MemorySignatures {
     /// Signatures that the function verifies.
     pub fn new(verify: impl Fn(&SignatureCheck<'_>) -> bool + 'static) -> Self {
-        Self { verify: Rc::new(verify), sign: Rc::new(|_, _| None), fault: Fault::default() }
+        Self {
+            verify: Rc::new(verify),
+            sign: Rc::new(|_, _| None),
+            seal: Rc::new(|_, _, _| None),
+            open: Rc::new(|_, _, _| None),
+            fault: Fault::default(),
+        }
     }
 
     /// The same, and signatures that a function makes; without one, none is made.
     #[must_use]
     pub fn signing(self, sign: impl Fn(&SigningKey, &[u8]) -> Option<Vec<u8>> + 'static) -> Self {
         Self { sign: Rc::new(sign), ..self }
+    }
+
+    /// The same, and functions that encrypt and decrypt; without them, nothing is encrypted.
+    #[must_use]
+    pub fn sealing(
+        self,
+        seal: impl Fn(&[u8; 32], &[u8; 12], &[u8]) -> Option<Vec<u8>> + 'static,
+        open: impl Fn(&[u8; 32], &[u8; 12], &[u8]) -> Option<Vec<u8>> + 'static,
+    ) -> Self {
+        Self { seal: Rc::new(seal), open: Rc::new(open), ..self }
     }
 }
 
@@ -55,5 +76,15 @@ impl Signatures for MemorySignatures {
     async fn signs(&self, key: &SigningKey, message: &[u8]) -> Result<Vec<u8>, Unavailable> {
         self.fault.check("the signing of assertions")?;
         (self.sign)(key, message).ok_or_else(|| Unavailable::new("the private key cannot be used"))
+    }
+
+    async fn seals(&self, key: &[u8; 32], nonce: &[u8; 12], content: &[u8]) -> Result<Vec<u8>, Unavailable> {
+        self.fault.check("the encryption of cookies")?;
+        (self.seal)(key, nonce, content).ok_or_else(|| Unavailable::new("nothing encrypts"))
+    }
+
+    async fn opens(&self, key: &[u8; 32], nonce: &[u8; 12], sealed: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {
+        self.fault.check("the decryption of cookies")?;
+        Ok((self.open)(key, nonce, sealed))
     }
 }

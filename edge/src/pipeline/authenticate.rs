@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use http::header::{LOCATION, SET_COOKIE};
 use tollgate_core::authn::Principal;
 use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::kinds::{AuthnPolicy, Named, Place};
@@ -11,9 +12,10 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use super::challenges::{challenged, presents};
 use super::content::RequestContent;
 use super::exchange::{Exchange, Journal};
-use crate::apart::apart;
+use crate::apart::{apart, rare};
 use crate::isolate::Isolate;
 use crate::policies::Authenticates;
+use crate::policies::login::{begin, unavailable};
 use crate::ports::Host;
 
 /// The principal, or `None` on a public route and for an anonymous caller.
@@ -29,9 +31,11 @@ pub(super) async fn authenticate<H: Host>(
         return Ok(None);
     }
     let mut undos = Vec::new();
-    let content = RequestContent::new(exchange, content, &mut undos);
+    let mut cookie = None;
+    let content = RequestContent::new(exchange, content, &mut undos, &mut cookie);
     let authenticated = apart(pin!(by_any(isolate, host, exchange, content, journal))).await;
     journal.undos.append(&mut undos);
+    journal.cookie = cookie;
     authenticated
 }
 
@@ -74,8 +78,31 @@ async fn by_any<H: Host>(
         journal.note(Phase::Authenticate, Verdict::Skip, Reason::Anonymous);
         return Ok(None);
     }
+    let problem = furthest.map_or_else(no_credential, |failed| failed.problem);
+    if problem.kind == ProblemKind::LoginRequired {
+        return Err(rare(sent_to_provider(isolate, host, exchange, problem, journal)).await);
+    }
     journal.note(Phase::Authenticate, Verdict::Refuse, Reason::NotAuthenticated);
-    Err(challenged(furthest.map_or_else(no_credential, |failed| failed.problem), exchange))
+    Err(challenged(problem, exchange))
+}
+
+/// The redirect of a person to the provider of the policy that asks for a login.
+async fn sent_to_provider<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    exchange: &Exchange,
+    problem: Problem,
+    journal: &mut Journal,
+) -> Problem {
+    let asks = exchange.authenticators().find(|named| problem.policy.as_ref() == Some(&named.name));
+    let Some((named, login)) = asks.and_then(|named| Some((named, named.policy.login()?))) else { return problem };
+    match begin(login, &named.name, isolate, host, &exchange.received).await {
+        Ok((location, cookie)) => {
+            journal.note(Phase::Authenticate, Verdict::Refuse, Reason::NotAuthenticated);
+            problem.with(LOCATION, location).with(SET_COOKIE, cookie)
+        }
+        Err(why) => journal.refused(Phase::Authenticate, unavailable(why).by(named.name.clone())),
+    }
 }
 
 /// Whether an alternative admits callers that present no credential, as a consumer.
@@ -134,7 +161,7 @@ impl Seen {
             }
             (Ok(principal), None) => self.first = Some(Arc::clone(principal)),
             (Err(problem), _) => {
-                self.any |= problem.kind != ProblemKind::CredentialMissing;
+                self.any |= !is_missing(problem);
                 return;
             }
         }
@@ -181,10 +208,11 @@ impl Failed {
     fn progress(&self) -> (bool, usize, u8) {
         let known = match self.problem.kind {
             ProblemKind::CredentialMissing => 0,
-            ProblemKind::CredentialMalformed => 1,
-            ProblemKind::CredentialUnknown | ProblemKind::CredentialMisplaced => 2,
-            ProblemKind::CredentialNotAccepted => 3,
-            _ => 4,
+            ProblemKind::LoginRequired => 1,
+            ProblemKind::CredentialMalformed => 2,
+            ProblemKind::CredentialUnknown | ProblemKind::CredentialMisplaced => 3,
+            ProblemKind::CredentialNotAccepted => 4,
+            _ => 5,
         };
         (self.problem.kind == ProblemKind::StoreUnavailable, self.passed, known)
     }
@@ -216,5 +244,10 @@ fn joined(first: Option<Arc<Principal>>, second: Arc<Principal>) -> Result<Arc<P
 
 fn verdict(problem: &Problem) -> Verdict {
     // Another policy may authenticate the caller, so a missing credential is not a refusal yet.
-    if problem.kind == ProblemKind::CredentialMissing { Verdict::Skip } else { problem.verdict() }
+    if is_missing(problem) { Verdict::Skip } else { problem.verdict() }
+}
+
+/// Whether nothing was presented. A person whose session has ended has presented something.
+fn is_missing(problem: &Problem) -> bool {
+    problem.kind == ProblemKind::CredentialMissing || matches!(problem.reason, Reason::SessionMissing)
 }

@@ -8,6 +8,7 @@ use tollgate_core::kinds::{AuthnPolicy, SlotPolicy};
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::exchange::{Exchange, Received};
+use crate::policies::login::cookie;
 
 /// Adds the challenges of the route's policies to a 401, each once. That of a policy which refused a bearer token says why.
 pub(super) fn challenged(problem: Problem, exchange: &Exchange) -> Problem {
@@ -68,8 +69,10 @@ pub(super) fn challenge_with(error: &str, exchange: &Exchange) -> Option<String>
 pub(super) fn presents(received: &Received, policy: &AuthnPolicy) -> bool {
     let has_signature = policy.signature_field().is_some_and(|name| received.fields.contains_key(name));
     let place = policy.as_kind().uses().credential;
+    let has_session = policy.login().is_some_and(|login| cookie(&received.fields, &login.cookie) != Presented::Nothing);
     let certificate = policy.certificate_source().map(|source| received.certificates.of(source));
     has_signature
+        || has_session
         || certificate.is_some_and(|certificate| *certificate != PeerCertificate::Absent)
         || place.is_some_and(|place| place.presented(&received.fields, received.query.as_deref()) != Presented::Nothing)
 }

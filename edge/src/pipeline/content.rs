@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use tollgate_core::authn::{CertificateSource, MessageError, PeerCertificate};
 use tollgate_core::bounds::{TIMEOUT_MS_DEFAULT, VERIFIED_CONTENT_BYTES_MAX};
 use tollgate_core::cell::Update;
@@ -31,6 +31,8 @@ pub(crate) struct RequestContent<'c, C> {
     read: Option<Box<Read>>,
     /// Takes back what was accepted once, unless the request is forwarded.
     undos: &'c mut Vec<Undo>,
+    /// A cookie that the response sets.
+    cookie: &'c mut Option<Box<HeaderValue>>,
 }
 
 /// What is known of the request beside its content, once that is read: the platform's own request is lost with it.
@@ -40,7 +42,12 @@ struct Read {
 }
 
 impl<'c, C: Content> RequestContent<'c, C> {
-    pub(super) fn new(exchange: &Exchange, content: &'c mut C, undos: &'c mut Vec<Undo>) -> Self {
+    pub(super) fn new(
+        exchange: &Exchange,
+        content: &'c mut C,
+        undos: &'c mut Vec<Undo>,
+        cookie: &'c mut Option<Box<HeaderValue>>,
+    ) -> Self {
         let (route, method) = (exchange.route(), &exchange.received.method);
         Self {
             content,
@@ -50,6 +57,7 @@ impl<'c, C: Content> RequestContent<'c, C> {
             is_lost: false,
             read: None,
             undos,
+            cookie,
         }
     }
 
@@ -61,6 +69,11 @@ impl<'c, C: Content> RequestContent<'c, C> {
     /// Releases this charge after the reply, unless the request is answered or the upstream may have received it.
     pub(crate) fn release_unless_forwarded(&mut self, charge: &Update) {
         self.undos.push(Undo::release(charge));
+    }
+
+    /// Lets the response set a cookie.
+    pub(crate) fn set_cookie(&mut self, line: &str) {
+        *self.cookie = HeaderValue::from_str(line).ok().map(Box::new);
     }
 
     /// Whether there is none.

@@ -250,6 +250,8 @@ pub(super) struct Journal {
     pub(super) resource: Option<CacheKey>,
     /// The verdicts of limits so far.
     pub(super) quotas: Quotas,
+    /// A cookie that the response sets.
+    pub(super) cookie: Option<Box<HeaderValue>>,
     /// The undo steps that run after the reply of a refused request; none once the upstream may have received it.
     pub(super) undos: Vec<Undo>,
     /// The stored responses that this exchange invalidates if it succeeds.
@@ -292,6 +294,7 @@ impl Journal {
             events: Events::with_usual_capacity(),
             resource: None,
             quotas: Quotas::default(),
+            cookie: None,
             undos: Vec::new(),
             changes: None,
             status: 0,

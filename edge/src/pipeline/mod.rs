@@ -11,6 +11,7 @@ mod forward;
 mod guard;
 mod keys;
 mod limit;
+mod login;
 mod look_up;
 mod operate;
 mod outbound;
@@ -105,6 +106,9 @@ async fn phases<H: Host>(
     let sites = route::sites(isolate, host, &mut received, &content, journal).await?;
     if let Some(signing) = keys::asked(&sites, &received) {
         return rare(keys::answer(isolate, host, signing, received.method == Method::HEAD, journal)).await;
+    }
+    if let Some(asked) = login::asked(&sites, received.path.as_str()) {
+        return rare(login::answered(isolate, host, &received, asked, journal)).await;
     }
     let mut exchange = route::route(sites, received, journal)?;
     exchange.complete_fields(&content);

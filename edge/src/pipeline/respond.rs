@@ -1,5 +1,6 @@
 //! respond: adds the gateway's own fields to the response; a problem becomes a problem document.
 
+use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderName, HeaderValue, Method};
 use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::forward::Reply;
@@ -47,6 +48,11 @@ fn add_fields<C>(reply: &mut Reply<C>, journal: &mut Journal) {
     let edits = reply.edits_mut();
     journal.quotas.add_fields(edits, &mut journal.texts);
     edits.set_some(REQUEST_ID, journal.request_id_value.clone());
+    if let Some(cookie) = journal.cookie.take() {
+        edits.append(SET_COOKIE, *cookie);
+        // A shared cache must not give it to others.
+        edits.set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     if let Some(outcome) = journal.events.cache()
         && let Ok(value) = HeaderValue::from_str(&outcome.field(journal.resource.as_ref().map(|r| r.as_str())))
     {

@@ -151,7 +151,7 @@ async fn sign<H: Host>(
         UNSIGNED_CONTENT.to_owned()
     } else {
         let content = if outbound.has_content() {
-            RequestContent::new(exchange, content, &mut Vec::new()).gathered(host).await?
+            RequestContent::new(exchange, content, &mut Vec::new(), &mut None).gathered(host).await?
         } else {
             Bytes::new()
         };

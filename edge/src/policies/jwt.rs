@@ -151,7 +151,7 @@ fn check_algorithm(settings: &JwtSettings, algorithm: Algorithm) -> Result<(), P
     Err(Problem::new(ProblemKind::CredentialNotAccepted, detail, Reason::AlgorithmNotAccepted { algorithm }))
 }
 
-fn malformed(error: TokenError) -> Problem {
+pub(super) fn malformed(error: TokenError) -> Problem {
     let detail = format!("This is not a token that the gateway accepts: {error}.");
     Problem::new(ProblemKind::CredentialMalformed, detail, Reason::TokenMalformed { error })
 }

@@ -3,7 +3,8 @@ use tollgate_core::jose::{SignatureCheck, SigningKey};
 
 use super::Unavailable;
 
-/// Verification of the signatures of tokens and requests, the gateway's own signatures, and digests of content.
+/// Verification of the signatures of tokens and requests, the gateway's own signatures, digests of content, and encryption of
+/// what only the gateway reads.
 ///
 /// Algorithm and type of key belong together; the caller has checked it. `true` means that the key's owner signed exactly
 /// this message: a wrong `true` admits a forged token. A key that is no point of its curve, and a signature of another
@@ -19,6 +20,14 @@ pub trait Signatures {
     /// The signature of a message with the gateway's own key. Public and private part that do not belong together are
     /// [`Unavailable`].
     async fn signs(&self, key: &SigningKey, message: &[u8]) -> Result<Vec<u8>, Unavailable>;
+
+    /// Encrypts and authenticates content with AES-256-GCM (NIST SP 800-38D): the result is as long as the content and a tag of 16
+    /// bytes. The caller uses a nonce once with a key.
+    async fn seals(&self, key: &[u8; 32], nonce: &[u8; 12], content: &[u8]) -> Result<Vec<u8>, Unavailable>;
+
+    /// The content of what was encrypted so; `None` if it was not encrypted with this key and nonce, or was changed since. A wrong
+    /// content would be a forged session.
+    async fn opens(&self, key: &[u8; 32], nonce: &[u8; 12], sealed: &[u8]) -> Result<Option<Vec<u8>>, Unavailable>;
 
     /// The digest of content: in software, where the platform does not compute it.
     async fn digest(&self, hash: ContentHash, content: &[u8]) -> Result<Vec<u8>, Unavailable> {

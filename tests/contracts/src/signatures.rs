@@ -97,3 +97,32 @@ pub(crate) async fn digests_are_those_of_the_standard<S: Subject>(subject: &S) -
     }
     Ok(())
 }
+
+/// The vector of AES-256 without additional data in the submission of GCM to NIST (SP 800-38D); and that nothing else is decrypted.
+pub(crate) async fn what_was_encrypted_is_decrypted_and_nothing_else<S: Subject>(subject: &S) -> Outcome {
+    let signatures = subject.host().signatures();
+    let (mut key, mut nonce) = ([0; 32], [0; 12]);
+    ensure!(hex::read(KEY.as_bytes(), &mut key) && hex::read(b"cafebabefacedbaddecaf888", &mut nonce), "the vector");
+    let mut content = [0; 64];
+    ensure!(hex::read(CONTENT.as_bytes(), &mut content), "the vector");
+    let sealed = signatures.seals(&key, &nonce, &content).await?;
+    ensure_eq!(hex::encode(&sealed), SEALED, "the vector");
+    ensure_eq!(signatures.opens(&key, &nonce, &sealed).await?, Some(content.to_vec()), "the vector");
+    for at in [0, sealed.len() / 2, sealed.len() - 1] {
+        let mut changed = sealed.clone();
+        changed[at] ^= 1;
+        ensure_eq!(signatures.opens(&key, &nonce, &changed).await?, None, "changed at {at}");
+    }
+    ensure_eq!(signatures.opens(&[1; 32], &nonce, &sealed).await?, None, "another key");
+    ensure_eq!(signatures.opens(&key, &[1; 12], &sealed).await?, None, "another nonce");
+    for short in [&[][..], &sealed[..15], &sealed[..sealed.len() - 1]] {
+        ensure_eq!(signatures.opens(&key, &nonce, short).await?, None, "{} bytes", short.len());
+    }
+    let empty = signatures.seals(&key, &nonce, &[]).await?;
+    ensure_eq!(signatures.opens(&key, &nonce, &empty).await?, Some(Vec::new()), "no content");
+    Ok(())
+}
+
+const KEY: &str = "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308";
+const CONTENT: &str = "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b391aafd255";
+const SEALED: &str = "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662898015adb094dac5d93471bdec1a502270e3cc6c";

@@ -33,6 +33,18 @@ impl Signatures for WebCrypto {
         Ok(Uint8Array::new(&signature).to_vec())
     }
 
+    async fn seals(&self, key: &[u8; 32], nonce: &[u8; 12], content: &[u8]) -> Result<Vec<u8>, Unavailable> {
+        let sealed = settled(platform::cipher(true, key, nonce, content)).await;
+        sealed.map(|sealed| Uint8Array::new(&sealed).to_vec()).map_err(|error| unavailable("WebCrypto", &error))
+    }
+
+    async fn opens(&self, key: &[u8; 32], nonce: &[u8; 12], sealed: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {
+        // Nothing is told for what was not encrypted with this key.
+        let opened = settled(platform::cipher(false, key, nonce, sealed)).await;
+        let opened = opened.map_err(|error| unavailable("WebCrypto", &error))?;
+        Ok(opened.is_object().then(|| Uint8Array::new(&opened).to_vec()))
+    }
+
     async fn digest(&self, hash: ContentHash, content: &[u8]) -> Result<Vec<u8>, Unavailable> {
         let digest = settled(platform::digest(hash.name(), content)).await;
         digest.map(|digest| Uint8Array::new(&digest).to_vec()).map_err(|error| unavailable("WebCrypto", &error))

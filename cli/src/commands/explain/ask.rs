@@ -44,7 +44,9 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
         (0, Ok(Response::new(Content::default())))
     });
     host.fetch = ScriptedFetch::new(host.clock.clone(), token_servers(compiled));
-    host.signatures = MemorySignatures::new(tollgate_signatures::verifies).signing(tollgate_signatures::sign);
+    host.signatures = MemorySignatures::new(tollgate_signatures::verifies)
+        .signing(tollgate_signatures::sign)
+        .sealing(tollgate_signatures::seal, tollgate_signatures::open);
     let records = compiled.records().iter().cloned().chain(fixtures.records(compiled.gateway()));
     records.for_each(|(key, value)| host.records.put(key, value));
     for name in compiled.whole().secret_names() {

@@ -126,9 +126,14 @@ const WORDS: &[(&[&str], &str, &str)] = &[
     ),
     (&["acl", "rbac"], "access", "write `access`"),
     (
-        &["oauth2", "oauth", "openidconnect", "oidc", "jwtauth"],
+        &["oauth2", "oauth", "jwtauth"],
         "jwt",
         "write `jwt`, or `introspection` for tokens that the provider is asked about",
+    ),
+    (
+        &["openidconnect", "oidc", "login", "session", "sso"],
+        "oidc-login",
+        "write `oidc-login` for people with browsers, or `jwt` for tokens",
     ),
     (&["basicauth", "httpbasic", "password"], "basic", "write `basic`"),
     (&["mtls", "mtlsauth", "clientcert", "clientcertificates"], "client-certificate", "write `client-certificate`"),

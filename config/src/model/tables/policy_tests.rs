@@ -137,7 +137,8 @@ pub(crate) static REQUEST_STEP: Object = Object {
         .absent("it is not signed"),
         Key::optional(
             "token",
-            "The token that is sent, in the place that the route's policy reads: the name of its issuer, or a mapping.",
+            "The token that is sent, in the place that the route's policy reads: the name of its issuer, or a mapping. For `oidc-login`, \
+             the session of a person who has just logged in with this ID token.",
             TOKEN,
         )
         .absent("none")

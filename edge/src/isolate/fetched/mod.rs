@@ -14,7 +14,7 @@ use http::Uri;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, DATE, ETAG, EXPIRES, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName};
 use tollgate_core::fetch::{AddressRule, FetchAnswer, FetchBounds, FetchError, FetchRequest, Freshness, Lifetimes};
-use tollgate_core::jose::{JwkSet, Members};
+use tollgate_core::jose::{JwkSet, Members, Value};
 use tollgate_kv_schemas::{FetchedRecord, Id, keys};
 
 use claim::Claim;
@@ -63,7 +63,7 @@ pub(crate) enum Meaning {
     /// These are the keys.
     Keys(Rc<JwkSet>),
     /// The services of an issuer are there.
-    Services(Services),
+    Services(Rc<Services>),
 }
 
 /// The URLs of an issuer's services.
@@ -73,6 +73,14 @@ pub(crate) struct Services {
     pub(crate) keys: Option<Uri>,
     /// Its introspection endpoint.
     pub(crate) introspection: Option<Uri>,
+    /// Where people log in.
+    pub(crate) authorization: Option<Uri>,
+    /// Its token endpoint.
+    pub(crate) token: Option<Uri>,
+    /// Where people log out.
+    pub(crate) end_session: Option<Uri>,
+    /// Whether its answers to browsers say who it is (RFC 9207, section 3).
+    pub(crate) says_issuer: bool,
 }
 
 impl Usable {
@@ -98,7 +106,7 @@ impl Expects {
                 // An issuer without keys has withdrawn them.
                 JwkSet::parse(&answer.content).ok().map(|set| Meaning::Keys(Rc::new(set)))
             }
-            Self::Metadata(issuer) => services(&answer, issuer).map(Meaning::Services),
+            Self::Metadata(issuer) => services(&answer, issuer).map(|found| Meaning::Services(Rc::new(found))),
         };
         meaning.map(|meaning| Usable { answer, meaning })
     }
@@ -108,7 +116,14 @@ impl Expects {
 fn services(answer: &FetchAnswer, issuer: &str) -> Option<Services> {
     let metadata = Members::parse(&answer.content).ok().filter(|metadata| metadata.text("issuer") == Some(issuer))?;
     let url = |name: &str| metadata.text(name)?.parse().ok();
-    let services = Services { keys: url("jwks_uri"), introspection: url("introspection_endpoint") };
+    let services = Services {
+        keys: url("jwks_uri"),
+        introspection: url("introspection_endpoint"),
+        authorization: url("authorization_endpoint"),
+        token: url("token_endpoint"),
+        end_session: url("end_session_endpoint"),
+        says_issuer: metadata.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true)),
+    };
     (services.keys.is_some() || services.introspection.is_some()).then_some(services)
 }
 

@@ -1,0 +1,260 @@
+//! `kind: oidc-login`.
+
+use tollgate_core::authn::{IdentityRules, OidcLoginSettings};
+use tollgate_core::oauth::ClientAuthentication;
+use tollgate_core::route::CanonicalPath;
+use tollgate_core::secret::SecretText;
+
+use super::bearer::{self, RULES};
+use super::{Change, Kind, Value, Written, kind_key};
+use crate::decode::parsed;
+use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::place::{Span, Spanned};
+use crate::schema::texts::{FIELD_VALUE, URL};
+use crate::schema::{Key, Object, Quantity, Shape};
+
+/// A short description of the kind.
+pub(super) const DOES: &str = "authenticates people who log in at an OpenID Connect provider; named in `authn`";
+
+pub(super) static TABLE: Object = Object {
+    name: "oidc-login",
+    doc: "Authenticates people who log in with their browsers at an OpenID Connect provider (code flow with PKCE), and have a session \
+          in an encrypted cookie. Named in `authn`.",
+    keys: &[
+        kind_key(&[("oidc-login", DOES)]),
+        Key::required("issuer", "The issuer, whose metadata name its services.", Shape::Ruled(&URL))
+            .change(Change::Review("people log in at another provider"))
+            .examples(&["\"https://id.example.com\""]),
+        Key::required("client-id", "The gateway's own id at the provider.", Shape::Text)
+            .change(Change::Review("the provider knows the gateway as another client"))
+            .examples(&["\"portal\""]),
+        Key::required(
+            "client-secret",
+            "The secret with which the gateway proves to the provider who it is: a reference to a secret.",
+            Shape::Ruled(&FIELD_VALUE),
+        )
+        .change(Change::Review("the provider is asked with another secret"))
+        .examples(&["\"${secret.ID_PROVIDER}\""]),
+        Key::optional("client-auth", "How the gateway sends id and secret.", Shape::Word(CLIENT_AUTH))
+            .default("\"basic\"")
+            .change(Change::Review("the provider is asked in another way")),
+        Key::required(
+            "secret",
+            "The secret that encrypts the cookies, of at least 32 characters: a reference to a secret. With two values, both are \
+             accepted, and the first one encrypts.",
+            Shape::Ruled(&FIELD_VALUE),
+        )
+        .change(Change::Review("people have to log in again"))
+        .examples(&["\"${secret.SESSIONS}\""]),
+        Key::optional(
+            "path",
+            "The path below which the policy answers itself, on every host: `/callback`, to which the provider sends browsers, and \
+             `/logout`.",
+            Shape::Text,
+        )
+        .default("\"/.login\"")
+        .change(Change::Review("the provider has to know another redirect URI")),
+        Key::optional("cookie", "The name of the session cookie, which begins with `__Host-`.", Shape::Text)
+            .default("\"__Host-session\"")
+            .change(Change::Review("people have to log in again")),
+        Key::optional("scope", "The scopes that the provider is asked for, with blanks between them.", Shape::Text)
+            .default("\"openid\"")
+            .change(Change::Review("the provider says other things about people"))
+            .examples(&["\"openid groups\""]),
+        Key::optional("session", "How long a session lasts at most.", Shape::Quantity(Quantity::Time))
+            .default("\"8h\"")
+            .change(Change::MoreIsLooser),
+        Key::optional("idle", "How long a session lasts without a request.", Shape::Quantity(Quantity::Time))
+            .default("\"1h\"")
+            .change(Change::MoreIsLooser),
+        Key::optional("after-logout", "The path to which a browser goes after the logout.", Shape::Text)
+            .default("\"/\"")
+            .change(Change::Review("browsers go to another page")),
+        Key::optional(
+            "private-network",
+            "Whether the provider may be asked over plain HTTP, and at addresses that are not public.",
+            Shape::Boolean,
+        )
+        .default("false")
+        .change(Change::Review("the provider may have another address")),
+    ],
+    shared: &[RULES],
+    examples: &[
+        "{\"kind\": \"oidc-login\", \"issuer\": \"https://id.example.com\", \"client-id\": \"portal\", \
+         \"client-secret\": \"${secret.ID_PROVIDER}\", \"secret\": \"${secret.SESSIONS}\"}",
+    ],
+    ..Object::PLAIN
+};
+
+const CLIENT_AUTH: &[(&str, &str)] = &[
+    ("basic", "in the field `Authorization`, with the scheme `Basic` (RFC 6749, section 2.3.1)"),
+    ("post", "in the content, as `client_id` and `client_secret` (RFC 6749, section 2.3.1)"),
+    (
+        "private-key-jwt",
+        "an assertion that is signed with a private key (RFC 7523); `client-secret` is the key as a JWK",
+    ),
+];
+
+type Made = fn(String, SecretText) -> ClientAuthentication;
+
+const WORDS: [(&str, Made); 3] = [
+    ("basic", ClientAuthentication::Basic),
+    ("post", ClientAuthentication::Post),
+    ("private-key-jwt", ClientAuthentication::PrivateKey),
+];
+
+/// A month: who is away for longer logs in again.
+const SESSION_MS_MAX: u64 = 31 * 24 * 3_600_000;
+
+impl Kind for OidcLoginSettings {
+    fn lower(written: &Written, report: &mut Report) -> Option<Self> {
+        let issuer = written.text("issuer")?;
+        let is_private = written.boolean("private-network");
+        let why = "anyone on the way could say who people are";
+        let is_secure = bearer::is_secure(&issuer, is_private, "the provider is asked", why, report);
+        let id = non_empty(written, "client-id", report);
+        let client_secret = parsed::secret_reference(&written.text("client-secret")?, report);
+        let secret = parsed::secret_reference(&written.text("secret")?, report);
+        let made = written.word("client-auth", &WORDS)?;
+        let path = path(&written.text("path")?, report);
+        let cookie = cookie(&written.text("cookie")?, report);
+        let scope = scope(&written.text("scope")?, report);
+        let after_logout = after_logout(&written.text("after-logout")?, report);
+        let times = times(written, report);
+        let rules = bearer::unbound_rules(written, vec![issuer.value], report);
+        let (id, client_secret, (session_s, idle_s)) = (id?, client_secret?, times?);
+        is_secure.then_some(Self {
+            rules: IdentityRules { audiences: vec![id.clone()], ..rules? },
+            client: made(id, client_secret.clone()),
+            secrets: vec![secret?, client_secret],
+            path: path?,
+            cookie: cookie?,
+            scope: scope?,
+            session_s,
+            idle_s,
+            is_private,
+            after_logout: after_logout?,
+        })
+    }
+
+    fn values(&self) -> Vec<(&'static str, Value)> {
+        let text = |key, value: &str| (key, Value::Text(value.to_owned()));
+        let word = match &self.client {
+            ClientAuthentication::Post(..) => "post",
+            ClientAuthentication::PrivateKey(..) => "private-key-jwt",
+            ClientAuthentication::Basic(..) | ClientAuthentication::Bearer(_) => "basic",
+        };
+        let [issuer, id] = [&self.rules.issuers, &self.rules.audiences].map(|all| all.first().cloned());
+        let own = [
+            text("issuer", &issuer.unwrap_or_default()),
+            text("client-id", &id.unwrap_or_default()),
+            text("client-secret", &bearer::written_secret(self.client.secret())),
+            ("client-auth", Value::Word(word)),
+            text("secret", &self.secrets.first().map(bearer::written_secret).unwrap_or_default()),
+            text("path", &self.path),
+            text("cookie", &self.cookie),
+            text("scope", &self.scope),
+            ("session", Value::DurationMs(u64::from(self.session_s) * 1_000)),
+            ("idle", Value::DurationMs(u64::from(self.idle_s) * 1_000)),
+            text("after-logout", &self.after_logout),
+            ("private-network", Value::Boolean(self.is_private)),
+        ];
+        // The audience is the client.
+        let rules = IdentityRules { audiences: Vec::new(), issuers: Vec::new(), ..self.rules.clone() };
+        let known: Vec<&str> = own.iter().map(|(key, _)| *key).collect();
+        let rules = bearer::rule_values(&rules).filter(|(key, _)| !known.contains(key)).collect::<Vec<_>>();
+        own.into_iter().chain(rules).collect()
+    }
+}
+
+fn non_empty(written: &Written, key: &str, report: &mut Report) -> Option<String> {
+    let text = written.text(key)?;
+    if text.value.is_empty() {
+        refuse(
+            report,
+            text.span,
+            format!("`{key}` is empty"),
+            "every client has an id",
+            "write the id that the provider gave",
+        );
+        return None;
+    }
+    Some(text.value)
+}
+
+/// A path as the gateway compares it, to which others are added.
+fn path(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let is_canonical = CanonicalPath::parse(text.value.as_bytes()).is_ok_and(|read| read.as_str() == text.value);
+    if is_canonical && text.value.len() > 1 && !text.value.ends_with('/') && !text.value.contains(['{', ';']) {
+        return Some(text.value.clone());
+    }
+    let what = format!("`{}` is no path for logins", text.value.escape_debug());
+    let why = "`/callback` and `/logout` are added to it, and it is compared with the paths of requests as it is";
+    refuse(
+        report,
+        text.span,
+        what,
+        why,
+        "write a path such as `/.login`, without parameters and without `/` at the end",
+    );
+    None
+}
+
+fn cookie(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let rest = text.value.strip_prefix("__Host-").unwrap_or_default();
+    if (1..=64).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    {
+        return Some(text.value.clone());
+    }
+    let what = format!("`{}` is no name of a session cookie", text.value.escape_debug());
+    let why = "browsers accept a cookie whose name begins with `__Host-` only from this host and over HTTPS, so no other site can \
+               set it (RFC 6265bis, section 4.1.3.2)";
+    refuse(report, text.span, what, why, "write `__Host-` and letters, digits, `-` or `_`");
+    None
+}
+
+fn scope(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let is_plain = text.value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if is_plain && text.value.split(' ').any(|scope| scope == "openid") {
+        return Some(text.value.clone());
+    }
+    let why = "without `openid` the provider does not say who the person is (OpenID Connect Core 1.0, section 3.1.2.1)";
+    refuse(report, text.span, "`scope` does not contain `openid`".to_owned(), why, "write `openid` and further scopes");
+    None
+}
+
+fn after_logout(text: &Spanned<String>, report: &mut Report) -> Option<String> {
+    let is_path = text.value.starts_with('/') && !text.value[1..].starts_with(['/', '\\']);
+    if is_path && text.value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some(text.value.clone());
+    }
+    let what = format!("`{}` is no path of this host", text.value.escape_debug());
+    refuse(report, text.span, what, "a browser would be sent to another site", "write a path such as `/`");
+    None
+}
+
+/// The maximum of a session, with and without requests, in seconds.
+fn times(written: &Written, report: &mut Report) -> Option<(u32, u32)> {
+    let (session, idle) = (written.duration_ms("session")?, written.duration_ms("idle")?);
+    let is_short = |ms: u64| ms < 60_000;
+    let mistake = if session.value > SESSION_MS_MAX {
+        Some((session.span, "`session` is longer than 31 days".to_owned()))
+    } else if let Some(short) = [&session, &idle].into_iter().find(|one| is_short(one.value)) {
+        Some((short.span, "a session of less than a minute".to_owned()))
+    } else if idle.value > session.value {
+        Some((idle.span, "`idle` is longer than `session`".to_owned()))
+    } else {
+        None
+    };
+    if let Some((at, what)) = mistake {
+        let why = "a session ends when either time is over, and the person logs in again";
+        refuse(report, at, what, why, "write `session` of at most `31d`, and a shorter `idle` of at least `1m`");
+        return None;
+    }
+    let seconds = |ms: u64| u32::try_from(ms / 1_000).ok();
+    Some((seconds(session.value)?, seconds(idle.value)?))
+}
+
+fn refuse(report: &mut Report, at: Span, what: String, why: &'static str, fix: &'static str) {
+    report.push(Diagnostic::error(Code::BadLogin, at, what).why(why).fix(fix));
+}

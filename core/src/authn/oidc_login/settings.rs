@@ -1,0 +1,128 @@
+//! The settings of an `oidc-login` policy.
+
+use minicbor::Encode;
+use serde::{Deserialize, Serialize};
+
+use crate::authn::{Authenticator, IdentityRules, JwtSettings, KeySource};
+use crate::bounds::ROUTE_LIST_MAX;
+use crate::codec::{self, Decode};
+use crate::jose::Algorithm;
+use crate::kinds::{PolicyKind, Uses};
+use crate::oauth::ClientAuthentication;
+use crate::secret::SecretText;
+
+/// Settings of one `oidc-login` policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct OidcLoginSettings {
+    /// How the gateway proves to the provider who it is.
+    #[n(0)]
+    pub client: ClientAuthentication,
+    /// What an ID token must say, and who the person is: the one issuer, and the client as the audience.
+    #[n(1)]
+    pub rules: IdentityRules,
+    /// The secret that encrypts cookies, then that of the client.
+    #[n(2)]
+    pub secrets: Vec<SecretText>,
+    /// The path below which the policy answers itself: without a slash at the end.
+    #[n(3)]
+    pub path: String,
+    /// The name of the session cookie.
+    #[n(4)]
+    pub cookie: String,
+    /// What the provider is asked for: scopes with blanks between them.
+    #[n(5)]
+    pub scope: String,
+    /// How long a session lasts at most, in seconds.
+    #[n(6)]
+    pub session_s: u32,
+    /// How long it lasts without a request, in seconds.
+    #[n(7)]
+    pub idle_s: u32,
+    /// Whether the provider may have an address that is not public.
+    #[serde(default)]
+    #[cbor(n(8), skip_if = "codec::is_default")]
+    pub is_private: bool,
+    /// The path to which a browser goes after the logout.
+    #[n(9)]
+    pub after_logout: String,
+}
+
+impl codec::Section for OidcLoginSettings {}
+
+/// What is asked of a policy below its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginPath {
+    /// The provider sends a browser back.
+    Callback,
+    /// The session ends.
+    Logout,
+}
+
+impl OidcLoginSettings {
+    /// What is asked at a path, if it is one of the policy.
+    #[must_use]
+    pub fn asked(&self, path: &str) -> Option<LoginPath> {
+        match path.strip_prefix(self.path.as_str())? {
+            "/callback" => Some(LoginPath::Callback),
+            "/logout" => Some(LoginPath::Logout),
+            _ => None,
+        }
+    }
+
+    /// The name of the cookie of a login, one of [`LOGINS_MAX`].
+    #[must_use]
+    pub fn login_cookie(&self, number: u8) -> String {
+        format!("{}-login-{}", self.cookie, number % LOGINS_MAX)
+    }
+
+    /// How ID tokens are verified: with the keys that the metadata of the issuer name (OpenID Connect Core 1.0, section 3.1.3.7).
+    #[must_use]
+    pub fn verification(&self) -> JwtSettings {
+        let issuer = self.rules.issuers.first().map(String::as_str).unwrap_or_default();
+        let plain = JwtSettings::new(issuer, "", KeySource::Discovery(self.is_private), Algorithm::Rs256);
+        JwtSettings { rules: self.rules.clone(), algorithms: Algorithm::PUBLIC.into_iter().collect(), ..plain }
+    }
+}
+
+/// A path that can be the beginning of others: absolute, without a slash at the end.
+fn is_prefix(path: &str) -> bool {
+    path.starts_with('/') && path.len() > 1 && !path.ends_with('/')
+}
+
+impl PolicyKind for OidcLoginSettings {
+    fn is_coherent(&self) -> bool {
+        self.rules.issuers.len() == 1
+            && self.rules.audiences.len() == 1
+            && self.client.client_id() == self.rules.audiences.first().map(String::as_str)
+            && self.rules.group_claims.len() <= ROUTE_LIST_MAX
+            && self.secrets.len() == 2
+            && is_prefix(&self.path)
+            && self.cookie.starts_with("__Host-")
+            && self.after_logout.starts_with('/')
+            && !self.after_logout.starts_with("//")
+            && self.idle_s > 0
+            && self.session_s >= self.idle_s
+    }
+
+    fn uses(&self) -> Uses<'_> {
+        // A request with a session needs the secret. A login needs the metadata too; the token and the keys are fetched where the
+        // policy answers itself, which is no request of a route.
+        Uses { secrets: &self.secrets, fetches: 1, answers: 1, ..Uses::default() }
+    }
+}
+
+impl Authenticator for OidcLoginSettings {
+    /// No scheme is registered for sessions of browsers.
+    fn challenge(&self, realm: &str) -> String {
+        format!("Session realm=\"{realm}\"")
+    }
+
+    fn login(&self) -> Option<&Self> {
+        Some(self)
+    }
+}
+
+/// The cookies of logins in a browser: someone may have several pages open when a session ends. Each has less than 150 bytes.
+pub const LOGINS_MAX: u8 = 16;

@@ -1,0 +1,36 @@
+//! login: requests for the paths of `oidc-login` policies are answered before routing.
+
+use tollgate_core::authn::LoginPath;
+use tollgate_core::event::{Phase, Reason, Verdict};
+use tollgate_core::forward::Reply;
+
+use super::exchange::{Answer, Journal, Received};
+use super::step::Step;
+use crate::isolate::Isolate;
+use crate::policies::login::{Asked, answer};
+use crate::ports::Host;
+use crate::site::Sites;
+
+/// The policy that a request is for, if it is for one itself.
+pub(super) fn asked<'s>(sites: &'s Sites, path: &str) -> Option<Asked<'s>> {
+    sites.iter().find_map(|site| site.login(path))
+}
+
+/// Answers it.
+pub(super) async fn answered<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    received: &Received,
+    asked: Asked<'_>,
+    journal: &mut Journal,
+) -> Step<Answer<H::Content>, H::Content> {
+    let (named, _, path) = asked;
+    let response = answer(isolate, host, received, asked).await;
+    let response = response.map_err(|problem| journal.refused(Phase::Authenticate, problem))?;
+    let reason = match path {
+        LoginPath::Callback => Reason::LoggedIn,
+        LoginPath::Logout => Reason::LoggedOut,
+    };
+    journal.note_policy(Phase::Authenticate, &named.name, Verdict::Answer, reason);
+    Ok(Answer::new(Reply::own(response)))
+}

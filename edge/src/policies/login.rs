@@ -1,0 +1,114 @@
+//! Logins of people at an OpenID Connect provider (`oidc-login`): the redirect to the provider, and what the policy answers itself.
+
+mod answer;
+mod provider;
+
+pub(crate) use answer::{Asked, answer};
+use provider::OpenIdProvider;
+
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
+use tollgate_core::authn::{
+    CredentialPlace, LOGIN_S, Login, OidcLoginSettings, Presented, Session, digest_text, return_target,
+};
+use tollgate_core::event::{Local, Reason};
+use tollgate_core::kinds::PolicyName;
+use tollgate_core::oauth::add_parameter;
+use tollgate_core::problem::{Problem, ProblemKind};
+
+use crate::isolate::Isolate;
+use crate::isolate::sealed::Sealing;
+use crate::pipeline::Received;
+use crate::ports::{Entropy, Host};
+
+/// What is encrypted.
+const SESSION: &str = "session";
+const LOGIN: &str = "login";
+
+/// The value of a cookie.
+pub(crate) fn cookie<'r>(fields: &'r HeaderMap, name: &str) -> Presented<'r> {
+    CredentialPlace::in_cookie(fields, name)
+}
+
+/// The origin of the request's URL, as browsers write it.
+pub(crate) fn origin(received: &Received) -> String {
+    let scheme = if received.origin.https { "https" } else { "http" };
+    format!("{scheme}://{}", received.authority())
+}
+
+/// The line of a cookie that only this host gets, over HTTPS, and no script (RFC 6265bis, sections 4.1.2 and 4.1.3).
+pub(crate) fn set_cookie(name: &str, value: &str, age_s: u64) -> String {
+    format!("{name}={value}; Path=/; Max-Age={age_s}; Secure; HttpOnly; SameSite=Lax")
+}
+
+/// The line of the session's cookie. An error is for the operator.
+pub(crate) async fn session_cookie<H: Host>(
+    settings: &OidcLoginSettings,
+    policy: &PolicyName,
+    isolate: &Isolate,
+    host: &H,
+    session: &Session,
+) -> Result<String, String> {
+    let sealing = Sealing { secret: &settings.secrets[0], policy, purpose: SESSION };
+    let value = sealing.seal(isolate, host, &session.to_bytes()).await?;
+    Ok(set_cookie(&settings.cookie, &value, settings.session_s.into()))
+}
+
+/// The session in a cookie, if the gateway made it. An error is for the operator.
+pub(crate) async fn session<H: Host>(
+    settings: &OidcLoginSettings,
+    policy: &PolicyName,
+    isolate: &Isolate,
+    host: &H,
+    text: &str,
+) -> Result<Option<Session>, String> {
+    let sealing = Sealing { secret: &settings.secrets[0], policy, purpose: SESSION };
+    let opened = sealing.open(isolate, host, text).await?;
+    Ok(opened.and_then(|bytes| Session::read(&bytes)))
+}
+
+/// The URL of the provider to which the browser goes, and the line of the login's cookie. An error is for the operator.
+pub(crate) async fn begin<H: Host>(
+    settings: &OidcLoginSettings,
+    policy: &PolicyName,
+    isolate: &Isolate,
+    host: &H,
+    received: &Received,
+) -> Result<(String, String), String> {
+    let provider = OpenIdProvider::of(settings, isolate, host).await?;
+    let mut random = [0; 56];
+    host.entropy().fill(&mut random);
+    let query = received.query.as_deref().map(|query| format!("?{query}")).unwrap_or_default();
+    let target = format!("{}{query}", received.path_as_sent());
+    let login = Login::new(&random, return_target(&target), isolate.time(host.clock()));
+    let sealing = Sealing { secret: &settings.secrets[0], policy, purpose: LOGIN };
+    let state = sealing.seal(isolate, host, &login.to_bytes()).await?;
+    let mut query = String::new();
+    for (name, value) in [
+        ("response_type", "code"),
+        ("client_id", settings.client.client_id().unwrap_or_default()),
+        ("redirect_uri", &redirect_uri(settings, received)),
+        ("scope", &settings.scope),
+        ("state", &state),
+        ("nonce", &login.nonce),
+        ("code_challenge", &digest_text(&login.verifier)),
+        ("code_challenge_method", "S256"),
+    ] {
+        add_parameter(&mut query, name, value);
+    }
+    let joint = if provider.authorization.contains('?') { '&' } else { '?' };
+    let name = settings.login_cookie(Login::number(&state));
+    Ok((format!("{}{joint}{query}", provider.authorization), set_cookie(&name, &digest_text(&state), LOGIN_S)))
+}
+
+/// Where the provider sends the browser afterwards.
+pub(crate) fn redirect_uri(settings: &OidcLoginSettings, received: &Received) -> String {
+    format!("{}{}/callback", origin(received), settings.path)
+}
+
+/// The login or the session cannot be made or read now.
+pub(crate) fn unavailable(why: String) -> Problem {
+    let detail = "The gateway cannot log anyone in right now. Try again shortly.";
+    let reason = Reason::LoginUnavailable { text: Local(why.into()) };
+    Problem::new(ProblemKind::StoreUnavailable, detail, reason).with(RETRY_AFTER, "1")
+}

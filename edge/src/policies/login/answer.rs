@@ -1,0 +1,169 @@
+//! What an `oidc-login` policy answers itself: the return from the provider, and the logout.
+
+use http::header::{ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, SET_COOKIE};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use tollgate_core::authn::{
+    Login, LoginPath, LoginRefusal, OidcLoginSettings, Presented, Session, SessionCheck, TextMark, digest_text,
+    is_caused_here,
+};
+use tollgate_core::event::Reason;
+use tollgate_core::jose::Token;
+use tollgate_core::kinds::{AuthnPolicy, Named};
+use tollgate_core::oauth::add_parameter;
+use tollgate_core::problem::{Problem, ProblemKind};
+use tollgate_core::query::parameter;
+
+use super::provider::TokenRefused;
+use super::{LOGIN, OpenIdProvider, cookie, origin, redirect_uri, session, session_cookie, set_cookie, unavailable};
+use crate::isolate::Isolate;
+use crate::isolate::sealed::Sealing;
+use crate::pipeline::Received;
+use crate::policies::jwt::{malformed, not_accepted, verify};
+use crate::ports::{Content, Entropy, Host};
+
+/// A policy with its settings.
+pub(crate) type Asked<'s> = (&'s Named<AuthnPolicy>, &'s OidcLoginSettings, LoginPath);
+
+/// The response to a request for a path of a policy.
+pub(crate) async fn answer<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    received: &Received,
+    (named, settings, asked): Asked<'_>,
+) -> Result<Response<H::Content>, Problem> {
+    let is_allowed = received.method == Method::GET || asked == LoginPath::Logout && received.method == Method::POST;
+    if !is_allowed {
+        let allow = if asked == LoginPath::Logout { "GET, POST" } else { "GET" };
+        let detail = format!("This URL supports {allow}.");
+        return Err(Problem::new(ProblemKind::MethodNotAllowed, detail, Reason::OtherMethod).with(ALLOW, allow));
+    }
+    let answered = match asked {
+        LoginPath::Callback => logged_in(named, settings, isolate, host, received).await,
+        LoginPath::Logout => logged_out(settings, isolate, host, received).await,
+    };
+    let (location, cookies) = answered.map_err(|problem| problem.by(named.name.clone()))?;
+    Ok(redirect(&location, &cookies))
+}
+
+/// A redirect that sets cookies. Its URL is not told to the next page: that of the provider's answer contains a code.
+fn redirect<C: Content>(location: &str, cookies: &[String]) -> Response<C> {
+    let mut response = Response::new(C::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let fields = response.headers_mut();
+    let mut add = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            fields.append(name, value);
+        }
+    };
+    add(LOCATION, location);
+    add(CACHE_CONTROL, "no-store");
+    add(REFERRER_POLICY, "no-referrer");
+    cookies.iter().for_each(|line| add(SET_COOKIE, line));
+    response
+}
+
+/// The provider has sent the browser back: who the person is, and where the browser goes.
+async fn logged_in<H: Host>(
+    named: &Named<AuthnPolicy>,
+    settings: &OidcLoginSettings,
+    isolate: &Isolate,
+    host: &H,
+    received: &Received,
+) -> Result<(String, Vec<String>), Problem> {
+    let name = &named.name;
+    let query = received.query.as_deref().unwrap_or_default();
+    let sent = |parameter_name| parameter(query, parameter_name);
+    let (Some(state), now) = (sent("state"), isolate.time(host.clock())) else {
+        return Err(refused(LoginRefusal::Unknown));
+    };
+    let sealing = Sealing { secret: &settings.secrets[0], policy: name, purpose: LOGIN };
+    let opened = sealing.open(isolate, host, &state).await.map_err(unavailable)?;
+    let login = opened.and_then(|bytes| Login::read(&bytes)).ok_or_else(|| refused(LoginRefusal::Unknown))?;
+    let login_name = settings.login_cookie(Login::number(&state));
+    let is_of_browser = cookie(&received.fields, &login_name) == Presented::Text(&digest_text(&state));
+    if !is_of_browser || !login.is_open(now) {
+        // Another tab was faster, or the person went back: whoever is logged in needs nothing of this answer.
+        let has_session = has_session(named, settings, isolate, host, received).await?;
+        return if has_session { Ok((login.target, Vec::new())) } else { Err(refused(LoginRefusal::Unknown)) };
+    }
+    let provider = OpenIdProvider::of(settings, isolate, host).await.map_err(unavailable)?;
+    // RFC 9207, section 2.4.
+    let is_asked = match sent("iss") {
+        Some(issuer) => settings.rules.issuers.contains(&issuer),
+        None => !provider.says_issuer,
+    };
+    if !is_asked {
+        return Err(refused(LoginRefusal::Issuer));
+    }
+    let Some(code) = sent("code") else { return Err(refused(LoginRefusal::Provider)) };
+    let granted = (code.as_str(), login.verifier.as_str(), redirect_uri(settings, received));
+    let text = provider.id_token(settings, isolate, host, (granted.0, granted.1, &granted.2)).await;
+    let text = text.map_err(|why| match why {
+        TokenRefused::Code => refused(LoginRefusal::Unknown),
+        TokenRefused::Away(why) => unavailable(why),
+    })?;
+    let token = Token::parse(&text).map_err(malformed)?;
+    let verification = isolate.tokens.borrow_mut().policy(name, &settings.verification());
+    verify(&verification, isolate, host, &token).await?;
+    let claims = token.claims().map_err(malformed)?;
+    let identity = settings.rules.of_token(name, &claims, now).map_err(not_accepted)?;
+    settings.check_login(&login, &claims).map_err(refused)?;
+    let mut random = [0; 8];
+    host.entropy().fill(&mut random);
+    let session = Session::new(identity, random, now);
+    let line = session_cookie(settings, name, isolate, host, &session).await.map_err(unavailable)?;
+    if line.len() > COOKIE_BYTES_MAX {
+        return Err(refused(LoginRefusal::TooLarge));
+    }
+    Ok((login.target, vec![line, set_cookie(&login_name, "", 0)]))
+}
+
+/// Whether the browser has a session that is valid.
+async fn has_session<H: Host>(
+    named: &Named<AuthnPolicy>,
+    settings: &OidcLoginSettings,
+    isolate: &Isolate,
+    host: &H,
+    received: &Received,
+) -> Result<bool, Problem> {
+    let Presented::Text(text) = cookie(&received.fields, &settings.cookie) else { return Ok(false) };
+    let session = session(settings, &named.name, isolate, host, text).await.map_err(unavailable)?;
+    Ok(session.is_some_and(|session| session.check(settings, isolate.time(host.clock())) != SessionCheck::Ended))
+}
+
+/// The session ends, here and at the provider.
+async fn logged_out<H: Host>(
+    settings: &OidcLoginSettings,
+    isolate: &Isolate,
+    host: &H,
+    received: &Received,
+) -> Result<(String, Vec<String>), Problem> {
+    let origin = origin(received);
+    if !is_caused_here(&received.fields, &origin) {
+        let detail = "A logout has to come from a page of this site (`Sec-Fetch-Site` or `Origin`).";
+        return Err(Problem::new(ProblemKind::CredentialNotAccepted, detail, Reason::SessionCrossSite));
+    }
+    if let Presented::Text(text) = cookie(&received.fields, &settings.cookie) {
+        isolate.sessions.borrow_mut().remove(TextMark::of(text, &isolate.mark_secret(host)));
+    }
+    // A provider that is away must not keep anybody logged in here.
+    let provider = OpenIdProvider::of(settings, isolate, host).await.ok();
+    let location = match provider.and_then(|provider| provider.end_session) {
+        None => settings.after_logout.clone(),
+        Some(end) => {
+            let mut query = String::new();
+            add_parameter(&mut query, "client_id", settings.client.client_id().unwrap_or_default());
+            add_parameter(&mut query, "post_logout_redirect_uri", &format!("{origin}{}", settings.after_logout));
+            format!("{end}{}{query}", if end.contains('?') { '&' } else { '?' })
+        }
+    };
+    Ok((location, vec![set_cookie(&settings.cookie, "", 0)]))
+}
+
+fn refused(error: LoginRefusal) -> Problem {
+    let detail = format!("Nobody was logged in: {error}.");
+    Problem::new(ProblemKind::CredentialNotAccepted, detail, Reason::LoginRefused { error })
+}
+
+/// What browsers keep at least (RFC 6265, section 6.1).
+const COOKIE_BYTES_MAX: usize = 4_096;

@@ -66,7 +66,7 @@ impl BindingError {
 
 errors! {
     /// It is bound to nothing, or not to what the policy requires.
-    Unbound = "unbound", "invalid_token", CredentialNotAccepted, "the token is not bound to its holder as it is required here";
+    Unbound = "unbound", "invalid_token", CredentialNotAccepted, "the token has no `cnf` of the kind that is required here, which binds it to a key or certificate of its holder";
     /// It is bound to a certificate, and the client has none.
     NoCertificate = "no-certificate", "invalid_token", CredentialNotAccepted, "the token is bound to a client certificate, and there is none";
     /// It is bound to another certificate than the client's.

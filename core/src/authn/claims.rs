@@ -177,8 +177,11 @@ impl IdentityRules {
         })
     }
 
-    /// Exact, as two texts (RFC 7519, section 2: StringOrURI).
-    fn check_issuer(&self, claims: &Members) -> Result<(), ClaimError> {
+    /// Whether the issuer, if the claims name one, is one of the policy's: exact, as two texts (RFC 7519, section 2: StringOrURI).
+    ///
+    /// # Errors
+    /// If it is another one.
+    pub fn check_issuer(&self, claims: &Members) -> Result<(), ClaimError> {
         let Some(issuer) = claims.get("iss").filter(|_| !self.issuers.is_empty()) else { return Ok(()) };
         let issuer = issuer.as_text().ok_or_else(|| ClaimError::Form("iss".into()))?;
         if self.issuers.iter().any(|own| own == issuer) { Ok(()) } else { Err(ClaimError::Issuer) }

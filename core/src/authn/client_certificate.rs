@@ -161,7 +161,7 @@ pub enum CertificateRefusal {
     #[error("it has expired")]
     Expired,
     /// It has no value that is accepted.
-    #[error("its {0} is not accepted")]
+    #[error("it has no {0} that is accepted")]
     NotAccepted(CertificateName),
     /// It has no name of the kind that the policy takes for the consumer.
     #[error("it has no {0} that can be the consumer")]

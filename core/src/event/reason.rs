@@ -252,7 +252,7 @@ reasons! {
     /// The caller is in no list of callers that are allowed.
     CallerNotAllowed = "caller-not-allowed", "none of the lists of allowed callers names the caller";
     /// A service does not authorize the request.
-    ExternalRefused = "external-refused", "the service refuses the request";
+    ExternalRefused = "external-refused", "the service refuses the request, or has no rule for it";
     /// There is no decision of a service.
     ExternalUnavailable { text: Local<Arc<str>> } = "external-away", "{text}";
     /// A condition is false.

@@ -9,7 +9,7 @@ use crate::authn::{Allowance, JTI, OF_CONSUMER, Outage, OutageRules, RevokedToke
 use crate::cell::Listed;
 use crate::problem::{Problem, ProblemKind};
 use crate::time::Timestamp;
-use crate::token_id::digest_of_token;
+use crate::token_id::{digest_of_token, is_same_credential};
 
 /// A request to admit tokens of consumers for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +160,7 @@ impl TokensRequest {
             issued_until: None,
         };
         let listed = |token: RevokedToken| {
-            let known = admitted.iter().find(|listed| *listed.name == *token.credential);
+            let known = admitted.iter().find(|listed| is_same_credential(&listed.name, &token.credential));
             known.map_or(token, of_listed)
         };
         let named: Vec<RevokedToken> = if self.named.is_empty() {
@@ -170,7 +170,9 @@ impl TokensRequest {
         };
         outage.change(now);
         for token in &named {
-            let known = outage.revoked.iter_mut().find(|known| known.credential == token.credential);
+            // By the kind of its policy, or by what a command that does not know it makes of the token.
+            let is_it = |known: &&mut RevokedToken| is_same_credential(&known.credential, &token.credential);
+            let known = outage.revoked.iter_mut().find(is_it);
             match (known, self.is_restored) {
                 // Kept until the next change: another writer may still have it.
                 (Some(known), true) => known.until = now,

@@ -10,6 +10,7 @@ use tollgate_core::authn::TextMark;
 use tollgate_core::bounds::TOKENS_REMEMBERED_MAX;
 use tollgate_core::forward::{TokenSigning, identity_claims};
 use tollgate_core::jose::{SigningKey, signed, signing_input};
+use tollgate_core::secret::Secret;
 use tollgate_core::time::MonotonicInstant;
 
 use super::Isolate;
@@ -31,15 +32,18 @@ pub(crate) async fn identity_token<H: Host>(
     claims: &[u8],
     is_bearer: bool,
 ) -> Result<HeaderValue, String> {
-    let mark = (TextMark::of_bytes(claims, &isolate.mark_secret(host)), is_bearer);
+    let lines = lines(isolate, host, signing).await?;
+    let line = lines.first().ok_or("its secret has no value on this host")?;
+    // A key that is replaced signs nothing more that is sent.
+    let said = [claims, line.expose().as_bytes()].concat();
+    let mark = (TextMark::of_bytes(&said, &isolate.mark_secret(host)), is_bearer);
     let now = host.clock().instant();
     if let Some((token, until)) = isolate.identity_tokens.borrow().get(&mark)
         && now < *until
     {
         return Ok(token.clone());
     }
-    let keys = signing_keys(isolate, host, signing).await?;
-    let key = keys.first().ok_or("the key has no value on this host")?;
+    let key = &parsed(line)?;
     let mut random = [0; 16];
     host.entropy().fill(&mut random);
     let claims = std::str::from_utf8(claims).map_err(|_| "the claims are no text")?;
@@ -59,14 +63,32 @@ pub(crate) async fn identity_token<H: Host>(
     Ok(token)
 }
 
-/// The keys of the gateway: the first one signs, all are published. An error is for the operator.
+/// The keys of the gateway: the first one signs, all are published. One behind it that cannot be used is left out, so that a
+/// rotation that begins with a mistake changes nothing. An error is for the operator.
 pub(crate) async fn signing_keys<H: Host>(
     isolate: &Isolate,
     host: &H,
     signing: &TokenSigning,
 ) -> Result<Vec<SigningKey>, String> {
+    let lines = lines(isolate, host, signing).await?;
+    let (first, others) = lines.split_first().ok_or("its secret has no value on this host")?;
+    let mut keys = vec![parsed(first)?];
+    keys.extend(others.iter().filter_map(|line| parsed(line).ok()));
+    Ok(keys)
+}
+
+/// The values of the secret with the keys.
+async fn lines<H: Host>(isolate: &Isolate, host: &H, signing: &TokenSigning) -> Result<Vec<Secret>, String> {
     let values = resolve_all(isolate, host, &signing.key).await.map_err(|away| away.0)?;
-    let values = values.ok_or("the key has no value on this host")?;
-    let parsed = values.iter().map(|value| SigningKey::parse(value.expose().as_bytes()).map(SigningKey::named));
-    parsed.collect::<Result<_, _>>().map_err(|error| format!("the key cannot be used: {error}"))
+    values.ok_or_else(|| {
+        let names = signing.key.secret_names().collect::<Vec<_>>().join(", ");
+        ["the secret ", &names, " has no value on this host"].concat()
+    })
+}
+
+fn parsed(line: &Secret) -> Result<SigningKey, String> {
+    let key = SigningKey::parse(line.expose().as_bytes()).map(SigningKey::named);
+    key.map_err(|error| {
+        format!("the key cannot be used: {error}; it is a private JWK of Ed25519 or P-256, on one line")
+    })
 }

@@ -4,9 +4,9 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use http::header::{LOCATION, SET_COOKIE};
-use tollgate_core::authn::Principal;
+use tollgate_core::authn::{Presented, Principal};
 use tollgate_core::event::{Phase, Reason, Verdict};
-use tollgate_core::kinds::{AuthnPolicy, Named, Place};
+use tollgate_core::kinds::{AuthnPolicy, Named, Place, SlotPolicy};
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::challenges::{challenged, presents};
@@ -59,7 +59,7 @@ async fn by_any<H: Host>(
         match by_all(isolate, host, exchange, alternative, (&mut seen, &mut content), journal).await {
             Ok(principal) => {
                 let others = alternatives[place + 1..].iter().flatten().filter(|other| !alternative.contains(other));
-                for other in others {
+                for other in others.filter(|other| !is_read_by(exchange, alternative, **other)) {
                     seen.look(isolate, host, exchange, *other, &mut content).await?;
                 }
                 return if seen.differ { Err(conflict(exchange, journal)) } else { Ok(Some(principal)) };
@@ -108,6 +108,23 @@ async fn sent_to_provider<H: Host>(
 /// Whether an alternative admits callers that present no credential, as a consumer.
 fn is_anonymous(exchange: &Exchange, alternative: &[Place<AuthnPolicy>]) -> bool {
     matches!(alternative, [only] if exchange.policy(*only).policy.is_anonymous())
+}
+
+/// Whether a policy would read the very text that a policy of this alternative has accepted. That is one credential, so there is no
+/// need to ask anybody about it once more.
+fn is_read_by(exchange: &Exchange, alternative: &[Place<AuthnPolicy>], other: Place<AuthnPolicy>) -> bool {
+    let Some(text) = text_for(exchange, other) else { return false };
+    alternative.iter().any(|place| text_for(exchange, *place) == Some(text))
+}
+
+/// The text that a policy reads.
+fn text_for(exchange: &Exchange, place: Place<AuthnPolicy>) -> Option<&str> {
+    let received = &exchange.received;
+    let credential = exchange.policy(place).policy.as_kind().uses().credential?;
+    match credential.presented(&received.fields, received.query.as_deref()) {
+        Presented::Text(text) => Some(text),
+        Presented::Nothing | Presented::Several => None,
+    }
 }
 
 /// Authenticates with every policy of an alternative; all must identify the same consumer.

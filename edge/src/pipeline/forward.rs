@@ -106,7 +106,11 @@ pub(super) fn set(edits: &mut Edits, name: Option<HeaderName>, written: &str, va
 }
 
 fn missing(reason: Reason) -> Problem {
-    Problem::new(ProblemKind::SecretMissing, "The operator of this gateway has been notified.", reason)
+    Problem::new(
+        ProblemKind::SecretMissing,
+        "A secret is missing. Tell the operator of this gateway the `request_id`.",
+        reason,
+    )
 }
 
 fn failed(error: UpstreamError, exchange: &Exchange, reason: Reason) -> Problem {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::{
     Identity, IdentityRules, IntrospectionSettings, KnownToken, Principal, TextMark, is_token_text, token_id,
@@ -220,6 +221,9 @@ async fn ask<H: Host>(policy: &Policy, isolate: &Isolate, host: &H, token: &str)
         }
     }
     let answer = answer.map_err(|why| format!("introspection: {why}"))?;
+    if answer.status == StatusCode::BAD_REQUEST && says_no_token(&answer) {
+        return Ok(Asked { claims: None, content: answer.content });
+    }
     let claims = match &policy.signed {
         None => IntrospectionSettings::claims(&answer).map_err(|error| error.to_string()),
         Some(signed) => signed_claims(settings, signed, isolate, host, &answer).await,
@@ -227,6 +231,14 @@ async fn ask<H: Host>(policy: &Policy, isolate: &Isolate, host: &H, token: &str)
     let is_of_token = answer.status.is_client_error() && !NOT_OF_TOKEN.contains(&answer.status.as_u16());
     let claims = claims.map_err(|why| Unanswered { why: format!("introspection: {why}"), is_of_token })?;
     Ok(Asked { claims, content: answer.content })
+}
+
+/// Whether the server refuses a text that it would never have issued as a token, in place of `"active": false` (RFC 7662, section 2.2):
+/// some answer so to tokens that are JWTs.
+fn says_no_token(answer: &FetchAnswer) -> bool {
+    let error = Members::parse(&answer.content).ok();
+    let error = error.as_ref().and_then(|members| members.text("error"));
+    matches!(error, Some("unsupported_token_type" | "invalid_token"))
 }
 
 /// Whether the endpoint that the metadata named may be another one by now.

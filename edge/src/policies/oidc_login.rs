@@ -12,8 +12,8 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use super::Authenticates;
 use crate::apart::rare;
 use crate::isolate::{Freshness, Isolate};
-use crate::policies::login::{cookie, origin, session, session_cookie, unavailable};
 use crate::pipeline::{Received, RequestContent};
+use crate::policies::login::{cookie, origin, session, session_cookie, unavailable};
 use crate::ports::Host;
 
 impl Authenticates for OidcLoginSettings {

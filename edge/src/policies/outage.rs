@@ -95,7 +95,9 @@ async fn admit<H: Host>(
     };
     let known = match presented.record(isolate, host).await {
         Ok(Some(known)) => known,
-        Ok(None) => return Err(refused("the token was not verified before")),
+        Ok(None) => {
+            return Err(refused("the token was not verified before, or its consumer is not in `outage-consumers`"));
+        }
         Err(Unavailable(_)) => return Err(refused("the record of the token cannot be read")),
     };
     let (principal, until) = presented.kind.bearer(presented, &known, now)?;

@@ -28,7 +28,7 @@ pub(super) async fn secrets<H: Host>(
         let found = resolve_all(isolate, host, text).await.map_err(|away| keys_unavailable(away.0))?;
         values.extend(found.ok_or_else(|| {
             let names = text.secret_names().collect::<Vec<_>>().join(", ").into();
-            let detail = "The operator of this gateway has been notified.";
+            let detail = "A secret is missing. Tell the operator of this gateway the `request_id`.";
             Problem::new(ProblemKind::SecretMissing, detail, Reason::SecretMissing { names })
         })?);
     }

@@ -1,6 +1,7 @@
 //! Several policies on one route: whose error is told, which challenges there are, callers without a credential, and two
 //! credentials at once.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use http::HeaderName;
@@ -184,12 +185,22 @@ fn a_certificate_and_a_key_of_different_consumers_are_refused_in_every_order() {
 }
 
 #[test]
-fn one_token_of_two_policies_is_one_identity() {
-    let bench = bench(&[&[&[STAFF], &[PARTNERS]], &[&[PARTNERS], &[STAFF]]]);
-    for path in ["/0", "/1"] {
-        let answer = bench.get(path, &[("authorization", &staff("ada"))]);
-        assert_eq!((answer.status, answer.record.principal().unwrap().consumer.as_str()), (200, "staff:ada"));
+fn one_token_of_two_policies_is_one_identity_and_verified_once() {
+    let mut bench = bench(&[&[&[STAFF], &[PARTNERS]], &[&[PARTNERS], &[STAFF]], &[&[BEARER], &[STAFF]]]);
+    let verified = Rc::new(Cell::new(0));
+    let count = Rc::clone(&verified);
+    bench.host.signatures = MemorySignatures::new(move |check| {
+        count.set(count.get() + 1);
+        tollgate_signatures::verifies(check)
+    });
+    for (place, path) in ["/0", "/1", "/2"].into_iter().enumerate() {
+        let answer = bench.get(path, &[("authorization", &staff(&format!("ada-{place}")))]);
+        let consumer = answer.record.principal().unwrap().consumer.clone();
+        assert_eq!((answer.status, consumer, verified.get()), (200, format!("staff:ada-{place}"), place + 1));
     }
+    // The key in the same place is found first, so nobody verifies it as a token.
+    assert_eq!(bench.get("/2", &[("authorization", &format!("Bearer {}", key().expose()))]).status, 200);
+    assert_eq!(verified.get(), 3);
 }
 
 #[test]

@@ -143,6 +143,29 @@ fn while_a_key_is_rotated_both_are_published_and_the_first_one_signs() {
     signed_by(&world);
 }
 
+/// A key that has leaked is replaced at once, and so is what it has signed.
+#[test]
+fn a_key_that_is_replaced_signs_nothing_more_that_is_sent() {
+    let world = World::new("x-identity");
+    let key_id = |world: &World| Token::parse(&world.sent("/a", "x-identity").unwrap()).unwrap().key_id.unwrap();
+    assert_ne!(key_id(&world), "two");
+    world.bench.host.secrets.put("KEY", SECOND);
+    // Less than half of a token's time; a secret is read again after a minute.
+    world.advance(61_000);
+    assert_eq!(key_id(&world), "two");
+}
+
+#[test]
+fn a_second_line_that_is_no_key_changes_nothing() {
+    let world = World::new("x-identity");
+    world.bench.host.secrets.put("KEY", format!("{FIRST}\nno-key"));
+    let token = world.sent("/a", "x-identity").unwrap();
+    world.verified(&token);
+    world.bench.host.secrets.put("KEY", "{");
+    world.advance(200_000);
+    world.sent("/open", "x-identity");
+}
+
 #[test]
 fn without_a_key_nothing_is_told_and_nothing_is_sent() {
     let world = World::new("x-identity");

@@ -189,6 +189,13 @@ fn a_question_that_the_provider_refuses_keeps_nobody_else_out() {
         world.answers(200, ACTIVE);
         world.check(&format!("good-{status}"), 200, "");
     }
+    // Some say so of every JWT.
+    world.answers(400, r#"{"error":"unsupported_token_type"}"#);
+    for _ in 0..2 {
+        world.check("a-jwt", 401, "token-inactive");
+    }
+    world.answers(400, r#"{"error":"invalid_request"}"#);
+    world.check("odd", 503, "introspection-away");
     for status in [401, 429, 500] {
         world.answers(status, "");
         world.check("odd", 503, "introspection-away");

@@ -287,6 +287,43 @@ fn keys_outlive_their_issuer_and_a_cold_isolate_gets_them_from_the_others() {
     assert_eq!(cold.asked.get(), 3, "the stale keys were asked for after each reply");
 }
 
+/// That an issuer publishes no key of this id is said by the issuer, not by its absence.
+#[test]
+fn a_new_key_of_an_issuer_that_is_away_is_not_called_unknown_and_found_where_another_isolate_has_it() {
+    let world = World::new(settings(at_url()));
+    let of = |number: u8, id: &str, name: &str| token(id, &key(number), &claims(name));
+    assert_eq!(world.get("/pets", &of(1, "a", "ada")).status, 200);
+    let other = World {
+        bench: Bench { isolate: world.bench.another_isolate(), host: world.bench.host.clone() },
+        asked: Rc::clone(&world.asked),
+        verified: Rc::clone(&world.verified),
+        answer: Rc::clone(&world.answer),
+    };
+    assert_eq!(other.get("/pets", &of(1, "a", "bob")).status, 200);
+    world.bench.host.clock.advance(5_000);
+    world.answers(set(&[("a", &key(1)), ("b", &key(2))]));
+    assert_eq!(other.get("/pets", &of(2, "b", "bob")).status, 200);
+    *world.answer.borrow_mut() = Err(UpstreamError::ConnectionRefused);
+    let before = world.asked.get();
+    world.check(&of(3, "c", "eve"), 503, "store-unavailable", "token-keys-away");
+    assert_eq!(world.get("/pets", &of(2, "b", "ada")).status, 200, "shared by the other isolate");
+    world.check(&of(3, "c", "eve"), 401, "credential-unknown", "token-key-unknown");
+    world.bench.host.clock.advance(5_000);
+    for _ in 0..10 {
+        world.check(&of(3, "c", "eve"), 503, "store-unavailable", "token-keys-away");
+    }
+    assert_eq!(world.asked.get(), before + 2, "asked once in five seconds");
+}
+
+#[test]
+fn a_token_of_another_issuer_is_refused_without_keys() {
+    let world = World::new(settings(at_url()));
+    *world.answer.borrow_mut() = Err(UpstreamError::ConnectionRefused);
+    let foreign = claims("ada").replace(ISSUER, "https://other.example.com");
+    world.check(&token("a", &key(1), &foreign), 401, "credential-not-accepted", "token-not-accepted");
+    assert_eq!((world.asked.get(), world.verified.get()), (0, 0));
+}
+
 #[test]
 fn an_issuer_that_answers_badly_costs_its_tokens_and_nothing_else() {
     let page = "<html>".to_owned();

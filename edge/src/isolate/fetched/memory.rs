@@ -104,6 +104,19 @@ impl Fetches {
         self.entries.insert(id, Entry { answer, changed_at: now, ..Entry::default() });
     }
 
+    /// Replaces an answer by one that is not as old, and keeps what is known of failures.
+    pub(super) fn put_newer(&mut self, id: Id, answer: Rc<Usable>, age_us: u64, now: MonotonicInstant) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if entry.answer.as_ref().is_some_and(|kept| kept.age_us(now) <= age_us) {
+            return;
+        }
+        let (failure, failing_since) = (entry.failure.take(), entry.failing_since);
+        self.put_answer(id, answer, age_us, now);
+        if let Some(entry) = self.entries.get_mut(&id) {
+            (entry.failure, entry.failing_since) = (failure, failing_since);
+        }
+    }
+
     /// Caches a failure, without content, in addition to an answer that may still be usable.
     pub(super) fn put_failure(&mut self, id: Id, failure: Outcome, now: MonotonicInstant) {
         self.make_room(id, 0);

@@ -202,8 +202,10 @@ pub async fn fetched<H: Host>(isolate: &Isolate, host: &H, plan: &Rc<FetchPlan>)
             Step::Wait => return plan.fetched(Err(FetchError::Timeout), None),
         }
     };
-    if let Some((answer, freshness)) = shared(isolate, host, plan).await {
-        return plan.fetched(Ok(answer), (freshness == Freshness::Stale).then_some(Work::Refresh));
+    if let Some((answer, age_us)) = shared(isolate, host, plan).await {
+        isolate.fetches.borrow_mut().put_answer(plan.id, Rc::clone(&answer), age_us, host.clock().instant());
+        let is_stale = plan.lifetimes.of_answer(age_us) == Freshness::Stale;
+        return plan.fetched(Ok(answer), is_stale.then_some(Work::Refresh));
     }
     let outcome = fetch(isolate, host, plan, claim).await;
     let share = plan.shareable(&outcome).map(Work::Share);
@@ -213,8 +215,8 @@ pub async fn fetched<H: Host>(isolate: &Isolate, host: &H, plan: &Rc<FetchPlan>)
 /// An answer that is younger than `age_ms`: the one in memory, or a new one. `None` if another request fetches it and does
 /// not finish in time.
 ///
-/// It does not read what other isolates shared, because what is looked for may be newer. After a failure nothing is
-/// fetched for the same time.
+/// What other isolates shared is read after a failure only, and then found in memory: what is looked for may be newer. After a
+/// failure nothing is fetched for the same time.
 pub(crate) async fn renewed<H: Host>(
     isolate: &Isolate,
     host: &H,
@@ -236,6 +238,12 @@ pub(crate) async fn renewed<H: Host>(
     };
     let outcome = fetch(isolate, host, plan, claim).await;
     let share = plan.shareable(&outcome).map(Work::Share);
+    if share.is_none()
+        && let Some((shared, age_us)) = shared(isolate, host, plan).await
+    {
+        // Another isolate may have asked while the server answered. That it does not, remains known.
+        isolate.fetches.borrow_mut().put_newer(plan.id, shared, age_us, host.clock().instant());
+    }
     Some(plan.fetched(outcome, share))
 }
 
@@ -280,8 +288,8 @@ impl FetchPlan {
     }
 }
 
-/// Loads the answer that another isolate shared into memory; one that cannot be read is ignored.
-async fn shared<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Option<(Rc<Usable>, Freshness)> {
+/// The answer that another isolate shared, if it is usable, and its age in microseconds; one that cannot be read is ignored.
+async fn shared<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Option<(Rc<Usable>, u64)> {
     if plan.sharing == Sharing::Isolate {
         return None;
     }
@@ -289,14 +297,10 @@ async fn shared<H: Host>(isolate: &Isolate, host: &H, plan: &FetchPlan) -> Optio
     let bytes = record(host, &key).await.ok()??;
     let record = FetchedRecord::decode(bytes).ok()?;
     let age_us = plan.lifetimes.age_us(record.fetched_at, host.clock().now())?;
-    let freshness = plan.lifetimes.of_answer(age_us);
-    if freshness == Freshness::Gone {
+    if plan.lifetimes.of_answer(age_us) == Freshness::Gone {
         return None;
     }
-    let answer = Rc::new(plan.expects.read(record.answer)?);
-    let now = host.clock().instant();
-    isolate.fetches.borrow_mut().put_answer(plan.id, Rc::clone(&answer), age_us, now);
-    Some((answer, freshness))
+    Some((Rc::new(plan.expects.read(record.answer)?), age_us))
 }
 
 /// Fetches again, unless another request with the stale answer does or did; returns the answer to share.

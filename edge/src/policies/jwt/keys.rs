@@ -100,25 +100,38 @@ impl<'p> Keys<'p> {
     ) -> Result<Option<bool>, Unavailable> {
         let newer = renewed_keys(isolate, host, plan).await;
         let tried = match &newer {
-            Ok(Some(newer)) if !Rc::ptr_eq(newer, &self.set) => made_by(newer, host, presented).await?,
-            Ok(_) | Err(()) => None,
+            Ok(newer) if !Rc::ptr_eq(newer, &self.set) => made_by(newer, host, presented).await?,
+            Ok(_) | Err(_) => None,
         };
-        let Some(discovery) = self.discovery.filter(|_| tried.is_none()) else { return Ok(tried) };
-        let age_ms = if newer.is_err() { RENEWED_MS } else { MOVED_MS };
-        let Some(plan) = moved(isolate, host, discovery, plan, age_ms).await else { return Ok(None) };
-        match Self::fetched(isolate, host, plan).await {
-            Ok(moved) => made_by(&moved.set, host, presented).await,
-            Err(_) => Ok(None),
+        if tried.is_some() {
+            return Ok(tried);
         }
+        if newer.is_err()
+            && let Ok(shared) = Self::fetched(isolate, host, Rc::clone(plan)).await
+            && let Some(made) = made_by(&shared.set, host, presented).await?
+        {
+            return Ok(Some(made));
+        }
+        let age_ms = if newer.is_err() { RENEWED_MS } else { MOVED_MS };
+        if let Some(discovery) = self.discovery
+            && let Some(plan) = moved(isolate, host, discovery, plan, age_ms).await
+            && let Ok(moved) = Self::fetched(isolate, host, plan).await
+        {
+            return made_by(&moved.set, host, presented).await;
+        }
+        // Whether the issuer publishes the key is not known if it does not answer.
+        newer
+            .map(|_| None)
+            .map_err(|why| Unavailable::new(format!("the keys of the issuer, for a key that is new: {why}")))
     }
 }
 
 /// The keys that were published since, at most one fetch in [`RENEWED_MS`]; an error if their URL does not answer with keys.
-async fn renewed_keys<H: Host>(isolate: &Isolate, host: &H, plan: &Rc<FetchPlan>) -> Result<Option<Rc<JwkSet>>, ()> {
-    match renewed(isolate, host, plan, RENEWED_MS).await {
-        Some(fetched) => answer(isolate, fetched).ok().and_then(|answer| keys(&answer).ok()).map(Some).ok_or(()),
-        None => Ok(None),
-    }
+async fn renewed_keys<H: Host>(isolate: &Isolate, host: &H, plan: &Rc<FetchPlan>) -> Result<Rc<JwkSet>, String> {
+    let Some(fetched) = renewed(isolate, host, plan, RENEWED_MS).await else {
+        return Err("another request waits for the answer".to_owned());
+    };
+    answer(isolate, fetched).and_then(|answer| keys(&answer).map_err(|_| "it is not a set of keys".to_owned()))
 }
 
 /// How the keys are fetched, if the metadata name another set by now; at most one fetch in `age_ms`.
@@ -158,7 +171,7 @@ async fn shared_secret<H: Host>(policy: &Policy, isolate: &Isolate, host: &H) ->
     let secrets = resolve_all(isolate, host, text).await.map_err(|away| unavailable(away.0))?;
     let secrets = secrets.ok_or_else(|| {
         let names = text.secret_names().collect::<Vec<_>>().join(", ").into();
-        let detail = "The operator of this gateway has been notified.";
+        let detail = "A secret is missing. Tell the operator of this gateway the `request_id`.";
         Problem::new(ProblemKind::SecretMissing, detail, Reason::SecretMissing { names })
     })?;
     let least = algorithms.iter().map(Algorithm::secret_bytes_min).max().unwrap_or_default();

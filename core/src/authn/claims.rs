@@ -144,7 +144,12 @@ impl IdentityRules {
     /// What a token says of itself, by which it can be revoked.
     #[must_use]
     pub fn facts(claims: &Members) -> Box<TokenFacts> {
-        let id = claims.text("jti").filter(|id| id.len() <= JTI_BYTES_MAX).map(str::to_owned);
+        let id = match claims.get("jti") {
+            Some(Value::Text(id)) => Some(id.clone()).filter(|id| id.len() <= JTI_BYTES_MAX),
+            // Some issuers number their tokens, although it is a text (RFC 7519, section 4.1.7).
+            Some(Value::Integer(number)) => Some(number.to_string()),
+            _ => None,
+        };
         Box::new(TokenFacts { issued: date(claims, "iat").ok().flatten(), id })
     }
 

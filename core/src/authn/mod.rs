@@ -14,7 +14,7 @@ mod signed;
 use crate::canonical::mark;
 use crate::forward::{Attribute, Caller};
 use crate::hex;
-use crate::jose::{Members, Value};
+use crate::jose::{Members, Value, signed_part};
 use crate::json::members;
 use crate::kinds::{PolicyKind, declare_modules};
 use crate::token_id::is_same_credential;
@@ -222,6 +222,7 @@ impl Principal {
     /// The same with the scopes, groups and claims of another credential of the same owner, and with its plan if this one has none.
     #[must_use]
     pub fn joined(mut self, other: &Self) -> Self {
+        self.in_outage |= other.in_outage;
         if self.confirmation.is_none() {
             self.confirmation.clone_from(&other.confirmation);
         }
@@ -269,9 +270,12 @@ impl Principal {
 }
 
 /// A public id of a token for records and logs: its kind, and the beginning of its digest, which reveals nothing about it.
+///
+/// A signature of a JWT can have several forms (with ECDSA, `s` and `n - s`), so the digest is that of what is signed.
 #[must_use]
 pub fn token_id(kind: &str, token: &str) -> String {
-    public_id(kind, &Sha256::digest(token.as_bytes())[..PUBLIC_ID_BYTES])
+    let identifying = signed_part(token).unwrap_or(token);
+    public_id(kind, &Sha256::digest(identifying.as_bytes())[..PUBLIC_ID_BYTES])
 }
 
 /// The SHA-256 of a token in 64 lower-case hexadecimal digits, under which a record of it is stored.
@@ -329,6 +333,10 @@ mod tests {
     fn the_plan_of_two_credentials_is_that_of_the_first_that_has_one() {
         let planned = |plan: &str| Principal::new("acme".into(), plan.into(), Some(plan.into()), Vec::new());
         let bare = with_credential("jwt-00ff");
+        assert!(
+            bare.clone().joined(&bare.clone().in_outage()).in_outage
+                && bare.clone().in_outage().joined(&bare).in_outage
+        );
         assert_eq!(bare.clone().joined(&planned("trial")).plan.as_deref(), Some("trial"));
         assert_eq!(planned("trial").joined(&bare).plan.as_deref(), Some("trial"));
         assert_eq!(planned("gold").joined(&planned("trial")).plan.as_deref(), Some("gold"));

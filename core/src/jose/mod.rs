@@ -20,6 +20,7 @@ pub(crate) use jwk::TRIED_MAX;
 pub use jwk::{Jwk, JwkError, JwkSet, KeyMaterial, SetError};
 pub use signing::{SigningKey, public_set, signed, signing_input};
 pub use thumbprint::Thumbprint;
+pub(crate) use token::signed_part;
 pub use token::{Token, TokenError, media_type};
 
 /// A signature that a platform has to verify.

@@ -144,6 +144,15 @@ pub fn media_type(text: &str) -> String {
     }
 }
 
+/// What is signed of a text that has the form of a JWT: three parts, of which the first is an object of JSON.
+pub(crate) fn signed_part(token: &str) -> Option<&str> {
+    let (signed, _) = token.rsplit_once('.')?;
+    let (header, payload) = signed.split_once('.')?;
+    let is_object = |bytes: Vec<u8>| bytes.trim_ascii_start().first() == Some(&b'{');
+    let is_jwt = !payload.contains('.') && base64url::decode(header).is_some_and(is_object);
+    is_jwt.then_some(signed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,6 +245,21 @@ mod tests {
         assert_eq!(claims(r#"{"sub":"a","sub":"b"}"#), Some(TokenError::Claims(ValueError::Repeated)));
         assert_eq!(claims("\"text\""), Some(TokenError::Claims(ValueError::NotAnObject)));
         assert_eq!(claims(&"[".repeat(1_000)), Some(TokenError::Claims(ValueError::Depth)));
+    }
+
+    #[test]
+    fn what_is_signed_is_known_of_texts_that_have_the_form_of_a_jwt_only() {
+        for (text, want) in [
+            ("eyJhIjoxfQ.e30.c2ln", Some("eyJhIjoxfQ.e30")),
+            ("ewogfQ.e30.", Some("ewogfQ.e30")),
+            ("v4.local.c2VjcmV0", None),
+            ("eyJhIjoxfQ.e30.c2ln.x.y", None),
+            ("eyJhIjoxfQ.e30", None),
+            ("opaque", None),
+            ("..", None),
+        ] {
+            assert_eq!(signed_part(text), want, "{text}");
+        }
     }
 
     proptest! {

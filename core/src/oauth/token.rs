@@ -21,6 +21,9 @@ pub enum GrantError {
     /// It refuses the gateway (section 5.2).
     #[error("it refuses the gateway as its client with status {0}: check id, secret, scopes and audience")]
     Client(u16),
+    /// It does not give its client tokens in this way (section 5.2).
+    #[error("it gives this client no tokens by this grant (`unauthorized_client` or `unsupported_grant_type`)")]
+    Unsupported,
     /// It does not accept what the token is asked for with, such as the caller's token (RFC 8693, section 2.2.2).
     #[error("it does not accept the grant (`invalid_grant` or `invalid_request`)")]
     Grant,
@@ -44,11 +47,18 @@ pub enum GrantError {
 }
 
 impl GrantError {
+    /// Whether it says something of the server or its client, and not of this request alone.
+    #[must_use]
+    pub const fn is_of_server(&self) -> bool {
+        matches!(self, Self::Client(_) | Self::Status(408 | 429 | 502..=504))
+    }
+
     /// The stable code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Client(_) => "client",
+            Self::Unsupported => "unsupported",
             Self::Grant => "grant",
             Self::Target => "target",
             Self::Status(_) => "status",
@@ -98,7 +108,10 @@ fn refused(status: StatusCode, content: &[u8]) -> GrantError {
     match answer.text("error") {
         Some("invalid_grant" | "invalid_request") => GrantError::Grant,
         Some("invalid_scope" | "invalid_target" | "access_denied") => GrantError::Target,
-        _ => GrantError::Client(status.as_u16()),
+        Some("unauthorized_client" | "unsupported_grant_type") => GrantError::Unsupported,
+        Some("invalid_client") => GrantError::Client(status.as_u16()),
+        _ if status == StatusCode::UNAUTHORIZED => GrantError::Client(status.as_u16()),
+        _ => GrantError::Status(status.as_u16()),
     }
 }
 
@@ -168,7 +181,9 @@ mod tests {
         for error in ["invalid_scope", "invalid_target", "access_denied"] {
             check(403, &format!(r#"{{"error":"{error}"}}"#), Err(GrantError::Target));
         }
-        check(400, "<html>", Err(GrantError::Client(400)));
+        check(400, r#"{"error":"unauthorized_client"}"#, Err(GrantError::Unsupported));
+        check(400, "<html>", Err(GrantError::Status(400)));
+        check(401, "<html>", Err(GrantError::Client(401)));
         [201, 302, 429, 500].into_iter().for_each(|status| check(status, content, Err(GrantError::Status(status))));
     }
 }

@@ -154,14 +154,19 @@ impl TokensRequest {
         now: Timestamp,
     ) -> Result<Vec<String>, Problem> {
         let late_ms = u64::from(rules.late_s) * 1_000;
-        let of_listed = |listed: &Listed| RevokedToken {
-            credential: listed.name.to_string(),
-            until: listed.ends.plus_millis(late_ms),
-            issued_until: None,
+        let of_listed = |listed: &Listed| {
+            let mut until = listed.ends.plus_millis(late_ms);
+            // What only its provider knows may end later than was said when it was verified first.
+            if !listed.name.starts_with(SIGNED_TOKEN) {
+                until = until.max(now.plus_millis(REVOKED_MS));
+            }
+            RevokedToken { credential: listed.name.to_string(), until, issued_until: None }
         };
         let listed = |token: RevokedToken| {
             let known = admitted.iter().find(|listed| is_same_credential(&listed.name, &token.credential));
-            known.map_or(token, of_listed)
+            // In an outage it is admitted for some time after its end.
+            let named = || RevokedToken { until: token.until.plus_millis(late_ms), ..token.clone() };
+            known.map_or_else(named, of_listed)
         };
         let named: Vec<RevokedToken> = if self.named.is_empty() {
             admitted.iter().map(of_listed).collect()
@@ -241,6 +246,9 @@ const REVOKE_FORM: &str = r#"{"tokens": ["jwt-3f9a5b7c9d0e1f2a"]}"#;
 
 const FORMS: &str = r#"Send ids of the log in `tokens`, ids that the issuer gave in `jti`, names of the log in `consumers`, each with at most 200 characters; or `"all": true`."#;
 
+/// Before ids of tokens that say themselves when they end.
+const SIGNED_TOKEN: &str = "jwt-";
+
 /// How long tokens are refused whose end is not known: longer than tokens are valid, except those without an end.
 const REVOKED_MS: u64 = 31 * 24 * 60 * 60 * 1_000;
 
@@ -319,6 +327,10 @@ mod tests {
         let view = OutageView::of("staff", outage.clone(), &admitted, &rules(), NOW);
         assert!(!view.open && view.tokens.iter().all(|token| token.revoked));
         assert!(is_revoked(&outage, TWO, 61_999) && !is_revoked(&outage, TWO, 62_000), "it ends with the token");
+        let opaque = "token-00000000000000aa";
+        assert_eq!(apply(&mut outage, &[listed(opaque, 1_000)], r#"{"all":true}"#, 0).unwrap(), [opaque]);
+        assert!(is_revoked(&outage, opaque, REVOKED_MS - 1), "its provider may have moved its end");
+        outage.revoked.pop();
         let later = apply(&mut outage, &admitted, r#"{"tokens":["jwt-00000000000000fe"]}"#, 61_500).unwrap();
         assert!(later == [TWO] && outage.revoked.len() == 1, "what has ended is forgotten");
     }
@@ -331,7 +343,11 @@ mod tests {
         assert_eq!(apply(&mut outage, &[], all, 0).unwrap(), named);
         assert!(outage.is_revoked(ONE, "", None, NOW) && outage.is_revoked(TWO, "staff:ada", None, NOW));
         assert_eq!(outage.revoked[2].issued_until, Some(NOW));
-        assert_eq!(outage.revoked[0].until, NOW.plus_millis(3_600_000));
+        assert_eq!(
+            outage.revoked[0].until,
+            NOW.plus_millis(3_600_000 + 60_000),
+            "as late as it is admitted in an outage"
+        );
         let restore = r#"{"consumers":["staff:ada"],"restore":true}"#;
         assert_eq!(apply(&mut outage, &[], restore, 5).unwrap(), ["consumer:staff:ada"]);
         assert!(!outage.is_revoked(TWO, "staff:ada", None, NOW.plus_millis(5)));

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Method, Uri};
-use tollgate_core::fetch::{AddressRule, FetchAnswer, FetchBounds, FetchRequest};
+use tollgate_core::fetch::{AddressRule, FetchAnswer, FetchBounds, FetchError, FetchRequest};
 use tollgate_core::jose::{SigningKey, signed, signing_input};
 use tollgate_core::oauth::{ClientAuthentication, ClientRequest, Proof, assertion_claims};
 use tollgate_core::secret::Secret;
@@ -25,19 +25,39 @@ pub(crate) struct AuthorizationServer<'s> {
     pub(crate) client: &'s ClientAuthentication,
 }
 
+/// Why there is no answer that can be used. The text is for the operator; it contains no secret and no parameter.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    pub(crate) why: String,
+    /// Whether it is about this question: the server may answer others, so nobody can make it unavailable for them.
+    pub(crate) is_of_question: bool,
+}
+
+impl From<String> for Unanswered {
+    fn from(why: String) -> Self {
+        Self { why, is_of_question: false }
+    }
+}
+
+impl From<&str> for Unanswered {
+    fn from(why: &str) -> Self {
+        Self::from(why.to_owned())
+    }
+}
+
 impl AuthorizationServer<'_> {
-    /// Its answer of this type to these parameters. An error is for the operator; it contains no secret and no parameter.
+    /// Its answer of this type to these parameters.
     pub(crate) async fn ask<H: Host>(
         &self,
         isolate: &Isolate,
         host: &H,
         parameters: &[(&str, &str)],
         accept: &'static str,
-    ) -> Result<FetchAnswer, String> {
+    ) -> Result<FetchAnswer, Unanswered> {
         let url: Uri = self.url.parse().map_err(|_| "the URL is not valid")?;
         // Anyone on the way could read secrets and tokens, and answer in place of the server.
         if url.scheme_str() != Some("https") && !self.is_private {
-            return Err("the URL is not one of https".to_owned());
+            return Err("the URL is not one of https".into());
         }
         let secret = self.client.secret();
         let value = resolve(isolate, host, secret).await.map_err(|away| away.0)?;
@@ -60,7 +80,9 @@ impl AuthorizationServer<'_> {
         let request = FetchRequest { method: Method::POST, url, fields, content: Bytes::from(content) };
         let addresses = AddressRule::with_private(self.is_private);
         let bounds = FetchBounds { timeout_ms: TIMEOUT_MS, answer_bytes_max: ANSWER_BYTES_MAX, addresses };
-        host.fetch().fetch(&request, &bounds).await.map_err(|error| error.to_string())
+        let answer = host.fetch().fetch(&request, &bounds).await;
+        // How much it says depends on what it is asked about.
+        answer.map_err(|error| Unanswered { why: error.to_string(), is_of_question: error == FetchError::TooLarge })
     }
 }
 

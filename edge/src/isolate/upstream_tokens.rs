@@ -50,8 +50,8 @@ struct Known {
     token: Option<Token>,
     /// Until when a request fetches it.
     asked_until: MonotonicInstant,
-    /// Why the server gives none for this caller, and until when it is not asked again.
-    refused: Option<(GrantError, MonotonicInstant)>,
+    /// Why there is none for this caller, and until when the server is not asked again.
+    refused: Option<(NoToken, MonotonicInstant)>,
 }
 
 #[derive(Debug)]
@@ -70,6 +70,8 @@ pub(crate) enum NoToken {
     Away(Arc<str>),
     /// The server gives none for this caller.
     Refused(GrantError),
+    /// What the server answers for this caller cannot be used; it may answer others. For the operator.
+    Unusable(Arc<str>),
 }
 
 /// The next step of a request that needs a token.
@@ -117,15 +119,14 @@ impl UpstreamTokens {
         let known = self.known(key, now);
         let usable = known.token.as_ref().filter(|token| now < token.ends_at);
         let is_fresh = usable.is_some_and(|token| now < token.refresh_at);
-        let refused = known.refused.filter(|(_, until)| now < *until);
+        let refused = known.refused.as_ref().filter(|(_, until)| now < *until).map(|(why, _)| why);
+        let is_asked = now < known.asked_until || matches!(refused, Some(NoToken::Unusable(_)));
         match (usable, away) {
-            (Some(token), away) if is_fresh || away.is_some() || now < known.asked_until => {
-                Step::Use(token.value.clone())
-            }
+            (Some(token), away) if is_fresh || away.is_some() || is_asked => Step::Use(token.value.clone()),
             (None, Some((why, _))) => Step::None(NoToken::Away(why)),
             (None, None) if now < known.asked_until => Step::Wait,
             _ => match refused {
-                Some((why, _)) => Step::None(NoToken::Refused(why)),
+                Some(why) => Step::None(why.clone()),
                 None => {
                     known.asked_until = now.plus_millis(ATTEMPT_MS);
                     Step::Fetch
@@ -144,7 +145,7 @@ impl UpstreamTokens {
     ) {
         let away = match answer {
             Err(NoToken::Away(why)) => Some((Arc::clone(why), now.plus_millis(AWAY_MS))),
-            Ok(_) | Err(NoToken::Refused(_)) => None,
+            Ok(_) | Err(NoToken::Refused(_) | NoToken::Unusable(_)) => None,
         };
         if let Some(server) = self.server(key) {
             server.away = away;
@@ -160,9 +161,11 @@ impl UpstreamTokens {
                 known.refused = None;
             }
             // What was exchanged before is not used either: the caller may have lost the right.
-            Err(NoToken::Refused(why)) => {
-                *known = Known { refused: Some((*why, now.plus_millis(TOKENS_REFUSED_MS))), ..Known::default() };
+            Err(why @ NoToken::Refused(_)) => {
+                let refused = Some((why.clone(), now.plus_millis(TOKENS_REFUSED_MS)));
+                *known = Known { refused, ..Known::default() };
             }
+            Err(why @ NoToken::Unusable(_)) => known.refused = Some((why.clone(), now.plus_millis(AWAY_MS))),
             Err(NoToken::Away(_)) => {}
         }
     }
@@ -258,10 +261,15 @@ async fn granted<H: Host>(
     let ClientCredentials { url, is_private, client, .. } = server;
     let server = AuthorizationServer { url, is_private: *is_private, audience: url, client };
     let parameters: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let answer = server.ask(isolate, host, &parameters, "application/json").await.map_err(|why| away(&why))?;
+    let failed = |why: &str, is_of_subject: bool| match away(why) {
+        NoToken::Away(why) if is_of_subject && subject.is_some() => NoToken::Unusable(why),
+        why => why,
+    };
+    let answer = server.ask(isolate, host, &parameters, "application/json").await;
+    let answer = answer.map_err(|unanswered| failed(&unanswered.why, unanswered.is_of_question))?;
     Granted::read(answer.status, &answer.content).map_err(|error| match error {
         GrantError::Grant | GrantError::Target if subject.is_some() => NoToken::Refused(error),
-        _ => away(&error.to_string()),
+        _ => failed(&error.to_string(), !error.is_of_server()),
     })
 }
 

@@ -70,7 +70,7 @@ async fn stored<'a, H: Host>(
 ) -> Step<Option<Box<CacheUse<'a, H::Content>>>, H::Content> {
     let caller = principal
         .filter(|p| !p.is_anonymous)
-        .map(|p| Caller { consumer: p.consumer.as_str(), exchanged: exchanged(exchange, p) });
+        .map(|p| Caller { consumer: p.consumer.as_str(), exchanged: exchanged(exchange, p).map(|(_, text)| text) });
     let reading = match plan(settings, exchange.taken(), outbound, caller, isolate.cache_keys(host)) {
         Plan::Use(reading) => reading,
         Plan::Bypass { why, only_if_cached } => {

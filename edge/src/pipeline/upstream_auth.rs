@@ -8,7 +8,7 @@ use tollgate_core::event::{Local, Reason};
 use tollgate_core::forward::{
     AwsRequest, AwsSettings, IdentityField, Outbound, Told, UNSIGNED_CONTENT, UpstreamAuth, aws_digest, aws_time,
 };
-use tollgate_core::kinds::SlotPolicy;
+use tollgate_core::kinds::{PolicyName, SlotPolicy};
 use tollgate_core::oauth::GrantError;
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::secret::Secret;
@@ -46,7 +46,9 @@ pub(super) async fn authenticated<H: Host>(
             principal.and_then(|principal| exchanged(exchange, principal))
         }
     };
-    let found = upstream_token(isolate, host, auth, subject).await.map_err(|why| no_token(why, exchange));
+    let text = subject.map(|(_, text)| text);
+    let found = upstream_token(isolate, host, auth, text).await;
+    let found = found.map_err(|why| no_token(why, exchange, subject.map(|(policy, _)| policy)));
     let (key, token) = found?;
     let value = Secret::new(["Bearer ", token.expose()].concat());
     set(outbound.attempt(), Some(AUTHORIZATION), AUTHORIZATION.as_str(), &value)?;
@@ -76,8 +78,8 @@ async fn sign_identity<H: Host>(
     Ok(())
 }
 
-/// The token with which the caller was authenticated, if the upstream gets another one for it.
-pub(super) fn exchanged<'e>(exchange: &'e Exchange, principal: &Principal) -> Option<&'e str> {
+/// The token with which a policy authenticated the caller, if the upstream gets another one for it.
+pub(super) fn exchanged<'e>(exchange: &'e Exchange, principal: &Principal) -> Option<(&'e PolicyName, &'e str)> {
     if !matches!(exchange.upstream().auth, UpstreamAuth::TokenExchange(_)) {
         return None;
     }
@@ -85,16 +87,16 @@ pub(super) fn exchanged<'e>(exchange: &'e Exchange, principal: &Principal) -> Op
     exchange.authenticators().find_map(|named| {
         let place = named.policy.as_kind().uses().credential?;
         match place.presented(&received.fields, received.query.as_deref()) {
-            Presented::Text(text) if principal.has_token(text) => Some(text),
+            Presented::Text(text) if principal.has_token(text) => Some((&named.name, text)),
             Presented::Text(_) | Presented::Nothing | Presented::Several => None,
         }
     })
 }
 
 /// The upstream would refuse a request without the token.
-fn no_token(why: NoToken, exchange: &Exchange) -> Problem {
+fn no_token(why: NoToken, exchange: &Exchange, policy: Option<&PolicyName>) -> Problem {
     let (kind, detail, reason) = match why {
-        NoToken::Away(text) => {
+        NoToken::Away(text) | NoToken::Unusable(text) => {
             let detail = "The gateway cannot call the service right now. Try again shortly.";
             let reason = Reason::UpstreamTokenUnavailable { text: Local(text) };
             return Problem::new(ProblemKind::StoreUnavailable, detail, reason).with(RETRY_AFTER, "1");
@@ -109,7 +111,14 @@ fn no_token(why: NoToken, exchange: &Exchange) -> Problem {
             (ProblemKind::NotAuthorized, detail, Reason::ExchangeRefused { error })
         }
     };
-    challenged(Problem::new(kind, detail, reason), exchange)
+    let problem = Problem::new(kind, detail, reason);
+    challenged(
+        match policy {
+            Some(policy) => problem.by(policy.clone()),
+            None => problem,
+        },
+        exchange,
+    )
 }
 
 /// Refuses content that an AWS client has framed for a signature of its own: without the fields of that signature, which are

@@ -25,7 +25,7 @@ use crate::apart::rare;
 use crate::isolate::fetched::{Meaning, fetched, renewed};
 use crate::isolate::introspected::{Asking, Policy, Refusal, Step, TokenKey};
 use crate::isolate::issuer::answer;
-use crate::isolate::oauth::{AuthorizationServer, TIMEOUT_MS};
+use crate::isolate::oauth::{AuthorizationServer, TIMEOUT_MS, Unanswered};
 use crate::isolate::{Freshness, Isolate, tokens};
 use crate::pipeline::{Received, RequestContent};
 use crate::ports::{Clock, Host};
@@ -119,7 +119,7 @@ async fn remembered<H: Host>(
     let answer = rare(ask(policy, isolate, host, token)).await;
     let (now, time) = (host.clock().instant(), isolate.time(host.clock()));
     let asked = answer.map_err(|unanswered| {
-        if !unanswered.is_of_token {
+        if !unanswered.is_of_question {
             policy.put_away(Arc::from(unanswered.why.as_str()), now);
         }
         unavailable(&unanswered.why)
@@ -184,19 +184,6 @@ fn token<'r>(settings: &IntrospectionSettings, received: &'r Received) -> Result
     Err(Problem::new(ProblemKind::CredentialMalformed, detail, Reason::TokenNotText))
 }
 
-/// Why nothing is known of a token, for the operator.
-struct Unanswered {
-    why: String,
-    /// The server refused this question; it may answer others, so nobody can make it unavailable for them.
-    is_of_token: bool,
-}
-
-impl From<String> for Unanswered {
-    fn from(why: String) -> Self {
-        Self { why, is_of_token: false }
-    }
-}
-
 /// Statuses of clients' errors that are not about the token: the gateway is not accepted, or asks too slowly or too often. A 403 may
 /// be a firewall's, about what it sees in the token.
 const NOT_OF_TOKEN: [u16; 3] = [401, 408, 429];
@@ -220,16 +207,23 @@ async fn ask<H: Host>(policy: &Policy, isolate: &Isolate, host: &H, token: &str)
             isolate.defer(metadata.after_reply);
         }
     }
-    let answer = answer.map_err(|why| format!("introspection: {why}"))?;
+    let in_words =
+        |unanswered: Unanswered| Unanswered { why: format!("introspection: {}", unanswered.why), ..unanswered };
+    let answer = answer.map_err(in_words)?;
     if answer.status == StatusCode::BAD_REQUEST && says_no_token(&answer) {
         return Ok(Asked { claims: None, content: answer.content });
     }
+    // One that cannot be read says something of this token: its bearer may have chosen what is in it.
+    let status = answer.status;
+    let is_of_question = status.is_success() || status.is_client_error() && !NOT_OF_TOKEN.contains(&status.as_u16());
     let claims = match &policy.signed {
-        None => IntrospectionSettings::claims(&answer).map_err(|error| error.to_string()),
-        Some(signed) => signed_claims(settings, signed, isolate, host, &answer).await,
+        None => {
+            let claims = IntrospectionSettings::claims(&answer);
+            claims.map_err(|error| Unanswered { why: error.to_string(), is_of_question })
+        }
+        Some(signed) => signed_claims((settings, signed), isolate, host, &answer, is_of_question).await,
     };
-    let is_of_token = answer.status.is_client_error() && !NOT_OF_TOKEN.contains(&answer.status.as_u16());
-    let claims = claims.map_err(|why| Unanswered { why: format!("introspection: {why}"), is_of_token })?;
+    let claims = claims.map_err(in_words)?;
     Ok(Asked { claims, content: answer.content })
 }
 
@@ -242,7 +236,7 @@ fn says_no_token(answer: &FetchAnswer) -> bool {
 }
 
 /// Whether the endpoint that the metadata named may be another one by now.
-fn may_have_moved(settings: &IntrospectionSettings, answer: &Result<FetchAnswer, String>) -> bool {
+fn may_have_moved(settings: &IntrospectionSettings, answer: &Result<FetchAnswer, Unanswered>) -> bool {
     let is_gone = |answer: &FetchAnswer| GONE.contains(&answer.status.as_u16());
     settings.url.is_none() && answer.as_ref().map_or(true, is_gone)
 }
@@ -255,16 +249,20 @@ const MOVED_MS: u64 = 5_000;
 
 /// What a signed answer says, if its signature is that of the issuer.
 async fn signed_claims<H: Host>(
-    settings: &IntrospectionSettings,
-    signed: &tokens::Policy,
+    (settings, signed): (&IntrospectionSettings, &tokens::Policy),
     isolate: &Isolate,
     host: &H,
     answer: &FetchAnswer,
-) -> Result<Option<Members>, String> {
-    let token = IntrospectionSettings::signed(answer).map_err(|error| error.to_string())?;
+    is_of_question: bool,
+) -> Result<Option<Members>, Unanswered> {
+    let of_question = |why: String| Unanswered { why, is_of_question };
+    let token = IntrospectionSettings::signed(answer).map_err(|error| of_question(error.to_string()))?;
     let verified = verify(signed, isolate, host, &token).await;
-    verified.map_err(|problem| format!("its signed answer: {}", problem.reason))?;
-    settings.signed_claims(&token).map_err(|error| error.to_string())
+    verified.map_err(|problem| Unanswered {
+        why: format!("its signed answer: {}", problem.reason),
+        is_of_question: problem.kind != ProblemKind::StoreUnavailable,
+    })?;
+    settings.signed_claims(&token).map_err(|error| of_question(error.to_string()))
 }
 
 /// The type of signed answers (RFC 9701, section 4).

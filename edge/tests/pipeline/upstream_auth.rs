@@ -312,6 +312,45 @@ fn while_the_server_is_away_tokens_that_were_exchanged_are_used_and_it_is_not_as
     world.check("bob", (200, "", "Bearer for-bob"));
 }
 
+#[test]
+fn what_the_server_answers_for_one_caller_keeps_no_other_out() {
+    let odd = |status: u16, content: &str| (status, content.to_owned());
+    let large = format!(r#"{{"access_token":"{}","token_type":"Bearer"}}"#, "x".repeat(9_000));
+    for (status, content) in [
+        odd(400, r#"{"error":"interaction_required"}"#),
+        odd(400, r#"{"error":"unauthorized_client"}"#),
+        odd(403, ""),
+        odd(500, ""),
+        odd(200, &large),
+        odd(200, &"x".repeat(70_000)),
+        odd(200, r#"{"access_token":"a","token_type":"DPoP"}"#),
+    ] {
+        let world = Exchange::new();
+        let answer = content.clone();
+        world.answers(move |token| if token == "eve" { Ok((status, answer.clone())) } else { granted(token) });
+        for _ in 0..3 {
+            world.check("eve", (503, "upstream-token-away", ""));
+        }
+        world.check("ada", (200, "", "Bearer for-ada"));
+        assert_eq!(world.asked.borrow().len(), 2, "{status} {content:.40}: it is not asked again for a moment");
+    }
+    // What says that the server is away, or does not know the gateway, is of the server.
+    for (status, content) in [odd(401, ""), odd(400, r#"{"error":"invalid_client"}"#), odd(503, ""), odd(429, "")] {
+        let world = Exchange::new();
+        world.answers(move |token| if token == "eve" { Ok((status, content.clone())) } else { granted(token) });
+        world.check("eve", (503, "upstream-token-away", ""));
+        world.check("ada", (503, "upstream-token-away", ""));
+    }
+}
+
+#[test]
+fn an_exchange_that_is_refused_is_told_in_the_challenge() {
+    let world = Exchange::new();
+    world.answers(|_| Ok((400, r#"{"error":"invalid_grant"}"#.into())));
+    let answer = world.bench.get("/a", &[("authorization", "Bearer ada")]);
+    assert!(answer.field("www-authenticate").contains(r#"error="invalid_token""#), "{answer:?}");
+}
+
 fn aws(service: &str, streams: bool) -> AwsSettings {
     let (region, service) = ("us-east-1".into(), service.into());
     let key_id = SecretText::parse("AKIDEXAMPLE").unwrap();

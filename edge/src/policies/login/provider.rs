@@ -65,7 +65,8 @@ impl OpenIdProvider {
             ("code_verifier", verifier),
             ("redirect_uri", redirect_uri),
         ];
-        let answer = server.ask(isolate, host, &parameters, "application/json").await.map_err(TokenRefused::Away)?;
+        let answer = server.ask(isolate, host, &parameters, "application/json").await;
+        let answer = answer.map_err(|unanswered| TokenRefused::Away(unanswered.why))?;
         let members = Members::parse(&answer.content).ok();
         let error = members.as_ref().and_then(|members| members.text("error"));
         match (answer.status, error) {

@@ -81,10 +81,16 @@ pub fn known_token(gateway: &str, policy: &str, digest: &str) -> String {
     format!("{gateway}:known-token:{policy}:{digest}")
 }
 
+/// What is kept of a session of a browser beside its cookie.
+#[must_use]
+pub fn session(gateway: &str, policy: &str, id: &str) -> String {
+    format!("{gateway}:session:{policy}:{id}")
+}
+
 /// Whether the gateway itself writes records under the key; all other records are written by publishing.
 #[must_use]
 pub fn is_written_at_edge(key: &str) -> bool {
-    matches!(key.split(':').nth(1), Some("audit" | "fetched" | "known-token"))
+    matches!(key.split(':').nth(1), Some("audit" | "fetched" | "known-token" | "session"))
 }
 
 /// Whether records under the key are purges of a response cache.

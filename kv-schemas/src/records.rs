@@ -103,6 +103,13 @@ pub struct KeyUse {
     pub last: Timestamp,
 }
 
+/// What is kept of a session of a browser beside its cookie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromJson)]
+pub struct SealedSession {
+    /// A `KeptSession`, encrypted with the secret of its policy.
+    pub sealed: String,
+}
+
 /// The records of a key, in the order in which to write them: the indexes by its id and by its consumer, and the credential.
 ///
 /// A key without its indexes could not be revoked by its id, and would be in no list of its consumer.
@@ -160,6 +167,12 @@ impl Record for KnownToken {
     const KIND: &'static str = "known-token";
     /// An answer of [`tollgate_core::bounds::KNOWN_ANSWER_BYTES_MAX`], each character of which may be escaped.
     const BYTES_MAX: usize = 128 * 1024;
+}
+
+impl Record for SealedSession {
+    const KIND: &'static str = "session";
+    /// A cookie and a refresh token, each of at most 4 KiB in most cases, and four times that.
+    const BYTES_MAX: usize = 32 * 1024;
 }
 
 impl Record for AuditEvent {

@@ -19,6 +19,7 @@ pub const SCHEMAS: &[RecordSchema] = &[
     RecordSchema { kind: "key-use", version: 1, text: include_str!("../schemas/key-use.schema.json") },
     RecordSchema { kind: "idp-outage", version: 1, text: include_str!("../schemas/idp-outage.schema.json") },
     RecordSchema { kind: "known-token", version: 1, text: include_str!("../schemas/known-token.schema.json") },
+    RecordSchema { kind: "session", version: 1, text: include_str!("../schemas/session.schema.json") },
     RecordSchema { kind: "audit", version: 1, text: include_str!("../schemas/audit.schema.json") },
     RecordSchema { kind: "fetched", version: 1, text: include_str!("../schemas/fetched.schema.json") },
     RecordSchema { kind: "purges", version: 1, text: include_str!("../schemas/purges.schema.json") },

@@ -3,6 +3,7 @@
 // It speaks the protocol of the hosts' launchers (tests/README.md), with its own commands:
 //   {"id":1,"publish":["k2","k1"]}  publishes these keys; the first one signs. A key is made when it is first named.
 //   {"id":2,"count":"/jwks"}        the number of requests for a path so far.
+//   {"id":3,"forget":"ada"}         this person has no account any more.
 // It is started with --port N (0: any), --client ID=SECRET (repeatable) and --portal ID=SECRET=CALLBACK, a client at which people
 // log in: everyone is `ada`, without a form.
 
@@ -22,6 +23,7 @@ const { values } = parseArgs({
 
 const keys = new Map();
 const counts = new Map();
+const forgotten = new Set();
 
 function jwk(id) {
   if (!keys.has(id)) {
@@ -49,7 +51,7 @@ function portal(text) {
   return {
     client_id: id,
     client_secret: secret,
-    grant_types: ["authorization_code"],
+    grant_types: ["authorization_code", "refresh_token"],
     response_types: ["code"],
     redirect_uris: [callback],
     post_logout_redirect_uris: [new URL("/", callback).href],
@@ -87,7 +89,9 @@ function provider(issuer, ids) {
     cookies: { keys: ["of the tests"] },
     claims: { openid: ["sub", "groups"] },
     conformIdTokenClaims: false,
-    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, groups: ["admins"] }) }),
+    issueRefreshToken: (_, client) => client.grantTypeAllowed("refresh_token"),
+    rotateRefreshToken: true,
+    findAccount: (_, id) => forgotten.has(id) ? undefined : ({ accountId: id, claims: () => ({ sub: id, groups: ["admins"] }) }),
     loadExistingGrant: grant,
     interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
     features: {
@@ -143,7 +147,8 @@ server.listen(Number(values.port), "127.0.0.1", () => {
   say({ ready: { url: issuer } });
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => {
-    const { id, publish, count } = JSON.parse(line);
+    const { id, publish, count, forget } = JSON.parse(line);
+    if (forget) forgotten.add(forget);
     if (publish) answering = provider(issuer, publish);
     say(count ? { ack: id, value: counts.get(count) ?? 0 } : { ack: id });
   });

@@ -85,6 +85,11 @@ impl IdentityProvider {
         answer["value"].as_u64().ok_or_else(|| "the provider counted nothing".to_owned())
     }
 
+    /// A person has no account any more.
+    pub async fn forget(&mut self, person: &str) -> Result<(), String> {
+        self.command(json!({"forget": person})).await.map(drop)
+    }
+
     /// A token for its first client, by client credentials (RFC 6749, section 4.4) at the endpoint that its metadata name.
     ///
     /// # Errors

@@ -67,6 +67,15 @@ pub(super) static TABLE: Object = Object {
         Key::optional("idle", "How long a session lasts without a request.", Shape::Quantity(Quantity::Time))
             .default("\"1h\"")
             .change(Change::MoreIsLooser),
+        Key::optional(
+            "refresh",
+            "After how long the provider has to confirm a session, by its refresh token: behind a reply, and after twice this time \
+             before one. A session that it does not confirm ends. At least a minute is advisable.",
+            Shape::Quantity(Quantity::Time),
+        )
+        .absent("the provider is not asked about a session")
+        .change(Change::Review("sessions of people whom the provider does not know any more end at another time"))
+        .examples(&["\"15m\""]),
         Key::optional("after-logout", "The path to which a browser goes after the logout.", Shape::Text)
             .default("\"/\"")
             .change(Change::Review("browsers go to another page")),
@@ -122,7 +131,7 @@ impl Kind for OidcLoginSettings {
         let after_logout = after_logout(&written.text("after-logout")?, report);
         let times = times(written, report);
         let rules = bearer::unbound_rules(written, vec![issuer.value], report);
-        let (id, client_secret, (session_s, idle_s)) = (id?, client_secret?, times?);
+        let (id, client_secret, (session_s, idle_s, refresh_s)) = (id?, client_secret?, times?);
         is_secure.then_some(Self {
             rules: IdentityRules { audiences: vec![id.clone()], ..rules? },
             client: made(id, client_secret.clone()),
@@ -132,6 +141,7 @@ impl Kind for OidcLoginSettings {
             scope: scope?,
             session_s,
             idle_s,
+            refresh_s,
             is_private,
             after_logout: after_logout?,
         })
@@ -161,9 +171,10 @@ impl Kind for OidcLoginSettings {
         ];
         // The audience is the client.
         let rules = IdentityRules { audiences: Vec::new(), issuers: Vec::new(), ..self.rules.clone() };
+        let refresh = (self.refresh_s > 0).then(|| ("refresh", Value::DurationMs(u64::from(self.refresh_s) * 1_000)));
         let known: Vec<&str> = own.iter().map(|(key, _)| *key).collect();
         let rules = bearer::rule_values(&rules).filter(|(key, _)| !known.contains(key)).collect::<Vec<_>>();
-        own.into_iter().chain(rules).collect()
+        own.into_iter().chain(refresh).chain(rules).collect()
     }
 }
 
@@ -233,9 +244,10 @@ fn after_logout(text: &Spanned<String>, report: &mut Report) -> Option<String> {
     None
 }
 
-/// The maximum of a session, with and without requests, in seconds.
-fn times(written: &Written, report: &mut Report) -> Option<(u32, u32)> {
+/// The maximum of a session, with and without requests, and after how long it is confirmed, in seconds.
+fn times(written: &Written, report: &mut Report) -> Option<(u32, u32, u32)> {
     let (session, idle) = (written.duration_ms("session")?, written.duration_ms("idle")?);
+    let refresh = written.duration_ms("refresh");
     let is_short = |ms: u64| ms < 60_000;
     let mistake = if session.value > SESSION_MS_MAX {
         Some((session.span, "`session` is longer than 31 days".to_owned()))
@@ -244,15 +256,21 @@ fn times(written: &Written, report: &mut Report) -> Option<(u32, u32)> {
     } else if idle.value > session.value {
         Some((idle.span, "`idle` is longer than `session`".to_owned()))
     } else {
-        None
+        let is_short = |refresh: &&Spanned<u64>| refresh.value < 1_000;
+        refresh.as_ref().filter(is_short).map(|short| (short.span, "`refresh` is shorter than a second".to_owned()))
     };
     if let Some((at, what)) = mistake {
         let why = "a session ends when either time is over, and the person logs in again";
-        refuse(report, at, what, why, "write `session` of at most `31d`, and a shorter `idle` of at least `1m`");
+        refuse(report, at, what, why, "write `session` of at most `31d`, a shorter `idle` of at least `1m`, and `refresh` such as `15m`");
         return None;
     }
     let seconds = |ms: u64| u32::try_from(ms / 1_000).ok();
-    Some((seconds(session.value)?, seconds(idle.value)?))
+    let refresh_s = match refresh {
+        // The session ends before.
+        Some(refresh) => seconds(refresh.value.min(session.value))?,
+        None => 0,
+    };
+    Some((seconds(session.value)?, seconds(idle.value)?, refresh_s))
 }
 
 fn refuse(report: &mut Report, at: Span, what: String, why: &'static str, fix: &'static str) {

@@ -51,8 +51,9 @@ pub use introspection::{AnswerError, IntrospectionSettings, SignedAnswers, is_to
 pub use jwt::{JwtSettings, KeySource};
 pub use mark::{MarkSecret, TextMark};
 pub use oidc_login::{
-    LOGIN_S, LOGINS_MAX, Login, LoginPath, LoginRefusal, OidcLoginSettings, Session, SessionCheck, digest_text,
-    is_caused_here, is_navigation, is_same_origin, return_target, seal_key, sealed_parts, sealed_text,
+    KeptSession, LOGIN_S, LOGINS_MAX, Login, LoginPath, LoginRefusal, OidcLoginSettings, Session, SessionCheck,
+    Standing, digest_text, is_caused_here, is_navigation, is_same_origin, return_target, seal_key, sealed_parts,
+    sealed_text,
 };
 pub use places::{CredentialNames, authorization_holds_key};
 pub use resource::{METADATA_PATH, ProtectedResource, ResourceMetadata, resource_metadata};

@@ -153,6 +153,8 @@ reasons! {
     SessionUnreadable = "session-unreadable", "the session cookie cannot be decrypted";
     /// The session has ended.
     SessionEnded = "session-ended", "the session has ended";
+    /// The provider does not confirm the session any more.
+    SessionWithdrawn = "session-withdrawn", "the identity provider does not confirm the session any more";
     /// Another site may have caused the request.
     SessionCrossSite = "session-cross-site", "the request may come from another site";
     /// The provider's answer makes no session.

@@ -11,6 +11,7 @@ use super::respond::AfterReply;
 use crate::apart::rare;
 use crate::isolate::exporter::export;
 use crate::isolate::{Freshness, Isolate, outages, uses};
+use crate::policies::login;
 use crate::ports::{Clock, Delivery, Host, ResponseCache, TelemetrySink};
 
 /// Runs the remaining work of an exchange, each part once, and returns its record.
@@ -40,6 +41,10 @@ pub(super) async fn after<H: Host>(
     let deferred = isolate.take_deferred();
     if !deferred.is_empty() {
         rare(join_all(deferred.into_iter().map(|work| work.run(&isolate, &host)))).await;
+    }
+    let left = isolate.sessions.borrow_mut().take_left();
+    if !left.is_empty() {
+        rare(join_all(left.into_iter().map(|work| login::work(&isolate, &host, work)))).await;
     }
     let due = isolate.outages.borrow_mut().take_due();
     if !due.is_empty() {

@@ -2,16 +2,20 @@
 
 mod answer;
 mod provider;
+mod refresh;
 
 pub(crate) use answer::{Asked, answer};
 use provider::OpenIdProvider;
+pub(crate) use refresh::{confirmed, work};
 
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::{
-    CredentialPlace, LOGIN_S, Login, OidcLoginSettings, Presented, Session, digest_text, return_target,
+    CredentialPlace, Identity, LOGIN_S, Login, LoginRefusal, OidcLoginSettings, Presented, Session, digest_text,
+    return_target,
 };
 use tollgate_core::event::{Local, Reason};
+use tollgate_core::jose::{Members, Token};
 use tollgate_core::kinds::PolicyName;
 use tollgate_core::oauth::add_parameter;
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -19,11 +23,13 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use crate::isolate::Isolate;
 use crate::isolate::sealed::Sealing;
 use crate::pipeline::Received;
+use crate::policies::jwt::{malformed, not_accepted, verify};
 use crate::ports::{Entropy, Host};
 
 /// What is encrypted.
 const SESSION: &str = "session";
 const LOGIN: &str = "login";
+const KEPT: &str = "kept";
 
 /// The value of a cookie.
 pub(crate) fn cookie<'r>(fields: &'r HeaderMap, name: &str) -> Presented<'r> {
@@ -41,17 +47,39 @@ pub(crate) fn set_cookie(name: &str, value: &str, age_s: u64) -> String {
     format!("{name}={value}; Path=/; Max-Age={age_s}; Secure; HttpOnly; SameSite=Lax")
 }
 
-/// The line of the session's cookie. An error is for the operator.
+/// The line of the session's cookie; none if it is too large. An error is for the operator.
 pub(crate) async fn session_cookie<H: Host>(
     settings: &OidcLoginSettings,
     policy: &PolicyName,
     isolate: &Isolate,
     host: &H,
     session: &Session,
-) -> Result<String, String> {
+) -> Result<Option<String>, String> {
     let sealing = Sealing { secret: &settings.secrets[0], policy, purpose: SESSION };
     let value = sealing.seal(isolate, host, &session.to_bytes()).await?;
-    Ok(set_cookie(&settings.cookie, &value, settings.session_s.into()))
+    let line = set_cookie(&settings.cookie, &value, settings.session_s.into());
+    Ok(Some(line).filter(|line| line.len() <= COOKIE_BYTES_MAX))
+}
+
+/// Who has an ID token, and what it says, once it is verified.
+async fn who<H: Host>(
+    settings: &OidcLoginSettings,
+    policy: &PolicyName,
+    (isolate, host): (&Isolate, &H),
+    text: &str,
+) -> Result<(Identity, Members), Problem> {
+    let token = Token::parse(text).map_err(malformed)?;
+    let verification = isolate.tokens.borrow_mut().policy(policy, &settings.verification());
+    verify(&verification, isolate, host, &token).await?;
+    let claims = token.claims().map_err(malformed)?;
+    let identity = settings.rules.of_token(policy, &claims, isolate.time(host.clock())).map_err(not_accepted)?;
+    settings.check_client(&claims).map_err(refused)?;
+    Ok((identity, claims))
+}
+
+fn refused(error: LoginRefusal) -> Problem {
+    let detail = format!("Nobody was logged in: {error}.");
+    Problem::new(ProblemKind::CredentialNotAccepted, detail, Reason::LoginRefused { error })
 }
 
 /// The session in a cookie, if the gateway made it. An error is for the operator.
@@ -112,3 +140,6 @@ pub(crate) fn unavailable(why: String) -> Problem {
     let reason = Reason::LoginUnavailable { text: Local(why.into()) };
     Problem::new(ProblemKind::StoreUnavailable, detail, reason).with(RETRY_AFTER, "1")
 }
+
+/// What browsers keep at least (RFC 6265, section 6.1).
+const COOKIE_BYTES_MAX: usize = 4_096;

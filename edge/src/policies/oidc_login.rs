@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tollgate_core::authn::{
-    OidcLoginSettings, Presented, Principal, Session, SessionCheck, TextMark, is_navigation, is_same_origin,
+    Standing, OidcLoginSettings, Presented, Principal, Session, SessionCheck, TextMark, is_navigation, is_same_origin,
 };
 use tollgate_core::event::Reason;
 use tollgate_core::kinds::PolicyName;
@@ -13,7 +13,7 @@ use super::Authenticates;
 use crate::apart::rare;
 use crate::isolate::{Freshness, Isolate};
 use crate::pipeline::{Received, RequestContent};
-use crate::policies::login::{cookie, origin, session, session_cookie, unavailable};
+use crate::policies::login::{confirmed, cookie, origin, session, session_cookie, unavailable};
 use crate::ports::Host;
 
 impl Authenticates for OidcLoginSettings {
@@ -64,24 +64,35 @@ async fn read<H: Host>(
         return Err(without_session(received, Reason::SessionUnreadable));
     };
     let now = isolate.time(host.clock());
+    let check = session.check(settings, now);
+    if check == SessionCheck::Ended {
+        return Err(without_session(received, Reason::SessionEnded));
+    }
+    let (at, is_fresh) = (session.confirmed_s, session.standing(settings, now) == Standing::Fresh);
+    let session = if is_fresh {
+        session
+    } else {
+        let confirmed = rare(confirmed(settings, name, (isolate, host), session, now)).await.map_err(unavailable)?;
+        confirmed.ok_or_else(|| without_session(received, Reason::SessionWithdrawn))?
+    };
     let principal = Arc::new(session.principal(name));
-    match session.check(settings, now) {
-        SessionCheck::Ended => Err(without_session(received, Reason::SessionEnded)),
-        SessionCheck::Valid(until) => {
+    match check {
+        SessionCheck::Valid(until) if is_fresh => {
             if let Some(mark) = mark {
                 isolate.sessions.borrow_mut().put(mark, name, Arc::clone(&principal), (until, now));
             }
-            Ok(principal)
         }
-        SessionCheck::Renew(_) => {
+        // It is being confirmed; what comes of it is in the next cookie.
+        SessionCheck::Valid(_) if session.confirmed_s == at => {}
+        _ => {
             let renewed = Session { renewed_s: now.as_secs(), ..session };
             // If it cannot be made now, the next request does it.
-            if let Ok(value) = session_cookie(settings, name, isolate, host, &renewed).await {
-                content.set_cookie(&value);
+            if let Ok(Some(line)) = session_cookie(settings, name, isolate, host, &renewed).await {
+                content.set_cookie(&line);
             }
-            Ok(principal)
         }
     }
+    Ok(principal)
 }
 
 /// There is no session, or none any more. A person who opens a page is sent to the provider, if no other policy of the route admits

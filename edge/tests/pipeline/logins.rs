@@ -19,7 +19,7 @@ use crate::tokens::{key as signer, set, token};
 const ISSUER: &str = "https://id.example.com";
 const METADATA: &str = r#"{"issuer":"https://id.example.com","jwks_uri":"https://id.example.com/keys","authorization_endpoint":"https://id.example.com/auth?a=b","token_endpoint":"https://id.example.com/token","end_session_endpoint":"https://id.example.com/end"}"#;
 
-fn settings() -> OidcLoginSettings {
+pub(crate) fn settings() -> OidcLoginSettings {
     let secret = |name: &str| SecretText::parse(&format!("${{secret.{name}}}")).unwrap();
     OidcLoginSettings {
         client: ClientAuthentication::Post("portal".into(), secret("CLIENT")),
@@ -37,6 +37,7 @@ fn settings() -> OidcLoginSettings {
         idle_s: 600,
         is_private: false,
         after_logout: "/bye".into(),
+        refresh_s: 0,
     }
 }
 
@@ -44,22 +45,31 @@ const OLD: &str = "0123456789abcdef0123456789abcdef";
 const NEW: &str = "fedcba9876543210fedcba9876543210";
 
 /// A gateway with a policy for logins, whose provider answers a code by a script.
-struct World {
-    bench: Bench,
+pub(crate) struct World {
+    pub(crate) bench: Bench,
     /// The claims of the next ID token beside the usual ones, and the nonce if it is another one than that of the login.
-    claims: Rc<RefCell<String>>,
+    pub(crate) claims: Rc<RefCell<String>>,
     /// The status of the token endpoint.
-    status: Rc<Cell<u16>>,
+    pub(crate) status: Rc<Cell<u16>>,
     nonce: Rc<RefCell<String>>,
     /// What the token endpoint answers instead.
     instead: Rc<RefCell<Option<String>>>,
     metadata: Rc<RefCell<String>>,
     /// Whether the provider answers at all.
     is_away: Rc<Cell<bool>>,
+    /// Whether it gives refresh tokens, how often one was presented, and whether one of them was not the last one.
+    pub(crate) gives_refresh: Rc<Cell<bool>>,
+    pub(crate) refreshes: Rc<Cell<u32>>,
+    pub(crate) person: Rc<RefCell<String>>,
+    pub(crate) is_reused: Rc<Cell<bool>>,
 }
 
 impl World {
     fn new() -> Self {
+        Self::with(settings())
+    }
+
+    pub(crate) fn with(settings: OidcLoginSettings) -> Self {
         let mut bench = Bench::new(vec![], ok(&[], "dashboard"));
         let (claims, status) = (Rc::new(RefCell::new(String::new())), Rc::new(Cell::new(200)));
         let nonce = Rc::new(RefCell::new(String::new()));
@@ -67,6 +77,11 @@ impl World {
         let is_away = Rc::new(Cell::new(false));
         let (said, answered, own) = (Rc::clone(&claims), Rc::clone(&status), Rc::clone(&nonce));
         let (other, described, away) = (Rc::clone(&instead), Rc::clone(&metadata), Rc::clone(&is_away));
+        let (gives_refresh, refreshes) = (Rc::new(Cell::new(true)), Rc::new(Cell::new(0)));
+        let is_reused = Rc::new(Cell::new(false));
+        let (gives, presented, reused) = (Rc::clone(&gives_refresh), Rc::clone(&refreshes), Rc::clone(&is_reused));
+        let person = Rc::new(RefCell::new("ada".to_owned()));
+        let (last, of) = (Cell::new(0), Rc::clone(&person));
         let clock = bench.host.clock.clone();
         bench.host.fetch = ScriptedFetch::new(bench.host.clock.clone(), move |asked: &Request<Content>| {
             if away.get() {
@@ -75,15 +90,29 @@ impl World {
             let (status, text) = match asked.uri().path() {
                 "/token" if other.borrow().is_some() => (200, other.borrow().clone().unwrap_or_default()),
                 "/token" => {
+                    let form = String::from_utf8(asked.body().bytes().to_vec()).unwrap();
+                    if form.starts_with("grant_type=refresh_token&") {
+                        presented.set(presented.get() + 1);
+                        reused.set(reused.get() || !form.contains(&format!("&refresh_token=r3fr3sh{}&", last.get())));
+                    }
+                    if answered.get() == 200 {
+                        last.set(last.get() + 1);
+                    }
                     let exp = clock.now().as_secs() + 300;
-                    let (more, nonce) = (said.borrow(), own.borrow());
+                    let (more, nonce, sub) = (said.borrow(), own.borrow(), of.borrow());
                     let claims = format!(
-                        r#"{{"iss":"{ISSUER}","aud":"portal","sub":"ada","exp":{exp},"iat":{},"nonce":"{nonce}"{more}}}"#,
+                        r#"{{"iss":"{ISSUER}","aud":"portal","sub":"{sub}","exp":{exp},"iat":{},"nonce":"{nonce}"{more}}}"#,
                         exp - 300
                     );
                     let error = r#"{"error":"invalid_grant"}"#.to_owned();
                     let token = token("a", &signer(1), &claims);
-                    let granted = format!(r#"{{"access_token":"x","token_type":"Bearer","id_token":"{token}"}}"#);
+                    let refresh = if gives.get() {
+                        format!(r#","refresh_token":"r3fr3sh{}""#, last.get())
+                    } else {
+                        String::new()
+                    };
+                    let granted =
+                        format!(r#"{{"access_token":"x","token_type":"Bearer","id_token":"{token}"{refresh}}}"#);
                     (answered.get(), if answered.get() == 200 { granted } else { error })
                 }
                 "/keys" => (200, set(&[("a", &signer(1))])),
@@ -97,15 +126,15 @@ impl World {
             .sealing(tollgate_signatures::seal, tollgate_signatures::open);
         bench.host.secrets.put("CLIENT", "s3cr3t");
         bench.host.secrets.put("SESSIONS", OLD);
-        let named = Named { name: "staff".into(), policy: Policy::from(settings()) };
+        let named = Named { name: "staff".into(), policy: Policy::from(settings) };
         let guarded = |path: &str| RouteSettings { authn: vec![vec![Place::new(0)]], ..route(path, &["GET", "POST"]) };
         let open = RouteSettings { authn: vec![vec![Place::new(0)], vec![]], ..route("/news", &["GET"]) };
         let routes = vec![guarded("/reports"), open];
         bench.publish(&on_any_host(SiteSettings { policies: [named].into_iter().collect(), ..site(routes) }));
-        Self { bench, claims, status, nonce, instead, metadata, is_away }
+        Self { bench, claims, status, nonce, instead, metadata, is_away, gives_refresh, refreshes, is_reused, person }
     }
 
-    fn send(&self, method: &str, target: &str, fields: &[(&str, &str)]) -> Answer {
+    pub(crate) fn send(&self, method: &str, target: &str, fields: &[(&str, &str)]) -> Answer {
         self.bench.send(request(method, target, fields, ""))
     }
 
@@ -124,25 +153,25 @@ impl World {
     }
 
     /// The cookie of a person who has logged in.
-    fn session(&self) -> String {
+    pub(crate) fn session(&self) -> String {
         let (url, login) = self.begin();
         let answer = self.back(&url, &login);
         assert_eq!(answer.status, 303, "{answer:?}");
         pair(answer.field("set-cookie"))
     }
 
-    fn with(&self, cookie: &str) -> Answer {
+    pub(crate) fn with_cookie(&self, cookie: &str) -> Answer {
         self.send("GET", "/reports", &[("cookie", cookie)])
     }
 
-    fn advance(&self, ms: u64) {
+    pub(crate) fn advance(&self, ms: u64) {
         let clock = &self.bench.host.clock;
         clock.drive(clock.sleep(ms)).unwrap();
     }
 }
 
 /// The name and the value of a cookie that is set.
-fn pair(line: &str) -> String {
+pub(crate) fn pair(line: &str) -> String {
     assert!(line.ends_with("; Secure; HttpOnly; SameSite=Lax") && line.contains("; Path=/; Max-Age="), "{line}");
     line.split(';').next().unwrap().to_owned()
 }
@@ -154,7 +183,7 @@ fn parameter(url: &str, name: &str) -> String {
 }
 
 #[track_caller]
-fn check(answer: &Answer, status: u16, code: &str) {
+pub(crate) fn check(answer: &Answer, status: u16, code: &str) {
     let found = answer.record.refusal().map_or("", |refusal| refusal.reason.code()).to_owned();
     assert_eq!((answer.status, found.as_str()), (status, code), "{answer:?}");
 }
@@ -187,7 +216,7 @@ fn a_person_logs_in_and_has_a_session() {
     let verifier = parameter(&format!("?{form}"), "code_verifier");
     assert_eq!(tollgate_core::authn::digest_text(&verifier), parameter(&url, "code_challenge"));
 
-    let page = world.with(&session);
+    let page = world.with_cookie(&session);
     let person = page.record.principal().expect("a person");
     assert_eq!(
         (page.status, person.consumer.as_str(), person.groups.as_slice()),
@@ -309,21 +338,21 @@ fn a_session_ends_and_that_of_somebody_who_is_active_is_renewed() {
     let world = World::new();
     let mut session = world.session();
     world.advance(149_000);
-    assert_eq!((world.with(&session).status, world.with(&session).field("set-cookie")), (200, ""));
+    assert_eq!((world.with_cookie(&session).status, world.with_cookie(&session).field("set-cookie")), (200, ""));
     for ms in [440_000, 540_000, 540_000, 540_000, 540_000, 540_000] {
         world.advance(ms);
-        let page = world.with(&session);
+        let page = world.with_cookie(&session);
         assert_eq!((page.status, page.field("cache-control")), (200, "no-store"), "{page:?}");
         session = pair(page.field("set-cookie"));
     }
     // After an hour, it ends for everybody.
     world.advance(400_000);
-    check(&world.with(&session), 401, "session-ended");
+    check(&world.with_cookie(&session), 401, "session-ended");
     let opened = world.send("GET", "/reports", &[("cookie", &session), ("accept", "text/html")]);
     check(&opened, 302, "session-ended");
     let idle = world.session();
     world.advance(600_000);
-    check(&world.with(&idle), 401, "session-ended");
+    check(&world.with_cookie(&idle), 401, "session-ended");
 }
 
 #[test]
@@ -333,12 +362,12 @@ fn a_cookie_that_the_gateway_did_not_make_is_no_session() {
     let (url, _) = world.begin();
     let of_login = format!("__Host-session={}", parameter(&url, "state"));
     for cookie in ["__Host-session=", "__Host-session=abc", &of_login, &session[..session.len() - 1]] {
-        check(&world.with(cookie), 401, "session-unreadable");
+        check(&world.with_cookie(cookie), 401, "session-unreadable");
     }
-    check(&world.with(&format!("{session}; {session}")), 401, "sessions-several");
+    check(&world.with_cookie(&format!("{session}; {session}")), 401, "sessions-several");
     let upstream = world.bench.host.upstream.take_received();
     assert!(upstream.is_empty(), "nothing was forwarded");
-    assert_eq!(world.with(&format!("a=b; {session}")).status, 200);
+    assert_eq!(world.with_cookie(&format!("a=b; {session}")).status, 200);
     let sent = world.bench.host.upstream.take_received();
     assert_eq!(sent[0].headers()["cookie"], "a=b", "the upstream sees no session");
 }
@@ -349,15 +378,15 @@ fn both_values_of_the_secret_are_accepted() {
     let old = world.session();
     world.bench.host.secrets.put("SESSIONS", format!("{NEW}\n{OLD}"));
     world.advance(120_000);
-    assert_eq!(world.with(&old).status, 200);
+    assert_eq!(world.with_cookie(&old).status, 200);
     let new = world.session();
     world.bench.host.secrets.put("SESSIONS", NEW);
     world.advance(120_000);
-    check(&world.with(&old), 401, "session-unreadable");
-    assert_eq!(world.with(&new).status, 200);
+    check(&world.with_cookie(&old), 401, "session-unreadable");
+    assert_eq!(world.with_cookie(&new).status, 200);
     world.bench.host.secrets.put("SESSIONS", "short");
     world.advance(120_000);
-    check(&world.with(&new), 503, "login-away");
+    check(&world.with_cookie(&new), 503, "login-away");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod guard;
 mod identity_tokens;
 mod introspection;
 mod limits;
+mod login_refresh;
 mod logins;
 mod operator;
 mod origin;

@@ -18,8 +18,8 @@ use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{
-    Bundle, Generation, Id, KeyIndex, KeyUse, Manifest, Part, Pointer, Record, RecordError, decode, decode_part,
-    decode_part_unnamed, encode, encode_part,
+    Bundle, Generation, Id, KeyIndex, KeyUse, Manifest, Part, Pointer, Record, RecordError, SealedSession, decode,
+    decode_part, decode_part_unnamed, encode, encode_part,
 };
 
 use crate::sample;
@@ -33,6 +33,7 @@ const RESTRICTED_CREDENTIAL: &str = include_str!("../golden/credential.v2.json")
 const KEY_USE: &str = include_str!("../golden/key-use.v1.json");
 const IDP_OUTAGE: &str = include_str!("../golden/idp-outage.v1.json");
 const KNOWN_TOKEN: &str = include_str!("../golden/known-token.v1.json");
+const SESSION: &str = include_str!("../golden/session.v1.json");
 const PURGES: &str = include_str!("../golden/purges.v1.json");
 
 #[track_caller]
@@ -159,11 +160,13 @@ fn credentials_and_purges_are_unchanged() {
 }
 
 #[test]
-fn outages_and_known_tokens_are_unchanged() {
+fn outages_known_tokens_and_sessions_are_unchanged() {
     let outage: Outage = check(IDP_OUTAGE);
     assert!(outage.is_revoked("jwt-3f9a5b7c9d0e1f2a", "staff:ada", None, outage.changed) && outage.allowed.is_some());
     let known: KnownToken = check(KNOWN_TOKEN);
     assert!(!known.withdrawn && known.answer.is_some_and(|answer| answer.contains("ada")));
+    let session: SealedSession = check(SESSION);
+    assert_eq!(session.sealed, "AAECAwQFBgcICQoLc2VhbGVk");
 }
 
 #[test]

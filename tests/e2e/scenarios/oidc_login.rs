@@ -1,6 +1,7 @@
 //! People who log in at a real provider: what a browser does, with its cookies.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use tollgate_tests::client::{Answer, Client, Request};
 use tollgate_tests::identity_provider::IdentityProvider;
@@ -13,18 +14,19 @@ use crate::world::{World, assert_problem};
 scenarios! { "authenticate";
     a_person_logs_in_at_a_real_provider_and_out_again,
     a_login_that_another_browser_began_is_refused,
+    a_session_lives_as_long_as_a_real_provider_confirms_it,
 }
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// A provider that knows the gateway as `portal`, and a route for which people log in there.
-async fn provider(world: &World) -> Result<IdentityProvider> {
+async fn provider(world: &World, more: &str) -> Result<IdentityProvider> {
     let callback = format!("http://{}/.login/callback", world.domain);
     let provider = IdentityProvider::with_portal(world.artifacts(), ("portal", HOST_SECRET.1, &callback)).await?;
     let issuer = provider.url();
     let policy = format!(
         "staff: {{kind: oidc-login, issuer: \"{issuer}\", client-id: portal, client-secret: \"${{secret.UPSTREAM_TOKEN}}\", \
-         secret: \"${{secret.UPSTREAM_TOKEN}}${{secret.UPSTREAM_TOKEN}}\", private-network: true, groups: groups}}"
+         secret: \"${{secret.UPSTREAM_TOKEN}}${{secret.UPSTREAM_TOKEN}}\", private-network: true, groups: groups{more}}}"
     );
     let project = Project::new(world).policy(&policy).route("{path: /a, methods: [GET, POST], authn: staff}");
     world.publish(project).await?;
@@ -84,7 +86,7 @@ impl Browser {
 }
 
 async fn a_person_logs_in_at_a_real_provider_and_out_again(world: Rc<World>) -> Outcome {
-    let provider = provider(&world).await?;
+    let provider = provider(&world, "").await?;
     let mut browser = Browser::default();
     assert_problem(&world.client().get("/a").await?, 401, "credential-missing");
 
@@ -123,7 +125,7 @@ async fn a_person_logs_in_at_a_real_provider_and_out_again(world: Rc<World>) -> 
 }
 
 async fn a_login_that_another_browser_began_is_refused(world: Rc<World>) -> Outcome {
-    let provider = provider(&world).await?;
+    let provider = provider(&world, "").await?;
     let (mut attacker, mut victim) = (Browser::default(), Browser::default());
     let sent = attacker.open(&world, "/a").await?;
     let location = sent.field("location").unwrap_or_default().to_owned();
@@ -133,5 +135,43 @@ async fn a_login_that_another_browser_began_is_refused(world: Rc<World>) -> Outc
     assert_problem(&victim.open(&world, &back).await?, 401, "credential-not-accepted");
     assert_eq!(attacker.open(&world, &back).await?.status, 303);
     assert_eq!(attacker.open(&world, "/a").await?.status, 200);
+    Ok(())
+}
+
+impl Browser {
+    /// A browser whose person has logged in.
+    async fn logged_in(world: &World, provider: &IdentityProvider) -> Result<Self> {
+        let mut browser = Self::default();
+        let sent = browser.open(world, "/a").await?;
+        let back = browser.log_in(world, provider, sent.field("location").unwrap_or_default()).await?;
+        let logged_in = browser.open(world, &back).await?;
+        if logged_in.status == 303 { Ok(browser) } else { Err(logged_in.text().into()) }
+    }
+}
+
+async fn a_session_lives_as_long_as_a_real_provider_confirms_it(world: Rc<World>) -> Outcome {
+    let mut provider = provider(&world, ", refresh: 2s").await?;
+    let mut browser = Browser::logged_in(&world, &provider).await?;
+    let first = browser.cookies.clone();
+    // Its refresh tokens are used once: with one that is used twice it would end the session.
+    for round in 2..5 {
+        tokio::time::sleep(Duration::from_millis(2_100)).await;
+        let together = cookies(&browser.cookies);
+        let client = world.client();
+        let send = || client.send(Request::get("/a").field("Cookie", &together));
+        let (a, b, c, d) = tokio::join!(send(), send(), send(), send());
+        for answer in [a, b, c, d] {
+            assert_eq!(answer?.status, 200, "{round}");
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(browser.open(&world, "/a").await?.status, 200);
+        assert_eq!(provider.count("/token").await?, round, "one request for a token of a login and of each refresh");
+    }
+    assert_ne!(browser.cookies, first, "the cookie was made anew");
+    provider.forget("ada").await?;
+    tokio::time::sleep(Duration::from_millis(4_100)).await;
+    assert_problem(&browser.send(&world, Request::get("/a")).await?, 401, "credential-expired");
+    browser.cookies = first;
+    assert_problem(&browser.send(&world, Request::get("/a")).await?, 401, "credential-expired");
     Ok(())
 }

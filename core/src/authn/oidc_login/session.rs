@@ -55,15 +55,18 @@ pub struct Session {
     /// When the cookie was made, likewise.
     #[n(6)]
     pub renewed_s: u64,
+    /// When the provider has confirmed it last, likewise.
+    #[n(7)]
+    pub confirmed_s: u64,
 }
 
 /// Whether a session is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionCheck {
-    /// Until this time.
+    /// Nothing of it has to be looked at until this time.
     Valid(Timestamp),
-    /// Likewise, and its cookie is made anew, because the person is active.
-    Renew(Timestamp),
+    /// Its cookie is made anew, because the person is active.
+    Renew,
     /// It has ended.
     Ended,
 }
@@ -88,6 +91,9 @@ pub enum LoginRefusal {
     /// The ID token belongs to another login.
     #[error("the token of the identity provider belongs to another login")]
     Nonce,
+    /// The ID token was issued to another client.
+    #[error("the token of the identity provider is for another client")]
+    Client,
 }
 
 impl LoginRefusal {
@@ -100,6 +106,7 @@ impl LoginRefusal {
             Self::Issuer => "issuer",
             Self::TooLarge => "too-large",
             Self::Nonce => "nonce",
+            Self::Client => "client",
         }
     }
 }
@@ -167,7 +174,14 @@ impl Session {
     pub fn new(identity: Identity, random: [u8; 8], now: Timestamp) -> Self {
         let Identity { consumer, plan, scopes, groups, until: _, confirmation: _ } = identity;
         let (id, began_s) = (crate::hex::encode(&random), now.as_secs());
-        Self { consumer, id, plan, scopes, groups, began_s, renewed_s: began_s }
+        Self { consumer, id, plan, scopes, groups, began_s, renewed_s: began_s, confirmed_s: began_s }
+    }
+
+    /// The same session of what the provider says of the person now.
+    #[must_use]
+    pub fn of(self, identity: Identity) -> Self {
+        let Identity { consumer, plan, scopes, groups, until: _, confirmation: _ } = identity;
+        Self { consumer, plan, scopes, groups, ..self }
     }
 
     /// The person.
@@ -183,14 +197,16 @@ impl Session {
     pub fn check(&self, settings: &OidcLoginSettings, now: Timestamp) -> SessionCheck {
         let ends_s = self.began_s.saturating_add(settings.session_s.into());
         let idle_ends_s = self.renewed_s.saturating_add(settings.idle_s.into());
-        let until = Timestamp::from_millis(ends_s.min(idle_ends_s).saturating_mul(1_000));
+        let at = |seconds: u64| Timestamp::from_millis(seconds.saturating_mul(1_000));
+        let until = at(ends_s.min(idle_ends_s));
         // A clock that was set back does not make a session of the future valid for longer than it would be.
         if now >= until || self.renewed_s > now.as_secs().saturating_add(CLOCKS_DIFFER_S) {
             SessionCheck::Ended
         } else if idle_ends_s < ends_s && now.as_secs() >= self.renewed_s.saturating_add((settings.idle_s / 4).into()) {
-            SessionCheck::Renew(until)
+            SessionCheck::Renew
         } else {
-            SessionCheck::Valid(until)
+            let refresh_s = if settings.refresh_s == 0 { u64::MAX } else { settings.refresh_s.into() };
+            SessionCheck::Valid(until.min(at(self.confirmed_s.saturating_add(refresh_s))))
         }
     }
 }
@@ -199,15 +215,23 @@ impl OidcLoginSettings {
     /// Checks what an ID token says of the login, besides what every token must say (OpenID Connect Core 1.0, section 3.1.3.7).
     ///
     /// # Errors
-    /// If it belongs to another login, or to another client.
+    /// If it belongs to another login.
     pub fn check_login(&self, login: &Login, claims: &Members) -> Result<(), LoginRefusal> {
+        if claims.text("nonce") == Some(login.nonce.as_str()) { Ok(()) } else { Err(LoginRefusal::Nonce) }
+    }
+
+    /// Checks that an ID token was issued to this client (OpenID Connect Core 1.0, section 3.1.3.7).
+    ///
+    /// # Errors
+    /// If it was issued to another one.
+    pub fn check_client(&self, claims: &Members) -> Result<(), LoginRefusal> {
         let is_ours = claims.get("azp").is_none_or(|_| claims.text("azp") == self.client.client_id());
-        if claims.text("nonce") == Some(login.nonce.as_str()) && is_ours { Ok(()) } else { Err(LoginRefusal::Nonce) }
+        if is_ours { Ok(()) } else { Err(LoginRefusal::Client) }
     }
 }
 
 /// Memory takes all that is written.
-fn stored(value: &impl Encode<()>) -> Vec<u8> {
+pub(super) fn stored(value: &impl Encode<()>) -> Vec<u8> {
     minicbor::to_vec(value).unwrap_or_default()
 }
 

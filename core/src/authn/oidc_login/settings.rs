@@ -47,6 +47,10 @@ pub struct OidcLoginSettings {
     /// The path to which a browser goes after the logout.
     #[n(9)]
     pub after_logout: String,
+    /// After how long the provider has to confirm a session, in seconds; 0 if it need not.
+    #[serde(default)]
+    #[cbor(n(10), skip_if = "codec::is_default")]
+    pub refresh_s: u32,
 }
 
 impl codec::Section for OidcLoginSettings {}
@@ -104,12 +108,22 @@ impl PolicyKind for OidcLoginSettings {
             && !self.after_logout.starts_with("//")
             && self.idle_s > 0
             && self.session_s >= self.idle_s
+            && self.refresh_s <= self.session_s
     }
 
     fn uses(&self) -> Uses<'_> {
         // A request with a session needs the secret. A login needs the metadata too; the token and the keys are fetched where the
-        // policy answers itself, which is no request of a route.
-        Uses { secrets: &self.secrets, fetches: 1, answers: 1, ..Uses::default() }
+        // policy answers itself, which is no request of a route. Where sessions are confirmed, a request may do this.
+        let refreshes = self.refresh_s > 0;
+        Uses {
+            secrets: &self.secrets,
+            record: refreshes,
+            once: refreshes,
+            fetches: 1 + u32::from(refreshes),
+            answers: 1,
+            verifications: u32::from(refreshes),
+            ..Uses::default()
+        }
     }
 }
 
@@ -126,3 +140,43 @@ impl Authenticator for OidcLoginSettings {
 
 /// The cookies of logins in a browser: someone may have several pages open when a session ends. Each has less than 150 bytes.
 pub const LOGINS_MAX: u8 = 16;
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::authn::oidc_login) fn settings() -> OidcLoginSettings {
+        let secret = |name: &str| SecretText::parse(&format!("${{secret.{name}}}")).unwrap();
+        OidcLoginSettings {
+            client: ClientAuthentication::Post("portal".into(), secret("CLIENT")),
+            rules: IdentityRules {
+                issuers: vec!["https://id.example.com".into()],
+                audiences: vec!["portal".into()],
+                ..IdentityRules::default()
+            },
+            secrets: vec![secret("SESSIONS"), secret("CLIENT")],
+            path: "/.login".into(),
+            cookie: "__Host-session".into(),
+            scope: "openid".into(),
+            session_s: 36_000,
+            idle_s: 6_000,
+            is_private: false,
+            after_logout: "/".into(),
+            refresh_s: 0,
+        }
+    }
+
+    #[test]
+    fn settings_that_would_make_no_session_are_incoherent() {
+        assert!(settings().is_coherent());
+        for (what, broken) in [
+            ("a short idle time", OidcLoginSettings { idle_s: 0, ..settings() }),
+            ("a refresh after the end", OidcLoginSettings { refresh_s: 36_001, ..settings() }),
+            ("a cookie of any host", OidcLoginSettings { cookie: "session".into(), ..settings() }),
+            ("another site", OidcLoginSettings { after_logout: "//evil.test".into(), ..settings() }),
+            ("a path of everything", OidcLoginSettings { path: "/".into(), ..settings() }),
+        ] {
+            assert!(!broken.is_coherent(), "{what}");
+        }
+    }
+}

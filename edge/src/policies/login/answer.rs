@@ -3,22 +3,23 @@
 use http::header::{ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, SET_COOKIE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use tollgate_core::authn::{
-    Login, LoginPath, LoginRefusal, OidcLoginSettings, Presented, Session, SessionCheck, TextMark, digest_text,
-    is_caused_here,
+    KeptSession, Login, LoginPath, LoginRefusal, OidcLoginSettings, Presented, Session, SessionCheck, TextMark,
+    digest_text, is_caused_here,
 };
 use tollgate_core::event::Reason;
-use tollgate_core::jose::Token;
 use tollgate_core::kinds::{AuthnPolicy, Named};
 use tollgate_core::oauth::add_parameter;
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::query::parameter;
 
-use super::provider::TokenRefused;
-use super::{LOGIN, OpenIdProvider, cookie, origin, redirect_uri, session, session_cookie, set_cookie, unavailable};
+use super::provider::{Granted, TokenRefused};
+use super::{
+    LOGIN, OpenIdProvider, cookie, origin, redirect_uri, refused, session, session_cookie, set_cookie, unavailable, who,
+};
 use crate::isolate::Isolate;
 use crate::isolate::sealed::Sealing;
+use crate::isolate::sessions::SessionWork;
 use crate::pipeline::Received;
-use crate::policies::jwt::{malformed, not_accepted, verify};
 use crate::ports::{Content, Entropy, Host};
 
 /// A policy with its settings.
@@ -39,7 +40,7 @@ pub(crate) async fn answer<H: Host>(
     }
     let answered = match asked {
         LoginPath::Callback => logged_in(named, settings, isolate, host, received).await,
-        LoginPath::Logout => logged_out(settings, isolate, host, received).await,
+        LoginPath::Logout => logged_out(named, settings, isolate, host, received).await,
     };
     let (location, cookies) = answered.map_err(|problem| problem.by(named.name.clone()))?;
     Ok(redirect(&location, &cookies))
@@ -96,24 +97,28 @@ async fn logged_in<H: Host>(
         return Err(refused(LoginRefusal::Issuer));
     }
     let Some(code) = sent("code") else { return Err(refused(LoginRefusal::Provider)) };
-    let granted = (code.as_str(), login.verifier.as_str(), redirect_uri(settings, received));
-    let text = provider.id_token(settings, isolate, host, (granted.0, granted.1, &granted.2)).await;
-    let text = text.map_err(|why| match why {
-        TokenRefused::Code => refused(LoginRefusal::Unknown),
+    let parameters = [
+        ("grant_type", "authorization_code"),
+        ("code", code.as_str()),
+        ("code_verifier", login.verifier.as_str()),
+        ("redirect_uri", &redirect_uri(settings, received)),
+    ];
+    let granted = provider.granted(settings, isolate, host, &parameters).await;
+    let Granted { id_token, refresh_token } = granted.map_err(|why| match why {
+        TokenRefused::Grant => refused(LoginRefusal::Unknown),
         TokenRefused::Away(why) => unavailable(why),
     })?;
-    let token = Token::parse(&text).map_err(malformed)?;
-    let verification = isolate.tokens.borrow_mut().policy(name, &settings.verification());
-    verify(&verification, isolate, host, &token).await?;
-    let claims = token.claims().map_err(malformed)?;
-    let identity = settings.rules.of_token(name, &claims, now).map_err(not_accepted)?;
+    let none = || unavailable("the answer of its token endpoint has no `id_token`".to_owned());
+    let (identity, claims) = who(settings, name, (isolate, host), &id_token.ok_or_else(none)?).await?;
     settings.check_login(&login, &claims).map_err(refused)?;
     let mut random = [0; 8];
     host.entropy().fill(&mut random);
     let session = Session::new(identity, random, now);
     let line = session_cookie(settings, name, isolate, host, &session).await.map_err(unavailable)?;
-    if line.len() > COOKIE_BYTES_MAX {
-        return Err(refused(LoginRefusal::TooLarge));
+    let line = line.ok_or_else(|| refused(LoginRefusal::TooLarge))?;
+    if settings.refresh_s > 0 && refresh_token.is_some() {
+        let kept = KeptSession { session, token: refresh_token };
+        isolate.sessions.borrow_mut().leave(SessionWork::keep(name, settings, kept));
     }
     Ok((login.target, vec![line, set_cookie(&login_name, "", 0)]))
 }
@@ -133,6 +138,7 @@ async fn has_session<H: Host>(
 
 /// The session ends, here and at the provider.
 async fn logged_out<H: Host>(
+    named: &Named<AuthnPolicy>,
     settings: &OidcLoginSettings,
     isolate: &Isolate,
     host: &H,
@@ -145,6 +151,13 @@ async fn logged_out<H: Host>(
     }
     if let Presented::Text(text) = cookie(&received.fields, &settings.cookie) {
         isolate.sessions.borrow_mut().remove(TextMark::of(text, &isolate.mark_secret(host)));
+        // Nobody who has copied the cookie can have it confirmed.
+        if settings.refresh_s > 0
+            && let Ok(Some(session)) = session(settings, &named.name, isolate, host, text).await
+        {
+            let kept = KeptSession { session, token: None };
+            isolate.sessions.borrow_mut().leave(SessionWork::keep(&named.name, settings, kept));
+        }
     }
     // A provider that is away must not keep anybody logged in here.
     let provider = OpenIdProvider::of(settings, isolate, host).await.ok();
@@ -159,11 +172,3 @@ async fn logged_out<H: Host>(
     };
     Ok((location, vec![set_cookie(&settings.cookie, "", 0)]))
 }
-
-fn refused(error: LoginRefusal) -> Problem {
-    let detail = format!("Nobody was logged in: {error}.");
-    Problem::new(ProblemKind::CredentialNotAccepted, detail, Reason::LoginRefused { error })
-}
-
-/// What browsers keep at least (RFC 6265, section 6.1).
-const COOKIE_BYTES_MAX: usize = 4_096;

@@ -44,48 +44,51 @@ impl OpenIdProvider {
         })
     }
 
-    /// The ID token for a code (OpenID Connect Core 1.0, section 3.1.3). An error is for the operator, and contains nothing of the
-    /// answer.
-    pub(crate) async fn id_token<H: Host>(
+    /// What it grants for a code or a refresh token (OpenID Connect Core 1.0, sections 3.1.3 and 12). An error is for the operator,
+    /// and contains nothing of the answer.
+    pub(crate) async fn granted<H: Host>(
         &self,
         settings: &OidcLoginSettings,
         isolate: &Isolate,
         host: &H,
-        (code, verifier, redirect_uri): (&str, &str, &str),
-    ) -> Result<String, TokenRefused> {
+        parameters: &[(&str, &str)],
+    ) -> Result<Granted, TokenRefused> {
         let server = AuthorizationServer {
             url: &self.token,
             is_private: settings.is_private,
             audience: settings.rules.issuers.first().map(String::as_str).unwrap_or_default(),
             client: &settings.client,
         };
-        let parameters = [
-            ("grant_type", "authorization_code"),
-            ("code", code),
-            ("code_verifier", verifier),
-            ("redirect_uri", redirect_uri),
-        ];
-        let answer = server.ask(isolate, host, &parameters, "application/json").await;
+        let answer = server.ask(isolate, host, parameters, "application/json").await;
         let answer = answer.map_err(|unanswered| TokenRefused::Away(unanswered.why))?;
         let members = Members::parse(&answer.content).ok();
         let error = members.as_ref().and_then(|members| members.text("error"));
-        match (answer.status, error) {
-            (StatusCode::OK, _) => {}
-            // The code was used before, or has ended: the person begins again.
-            (StatusCode::BAD_REQUEST, Some("invalid_grant")) => return Err(TokenRefused::Code),
-            (status, _) => return Err(TokenRefused::Away(format!("its token endpoint answered with status {status}"))),
+        match (answer.status, error, &members) {
+            (StatusCode::OK, _, Some(members)) => {
+                let text = |name: &str| members.text(name).map(str::to_owned);
+                Ok(Granted { id_token: text("id_token"), refresh_token: text("refresh_token") })
+            }
+            (StatusCode::OK, _, None) => {
+                Err(TokenRefused::Away("its token endpoint did not answer with JSON".to_owned()))
+            }
+            // The code or the token was used before, has ended, or was revoked: the person begins again.
+            (StatusCode::BAD_REQUEST, Some("invalid_grant"), _) => Err(TokenRefused::Grant),
+            (status, ..) => Err(TokenRefused::Away(format!("its token endpoint answered with status {status}"))),
         }
-        let token = members.as_ref().and_then(|members| members.text("id_token"));
-        let none = || TokenRefused::Away("the answer of its token endpoint has no `id_token`".to_owned());
-        token.map(str::to_owned).ok_or_else(none)
     }
 }
 
-/// Why there is no ID token.
+/// What a provider grants.
+pub(crate) struct Granted {
+    pub(crate) id_token: Option<String>,
+    pub(crate) refresh_token: Option<String>,
+}
+
+/// Why it grants nothing.
 #[derive(Debug)]
 pub(crate) enum TokenRefused {
-    /// The provider does not know the code any more.
-    Code,
+    /// It does not know the code or the token any more.
+    Grant,
     /// It did not answer, or not as it must.
     Away(String),
 }

@@ -508,3 +508,46 @@ fn a_missing_npx_is_reported_with_what_to_install() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("install Node.js"), "{ran:?}");
 }
+
+#[test]
+fn certificates_of_the_gateway_are_checked_by_an_audit_and_at_the_start() {
+    let project = Project::new();
+    project.edit("\"http://127.0.0.1:8082\"", "{url: \"https://127.0.0.1:8082\", tls: {certificate: \"${secret.ECHO_CERTIFICATE}\", key: \"${secret.ECHO_KEY}\"}}");
+    let secrets = project.file("secrets");
+    std::fs::create_dir(&secrets).expect("a folder");
+    let bind = |name: &str, text: &str| std::fs::write(secrets.join(name), text).expect("a file");
+    let pair = || rcgen::generate_simple_self_signed(["gateway.test".to_owned()]).expect("a certificate");
+    let (ours, other) = (pair(), pair());
+    bind("ECHO_CERTIFICATE", &ours.cert.pem());
+    bind("ECHO_KEY", &ours.signing_key.serialize_pem());
+    let folder = secrets.display().to_string();
+    let path = project.path();
+    let audit =
+        |words: &[&str]| run(&[&["secrets", "audit", "--project", &path, "--secrets", &folder][..], words].concat());
+    let sound = audit(&["--output", "json"]);
+    assert_eq!(sound.code, Some(0), "{sound:?}");
+    let found = &sound.json()["certificates"][0];
+    assert_eq!(
+        *found,
+        json!({"certificate": "ECHO_CERTIFICATE", "ends": "4096-01-01T00:00:00.000Z", "fault": null, "used": ["upstream echo"]})
+    );
+    bind("ECHO_KEY", &other.signing_key.serialize_pem());
+    let broken = audit(&[]);
+    let fault = "the private key is not the one of the certificate in the secret `ECHO_CERTIFICATE`";
+    assert_eq!(broken.code, Some(1));
+    assert!(broken.err.contains(fault), "{broken:?}");
+    let store = project.file("shop.db").display().to_string();
+    assert_eq!(run(&["publish", &path, "--to", "native", "--store", &store]).code, Some(0));
+    let words =
+        ["serve", "--store", &store, "--gateway", "quickstart", "--listen", "127.0.0.1:0", "--secrets", &folder];
+    let serving = Running::start(tollgate(&words));
+    serving.word_after("listening on ");
+    assert!(serving.err().contains(&format!("warning: requests to the upstream echo will fail: {fault}")));
+    for (target, expected) in
+        [("spin", "hosts = [\"127.0.0.1\"]"), ("workers-paid", "[[mtls_certificates]]\nbinding = \"ECHO_CERTIFICATE\"")]
+    {
+        let checked = run(&["check", &path, "--target", target]);
+        assert!(checked.out.contains(expected), "{checked:?}");
+    }
+    assert!(!run(&["check", &path]).out.contains("ECHO_CERTIFICATE"));
+}

@@ -290,6 +290,25 @@ fn ambiguous_routes_are_reported_with_an_example_request() {
 }
 
 #[test]
+fn a_certificate_of_the_gateway_is_a_secret_and_is_presented_over_tls() {
+    let check = |url: &str, tls: &str, expected: &[&str]| {
+        let upstream = format!("pets: {{url: \"{url}\", tls: {tls}}}");
+        let found = findings(&RIGHT.replace("pets: \"http://127.0.0.1:9000\"", &upstream));
+        assert_eq!(found.iter().map(|found| found.code.id()).collect::<Vec<_>>(), expected, "{tls}: {found}");
+    };
+    check("https://u", "{certificate: \"${secret.A}\"}", &[]);
+    check("https://u", "{certificate: \"${secret.A}\", key: \"${secret.B}\"}", &[]);
+    check("http://u", "{certificate: \"${secret.A}\"}", &["TG0351"]);
+    check("https://u", "{certificate: \"x${secret.A}\"}", &["TG0351"]);
+    check("https://u", "{certificate: \"${secret.A}\", key: \"${secret.B}${secret.C}\"}", &["TG0351"]);
+    check("https://u", "{certificate: pets.pem}", &["TG0341"]);
+    check("https://u", "{certificate: \"${secret.a}\"}", &["TG0211"]);
+    check("https://u", "{certificate: \"${secret.TOLLGATE_OPERATOR_READ}\"}", &["TG0308"]);
+    check("https://u", "{key: \"${secret.A}\"}", &["TG0203"]);
+    check("https://u", "{certificate: \"${secret.A}\", ca: a.pem}", &["TG0201"]);
+}
+
+#[test]
 fn a_field_tells_an_upstream_one_thing_and_is_no_credential_or_text_of_the_gateway() {
     let with = |upstream: &str| {
         let upstream = format!("pets: {{url: \"http://127.0.0.1:9000\", {upstream}}}");

@@ -13,7 +13,7 @@ use crate::cache::CacheSettings;
 use crate::client::ProxySettings;
 use crate::codec::{self, Decode};
 use crate::field_name::is_field_name;
-use crate::forward::{ClientFields, TokenSigning, UpstreamSettings};
+use crate::forward::{ClientFields, OwnCertificate, TokenSigning, UpstreamSettings};
 use crate::kinds::{AuthnPolicy, AuthzPolicy, GuardPolicy, LimitPolicy, Place, Policies, PolicyView};
 use crate::limit::LimitBy;
 use crate::outage::OutagePolicy;
@@ -289,10 +289,11 @@ pub fn are_coherent(upstreams: &[UpstreamSettings], policies: &Policies) -> bool
 }
 
 fn is_coherent_upstream(upstream: &UpstreamSettings) -> bool {
-    let UpstreamSettings { fields, identity, .. } = upstream;
+    let UpstreamSettings { fields, identity, certificate, .. } = upstream;
     fields.len() <= ROUTE_LIST_MAX
         && identity.len() <= ROUTE_LIST_MAX
         && fields.iter().all(|(name, _)| is_field_name(name))
+        && certificate.as_ref().is_none_or(OwnCertificate::is_coherent)
 }
 
 fn is_coherent_cache(cache: &CacheSettings) -> bool {

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -84,19 +85,18 @@ impl World {
 
     /// A separate host for the scenario, started with these options and stopped with the scenario.
     pub(crate) async fn start_host(&self, dev: bool, secrets: &[(&str, &str)]) -> Result<Host> {
-        let options = Options {
-            gateway: GATEWAY.to_owned(),
-            dev,
-            secrets: secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-            counts: false,
-        };
+        self.started(&options(dev, secrets)).await
+    }
+
+    /// The same, which trusts only the authorities in this file, if it is the native host.
+    pub(crate) async fn start_host_trusting(&self, authorities: &Path, secrets: &[(&str, &str)]) -> Result<Host> {
+        let options = Options { authorities: Some(authorities.to_owned()), ..options(true, secrets) };
         self.started(&options).await
     }
 
     /// A separate host that counts the calls of the gateway.
     pub(crate) async fn start_counting_host(&self) -> Result<Host> {
-        let options = Options { gateway: GATEWAY.to_owned(), dev: false, secrets: Vec::new(), counts: true };
-        self.started(&options).await
+        self.started(&Options { counts: true, ..options(false, &[]) }).await
     }
 
     async fn started(&self, options: &Options) -> Result<Host> {
@@ -213,6 +213,16 @@ impl World {
             sleep(Duration::from_millis(20)).await;
         }
         Ok(())
+    }
+}
+
+fn options(dev: bool, secrets: &[(&str, &str)]) -> Options {
+    Options {
+        gateway: GATEWAY.to_owned(),
+        dev,
+        secrets: secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        authorities: None,
+        counts: false,
     }
 }
 

@@ -101,6 +101,8 @@ function options(args, log) {
     kvNamespaces: ["TOLLGATE_RECORDS"],
     ...(args.keep === undefined ? {} : { kvPersist: resolve(args.keep) }),
     durableObjects: { TOLLGATE_COUNTERS: { className: "TollgateCounter", useSQLite: true } },
+    // In the place of a binding of `mtls_certificates`, which miniflare does not have: both are a `Fetcher`.
+    ...(args.bare ? {} : { serviceBindings: { GATEWAY_CERTIFICATE: { name: "tollgate", entrypoint: "Presenting" } } }),
     bindings: {
       ...secrets(args.secret),
       TOLLGATE_GATEWAY: args.gateway,

@@ -60,6 +60,15 @@ export class Control extends WorkerEntrypoint {
   }
 }
 
+// Stands for a certificate of the gateway: it sends requests over plain HTTP, with a field that says which certificate it was.
+export class Presenting extends WorkerEntrypoint {
+  fetch(request) {
+    const sent = new Request(request.url.replace("https:", "http:"), request);
+    sent.headers.set("test-presented", "GATEWAY_CERTIFICATE");
+    return fetch(sent);
+  }
+}
+
 // Cloudflare always sets the client's address; a test may set another.
 function withAddress(request) {
   const tls = request.headers.get("test-tls-client-auth");

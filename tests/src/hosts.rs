@@ -130,6 +130,8 @@ pub struct Options {
     /// Whether configuration and credentials are read again for each request.
     pub dev: bool,
     pub secrets: Vec<(String, String)>,
+    /// A file of certificate authorities that the host trusts in place of the system's; of the native host.
+    pub authorities: Option<PathBuf>,
     /// Whether the host counts the calls of the gateway, where it can; everything is slower then.
     pub counts: bool,
 }
@@ -187,6 +189,9 @@ impl Host {
         }
         if options.counts {
             command.arg("--count");
+        }
+        if let Some(file) = &options.authorities {
+            command.env("SSL_CERT_FILE", file);
         }
         for (name, value) in &options.secrets {
             command.args(["--secret", &format!("{name}={value}")]);

@@ -175,12 +175,13 @@ export function keepAlive(exchange) {
 
 // Redirects are followed by the client, encoded content is decoded by the client. The timeout covers the head, and the content
 // as long as the gateway reads it: after the reply the platform streams by itself, and timers of this request no longer run.
-export function send(received, head, body, timeoutMs) {
+export function send(received, head, body, timeoutMs, env, certificate) {
+  const via = certificate === undefined ? globalThis : presenting(env, certificate);
   const lines = head.split("\n");
   const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
   const overflow = body === undefined ? counted(received) : overflows.get(body);
   const signal = overflow && timeout ? AbortSignal.any([overflow.signal, timeout]) : (overflow?.signal ?? timeout);
-  const sent = received === undefined ? made(lines, body, signal) : edited(lines, received, body, signal);
+  const sent = received === undefined ? made(via, lines, body, signal) : edited(via, lines, received, body, signal);
   return overflow ? limitedBy(overflow, sent) : sent;
 }
 
@@ -189,29 +190,35 @@ export function send(received, head, body, timeoutMs) {
 // to the request.
 const SENT = { encodeResponseBody: "manual", cf: { cacheTtl: -1 } };
 
-const made = ([method, url, fields], body, signal) =>
-  fetch(url, { ...SENT, method, redirect: "manual", headers: JSON.parse(fields), body, signal });
+// A binding whose `fetch` presents a certificate of the gateway.
+function presenting(env, name) {
+  if (typeof env[name]?.fetch === "function") return env[name];
+  throw Object.assign(new Error(`${name} is not bound to a certificate`), { name: "CertificateMissingError" });
+}
+
+const made = (via, [method, url, fields], body, signal) =>
+  via.fetch(url, { ...SENT, method, redirect: "manual", headers: JSON.parse(fields), body, signal });
 
 // The copy of a received request costs less than other forms, and it is the only one with which a GET or HEAD can have
 // content. Its redirects are `manual`, as those of every received request.
-function edited(lines, received, body, signal) {
+function edited(via, lines, received, body, signal) {
   const [method, url] = lines;
-  if (body !== undefined && (body !== null || received.body !== null)) return replaced(lines, received, body, signal);
+  if (body !== undefined && (body !== null || received.body !== null)) return replaced(via, lines, received, body, signal);
   const request = new Request(url, received);
   edit(request.headers, lines, 2);
   // With these methods, workerd sends content without a length only if this field is there.
   if (body === undefined && (method === "GET" || method === "HEAD") && !request.headers.has("content-length")) {
     request.headers.set("transfer-encoding", "chunked");
   }
-  return fetch(request, signal === undefined ? SENT : { ...SENT, signal });
+  return via.fetch(request, signal === undefined ? SENT : { ...SENT, signal });
 }
 
 // The received request with other content.
-function replaced(lines, received, body, signal) {
+function replaced(via, lines, received, body, signal) {
   const [method, url] = lines;
   const headers = new Headers(received.headers);
   edit(headers, lines, 2);
-  return fetch(url, { ...SENT, method, redirect: "manual", headers, body, signal });
+  return via.fetch(url, { ...SENT, method, redirect: "manual", headers, body, signal });
 }
 
 async function limitedBy(overflow, sent) {

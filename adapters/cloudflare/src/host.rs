@@ -63,7 +63,7 @@ impl CloudflareHost {
             counters: ObjectCounters { env: Rc::clone(&env), gateway: Rc::clone(gateway) },
             response_cache: NearCache::new(CacheApi { gateway: Rc::clone(gateway) }, WorkerClock, shared.near),
             fetch: WorkerFetch,
-            upstream: FetchUpstream,
+            upstream: FetchUpstream(Rc::clone(&env)),
             secrets: WorkerSecrets(env),
             telemetry_sink: WorkerTelemetry { counts: shared.counts },
             lifetime,

@@ -94,6 +94,8 @@ extern "C" {
         head: &str,
         body: JsValue,
         timeout_ms: Option<f64>,
+        env: &Env,
+        certificate: Option<&str>,
     ) -> Result<Promise, JsValue>;
 
     pub(crate) fn limited(stream: &ReadableStream, max_bytes: f64) -> ReadableStream;

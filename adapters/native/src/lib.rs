@@ -54,4 +54,4 @@ pub use server::{ListenError, Server, ServerBuilder, StartError, TlsError};
 pub use settings::{AdminSettings, ClientAuthorities, Listen, Settings, TlsFiles};
 pub use store::{NativeRecords, RecordChange, RecordStore, StoreError};
 pub use telemetry::NativeTelemetrySink;
-pub use upstream::{NativeUpstream, TrustError, client_config};
+pub use upstream::{CertificateFault, NativeUpstream, TrustError, check_certificate, client_config};

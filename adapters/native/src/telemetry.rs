@@ -126,9 +126,10 @@ async fn drain(mut content: NativeContent) {
     }
 }
 
-const POST_CALL: UpstreamCall = UpstreamCall {
+const POST_CALL: UpstreamCall<'static> = UpstreamCall {
     connect_timeout_ms: POST_TIMEOUT.as_millis() as u64,
     timeout_ms: Some(POST_TIMEOUT.as_millis() as u64),
+    certificate: None,
 };
 
 /// The timeout of the port: a batch that takes longer has failed.

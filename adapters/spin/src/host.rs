@@ -223,7 +223,11 @@ impl TelemetrySink for SpinTelemetrySink {
     async fn post(&self, endpoint: &Uri, fields: HeaderMap, content: Vec<u8>) -> Result<StatusCode, Unavailable> {
         let request = Outbound::new(&Method::POST, endpoint.clone(), &fields, true);
         let content = SpinContent::from_bytes(Bytes::from(content));
-        let call = UpstreamCall { connect_timeout_ms: EXPORT_TIMEOUT_MS, timeout_ms: Some(EXPORT_TIMEOUT_MS) };
+        let call = UpstreamCall {
+            connect_timeout_ms: EXPORT_TIMEOUT_MS,
+            timeout_ms: Some(EXPORT_TIMEOUT_MS),
+            certificate: None,
+        };
         match SpinUpstream.send(&request, content, &call).await {
             Ok(response) => Ok(response.status()),
             Err(error) => Err(Unavailable::new(format!("telemetry: {error}"))),

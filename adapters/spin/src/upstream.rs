@@ -27,7 +27,7 @@ impl Upstream for SpinUpstream {
         &self,
         request: &Outbound<'_>,
         content: SpinContent,
-        call: &UpstreamCall,
+        call: &UpstreamCall<'_>,
     ) -> Result<Response<SpinContent>, UpstreamError> {
         let (sending, is_empty) = (Rc::default(), content.is_empty());
         let timeout = call.timeout_ms.map(|ms| ms.saturating_mul(NANOS_PER_MS));
@@ -182,7 +182,8 @@ fn error(code: &ErrorCode) -> UpstreamError {
             UpstreamError::HttpResponseTimeout
         }
         ErrorCode::ConnectionLimitReached => UpstreamError::ConnectionLimitReached,
-        ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => UpstreamError::TlsProtocolError,
+        ErrorCode::TlsProtocolError => UpstreamError::TlsProtocolError,
+        ErrorCode::TlsAlertReceived(_) => UpstreamError::TlsAlertReceived,
         ErrorCode::TlsCertificateError => UpstreamError::TlsCertificateError,
         ErrorCode::HttpResponseIncomplete => UpstreamError::HttpResponseIncomplete,
         ErrorCode::HttpResponseHeaderSectionSize(_) | ErrorCode::HttpResponseHeaderSize(_) => {

@@ -127,7 +127,7 @@ fn site(routes: usize) -> SiteSettings {
     let upstream = |n: usize| {
         let url = format!("https://up{n}.internal:8443/base").parse().ok()?;
         let (name, fields, identity, auth) = (format!("up{n}"), vec![], vec![], UpstreamAuth::None);
-        Some(UpstreamSettings { name, url, connect_timeout_ms: 5_000, fields, identity, auth })
+        Some(UpstreamSettings { name, url, connect_timeout_ms: 5_000, fields, identity, auth, certificate: None })
     };
     SiteSettings {
         upstreams: (0..4).filter_map(upstream).collect(),

@@ -80,6 +80,9 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     }
     if args.output == Form::Text && !terminal::is_quiet() {
         terminal::print(&summary(&project, &outcomes, &found));
+        for (_, compiled) in outcomes.iter().take(1) {
+            compiled.iter().for_each(|compiled| terminal::print(&binding(compiled, &args.target)));
+        }
     }
     Ok(())
 }
@@ -183,6 +186,31 @@ fn summary(project: &Project, outcomes: &[Outcome], found: &[Diagnostics]) -> St
         ))
     };
     outcomes.iter().filter_map(line).collect()
+}
+
+/// What has to be written outside of the project for certificates of the gateway, on the platforms that are checked.
+fn binding(compiled: &Compiled, targets: &[Target]) -> String {
+    let targets: BTreeSet<Target> =
+        compiled.targets().iter().flat_map(|targets| &targets.value).chain(targets).copied().collect();
+    let mut texts = BTreeSet::new();
+    for (upstream, own) in compiled.whole().certificates() {
+        let host = upstream.url.host();
+        if targets.contains(&Target::Spin) {
+            texts.insert(format!(
+                "in the runtime configuration of Spin (spin up --runtime-config-file):\n\
+                 [[client_tls]]\ncomponent_ids = [\"gateway\"]\nhosts = [\"{host}\"]\nclient_cert_file = \"{host}.pem\"\n\
+                 client_private_key_file = \"{host}.key\"\n"
+            ));
+        }
+        if targets.iter().any(|target| target.is_workers()) {
+            texts.insert(format!(
+                "in wrangler.toml (npx wrangler mtls-certificate upload prints the id):\n\
+                 [[mtls_certificates]]\nbinding = \"{}\"\ncertificate_id = \"...\"\n",
+                own.name
+            ));
+        }
+    }
+    texts.into_iter().collect()
 }
 
 /// The project's folder, as the prefix of file names on code hosts.

@@ -1,5 +1,7 @@
 //! `tollgate secrets`: the secrets of a project, and whether they have a value.
 
+mod certificates;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -10,6 +12,7 @@ use tollgate_core::operator::{Resource, SecretView};
 use tollgate_core::secret::SecretText;
 use tollgate_native::SecretSource;
 
+use self::certificates::Checked;
 use super::Output;
 use crate::at::{AtArgs, NOTHING};
 use crate::failure::Failure;
@@ -34,7 +37,11 @@ enum SecretsCommand {
 
 /// List the secrets that a project names, where it uses them, and whether they have no value, one, or two while they are rotated.
 ///
-/// Values are never shown. The exit code is 1 if a secret has no value, with --strict also if one has two.
+/// Of certificates that the gateway presents to upstreams it shows when they end; with --at they are not checked, because each
+/// platform has them in its own place.
+///
+/// Values are never shown. The exit code is 1 if a secret has no value or a certificate cannot be used, with --strict also if a
+/// secret has two values.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -65,22 +72,39 @@ pub(crate) fn run(args: &SecretsArgs) -> Result<(), Failure> {
 }
 
 fn audit(args: &AuditArgs) -> Result<(), Failure> {
-    let used = uses(&Project::at(&args.project).compiled_for_any()?);
+    let compiled = Project::at(&args.project).compiled_for_any()?;
+    let is_local = args.at.at.is_none();
+    let used = uses(&compiled, is_local);
+    let of_upstreams = compiled.whole().certificates().map(|(upstream, own)| (upstream.name.as_str(), own));
+    let certificates = certificates::check(of_upstreams.filter(|_| is_local), &source(args));
     let views = used.keys().map(|name| view(args, name)).collect::<Result<Vec<_>, _>>()?;
     match args.output {
         Output::Json => {
             let all =
                 views.iter().map(|view| json!({"name": view.name, "values": view.values, "used": used[&view.name]}));
-            terminal::print(&format!("{:#}\n", json!({"secrets": all.collect::<Vec<_>>()})));
+            terminal::print(&format!(
+                "{:#}\n",
+                json!({
+                    "secrets": all.collect::<Vec<_>>(),
+                    "certificates": certificates.iter().map(Checked::to_json).collect::<Vec<_>>(),
+                })
+            ));
         }
         Output::Text if views.is_empty() => terminal::note("the project names no secrets"),
-        Output::Text => terminal::print(&table(&views, &used)),
+        Output::Text => {
+            terminal::print(&table(&views, &used));
+            if !certificates.is_empty() {
+                terminal::print(&format!("\n{}", certificates::table(&certificates)));
+            }
+        }
     }
+    let faults: Vec<String> = certificates.iter().filter_map(Checked::fault).collect();
     let count = |wanted: usize| views.iter().filter(|view| view.values == wanted).count();
     match (count(0), count(2)) {
         (0, rotated) if rotated > 0 && args.strict => {
             Err(Failure::problem(format!("{rotated} secrets have two values: remove the old ones")))
         }
+        (0, _) if !faults.is_empty() => Err(Failure::problem(faults.join("\n"))),
         (0, _) => Ok(()),
         (absent, _) => Err(Failure::problem(format!("{absent} secrets have no value: requests that need them fail"))),
     }
@@ -103,14 +127,19 @@ fn table(views: &[SecretView], used: &Uses) -> String {
 /// Where each secret is used.
 type Uses = BTreeMap<String, BTreeSet<String>>;
 
-fn uses(compiled: &Compiled) -> Uses {
+fn uses(compiled: &Compiled, is_local: bool) -> Uses {
     let mut uses = Uses::new();
+    let whole = compiled.whole();
+    for (upstream, own) in whole.certificates().filter(|_| is_local) {
+        for name in own.secret_names() {
+            uses.entry(name.to_owned()).or_default().insert(format!("upstream {} (tls)", upstream.name));
+        }
+    }
     let mut add = |text: &SecretText, place: String| {
         for name in text.secret_names() {
             uses.entry(name.to_owned()).or_default().insert(place.clone());
         }
     };
-    let whole = compiled.whole();
     for upstream in &whole.upstreams {
         for (field, text) in &upstream.fields {
             add(text, format!("upstream {} ({field})", upstream.name));
@@ -135,7 +164,10 @@ fn view(args: &AuditArgs, name: &str) -> Result<SecretView, Failure> {
     if args.at.at.is_some() {
         return args.at.gateway()?.send(Resource::ShowSecret, name, NOTHING);
     }
-    let source = args.secrets.clone().map_or(SecretSource::Environment, SecretSource::Folder);
-    let secret = source.read(name).map_err(|error| Failure::problem(format!("{name}: {error}")))?;
+    let secret = source(args).read(name).map_err(|error| Failure::problem(format!("{name}: {error}")))?;
     Ok(SecretView::of(name, secret.as_ref()))
+}
+
+fn source(args: &AuditArgs) -> SecretSource {
+    args.secrets.clone().map_or(SecretSource::Environment, SecretSource::Folder)
 }

@@ -1,5 +1,7 @@
 //! `tollgate serve`: the native host in production.
 
+mod certificates;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -38,7 +40,7 @@ The files of TLS are read again within a second after they change. Open connecti
 certificates are no longer accepted.
 
 Secrets that a project refers to as ${secret.NAME} are read from the environment variables TOLLGATE_SECRET_NAME, or from
-the files of --secrets.
+the files of --secrets. Certificates that the gateway presents to upstreams are secrets too, and are read again every 5 seconds.
 The operator endpoint answers if a token is bound: TOLLGATE_OPERATOR_READ, TOLLGATE_OPERATOR_PURGE and
 TOLLGATE_OPERATOR_OPERATE in the environment, or files of these names in --secrets (docs/operator.md).")]
 pub(crate) struct ServeArgs {
@@ -122,6 +124,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<(), Failure> {
     let admin = args.admin.map(|address| (address, "--admin"));
     let public = args.listen.len();
     let settings = settings(args)?;
+    certificates::warn(&store, &settings.gateway, &settings.secrets);
     let operator = settings.operator.clone();
     let server = Server::builder(settings, store).bind().map_err(|error| explain_start(&error, "--listen", admin))?;
     for (place, address) in server.addresses().iter().enumerate() {

@@ -8,6 +8,7 @@ use tollgate_config::policy_tests::{
 };
 use tollgate_core::cache::{CacheOutcome, Forwarded};
 use tollgate_core::event::{Phase, Verdict};
+use tollgate_core::forward::OwnCertificate;
 use tollgate_core::json::thousandths;
 use tollgate_core::limit::fields::{RATELIMIT, RATELIMIT_POLICY};
 use tollgate_core::telemetry::ExchangeRecord;
@@ -202,6 +203,10 @@ impl Judge {
         }
         if let Some(query) = &expect.query {
             self.name("upstream.query", query.span, query.value.as_deref(), request.uri().query());
+        }
+        if let Some(certificate) = &expect.certificate {
+            let presented = request.extensions().get::<OwnCertificate>().map(|own| own.name.as_str());
+            self.name("upstream.certificate", certificate.span, certificate.value.as_deref(), presented);
         }
         self.fields("upstream.headers", &expect.fields, request.headers());
         if let Some(body) = &expect.body {

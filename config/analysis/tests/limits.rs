@@ -118,3 +118,25 @@ fn trusted_proxies_are_checked_for_each_platform_that_is_asked_about() {
     assert_eq!(found("[192.0.2.0/24]", Target::WorkersPaid), [""; 0]);
     assert_eq!(found("1", Target::Spin), [""; 0]);
 }
+
+#[test]
+fn certificates_that_differ_at_one_host_are_found_for_spin() {
+    let found = |other: &str, target: Target| {
+        let text = format!(
+            "format: 1\ngateway: {{name: g, authn: none}}\napis:\n  \
+             a: {{upstream: a, routes: [{{path: /a, methods: [GET]}}]}}\n  b: {{upstream: b, routes: [{{path: /b, methods: [GET]}}]}}\n\
+             upstreams:\n  a: {{url: \"https://u:8443\", tls: {{certificate: \"${{secret.A}}\"}}}}\n  b: {other}\n"
+        );
+        let compiled = compile_str("tollgate.yaml", &text).unwrap_or_else(|found| unreachable!("{text}{found}"));
+        let found = exceeded_limits(&compiled, &BTreeSet::from([target]));
+        found.iter().map(|found| found.code.id()).collect::<Vec<_>>()
+    };
+    let presenting =
+        |url: &str, name: &str| format!("{{url: \"{url}\", tls: {{certificate: \"${{secret.{name}}}\"}}}}");
+    assert_eq!(found(&presenting("https://u", "B"), Target::Spin), ["TG0351"]);
+    assert_eq!(found("\"https://u/none\"", Target::Spin), ["TG0351"]);
+    for sound in [presenting("https://u", "A"), presenting("https://v", "B"), "\"http://u\"".to_owned()] {
+        assert_eq!(found(&sound, Target::Spin), [""; 0], "{sound}");
+    }
+    assert_eq!(found(&presenting("https://u", "B"), Target::WorkersPaid), [""; 0]);
+}

@@ -319,6 +319,10 @@ codes! {
         "With `binding: dpop`, `dpop-or-bearer` or `any`, a policy verifies proofs of the keys to which tokens are bound (RFC 9449): \
         the other keys that begin with `dpop-` have an effect only then. The key of a proof is a public key in the proof itself, so \
         algorithms of shared secrets are not among those of proofs, and a proof is accepted for an hour at most."
+    BadUpstreamTls "TG0351" "The gateway cannot present this certificate to an upstream."
+        "`tls.certificate` of an upstream is the certificate that the gateway presents in the TLS handshake, so the URL is an `https://` \
+        one. Certificate and key are secrets, each as `${secret.NAME}` alone: the key is never in the project, and a certificate that \
+        is renewed needs no publish. Spin chooses certificates by the upstream's host, so all upstreams at one host have the same one there."
 
     RouteConflict "TG0401" "Two routes match the same request with equal precedence."
         "The most specific route is selected, and the order in the file has no effect. These two routes are equally \

@@ -22,6 +22,7 @@ mod settling;
 mod sites;
 mod spec_security;
 mod upstream_auth;
+mod upstream_tls;
 mod when;
 mod whole;
 mod witness;

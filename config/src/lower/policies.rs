@@ -8,7 +8,7 @@ use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::kinds::{AuthnPolicy, NamedPolicy, Policy, Slot};
 
 use super::passed_on::Statements;
-use super::upstream_auth;
+use super::{upstream_auth, upstream_tls};
 use crate::decode::habits::word;
 use crate::decode::{Named, parsed};
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
@@ -272,6 +272,10 @@ fn lower_upstream(
     let fields = parsed::fields(&upstream.headers, report);
     let (identity, auth) = Statements::of_upstream(&upstream.level, gateway)
         .lower(upstream_auth::Upstream { name, url: url.as_ref(), fields: &fields }, report)?;
+    let certificate = match &upstream.tls {
+        Some(tls) => Some(upstream_tls::certificate(tls, url.as_ref(), report)?),
+        None => None,
+    };
     let own = upstream.connect_timeout_ms.as_ref().map(|ms| ms.value);
     Some(UpstreamSettings {
         name: name.to_owned(),
@@ -280,5 +284,6 @@ fn lower_upstream(
         fields,
         identity,
         auth,
+        certificate,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tollgate_core::forward::UpstreamSettings;
+use tollgate_core::forward::{OwnCertificate, UpstreamSettings};
 use tollgate_core::kinds::Policies;
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, RouteSettings};
@@ -42,7 +42,13 @@ impl Whole {
         let of_fields = self.upstreams.iter().flat_map(|upstream| &upstream.fields).map(|(_, text)| text);
         let of_upstreams = of_fields.chain(self.upstreams.iter().flat_map(|upstream| upstream.auth.secrets()));
         let of_policies = self.policies.iter().flat_map(|policy| policy.uses.all_secrets());
-        of_upstreams.chain(of_policies).flat_map(|text| text.secret_names())
+        let of_texts = of_upstreams.chain(of_policies).flat_map(|text| text.secret_names());
+        of_texts.chain(self.certificates().flat_map(|(_, own)| own.secret_names()))
+    }
+
+    /// The upstreams to which the gateway presents a certificate of its own.
+    pub fn certificates(&self) -> impl Iterator<Item = (&UpstreamSettings, &OwnCertificate)> {
+        self.upstreams.iter().filter_map(|upstream| Some((upstream, upstream.certificate.as_ref()?)))
     }
 }
 

@@ -6,7 +6,7 @@ use super::upstream_auth::WrittenAuth;
 use crate::decode::{self, Fields, habits};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::tables;
-use crate::place::Spanned;
+use crate::place::{Span, Spanned};
 use crate::source::{Entry, Node, Value};
 
 /// One upstream as written.
@@ -17,6 +17,15 @@ pub(crate) struct Upstream {
     pub(crate) level: Level,
     pub(crate) connect_timeout_ms: Option<Spanned<u64>>,
     pub(crate) headers: Vec<(Spanned<String>, Spanned<String>)>,
+    pub(crate) tls: Option<WrittenTls>,
+}
+
+/// What the gateway presents in TLS with an upstream, as written.
+#[derive(Clone, Debug)]
+pub(crate) struct WrittenTls {
+    pub(crate) at: Span,
+    pub(crate) certificate: Spanned<String>,
+    pub(crate) key: Option<Spanned<String>>,
 }
 
 impl Upstream {
@@ -24,7 +33,13 @@ impl Upstream {
     pub(crate) fn decode(name: &Spanned<String>, node: &Node, report: &mut Report) -> Option<Self> {
         if !matches!(node.value, Value::Map(_)) {
             let url = url(node, report)?;
-            return Some(Self { url, level: Level::default(), connect_timeout_ms: None, headers: Vec::new() });
+            return Some(Self {
+                url,
+                level: Level::default(),
+                connect_timeout_ms: None,
+                headers: Vec::new(),
+                tls: None,
+            });
         }
         let mut fields =
             Fields::open(node, &tables::UPSTREAM, format!("upstream `{}`", name.value), name.span, report)?;
@@ -37,12 +52,25 @@ impl Upstream {
         let identity = fields.optional("identity", report, identity::statement);
         let has_auth = fields.key_span("auth").is_some();
         let auth = fields.optional("auth", report, WrittenAuth::statement);
+        let has_tls = fields.key_span("tls").is_some();
+        let tls = fields.optional("tls", report, WrittenTls::decode);
         fields.finish(report);
-        if has_auth && auth.is_none() {
+        // An upstream without what is written would be called in another way.
+        if has_auth && auth.is_none() || has_tls && tls.is_none() {
             return None;
         }
         let level = Level { timeout, identity, upstream_auth: auth, ..Level::default() };
-        Some(Self { url: url?, level, connect_timeout_ms, headers })
+        Some(Self { url: url?, level, connect_timeout_ms, headers, tls })
+    }
+}
+
+impl WrittenTls {
+    fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, &tables::UPSTREAM_TLS, "`tls` of an upstream", node.span, report)?;
+        let certificate = fields.required("certificate", report, decode::text);
+        let key = fields.optional("key", report, decode::text);
+        fields.finish(report);
+        Some(Self { at: node.span, certificate: certificate?, key })
     }
 }
 

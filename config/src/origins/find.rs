@@ -124,6 +124,12 @@ impl Finder<'_> {
             Origin::new(&setting, value.value.clone(), OriginLevel::Upstream, Some(value.span))
         };
         all.extend(upstream.headers.iter().map(header));
+        let of_tls =
+            upstream.tls.iter().flat_map(|tls| [("certificate", Some(&tls.certificate)), ("key", tls.key.as_ref())]);
+        all.extend(of_tls.filter_map(|(key, value)| {
+            let (setting, value) = (format!("upstream.tls.{key}"), value?);
+            Some(Origin::new(&setting, value.value.clone(), OriginLevel::Upstream, Some(value.span)))
+        }));
         all
     }
 

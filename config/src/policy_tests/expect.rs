@@ -156,6 +156,8 @@ pub struct UpstreamExpect {
     pub fields: Vec<FieldExpect>,
     /// The content of the last call.
     pub body: Option<Spanned<BodyExpect>>,
+    /// The secret of the certificate that the gateway presented; an inner `None` means that it presented none.
+    pub certificate: Option<Spanned<Option<String>>>,
 }
 
 /// The expectation for one quota in the RateLimit fields.
@@ -497,6 +499,7 @@ impl UpstreamExpect {
             query: f.optional("query", report, or_none),
             fields: f.optional("headers", report, |node, r| fields(node, keys, r)).unwrap_or_default(),
             body: f.optional("body", report, |node, report| body(node, keys, report)),
+            certificate: f.optional("certificate", report, or_none),
         };
         f.finish(report);
         if is_empty(node) {
@@ -518,6 +521,7 @@ impl UpstreamExpect {
             || self.query.is_some()
             || !self.fields.is_empty()
             || self.body.is_some()
+            || self.certificate.is_some()
     }
 }
 

@@ -40,6 +40,15 @@ pub enum UpstreamError {
     /// The upstream's certificate is not valid for its name.
     #[error("the upstream's certificate is not trusted")]
     TlsCertificateError,
+    /// The upstream ended the TLS handshake with an alert, such as that it does not accept the gateway's own certificate.
+    #[error("the upstream refused TLS with the gateway")]
+    TlsAlertReceived,
+    /// The certificate that the gateway should present is not bound on this host.
+    #[error("the gateway's own certificate for the upstream is missing")]
+    OwnCertificateMissing,
+    /// The certificate that the gateway should present cannot be used, such as that its key is another one's.
+    #[error("the gateway's own certificate for the upstream cannot be used")]
+    OwnCertificateUnusable,
     /// The response did not arrive in time.
     #[error("the upstream did not answer in time")]
     HttpResponseTimeout,
@@ -94,7 +103,10 @@ impl UpstreamError {
             | Self::ConnectionTimeout
             | Self::ConnectionLimitReached
             | Self::TlsProtocolError
-            | Self::TlsCertificateError => false,
+            | Self::TlsCertificateError
+            | Self::TlsAlertReceived
+            | Self::OwnCertificateMissing
+            | Self::OwnCertificateUnusable => false,
             Self::ConnectionTerminated
             | Self::HttpResponseTimeout
             | Self::HttpResponseIncomplete
@@ -126,6 +138,8 @@ impl UpstreamError {
             Self::ConnectionLimitReached => "connection_limit_reached",
             Self::TlsProtocolError => "tls_protocol_error",
             Self::TlsCertificateError => "tls_certificate_error",
+            Self::TlsAlertReceived => "tls_alert_received",
+            Self::OwnCertificateMissing | Self::OwnCertificateUnusable => "proxy_configuration_error",
             Self::HttpResponseTimeout => "http_response_timeout",
             Self::HttpResponseIncomplete => "http_response_incomplete",
             Self::HttpProtocolError | Self::HttpResponseStatus | Self::HttpResponseLength => "http_protocol_error",
@@ -139,7 +153,8 @@ impl UpstreamError {
         }
     }
 
-    /// The status that the client gets: 504 for timeouts, 413, 400 or 408 for its own content, 502 for the rest. If the client
+    /// The status that the client gets: 504 for timeouts, 413, 400 or 408 for its own content, 503 without the
+    /// gateway's own certificate, 502 for the rest. If the client
     /// is gone or the gateway has stopped, it is in the log only.
     #[must_use]
     pub const fn status(self) -> StatusCode {
@@ -149,7 +164,9 @@ impl UpstreamError {
             Self::RequestContentBroken => StatusCode::BAD_REQUEST,
             Self::RequestContentTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::ClientGone => CLIENT_GONE,
-            Self::GatewayStopped => StatusCode::SERVICE_UNAVAILABLE,
+            Self::GatewayStopped | Self::OwnCertificateMissing | Self::OwnCertificateUnusable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::DnsError
             | Self::ConnectionLimitReached
             | Self::DestinationIpProhibited
@@ -158,6 +175,7 @@ impl UpstreamError {
             | Self::ConnectionTerminated
             | Self::TlsProtocolError
             | Self::TlsCertificateError
+            | Self::TlsAlertReceived
             | Self::HttpResponseIncomplete
             | Self::HttpProtocolError
             | Self::HttpResponseStatus

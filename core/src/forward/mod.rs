@@ -34,4 +34,4 @@ pub use outbound::{Outbound, Resource};
 pub use reply::{Reply, has_no_content};
 pub use rules::{Fate, FieldRules, TrailerRules, filter_trailers};
 pub use texts::Texts;
-pub use upstream::{UpstreamSettings, UpstreamUrl, UrlError};
+pub use upstream::{OwnCertificate, UpstreamSettings, UpstreamUrl, UrlError};

@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::{IdentityField, UpstreamAuth};
 use crate::codec::{self, Decode, Grammar};
 use crate::route::{CanonicalPath, HostName};
-use crate::secret::SecretText;
+use crate::secret::{SecretText, is_secret_name};
 
 /// Settings of one upstream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
@@ -41,14 +41,48 @@ pub struct UpstreamSettings {
     #[serde(default, skip_serializing_if = "UpstreamAuth::is_none")]
     #[cbor(n(5), skip_if = "codec::is_default")]
     pub auth: UpstreamAuth,
+    /// The certificate that the gateway presents to it (mutual TLS).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(6)]
+    pub certificate: Option<OwnCertificate>,
+}
+
+/// A certificate of the gateway, by the names under which each host has it bound: a secret, a binding, or not at all if the
+/// platform chooses by the upstream's host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Encode, Decode)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct OwnCertificate {
+    /// The certificate with its chain, and its key if [`Self::key`] is absent.
+    #[n(0)]
+    pub name: String,
+    /// The private key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(1)]
+    pub key: Option<String>,
+}
+
+impl OwnCertificate {
+    /// The names of its secrets.
+    pub fn secret_names(&self) -> impl Iterator<Item = &str> {
+        [Some(&self.name), self.key.as_ref()].into_iter().flatten().map(String::as_str)
+    }
+
+    /// Whether the names are those of secrets.
+    pub(crate) fn is_coherent(&self) -> bool {
+        self.secret_names().all(is_secret_name)
+    }
 }
 
 impl codec::Section for UpstreamSettings {
-    const VERSION: u16 = 3;
+    const VERSION: u16 = 4;
 
     /// A reader that ignores these would forward what clients send in the fields that they set; one of version 2 does not know
-    /// all of them.
+    /// all of them, and one of version 3 presents no certificates.
     fn least_version(&self) -> u16 {
+        if self.certificate.is_some() {
+            return 4;
+        }
         let asks_for_more = self.auth.server().is_some_and(|server| !server.resources.is_empty());
         let is_new = asks_for_more || matches!(self.auth, UpstreamAuth::TokenExchange(_) | UpstreamAuth::Aws(_));
         if is_new || self.identity.iter().any(IdentityField::is_new) {
@@ -119,6 +153,12 @@ impl UpstreamUrl {
     #[must_use]
     pub fn authority(&self) -> &str {
         self.authority.as_str()
+    }
+
+    /// The host without the port; an IPv6 address has brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.authority.host()
     }
 
     /// The port as written.
@@ -240,17 +280,21 @@ mod tests {
             vec![IdentityField { name: http::HeaderName::from_static("x-plan"), tells: Attribute::Plan.into() }];
         let (name, url) = ("pets".to_owned(), "http://a".parse().unwrap());
         let (fields, auth) = (vec![], UpstreamAuth::None);
-        let plain = UpstreamSettings { name, url, connect_timeout_ms: 1, fields, identity: vec![], auth };
+        let plain =
+            UpstreamSettings { name, url, connect_timeout_ms: 1, fields, identity: vec![], auth, certificate: None };
         let told = UpstreamSettings { identity, ..plain.clone() };
         let password = SecretText::parse("${secret.A}").unwrap();
         let known = UpstreamSettings { auth: UpstreamAuth::Basic("gateway".into(), password), ..plain.clone() };
         let name = http::HeaderName::from_static("x-org");
         let claim = IdentityField { name, tells: Attribute::Claim(vec!["org".into()]).into() };
         let claims = UpstreamSettings { identity: vec![claim], ..plain.clone() };
-        assert_eq!([&plain, &told, &known, &claims].map(UpstreamSettings::least_version), [1, 2, 2, 3]);
-        for settings in [plain, told, known, claims] {
+        let own = OwnCertificate { name: "PETS".into(), key: None };
+        let presenting = UpstreamSettings { certificate: Some(own), ..plain.clone() };
+        let all = [plain, told, known, claims, presenting];
+        assert_eq!(all.each_ref().map(UpstreamSettings::least_version), [1, 2, 2, 3, 4]);
+        for settings in all {
             let stored = minicbor::to_vec(&settings).unwrap();
-            assert_eq!(UpstreamSettings::read(3, &mut codec::Reader::new(&stored)).unwrap(), settings);
+            assert_eq!(UpstreamSettings::read(4, &mut codec::Reader::new(&stored)).unwrap(), settings);
         }
     }
 

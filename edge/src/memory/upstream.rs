@@ -15,7 +15,8 @@ pub trait Script: Fn(&Request<Content>) -> (u64, Result<Response<Content>, Upstr
 
 impl<F: Fn(&Request<Content>) -> (u64, Result<Response<Content>, UpstreamError>)> Script for F {}
 
-/// Upstreams that answer by a script and store the requests that they received.
+/// Upstreams that answer by a script and store the requests that they received, each with the gateway's
+/// [`OwnCertificate`](tollgate_core::forward::OwnCertificate) as an extension if one was presented.
 #[derive(Clone)]
 pub struct ScriptedUpstream {
     clock: VirtualClock,
@@ -48,7 +49,7 @@ impl Upstream for ScriptedUpstream {
         &self,
         outbound: &Outbound<'_>,
         content: Content,
-        call: &UpstreamCall,
+        call: &UpstreamCall<'_>,
     ) -> Result<Response<Content>, UpstreamError> {
         if content.is_broken() {
             return Err(UpstreamError::RequestContentTooLarge);
@@ -57,6 +58,9 @@ impl Upstream for ScriptedUpstream {
         request.method_mut().clone_from(outbound.method());
         request.uri_mut().clone_from(outbound.target());
         *request.headers_mut() = outbound.sent().to_map();
+        if let Some(certificate) = call.certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
         let (delay_ms, answer) = (self.script)(&request);
         self.received.borrow_mut().push(request);
         let delay = pin!(async {

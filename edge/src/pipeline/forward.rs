@@ -42,8 +42,11 @@ pub(super) async fn forward<H: Host>(
         let sent = rare(authenticated(isolate, host, (exchange, principal), outbound, &mut content));
         sent.await.map_err(|p| journal.refused(Phase::Forward, p))?
     };
-    let call =
-        UpstreamCall { connect_timeout_ms: settings.connect_timeout_ms, timeout_ms: exchange.route().timeout_ms };
+    let call = UpstreamCall {
+        connect_timeout_ms: settings.connect_timeout_ms,
+        timeout_ms: exchange.route().timeout_ms,
+        certificate: settings.certificate.as_ref(),
+    };
     let (started, since) = (host.clock().now(), host.clock().instant());
     let answer = host.upstream().send(outbound, content, &call).await.and_then(|response| {
         check_response(response.status(), response.headers())?;
@@ -130,12 +133,19 @@ fn failed(error: UpstreamError, exchange: &Exchange, reason: Reason) -> Problem 
         UpstreamError::GatewayStopped => {
             return Problem::new(ProblemKind::Stopped, "The gateway stopped.", reason);
         }
+        UpstreamError::OwnCertificateMissing | UpstreamError::OwnCertificateUnusable => {
+            return with_error(missing(reason), error);
+        }
         timeout if timeout.status() == StatusCode::GATEWAY_TIMEOUT => ProblemKind::UpstreamTimeout,
         _ => ProblemKind::UpstreamFailed,
     };
     let detail = format!("{}. Trying again later may help.", sentence(error));
-    Problem::new(kind, detail, reason)
-        .with(HeaderName::from_static("proxy-status"), format!("{PSEUDONYM}; error={}", error.proxy_status()))
+    with_error(Problem::new(kind, detail, reason), error)
+}
+
+/// The problem with the error of RFC 9209.
+fn with_error(problem: Problem, error: UpstreamError) -> Problem {
+    problem.with(HeaderName::from_static("proxy-status"), format!("{PSEUDONYM}; error={}", error.proxy_status()))
 }
 
 fn sentence(error: UpstreamError) -> String {

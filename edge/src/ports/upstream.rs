@@ -1,6 +1,6 @@
 use super::Content;
 use http::Response;
-use tollgate_core::forward::{Outbound, UpstreamError};
+use tollgate_core::forward::{Outbound, OwnCertificate, UpstreamError};
 
 /// Requests to upstreams.
 ///
@@ -28,17 +28,22 @@ pub trait Upstream {
         &self,
         request: &Outbound<'_>,
         content: Self::Content,
-        call: &UpstreamCall,
+        call: &UpstreamCall<'_>,
     ) -> Result<Response<Self::Content>, UpstreamError>;
 }
 
-/// The bounds of one call, enforced by the adapter.
+/// The bounds of one call, enforced by the adapter, and what it presents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UpstreamCall {
+pub struct UpstreamCall<'c> {
     /// Timeout for connecting (name, TCP, TLS), in milliseconds; platforms that hide connections cannot enforce it.
     pub connect_timeout_ms: u64,
     /// Timeout of the whole exchange, including content, in milliseconds. When it expires before the head, the result
     /// is [`UpstreamError::HttpResponseTimeout`], or [`UpstreamError::RequestContentTimeout`]; content that is still
     /// streaming is aborted. `None` for streams.
     pub timeout_ms: Option<u64>,
+    /// The certificate to present in the TLS handshake. A connection on which another one was presented, or none, is never
+    /// used, and the other way round. If the host does not have it, the call is not made:
+    /// [`UpstreamError::OwnCertificateMissing`], or [`UpstreamError::OwnCertificateUnusable`]. A platform that itself chooses
+    /// certificates by the upstream's host ignores it.
+    pub certificate: Option<&'c OwnCertificate>,
 }

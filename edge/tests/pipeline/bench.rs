@@ -234,6 +234,7 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
             fields: vec![],
             identity: vec![],
             auth: UpstreamAuth::None,
+            certificate: None,
         }],
         policies: policies.into_iter().map(|(name, policy)| Named { name: name.into(), policy }).collect(),
         routes,

@@ -94,6 +94,9 @@ fn upstream_failures_are_problems_with_their_rfc_9209_type() {
         (UpstreamError::ConnectionRefused, 502, "upstream-failed"),
         (UpstreamError::HttpProtocolError, 502, "upstream-failed"),
         (UpstreamError::TlsCertificateError, 502, "upstream-failed"),
+        (UpstreamError::TlsAlertReceived, 502, "upstream-failed"),
+        (UpstreamError::OwnCertificateMissing, 503, "secret-missing"),
+        (UpstreamError::OwnCertificateUnusable, 503, "secret-missing"),
         (UpstreamError::HttpResponseTimeout, 504, "upstream-timeout"),
         (UpstreamError::ConnectionTimeout, 504, "upstream-timeout"),
         (UpstreamError::RequestContentTooLarge, 413, "content-too-large"),
@@ -105,7 +108,7 @@ fn upstream_failures_are_problems_with_their_rfc_9209_type() {
         let bench = Bench::new(vec![route("/a", &[])], move |_| (0, Err(error)));
         let answer = bench.get("/a", &[]);
         assert_eq!((answer.status, answer.problem().as_str()), (status, problem), "{error:?}");
-        if [502, 504].contains(&status) {
+        if [502, 504].contains(&status) || problem == "secret-missing" {
             assert_eq!(answer.field("proxy-status"), format!("tollgate; error={}", error.proxy_status()));
         }
         assert!(!String::from_utf8_lossy(&answer.content).contains("pets"), "nothing internal in {answer:?}");

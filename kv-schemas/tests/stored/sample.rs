@@ -142,6 +142,7 @@ fn upstream(name: &str, url: &str, fields: Vec<(String, SecretText)>) -> Upstrea
         fields,
         identity: vec![],
         auth: UpstreamAuth::None,
+        certificate: None,
     }
 }
 

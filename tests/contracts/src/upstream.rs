@@ -9,8 +9,10 @@ use crate::breach::{present, same_bytes};
 use crate::stage::{Server, host_field};
 use crate::{Breach, ContentOf, Outcome, Subject};
 
-const CALL: UpstreamCall = UpstreamCall { connect_timeout_ms: 2_000, timeout_ms: Some(10_000) };
-const QUICK: UpstreamCall = UpstreamCall { connect_timeout_ms: 2_000, timeout_ms: Some(400) };
+const CALL: UpstreamCall<'static> =
+    UpstreamCall { connect_timeout_ms: 2_000, timeout_ms: Some(10_000), certificate: None };
+const QUICK: UpstreamCall<'static> =
+    UpstreamCall { connect_timeout_ms: 2_000, timeout_ms: Some(400), certificate: None };
 
 type Sent<S> = Result<Response<ContentOf<S>>, UpstreamError>;
 
@@ -248,7 +250,7 @@ async fn fails_as<S: Subject>(subject: &S, url: &str, names: &[UpstreamError]) -
     Ok(())
 }
 
-async fn get<S: Subject>(subject: &S, url: &str, call: &UpstreamCall) -> Result<Sent<S>, Breach> {
+async fn get<S: Subject>(subject: &S, url: &str, call: &UpstreamCall<'_>) -> Result<Sent<S>, Breach> {
     send(subject, "GET", url, ContentOf::<S>::empty(), call).await
 }
 
@@ -257,7 +259,7 @@ async fn send<S: Subject>(
     method: &str,
     url: &str,
     content: ContentOf<S>,
-    call: &UpstreamCall,
+    call: &UpstreamCall<'_>,
 ) -> Result<Sent<S>, Breach> {
     let uri: Uri = url.parse()?;
     let mut fields = host_field(&uri)?;

@@ -4,12 +4,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 use tollgate_core::forward::{AwsRequest, AwsSettings};
 use tollgate_core::secret::{Secret, SecretText};
 use tollgate_tests::client::{Answer, Request};
-use tollgate_tests::hosts::Kind;
-use tollgate_tests::upstream::Upstream;
+use tollgate_tests::hosts::{Host, Kind};
+use tollgate_tests::upstream::{Authority, Upstream};
 
 use crate::project::Project;
 use crate::scenario::{Outcome, scenarios};
@@ -52,6 +53,10 @@ scenarios! { "forward";
     a_response_aborted_within_chunks_aborts_the_answer
         except (Cloudflare, "workerd ends a chunked answer as if it were complete; a bare pass-through does the same"),
     an_untrusted_certificate_is_502,
+    an_upstream_gets_the_certificate_of_the_gateway
+        except (Spin, "its runtime configuration presents certificates, not the component: docs/upstream-identity.md"),
+    an_upstream_whose_certificate_is_missing_is_not_called
+        except (Spin, "its runtime configuration presents certificates, not the component: docs/upstream-identity.md"),
     a_request_on_a_connection_that_was_closed_is_sent_again_if_that_is_safe
         except (Cloudflare, "workerd reports it like a refused connection, and each subrequest counts towards a limit"),
     connections_are_reused
@@ -459,6 +464,78 @@ async fn an_untrusted_certificate_is_502(world: Rc<World>) -> Outcome {
         assert_eq!(error, "tls_certificate_error");
     }
     assert_eq!(secured.report().total(), 0, "a request was sent to an untrusted server");
+    Ok(())
+}
+
+/// Publishes a route to an upstream that gets this certificate, and one to another that gets none.
+async fn publish_presenting(world: &World, host: &Host, secret: &str, urls: [&str; 2]) -> Outcome {
+    let [with, without] = urls;
+    let mut project = Project::new(world).route("{path: /a}");
+    let with = format!("up: {{url: \"{with}\", tls: {{certificate: \"${{secret.{secret}}}\"}}}}");
+    project.upstreams = vec![with, format!("none: \"{without}\"")];
+    let without = format!("  {0}-none: {{upstream: none, base: /none, routes: [{{path: /a}}]}}\n", world.name);
+    world.publish_to(host, &format!("{}{without}", project.yaml())).await
+}
+
+async fn an_upstream_gets_the_certificate_of_the_gateway(world: Rc<World>) -> Outcome {
+    if world.on(Kind::Cloudflare) { the_binding_is_used(&world).await } else { the_handshake_has_it(&world).await }
+}
+
+/// The launcher has a stand-in for the binding, which sends requests over plain HTTP, and says so in a field.
+async fn the_binding_is_used(world: &World) -> Outcome {
+    let secured = world.upstream.url().replace("http:", "https:");
+    publish_presenting(world, &world.host, "GATEWAY_CERTIFICATE", [&secured, &world.upstream.url()]).await?;
+    for (request, presented) in [
+        (Request::get("/a"), Some("GATEWAY_CERTIFICATE")),
+        (Request::post("/a", "content"), Some("GATEWAY_CERTIFICATE")),
+        (Request::post("/none/a", "content"), None),
+    ] {
+        let answer = world.client().send(request).await?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let received = world.upstream.report().last().ok_or("not forwarded")?;
+        assert_eq!(received.field("test-presented"), presented);
+        assert!(received.method == "GET" || received.content == "content");
+    }
+    Ok(())
+}
+
+async fn the_handshake_has_it(world: &World) -> Outcome {
+    let (ours, others) = (Authority::new()?, Authority::new()?);
+    let secured = Upstream::listen(TcpListener::bind("127.0.0.1:0").await?, Some(ours.requiring()?))?;
+    let trusted = tempfile::NamedTempFile::new()?;
+    std::fs::write(trusted.path(), ours.pem())?;
+    let (own, foreign) = (ours.certified("gateway")?, others.certified("gateway")?);
+    let host = world.start_host_trusting(trusted.path(), &[("OURS", &own), ("FOREIGN", &foreign)]).await?;
+    let client = host.client().for_host(&world.domain);
+    let url = secured.url().replace("127.0.0.1", "localhost");
+    publish_presenting(world, &host, "OURS", [&url, &url]).await?;
+    for _ in 0..3 {
+        assert_eq!(client.get("/a").await?.status, 200);
+        refused_by_tls(&client.get("/none/a").await?);
+    }
+    publish_presenting(world, &host, "FOREIGN", [&url, &url]).await?;
+    refused_by_tls(&client.get("/a").await?);
+    assert_eq!(secured.report().total(), 3);
+    Ok(())
+}
+
+/// The server closes the connection after its alert, which the system may drop if it has unread content.
+fn refused_by_tls(answer: &Answer) {
+    assert_problem(answer, 502, "upstream-failed");
+    let error = proxy_error(answer);
+    assert!(["tls_alert_received", "connection_terminated"].contains(&error.as_str()), "{error}");
+}
+
+async fn an_upstream_whose_certificate_is_missing_is_not_called(world: Rc<World>) -> Outcome {
+    for secret in ["NOT_BOUND", "UPSTREAM_TOKEN"] {
+        let secured = world.upstream.url().replace("http:", "https:");
+        publish_presenting(&world, &world.host, secret, [&secured, &world.upstream.url()]).await?;
+        let answer = world.client().get("/a").await?;
+        assert_problem(&answer, 503, "secret-missing");
+        assert_eq!(proxy_error(&answer), "proxy_configuration_error");
+        assert!(!answer.text().contains(secret), "{}", answer.text());
+    }
+    assert_eq!(world.upstream.report().total(), 0);
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 pub use received::{Received, Report};
-pub use tls::self_signed;
+pub use tls::{Authority, self_signed};
 
 /// A running upstream; dropping it closes its port, open connections finish by themselves.
 pub struct Upstream {

@@ -1,20 +1,23 @@
+use std::rc::Rc;
+
 use http::header::{HOST, SERVER};
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Response, StatusCode};
 use tollgate_core::forward::{Outbound, UpstreamError};
 use tollgate_edge::ports::{Upstream, UpstreamCall};
 use wasm_bindgen::{JsCast, JsValue};
+use worker::Env;
 
 use crate::content::{WorkerContent, to_number};
 use crate::task::settled;
 use crate::{fields, platform};
 
-/// `fetch`. The platform manages the connections, so there is no connect timeout; it always verifies TLS.
+/// `fetch`, or that of the binding of a certificate of the gateway (`mtls_certificates`). The platform manages the connections, so there is no connect timeout; it always verifies TLS.
 ///
 /// The total timeout covers the time until the response's head. To abort content later, each response would have to be
 /// piped through the Worker (50 % more work), and the client would get a response from workerd that looks complete.
-#[derive(Clone, Copy, Debug)]
-pub struct FetchUpstream;
+#[derive(Clone, Debug)]
+pub struct FetchUpstream(pub(crate) Rc<Env>);
 
 impl Upstream for FetchUpstream {
     type Content = WorkerContent;
@@ -23,9 +26,10 @@ impl Upstream for FetchUpstream {
         &self,
         request: &Outbound<'_>,
         content: WorkerContent,
-        call: &UpstreamCall,
+        call: &UpstreamCall<'_>,
     ) -> Result<Response<WorkerContent>, UpstreamError> {
         let timeout_ms = call.timeout_ms.map(to_number);
+        let certificate = call.certificate.map(|own| own.name.as_str());
         let mut head = head_start(request);
         let (received, (body, _)) = match content.request() {
             Some((received, hidden)) => {
@@ -39,7 +43,7 @@ impl Upstream for FetchUpstream {
                 (None, content.into_made())
             }
         };
-        let answer = settled(platform::send(received, &head, body, timeout_ms))
+        let answer = settled(platform::send(received, &head, body, timeout_ms, &self.0, certificate))
             .await
             .map_err(|error| kind_of(&platform::name_of(&error), &platform::message_of(&error)))?;
         response_of(answer)
@@ -113,6 +117,7 @@ pub(super) fn kind_of(name: &str, message: &str) -> UpstreamError {
     match name {
         "TimeoutError" => UpstreamError::HttpResponseTimeout,
         "QuotaExceededError" => UpstreamError::RequestContentTooLarge,
+        "CertificateMissingError" => UpstreamError::OwnCertificateMissing,
         _ if message.contains("Network connection lost") => UpstreamError::ConnectionTerminated,
         _ if message.contains("Too many subrequests") => UpstreamError::ConnectionLimitReached,
         _ => UpstreamError::ProxyInternalError,
@@ -128,6 +133,7 @@ mod tests {
         for (name, message, kind) in [
             ("TimeoutError", "The operation was aborted due to timeout", UpstreamError::HttpResponseTimeout),
             ("QuotaExceededError", "the content exceeded its limit", UpstreamError::RequestContentTooLarge),
+            ("CertificateMissingError", "PETS is not bound", UpstreamError::OwnCertificateMissing),
             ("Error", "Network connection lost.", UpstreamError::ConnectionTerminated),
             ("Error", "Too many subrequests.", UpstreamError::ConnectionLimitReached),
             ("Error", "internal error; reference = 2a0p6e6knivffgqo3tv8ff3j", UpstreamError::ProxyInternalError),

@@ -194,6 +194,17 @@ impl Serving {
         self.tls.iter().map(|tls| tls.generation()).collect()
     }
 
+    /// Logs what operators should know of the gateway's own certificates.
+    fn tell_of_certificates(&self) {
+        for news in self.host.upstream().take_news() {
+            let line = event_line(SystemClock::now(), news.level, news.event, &self.gateway, |line| {
+                line.text("certificate", &news.certificate);
+                line.text("reason", &news.reason);
+            });
+            self.host.telemetry_sink().log(&line);
+        }
+    }
+
     /// Logs that a bound is reached or that the system refuses something, at intervals while that persists.
     pub(super) fn complain(&self, event: &'static str, reason: &str) {
         let mut complaints = self.complaints.borrow_mut();
@@ -220,9 +231,11 @@ async fn run_periodic_tasks(serving: Rc<Serving>, freshness: Freshness) {
         }
         if tick % IDLE_TICKS == 0 {
             serving.host.upstream().drop_idle();
+            serving.host.upstream().renew_certificates();
             serving.host.fetch().drop_idle();
             serving.workers.drop_unused();
         }
+        serving.tell_of_certificates();
         let version = serving.host.records().version();
         if freshness == Freshness::Cached && (version != seen || tick % REFRESH_TICKS == 0) {
             seen = version;

@@ -65,7 +65,8 @@ impl StateParts {
     /// Creates the state, which stays on this thread.
     pub(crate) fn open(self, drain: &Rc<Signal>) -> (Isolate, NativeHost) {
         let Shared { counters, response_cache, metrics, overloaded, clients } = self.shared;
-        let upstream = NativeUpstream::new(self.upstream_tls).with_copies(Arc::clone(response_cache.copies()));
+        let upstream = NativeUpstream::new(self.upstream_tls, self.settings.secrets.clone());
+        let upstream = upstream.with_copies(Arc::clone(response_cache.copies()));
         let counted = Counted {
             metrics,
             counters: counters.clone(),

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -16,6 +15,7 @@ use tokio_rustls::TlsConnector;
 use tollgate_core::fetch::AddressRule;
 use tollgate_core::forward::UpstreamError;
 
+use super::certificates::Tls;
 use super::error;
 use super::pool::{Exclusive, Lease, OpenConnection, Origin, Pool, Sender};
 use super::stream::UpstreamStream;
@@ -25,7 +25,7 @@ use crate::local::LocalExecutor;
 /// A new connection for one request.
 pub(super) async fn connect(
     pool: &Rc<Pool>,
-    tls: &Arc<ClientConfig>,
+    tls: &Tls,
     origin: &Origin,
     timeout: Duration,
 ) -> Result<(Sender, Lease), UpstreamError> {
@@ -38,8 +38,10 @@ pub(super) async fn connect(
         if origin.https {
             let name =
                 ServerName::try_from(origin.host().to_owned()).map_err(|_| UpstreamError::TlsCertificateError)?;
-            let stream =
-                TlsConnector::from(Arc::clone(tls)).connect(name, stream).await.map_err(|e| error::of_tls(&e))?;
+            let stream = TlsConnector::from(Arc::clone(&tls.config))
+                .connect(name, stream)
+                .await
+                .map_err(|e| error::of_tls(&e))?;
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             handshake(pool, origin, stream, is_http2, open).await
         } else {
@@ -150,7 +152,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_with_an_internal_address_is_refused_if_only_public_ones_are_allowed() {
         for url in ["http://localhost:9/", "http://127.0.0.1:9/", "http://[::1]:9/"] {
-            let origin = Origin::of(&url.parse().unwrap()).unwrap();
+            let origin = Origin::of(&url.parse().unwrap(), 0).unwrap();
             let refused = resolve(&origin, AddressRule::Public).await;
             assert_eq!(refused, Err(UpstreamError::DestinationIpProhibited), "{url}");
             assert!(resolve(&origin, AddressRule::Any).await.is_ok(), "{url}");

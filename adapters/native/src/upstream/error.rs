@@ -31,6 +31,7 @@ pub(super) fn of_tls(error: &io::Error) -> UpstreamError {
             | rustls::Error::UnsupportedNameType
             | rustls::Error::InvalidCertRevocationList(_),
         ) => UpstreamError::TlsCertificateError,
+        Some(rustls::Error::AlertReceived(_)) => UpstreamError::TlsAlertReceived,
         _ => UpstreamError::TlsProtocolError,
     }
 }
@@ -47,6 +48,8 @@ pub(super) fn of_request(error: &hyper::Error) -> UpstreamError {
     } else if error.is_timeout() {
         // Pings were not answered.
         UpstreamError::HttpResponseTimeout
+    } else if is_refused(error) {
+        UpstreamError::TlsAlertReceived
     } else if is_closed(error) || is_unprocessed(error) {
         UpstreamError::ConnectionTerminated
     } else {
@@ -67,6 +70,32 @@ pub(super) fn of_content(broken: &BrokenOff) -> UpstreamError {
         UpstreamError::HttpResponseIncomplete
     }
 }
+
+/// Whether the upstream did not accept the gateway's certificate. In TLS 1.3 the handshake is complete for a client before the
+/// server has seen the certificate, so the alert comes in place of a response (RFC 8446, section 4.4.2).
+fn is_refused(error: &hyper::Error) -> bool {
+    // h2 keeps only the text of the reason.
+    let reason = match (find::<io::Error>(error), find::<h2::Error>(error).and_then(h2::Error::get_io)) {
+        (Some(error), _) | (None, Some(error)) => error.to_string(),
+        (None, None) => return false,
+    };
+    let alert = reason.rsplit_once("received fatal alert: ").map(|(_, alert)| alert);
+    alert.is_some_and(|alert| REFUSALS.contains(&alert))
+}
+
+/// The alerts about a client's certificate (RFC 8446, section 6.2), as rustls names them.
+const REFUSALS: [&str; 10] = [
+    "AccessDenied",
+    "BadCertificate",
+    "CertificateExpired",
+    "CertificateRequired",
+    "CertificateRevoked",
+    "CertificateUnknown",
+    "DecryptError",
+    "HandshakeFailure",
+    "UnknownCA",
+    "UnsupportedCertificate",
+];
 
 /// Whether the connection was lost, so that the same request may succeed on another one.
 pub(super) fn is_closed(error: &hyper::Error) -> bool {

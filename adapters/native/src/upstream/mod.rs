@@ -1,5 +1,6 @@
 //! Requests to upstreams: pooled connections of one isolate, with HTTP/1.1 or HTTP/2, plain or TLS.
 
+mod certificates;
 mod connect;
 mod error;
 mod pool;
@@ -25,6 +26,10 @@ use tollgate_core::forward::{Outbound, TrailerRules, UpstreamError};
 use tollgate_edge::ports::{Content, Upstream, UpstreamCall};
 
 use crate::content::{Copies, CopyBudget, Left, NativeContent, Outgoing, RequestFault, RequestState, UpstreamContent};
+use crate::secrets::SecretSource;
+use certificates::Certificates;
+pub(crate) use certificates::News;
+pub use certificates::{Fault as CertificateFault, check_certificate};
 pub(crate) use pool::Lease;
 use pool::Pool;
 pub(crate) use timer::Timer;
@@ -41,14 +46,16 @@ pub use tls::{TrustError, client_config};
 #[derive(Clone, Debug)]
 pub struct NativeUpstream {
     pool: Rc<Pool>,
-    tls: Arc<ClientConfig>,
+    certificates: Rc<Certificates>,
     copies: Option<Copies>,
     timers: Timers,
 }
 
 impl NativeUpstream {
-    pub(crate) fn new(tls: Arc<ClientConfig>) -> Self {
-        Self { pool: Rc::new(Pool::to(AddressRule::Any)), tls, copies: None, timers: Timers::default() }
+    /// The port with these settings of TLS, and certificates of the gateway from these secrets.
+    pub(crate) fn new(tls: Arc<ClientConfig>, secrets: SecretSource) -> Self {
+        let certificates = Rc::new(Certificates::new(tls, secrets));
+        Self { pool: Rc::new(Pool::to(AddressRule::Any)), certificates, copies: None, timers: Timers::default() }
     }
 
     /// Bounds the copies of its responses by a budget.
@@ -59,13 +66,23 @@ impl NativeUpstream {
 
     /// A port with separate connections, for addresses that a rule allows.
     pub(crate) fn to(&self, addresses: AddressRule) -> Self {
-        let timers = self.timers.clone();
-        Self { pool: Rc::new(Pool::to(addresses)), tls: Arc::clone(&self.tls), copies: None, timers }
+        let (certificates, timers) = (Rc::clone(&self.certificates), self.timers.clone());
+        Self { pool: Rc::new(Pool::to(addresses)), certificates, copies: None, timers }
     }
 
     /// Closes connections that have been idle for too long.
     pub(crate) fn drop_idle(&self) {
         self.pool.drop_idle();
+    }
+
+    /// Reads the gateway's certificates again that were used.
+    pub(crate) fn renew_certificates(&self) {
+        self.certificates.renew();
+    }
+
+    /// What operators should know of the gateway's certificates since this was last called.
+    pub(crate) fn take_news(&self) -> Vec<News> {
+        self.certificates.take_news()
     }
 }
 
@@ -76,7 +93,7 @@ impl Upstream for NativeUpstream {
         &self,
         outbound: &Outbound<'_>,
         content: NativeContent,
-        call: &UpstreamCall,
+        call: &UpstreamCall<'_>,
     ) -> Result<Response<NativeContent>, UpstreamError> {
         // Empty content has no trailers.
         let rules = if content.is_empty() { None } else { outbound.trailer_rules() };
@@ -98,7 +115,7 @@ impl NativeUpstream {
     pub(crate) async fn exchange(
         &self,
         request: Request<NativeContent>,
-        call: &UpstreamCall,
+        call: &UpstreamCall<'_>,
     ) -> Result<Response<NativeContent>, UpstreamError> {
         let mut head = Request::new(());
         head.method_mut().clone_from(request.method());
@@ -114,7 +131,7 @@ impl NativeUpstream {
         request: Request<Outgoing>,
         client: Option<RequestState>,
         again: &Again<'_>,
-        call: &UpstreamCall,
+        call: &UpstreamCall<'_>,
     ) -> Result<Response<NativeContent>, UpstreamError> {
         let has_left = || client.as_ref().and_then(RequestState::has_left);
         if let Some(left) = has_left() {
@@ -123,7 +140,15 @@ impl NativeUpstream {
         let connect_timeout = Duration::from_millis(call.connect_timeout_ms);
         let mut deadline = call.timeout_ms.map(|ms| self.timers.start(Duration::from_millis(ms)));
         let trial = RefCell::default();
-        let mut exchange = pin!(send::exchange(&self.pool, &self.tls, request, again, connect_timeout, &trial));
+        let presented;
+        let tls = match call.certificate {
+            None => self.certificates.plain(),
+            Some(own) => {
+                presented = self.certificates.presenting(own)?;
+                &presented
+            }
+        };
+        let mut exchange = pin!(send::exchange(&self.pool, tls, request, again, connect_timeout, &trial));
         let answer = poll_fn(|cx| {
             if let Poll::Ready(answer) = exchange.as_mut().poll(cx) {
                 return Poll::Ready(

@@ -41,6 +41,8 @@ pub(super) struct Pings {
 pub(crate) struct Origin {
     pub(super) https: bool,
     pub(super) authority: Authority,
+    /// The number of the certificate that the gateway presents; 0 for none.
+    certificate: u32,
 }
 
 /// The connections to one origin.
@@ -300,7 +302,9 @@ impl Drop for OpenConnection {
 /// Letters of another case are only another key: to ignore their case takes longer than the rest of the look-up.
 impl PartialEq for Origin {
     fn eq(&self, other: &Self) -> bool {
-        self.https == other.https && self.authority.as_str() == other.authority.as_str()
+        self.https == other.https
+            && self.certificate == other.certificate
+            && self.authority.as_str() == other.authority.as_str()
     }
 }
 
@@ -313,15 +317,15 @@ impl Hash for Origin {
 }
 
 impl Origin {
-    /// The origin of an absolute URI.
-    pub(super) fn of(uri: &Uri) -> Option<Self> {
+    /// The origin of an absolute URI, for connections on which the gateway presents this certificate.
+    pub(super) fn of(uri: &Uri, certificate: u32) -> Option<Self> {
         let https = match uri.scheme()? {
             scheme if *scheme == Scheme::HTTPS => true,
             scheme if *scheme == Scheme::HTTP => false,
             _ => return None,
         };
         let authority = uri.authority()?.clone();
-        Some(Self { https, authority })
+        Some(Self { https, authority, certificate })
     }
 
     /// The host's name or address, without the brackets of an IPv6 address.

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::Either;
@@ -11,9 +10,9 @@ use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Response, Uri, Version};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::TrySendError;
-use rustls::ClientConfig;
 use tollgate_core::forward::UpstreamError;
 
+use super::certificates::Tls;
 use super::connect::connect;
 use super::pool::{Lease, Origin, Pool, Sender, Trial};
 use super::{Again, error};
@@ -23,13 +22,13 @@ use crate::content::Outgoing;
 /// is being used.
 pub(super) async fn exchange(
     pool: &Rc<Pool>,
-    tls: &Arc<ClientConfig>,
+    tls: &Tls,
     mut request: Request<Outgoing>,
     again: &Again<'_>,
     connect_timeout: Duration,
     trial: &RefCell<Option<Trial>>,
 ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
-    let origin = Origin::of(request.uri()).ok_or(UpstreamError::ProxyInternalError)?;
+    let origin = Origin::of(request.uri(), tls.number).ok_or(UpstreamError::ProxyInternalError)?;
     let is_idempotent = is_idempotent(request.method());
     let mut resent = Resent::NotYet;
     loop {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tollgate_native::Listen;
 use tollgate_native::faults::FaultyStore;
+use tollgate_native::{Listen, SecretSource};
 
 use crate::running::{Running, head, plain_upstream, rest, send, until, upstream};
 
@@ -398,4 +398,34 @@ async fn nothing_behind_trailers_is_a_request_after_an_early_answer() {
         .unwrap();
     assert_eq!(rest(&mut stream).await, "");
     assert_eq!(heads.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_gateway_that_cannot_be_used_is_told_and_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let pair = rcgen::generate_simple_self_signed(["gateway.test".to_owned()]).unwrap();
+    std::fs::write(folder.path().join("OURS"), pair.cert.pem()).unwrap();
+    let secrets = SecretSource::Folder(folder.path().to_owned());
+    let server = Running::with(|settings| settings.secrets = secrets).await;
+    let upstream = json!({"name": "up", "url": "https://localhost:9", "connect_timeout_ms": 1_000, "certificate": {"name": "OURS"}});
+    server.publish_to(&upstream, json!({}), json!({}));
+    let answer = server.get("/api/x").await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("error=proxy_configuration_error"), "{answer}");
+    let told = async || {
+        let all = server.log.wait_for(2).await;
+        all.into_iter().find(|line| line.contains("upstream-certificate-unusable"))
+    };
+    let line = told().await.expect("it is told");
+    assert!(
+        line.contains("the secret `OURS` has no private key in PEM") && line.contains("\"level\":\"error\""),
+        "{line}"
+    );
+    let both = format!("{}{}", pair.cert.pem(), pair.signing_key.serialize_pem());
+    std::fs::write(folder.path().join("OURS"), both).unwrap();
+    let end = std::time::Instant::now() + Duration::from_secs(10);
+    // Nothing listens there: the certificate can be presented, but no connection is accepted.
+    while !server.get("/api/x").await.contains("error=connection_refused") {
+        assert!(std::time::Instant::now() < end, "the certificate is not read again");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }

@@ -63,6 +63,17 @@ impl Running {
 
     /// The same, with these settings of the gateway.
     pub(crate) fn publish_with(&self, upstream: &str, more: serde_json::Value, of_gateway: serde_json::Value) {
+        let upstream = json!({"name": "up", "url": upstream, "connect_timeout_ms": 1_000});
+        self.publish_to(&upstream, more, of_gateway);
+    }
+
+    /// The same, with an upstream that has these settings.
+    pub(crate) fn publish_to(
+        &self,
+        upstream: &serde_json::Value,
+        more: serde_json::Value,
+        of_gateway: serde_json::Value,
+    ) {
         let mut gateway = json!({
             "name": "test", "telemetry": {"log": true}, "internal_hosts": ["ops.internal"],
         });
@@ -90,7 +101,6 @@ impl Running {
             let devices: ClientCertificateSettings = serde_json::from_value(devices).unwrap();
             policies.push(NamedPolicy { name: "devices".into(), policy: devices.into() });
         }
-        let upstream = json!({"name": "up", "url": upstream, "connect_timeout_ms": 1_000});
         let site = json!({"upstreams": [upstream], "policies": policies, "routes": [route]});
         let mut inside = site.clone();
         inside["routes"][0]["internal"] = json!(true);

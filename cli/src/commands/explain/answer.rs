@@ -127,7 +127,7 @@ fn route_text(whole: &Whole, route: &CompiledRoute) -> String {
     let hosts = hosts(route);
     let route = &route.settings;
     let or_none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
-    let upstream = format!("{}{}", upstream(whole, route), stripped(route));
+    let upstream = format!("{}{}{}", upstream(whole, route), stripped(route), certificate(whole, route));
     let mut rows = vec![("id", route.id.clone()), ("matches", format!("{} {} on {hosts}", route.methods, route.path))];
     if route.is_guarded() {
         rows.push(("guard", guards(whole, route).join(",")));
@@ -143,6 +143,12 @@ fn route_text(whole: &Whole, route: &CompiledRoute) -> String {
         ("upstream", upstream),
     ]);
     table(&rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect::<Vec<_>>())
+}
+
+/// The certificate that the gateway presents, by the name of its secret.
+fn certificate(whole: &Whole, route: &tollgate_core::settings::RouteSettings) -> String {
+    let own = whole.upstreams.get(route.upstream).and_then(|upstream| upstream.certificate.as_ref());
+    own.map_or_else(String::new, |own| format!(", presenting the certificate {}", own.name))
 }
 
 fn stripped(route: &tollgate_core::settings::RouteSettings) -> String {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use tollgate_config::{Code, Compiled, CompiledRoute, Diagnostic, Diagnostics, FileId, Report, Span, Target};
+use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::secret::SecretText;
 
 use super::{Counting, Limit, Platform, Port, RouteBounds, State, Usage, count};
@@ -30,6 +31,7 @@ pub(crate) fn report_limits(compiled: &Compiled, targets: &BTreeSet<Target>, at:
         check.secrets();
         check.records();
         check.export();
+        check.certificates();
         for (route, bounds) in compiled.whole().routes.iter().zip(&bounds) {
             check.subrequests(route, bounds);
             check.memory(route, bounds);
@@ -193,6 +195,30 @@ impl LimitCheck<'_, '_> {
             );
             self.report.push(Diagnostic::warning(Code::NearPlatformLimit, at, what).why(why).fix(fix));
         }
+    }
+
+    /// Spin chooses the gateway's certificate by the host of an upstream.
+    fn certificates(&mut self) {
+        if self.target != Target::Spin {
+            return;
+        }
+        let all = &self.compiled.whole().upstreams;
+        let differs = |one: &UpstreamSettings, other: &UpstreamSettings| {
+            let are_secured = one.url.is_https() && other.url.is_https();
+            are_secured && one.url.host() == other.url.host() && one.certificate != other.certificate
+        };
+        let pair = |(at, one)| Some((one, all.iter().skip(at).find(|other| differs(one, other))?));
+        let differing = all.iter().enumerate().find_map(pair);
+        let Some((one, other)) = differing else { return };
+        let what = format!(
+            "the upstreams `{}` and `{}` are at one host, and the gateway presents different certificates to them",
+            one.name, other.name
+        );
+        self.report.push(
+            Diagnostic::warning(Code::BadUpstreamTls, self.at, what)
+                .why("Spin chooses the certificate by the host (`client_tls` in its runtime configuration), so both get the same one")
+                .fix("give the upstreams different host names, or the same certificate"),
+        );
     }
 
     fn records(&mut self) {

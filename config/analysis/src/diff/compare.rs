@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tollgate_config::{Compiled, CompiledRoute, duration};
 use tollgate_core::cache::CacheCredentials;
 use tollgate_core::client::ProxySettings;
-use tollgate_core::forward::{TokenSigning, UpstreamAuth, UpstreamSettings};
+use tollgate_core::forward::{OwnCertificate, TokenSigning, UpstreamAuth, UpstreamSettings};
 use tollgate_core::settings::RouteSettings;
 
 use super::ask::Answered;
@@ -364,6 +364,12 @@ fn upstream_changes(subject: &str, old: &UpstreamSettings, new: &UpstreamSetting
             let reason = "the upstream receives another header field";
             all.push(say(&format!("upstream.headers.{name}"), from, to, Effect::Review, reason));
         }
+    }
+    if old.certificate != new.certificate {
+        let shown = |own: &Option<OwnCertificate>| own.as_ref().map(|own| own.name.clone());
+        let reason = "the gateway presents another certificate to the upstream";
+        let (from, to) = (shown(&old.certificate), shown(&new.certificate));
+        all.push(say("upstream.tls.certificate", from, to, Effect::Review, reason));
     }
     all.extend(passed_on(subject, old, new));
     all

@@ -83,6 +83,24 @@ fn what_an_upstream_is_told_on_one_route_is_compared_there() {
 }
 
 #[test]
+fn another_certificate_of_the_gateway_is_a_difference_of_the_upstream() {
+    let upstream = |more: &str| {
+        let text = format!(
+            "format: 1\ngateway: {{name: g, authn: none}}\nupstreams: {{u: {{url: \"https://u\"{more}}}}}\n\
+             apis: {{a: {{upstream: u, routes: [{{path: /a}}]}}}}\n"
+        );
+        compile_str("tollgate.yaml", &text).unwrap_or_else(|found| unreachable!("{text}{found}"))
+    };
+    let (a, b) = (", tls: {certificate: \"${secret.A}\"}", ", tls: {certificate: \"${secret.B}\"}");
+    for (from, to, changed) in [("", a, true), (a, b, true), (b, "", true), (a, a, false)] {
+        let changes = diff(&upstream(from), &upstream(to));
+        let found: Vec<_> = changes.iter().map(|c| (c.setting.as_str(), c.effect)).collect();
+        let expected: &[_] = if changed { &[("upstream.tls.certificate", Effect::Review)] } else { &[] };
+        assert_eq!(found, expected, "{from} -> {to}");
+    }
+}
+
+#[test]
 fn tokens_about_callers_are_compared() {
     let project = |gateway: &str, told: &str| {
         let text = format!(

@@ -142,7 +142,7 @@ impl Upstream for CountingHost {
         &self,
         request: &Outbound<'_>,
         content: Content,
-        call: &UpstreamCall,
+        call: &UpstreamCall<'_>,
     ) -> Result<Response<Content>, UpstreamError> {
         self.add(Usage { upstream_attempts: 1, ..Usage::default() });
         self.inner.upstream.send(request, content, call).await

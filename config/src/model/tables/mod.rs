@@ -28,7 +28,7 @@ pub(crate) use project::{
 };
 pub(crate) use test_issuers::{TEST_BINDING, TEST_ISSUER, TEST_ISSUER_KEYS_MAX, TEST_TOKEN};
 pub(crate) use test_scripts::{ANSWER, CONTENT, RULE, SCRIPT, UPSTREAM_ERRORS};
-pub(crate) use upstream::{IDENTITY_TOKEN, UPSTREAM};
+pub(crate) use upstream::{IDENTITY_TOKEN, UPSTREAM, UPSTREAM_TLS};
 pub(crate) use upstream_auth::{AUTH_HEAD, AUTH_KINDS};
 
 use crate::schema::{Key, Shape};

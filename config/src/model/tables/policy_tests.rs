@@ -478,6 +478,12 @@ pub(crate) static UPSTREAM_EXPECT: Object = Object {
         Key::optional("query", "The query; `none`: the request had no query.", Shape::Text),
         Key::optional("headers", "Header fields of the request.", FIELD_EXPECTS),
         Key::optional("body", "The content of the request.", BODY_SHAPE),
+        Key::optional(
+            "certificate",
+            "The secret of the certificate that the gateway presents; `none`: it presents none.",
+            Shape::Text,
+        )
+        .examples(&["\"PETS_CERTIFICATE\""]),
     ],
     ..Object::PLAIN
 };

@@ -91,7 +91,7 @@ const ANSWER_KEYS: &[Key] = &[
 ];
 
 /// The errors of upstreams that a script can cause.
-pub(crate) const UPSTREAM_ERRORS: [UpstreamError; 15] = [
+pub(crate) const UPSTREAM_ERRORS: [UpstreamError; 17] = [
     UpstreamError::DnsTimeout,
     UpstreamError::DnsError,
     UpstreamError::DestinationIpProhibited,
@@ -102,6 +102,8 @@ pub(crate) const UPSTREAM_ERRORS: [UpstreamError; 15] = [
     UpstreamError::ConnectionLimitReached,
     UpstreamError::TlsProtocolError,
     UpstreamError::TlsCertificateError,
+    UpstreamError::TlsAlertReceived,
+    UpstreamError::OwnCertificateUnusable,
     UpstreamError::HttpResponseTimeout,
     UpstreamError::HttpResponseIncomplete,
     UpstreamError::HttpProtocolError,

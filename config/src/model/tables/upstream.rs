@@ -38,8 +38,34 @@ pub(crate) static UPSTREAM: Object = Object {
         .examples(&["{\"X-Consumer\": \"consumer\", \"X-Email\": \"claims.email\"}"]),
         Key::optional("auth", "How the gateway authenticates itself to the upstream.", AUTH_STATEMENT)
             .absent("the gateway's; if it has none, not at all, or by `headers`"),
+        Key::optional("tls", "What the gateway presents in the TLS handshake with the upstream.", Shape::Object(&UPSTREAM_TLS))
+            .absent("no certificate"),
     ],
     examples: &["{\"url\": \"https://pets.internal:8443\", \"timeout\": \"10s\"}"],
+    ..Object::PLAIN
+};
+
+/// TLS with an upstream.
+pub(crate) static UPSTREAM_TLS: Object = Object {
+    name: "upstream-tls",
+    doc: "TLS with an upstream that asks for a certificate of the gateway (mutual TLS).",
+    keys: &[
+        Key::required(
+            "certificate",
+            "The gateway's certificate, by the name under which the host has it: a secret in PEM, on Cloudflare a binding of \
+             `mtls_certificates`. On Spin, the runtime configuration has it for the upstream's host.",
+            Shape::Ruled(&FIELD_VALUE),
+        )
+        .examples(&["\"${secret.PETS_CERTIFICATE}\""]),
+        Key::optional(
+            "key",
+            "The private key: a secret in PEM. Only the native host reads it.",
+            Shape::Ruled(&FIELD_VALUE),
+        )
+        .absent("in the same secret as the certificate")
+        .examples(&["\"${secret.PETS_CERTIFICATE_KEY}\""]),
+    ],
+    examples: &["{\"certificate\": \"${secret.PETS_CERTIFICATE}\"}"],
     ..Object::PLAIN
 };
 

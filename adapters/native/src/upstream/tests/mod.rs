@@ -1,6 +1,7 @@
 //! How requests are written, TLS, and the names of failures; which calls are sent again; content and deadlines.
 
 mod again;
+mod certificates;
 mod content;
 
 use super::*;
@@ -15,7 +16,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tollgate_edge::ports::Content;
 
-const CALL: UpstreamCall = UpstreamCall { connect_timeout_ms: 2_000, timeout_ms: Some(5_000) };
+const CALL: UpstreamCall<'static> =
+    UpstreamCall { connect_timeout_ms: 2_000, timeout_ms: Some(5_000), certificate: None };
 
 /// Runs on one thread, like an isolate.
 fn run(test: impl AsyncFnOnce()) {
@@ -27,7 +29,12 @@ fn run(test: impl AsyncFnOnce()) {
 }
 
 fn upstream() -> NativeUpstream {
-    NativeUpstream::new(client_config(None).unwrap())
+    port(None)
+}
+
+/// A port that trusts these authorities too.
+fn port(authorities: Option<&std::path::Path>) -> NativeUpstream {
+    NativeUpstream::new(client_config(authorities).unwrap(), SecretSource::Environment)
 }
 
 fn request(method: Method, url: &str, content: &'static str) -> Request<NativeContent> {
@@ -138,7 +145,7 @@ where
             tokio::task::spawn_local(handle(number, stream));
         }
     });
-    (base, NativeUpstream::new(client_config(Some(file.path())).unwrap()))
+    (base, port(Some(file.path())))
 }
 
 type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
@@ -236,7 +243,7 @@ fn te_is_named_by_connection_and_a_post_without_content_says_so() {
 }
 
 #[track_caller]
-fn check_error(expected: UpstreamError, call: UpstreamCall, base: impl AsyncFnOnce() -> String) {
+fn check_error(expected: UpstreamError, call: UpstreamCall<'_>, base: impl AsyncFnOnce() -> String) {
     let got = RefCell::new(None);
     run(async || {
         let base = base().await;
@@ -302,7 +309,7 @@ fn tls_speaks_the_version_agreed_and_shares_an_http2_connection() {
             (&[], "0 HTTP/1.1 "),
         ] {
             let (address, authority) = listen_tls("localhost", protocols).await;
-            let upstream = NativeUpstream::new(client_config(Some(authority.path())).unwrap());
+            let upstream = port(Some(authority.path()));
             let url = format!("https://localhost:{}/", address.port());
             for _ in 0..3 {
                 let mut request = get(&url);
@@ -321,7 +328,7 @@ fn a_certificate_for_another_name_is_refused() {
         let (address, authority) = listen_tls("elsewhere.example", &[]).await;
         let url = format!("https://localhost:{}/", address.port());
         for tls in [client_config(None), client_config(Some(authority.path()))] {
-            let upstream = NativeUpstream::new(tls.unwrap());
+            let upstream = NativeUpstream::new(tls.unwrap(), SecretSource::Environment);
             let answer = upstream.exchange(get(&url), &CALL).await;
             assert_eq!(answer.map(drop), Err(UpstreamError::TlsCertificateError));
         }

@@ -3,6 +3,7 @@
 use super::{Habit, habit};
 
 const UPSTREAM: &[&str] = &["upstream"];
+const UPSTREAM_TLS: &[&str] = &["upstream-tls"];
 const POLICIES: &[&str] = &["policy", "api-key", "ip-filter", "rate-limit"];
 
 pub(super) const DEFINITION_HABITS: &[Habit] = &[
@@ -42,6 +43,50 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
     ),
     habit(
         UPSTREAM,
+        &[
+            "clientcertificate",
+            "clientcert",
+            "cert",
+            "certificate",
+            "mtls",
+            "ssl",
+            "sslcertificate",
+            "proxysslcertificate",
+        ],
+        "write `tls: {certificate: \"${secret.NAME}\"}`, with certificate and key in one secret or each in its own",
+    ),
+    habit(
+        UPSTREAM_TLS,
+        &[
+            "cert",
+            "clientcertificate",
+            "clientcert",
+            "certfile",
+            "certificatefile",
+            "sslcertificate",
+            "pem",
+            "secret",
+            "binding",
+        ],
+        "write `certificate: \"${secret.NAME}\"`",
+    ),
+    habit(
+        UPSTREAM_TLS,
+        &["privatekey", "keyfile", "clientkey", "sslcertificatekey", "privatekeyfile", "certificatekey"],
+        "write `key: \"${secret.NAME}\"`, or put the key into the secret of the certificate",
+    ),
+    habit(
+        UPSTREAM_TLS,
+        &["ca", "cacertificate", "cacertificates", "cafile", "trustedca", "rootca", "truststore"],
+        "authorities are those of the system, and of `tollgate serve --upstream-ca FILE`, for all upstreams",
+    ),
+    habit(
+        UPSTREAM_TLS,
+        &["verify", "tlsverify", "insecure", "insecureskipverify", "rejectunauthorized", "servername", "sni"],
+        "the certificate of an upstream is always verified, for the host in its URL",
+    ),
+    habit(
+        UPSTREAM,
         &["basicauth", "credentials", "oauth2", "clientcredentials"],
         "write `auth: {kind: basic, user: NAME, password: \"${secret.NAME}\"}`, or `auth` with another kind",
     ),
@@ -59,7 +104,6 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
             "keepalive",
             "type",
             "passhost",
-            "tls",
             "tlsverify",
             "sslverify",
             "insecureskipverify",

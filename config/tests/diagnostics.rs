@@ -726,3 +726,34 @@ fn a_secret_that_is_written_in_the_file_is_refused() {
     check(&with("${secret.SHARED}"), &[]);
     check(&with("an old secret of more than 32 bytes"), &[("TG0341", 4, 82)]);
 }
+
+#[test]
+fn slow_hashes_are_bounded_and_not_for_workers() {
+    let slow = |parameters: &str| {
+        format!("'$argon2id$v=19${parameters}$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc'")
+    };
+    let with = |target: &str, users: &str| {
+        let text = format!(
+            "format: 1\ngateway: {{name: acme{target}}}\nupstreams: {{pets: \"https://pets.internal\"}}\npolicies:\n  \
+             staff: {{kind: basic, users: {{{users}}}}}\napis:\n  pets:\n    upstream: pets\n    authn: staff\n    \
+             routes: [{{path: /pets, methods: [GET]}}]\n"
+        );
+        findings(&text).to_string()
+    };
+    let usual = slow("m=19456,t=2,p=1");
+    assert_eq!(with(", target: [native, spin]", &format!("ada: {usual}, bob: {usual}")), "");
+    for (target, users, words) in [
+        (", target: workers-paid", format!("ada: {usual}"), "which are not verified on `workers-paid`"),
+        (", target: [native, workers-free]", format!("ada: {usual}"), "which are not verified on `workers-free`"),
+        ("", format!("ada: {}", slow("m=64,t=1,p=1")), "weaker than OWASP's"),
+        ("", format!("ada: {}", slow("m=1048576,t=9,p=1")), "costs more than a request may"),
+        ("", "ada: '$2y$05$k87L/MF28Q673VKh8/cPi.SUl7MU/rWuSiIDDFayrKk/1tBsSQu4u'".to_owned(), "weaker than OWASP's"),
+        ("", "ada: '$apr1$x$y'".to_owned(), "it is neither"),
+        ("", format!("ada: {usual}, bob: {}", "ab".repeat(32)), "only some users of the policy have slow hashes"),
+        ("", format!("ada: {usual}, bob: {}", slow("m=12288,t=3,p=1")), "hashed with different parameters"),
+        ("", format!("ada: [{usual}, {usual}]"), "the password of `ada` is not a SHA-256"),
+    ] {
+        let report = with(target, &users);
+        assert!(report.contains(words) && report.contains("TG0328"), "{words}: {report}");
+    }
+}

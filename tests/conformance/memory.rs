@@ -23,7 +23,8 @@ impl Reference {
         let mut host = MemoryHost::new(VirtualClock::at(NOW), 1, nobody);
         host.signatures = MemorySignatures::new(tollgate_signatures::verifies)
             .signing(tollgate_signatures::sign)
-            .sealing(tollgate_signatures::seal, tollgate_signatures::open);
+            .sealing(tollgate_signatures::seal, tollgate_signatures::open)
+            .hashing(host.clock.clone(), tollgate_signatures::is_password);
         host.secrets.put("TOKEN", "s3cret");
         Self { stage: Stage::new(host.clone()), host }
     }

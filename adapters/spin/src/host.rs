@@ -151,6 +151,13 @@ impl Signatures for SpinSignatures {
         tollgate_signatures::seal(key, nonce, content).ok_or_else(|| Unavailable::new("the content is too long"))
     }
 
+    const HASHES_PASSWORDS: bool = true;
+
+    /// A component has one thread: the other requests of the instance wait.
+    async fn is_password(&self, hash: &str, password: &str) -> Result<bool, Unavailable> {
+        Ok(tollgate_signatures::is_password(hash, password))
+    }
+
     async fn opens(&self, key: &[u8; 32], nonce: &[u8; 12], sealed: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {
         Ok(tollgate_signatures::open(key, nonce, sealed))
     }

@@ -4,6 +4,7 @@ mod audit;
 mod import;
 mod list;
 mod new;
+mod password;
 mod place;
 mod revoke;
 mod rotate;
@@ -40,6 +41,7 @@ pub(crate) struct KeyArgs {
 enum KeyCommand {
     New(Box<new::NewArgs>),
     Import(Box<import::ImportArgs>),
+    Password(password::PasswordArgs),
     List(list::ListArgs),
     Show(list::ShowArgs),
     Rotate(rotate::RotateArgs),
@@ -100,6 +102,7 @@ pub(crate) fn run(args: &KeyArgs) -> Result<(), Failure> {
     match &args.command {
         KeyCommand::New(args) => new::run(args),
         KeyCommand::Import(args) => import::run(args),
+        KeyCommand::Password(_) => password::run(),
         KeyCommand::List(args) => list::run(args),
         KeyCommand::Show(args) => list::show(args),
         KeyCommand::Rotate(args) => rotate::run(args),

@@ -189,7 +189,8 @@ fn bench(
     });
     host.signatures = MemorySignatures::new(tollgate_signatures::verifies)
         .signing(tollgate_signatures::sign)
-        .sealing(tollgate_signatures::seal, tollgate_signatures::open);
+        .sealing(tollgate_signatures::seal, tollgate_signatures::open)
+        .hashing(host.clock.clone(), tollgate_signatures::is_password);
     host.records = MemoryRecords::new(host.clock.clone()).over(Rc::clone(records));
     for name in compiled.whole().secret_names() {
         host.secrets.put(name, format!("made-up-value-of-{name}-for-policy-tests"));

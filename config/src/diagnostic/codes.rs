@@ -263,7 +263,8 @@ codes! {
     BadBasic "TG0328" "A policy for names and passwords lists a user that nobody can be, or has a setting that does not apply."
         "A `basic` policy without `users` takes the consumers of API keys for users and their keys for passwords, and the \
         records of keys say what they may do. With `users` it has its own, each with the SHA-256 of a generated password in \
-        hexadecimal: the file contains no passwords. A name has no colon, because the first one ends it in a request."
+        hexadecimal, or with a slow hash of a password that a person thought of: the file contains no passwords. Slow hashes have \
+        bounds, and are not verified on Cloudflare. A name has no colon, because the first one ends it in a request."
     BadAnonymous "TG0329" "A policy for callers without a credential cannot have the effect that it seems to have."
         "An `anonymous` policy admits those who present no credential to any other policy of the route, so it is the last \
         alternative, and not together with others: who must present a credential is not anonymous. `optional` admits the same \

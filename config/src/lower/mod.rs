@@ -12,6 +12,7 @@ mod logins;
 pub(crate) mod merge;
 pub(crate) mod operations;
 mod passed_on;
+mod passwords;
 mod plans;
 mod policies;
 mod proxies;
@@ -63,6 +64,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
     let (mut routes, mut guarded, others) = routes::routes(project, &hosts, &mut upstreams, &mut policies, report);
     certificates::report(project, report);
     logins::report(project, report);
+    passwords::report(project, report);
     // A misspelt name leaves its definition unused; it is reported only once.
     if !report.has_errors() {
         upstreams.report_unused(report);

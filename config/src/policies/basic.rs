@@ -1,7 +1,7 @@
 //! `kind: basic`.
 
 use tollgate_core::authn::{
-    BasicSettings, BasicUser, KeyRules, PASSWORDS_MAX, USERS_MAX, is_password_digest, is_user_name,
+    BasicSettings, BasicUser, KeyRules, PASSWORDS_MAX, SlowHash, USERS_MAX, is_password_digest, is_user_name,
 };
 
 use super::api_key::ENVIRONMENTS;
@@ -17,14 +17,16 @@ pub(super) const DOES: &str = "authenticates callers by name and password; named
 
 pub(super) static TABLE: Object = Object {
     name: "basic",
-    doc: "Authenticates callers by a name and a generated password (HTTP Basic, RFC 7617). The users are the consumers of API keys, \
-          each with a key as the password, or those in `users`. Named in `authn`.",
+    doc: "Authenticates callers by a name and a password (HTTP Basic, RFC 7617). The users are the consumers of API keys, each with a key \
+          as the password, or those in `users`. Named in `authn`.",
     keys: &[
         kind_key(&[("basic", DOES)]),
         Key::optional(
             "users",
-            "The users, each with the SHA-256 of its password in hexadecimal, or two while the password is replaced. Passwords are \
-             generated, with at least 128 random bits (`openssl rand -hex 16`): the hash of another one can be reversed by trying.",
+            "The users, each with the SHA-256 of its password in hexadecimal, or two while the password is replaced. Such passwords are \
+             generated, with at least 128 random bits (`openssl rand -hex 16`): the hash of another one can be reversed by trying. People \
+             with passwords that they thought of have slow hashes, all users of a policy or none: argon2id as `tollgate key password` \
+             prints it, or bcrypt. Not on Cloudflare.",
             USERS,
         )
         .absent("the consumers of API keys are the users, and their keys the passwords")
@@ -76,7 +78,7 @@ impl Kind for BasicSettings {
         let users: Vec<BasicUser> = all.iter().filter_map(|(name, hashes)| user(name, hashes, report)).collect();
         let environments = written.list("environments");
         let known: Vec<String> = environments.iter().filter_map(|text| parsed::key_environment(text, report)).collect();
-        let is_complete = users.len() == all.len() && known.len() == environments.len();
+        let is_complete = users.len() == all.len() && known.len() == environments.len() && are_alike(&all, &users, report);
         is_complete.then_some(Self {
             rules: KeyRules { environments: known, any_format: false },
             users,
@@ -88,7 +90,7 @@ impl Kind for BasicSettings {
 
     fn values(&self) -> Vec<(&'static str, Value)> {
         let list = |key, texts: &[String]| (!texts.is_empty()).then(|| (key, Value::List(texts.to_vec())));
-        let users: Vec<_> = self.users.iter().map(|user| (user.name.clone(), user.sha256.clone())).collect();
+        let users: Vec<_> = self.users.iter().map(|user| (user.name.clone(), hashes_of(user))).collect();
         [
             (!users.is_empty()).then_some(("users", Value::Named(users))),
             self.plan.clone().map(|plan| ("plan", Value::Text(plan))),
@@ -101,7 +103,17 @@ impl Kind for BasicSettings {
     }
 }
 
+fn hashes_of(user: &BasicUser) -> Vec<String> {
+    user.slow.clone().map_or_else(|| user.sha256.clone(), |hash| vec![hash])
+}
+
 fn user(name: &Spanned<String>, hashes: &[String], report: &mut Report) -> Option<BasicUser> {
+    if let [hash] = hashes
+        && hash.starts_with('$')
+        && is_user_name(&name.value)
+    {
+        return person(name, hash, report);
+    }
     let sha256: Vec<String> = hashes.iter().map(|hash| hash.to_ascii_lowercase()).collect();
     if !is_user_name(&name.value) {
         let what = format!("`{}` cannot be the name of a user", name.value.escape_debug());
@@ -122,7 +134,42 @@ fn user(name: &Spanned<String>, hashes: &[String], report: &mut Report) -> Optio
         );
         return None;
     }
-    Some(BasicUser { name: name.value.clone(), sha256 })
+    Some(BasicUser { name: name.value.clone(), sha256, slow: None })
+}
+
+/// A person, with the slow hash of a password.
+fn person(name: &Spanned<String>, hash: &str, report: &mut Report) -> Option<BasicUser> {
+    match SlowHash::parse(hash) {
+        Ok(_) => Some(BasicUser { name: name.value.clone(), sha256: Vec::new(), slow: Some(hash.to_owned()) }),
+        Err(error) => {
+            let what = format!("the hash of the password of `{}` cannot be used: {error}", name.value);
+            let why = "a hash that is too cheap can be reversed by trying, and one that is too dear lets anybody keep the gateway busy";
+            refuse(report, name.span, what, why, "write what `tollgate key password` prints for a new password");
+            None
+        }
+    }
+}
+
+/// Whether an unknown name costs the same as each user.
+fn are_alike(all: &[(Spanned<String>, Vec<String>)], users: &[BasicUser], report: &mut Report) -> bool {
+    let Some(first) = users.first() else { return true };
+    let made_with = |user: &BasicUser| user.slow.as_deref().and_then(|hash| SlowHash::parse(hash).ok());
+    let span = |user: &BasicUser| all.iter().find(|(name, _)| name.value == user.name).map(|(name, _)| name.span);
+    if let Some(at) = users.iter().find(|user| user.slow.is_some() != first.slow.is_some()).and_then(span) {
+        let why = "a request with a SHA-256 is answered sooner, so everybody could tell which names there are";
+        let fix = "move the users with generated passwords to a policy of their own, and write `authn: {any: [people, machines]}`";
+        refuse(report, at, "only some users of the policy have slow hashes".to_owned(), why, fix);
+        return false;
+    }
+    if let Some(at) = users.iter().find(|user| made_with(user) != made_with(first)).and_then(span) {
+        let what = "the passwords of the users are hashed with different parameters";
+        report.push(
+            Diagnostic::warning(Code::BadBasic, at, what)
+                .why("an unknown name costs as much as the dearest one, so others can be told from it by the time of the answer")
+                .fix("hash all passwords with the same parameters, as `tollgate key password` does"),
+        );
+    }
+    true
 }
 
 fn report_without_effect(key: &str, is_listed: bool, at: Span, report: &mut Report) {

@@ -110,7 +110,7 @@ impl Written {
     }
 
     /// The strings of each name; none if the key is absent.
-    pub(super) fn named(&self, key: &str) -> Vec<(Spanned<String>, Vec<String>)> {
+    pub(crate) fn named(&self, key: &str) -> Vec<(Spanned<String>, Vec<String>)> {
         let Some(Placed { value: Value::Named(all), span, items }) = self.get(key) else { return Vec::new() };
         let spans = items.into_iter().chain(std::iter::repeat(span));
         all.into_iter().zip(spans).map(|((name, texts), span)| (Spanned::new(name, span), texts)).collect()

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod es384;
+mod password;
 mod sealing;
 mod signing;
 
@@ -14,6 +15,7 @@ use jwt_compact::AlgorithmSignature;
 use jwt_compact::alg::SecretBytes;
 use jwt_compact::alg::{Ed25519, Es256, Hs256, Hs256Key, Hs384, Hs384Key, Hs512, Hs512Key, Rsa, RsaPublicKey};
 use jwt_compact::jwk::JsonWebKey;
+pub use password::{BCRYPT_BYTES_MAX, hash_password, is_password};
 pub use sealing::{open, seal};
 pub use signing::SeededKey;
 use tollgate_core::jose::{Algorithm, KeyMaterial, SignatureCheck, SigningKey};

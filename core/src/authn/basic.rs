@@ -1,7 +1,8 @@
 //! The `basic` policy: a name and a password in `Authorization` (RFC 7617).
 //!
 //! Passwords that the gateway compares by SHA-256 were generated, with at least 128 random bits: nobody finds such a one by trying.
-//! Either the consumers of API keys are the users, each with a key as the password, or the policy lists its users.
+//! Either the consumers of API keys are the users, each with a key as the password, or the policy lists its users. Listed users may
+//! be people, with passwords that they thought of: these have slow hashes ([`SlowHash`]).
 
 use std::fmt;
 
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::{Authenticator, CredentialPlace, KeyRules, Presented, Principal};
+use super::{Authenticator, CredentialPlace, KeyRules, Presented, Principal, SlowHash};
 use crate::codec::{self, Decode};
 use crate::hex;
 use crate::kinds::{PolicyKind, Uses};
@@ -57,6 +58,10 @@ pub struct BasicUser {
     /// The SHA-256 of the password, in 64 lower-case hexadecimal digits: two while the password is replaced.
     #[n(1)]
     pub sha256: Vec<String>,
+    /// The slow hash of the password in place of it. All users of a policy have one, or none has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(2)]
+    pub slow: Option<String>,
 }
 
 /// Name and password of a request. They cannot be printed.
@@ -177,8 +182,35 @@ impl BasicSettings {
             user.sha256.iter().fold(false, |has, own| has | is_same(own, &digest)) & (user.name == presented.name())
         };
         let found = self.users.iter().fold(None, |found, user| if has(user) { Some(user) } else { found })?;
-        let id = format!("{policy}/{}", found.name);
-        Some(Principal::new(found.name.clone(), id, self.plan.clone(), self.scopes.clone()))
+        Some(self.principal(policy, found))
+    }
+
+    /// Whether its users are people, whose passwords have slow hashes.
+    #[must_use]
+    pub fn is_of_people(&self) -> bool {
+        // All users have a slow hash, or none has.
+        self.users.first().is_some_and(|user| user.slow.is_some())
+    }
+
+    /// The slow hash that a password of this name is verified with, and the user if there is one. An unknown name is verified with the
+    /// hash that costs most.
+    #[must_use]
+    pub fn person(&self, name: &str) -> (&str, Option<&BasicUser>) {
+        let found = self.users.iter().find(|user| user.name == name);
+        let hash = found.and_then(|user| user.slow.as_deref());
+        (hash.or_else(|| self.costliest()).unwrap_or_default(), found)
+    }
+
+    fn costliest(&self) -> Option<&str> {
+        let hashes = self.users.iter().filter_map(|user| user.slow.as_deref());
+        hashes.max_by_key(|hash| SlowHash::parse(hash).map_or(0, |hash| hash.cost_us()))
+    }
+
+    /// A listed user.
+    #[must_use]
+    pub fn principal(&self, policy: &str, user: &BasicUser) -> Principal {
+        let id = format!("{policy}/{}", user.name);
+        Principal::new(user.name.clone(), id, self.plan.clone(), self.scopes.clone())
     }
 }
 
@@ -208,16 +240,21 @@ pub fn is_password_digest(text: &str) -> bool {
 
 impl PolicyKind for BasicSettings {
     fn is_coherent(&self) -> bool {
+        let of_people = self.is_of_people();
         let is_user = |user: &BasicUser| {
-            is_user_name(&user.name)
-                && (1..=PASSWORDS_MAX).contains(&user.sha256.len())
-                && user.sha256.iter().all(|digest| is_password_digest(digest))
+            let has_password = match &user.slow {
+                Some(hash) => user.sha256.is_empty() && SlowHash::parse(hash).is_ok(),
+                None => !of_people && (1..=PASSWORDS_MAX).contains(&user.sha256.len()),
+            };
+            is_user_name(&user.name) && has_password && user.sha256.iter().all(|digest| is_password_digest(digest))
         };
         self.place == Self::place() && self.users.len() <= USERS_MAX && self.users.iter().all(is_user)
     }
 
     fn uses(&self) -> Uses<'_> {
-        Uses { credential: Some(&self.place), record: self.users.is_empty(), ..Uses::default() }
+        // A try is charged, and released if the password is right.
+        let once = self.is_of_people();
+        Uses { credential: Some(&self.place), record: self.users.is_empty(), once, ..Uses::default() }
     }
 }
 
@@ -289,6 +326,7 @@ mod tests {
         let user = |name: &str, passwords: &[&str]| BasicUser {
             name: name.into(),
             sha256: passwords.iter().map(|one| sha256(one)).collect(),
+            slow: None,
         };
         let users = vec![user("ada", &["old", "new"]), user("bob", &["his"])];
         let settings =
@@ -308,10 +346,30 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
+    fn an_unknown_name_costs_as_much_as_the_most_expensive_user() {
+        let person = |name: &str, memory: u32| BasicUser {
+            name: name.into(),
+            sha256: Vec::new(),
+            slow: Some(format!("$argon2id$v=19$m={memory},t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc")),
+        };
+        let users = vec![person("ada", 19_456), person("bob", 32_768), person("eve", 19_456)];
+        let settings = BasicSettings { users, ..BasicSettings::new() };
+        assert!(settings.is_coherent() && settings.is_of_people() && settings.uses().once);
+        let asked = |name: &str| settings.person(name);
+        assert!(asked("ada").0.contains("m=19456,") && asked("ada").1.is_some_and(|user| user.name == "ada"));
+        assert!(asked("nobody").0.contains("m=32768,") && asked("nobody").1.is_none());
+        let machine = BasicUser { name: "m".into(), sha256: vec![sha256("a")], slow: None };
+        let mixed = BasicSettings { users: vec![person("ada", 19_456), machine], ..BasicSettings::new() };
+        assert!(!mixed.is_coherent(), "a fast hash would tell which names there are");
+        let weak = BasicSettings { users: vec![person("ada", 64)], ..BasicSettings::new() };
+        assert!(!weak.is_coherent());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
     fn users_that_nobody_can_be_are_incoherent() {
         let is_coherent = |name: &str, digests: &[&str]| {
             let sha256 = digests.iter().map(|one| (*one).to_owned()).collect();
-            BasicSettings { users: vec![BasicUser { name: name.into(), sha256 }], ..BasicSettings::new() }.is_coherent()
+            BasicSettings { users: vec![BasicUser { name: name.into(), sha256, slow: None }], ..BasicSettings::new() }.is_coherent()
         };
         let digest = sha256("a");
         assert!(is_coherent("ada", &[&digest]));

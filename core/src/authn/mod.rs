@@ -4,6 +4,7 @@ mod binding;
 mod claims;
 mod credential;
 mod mark;
+mod password;
 mod places;
 mod resource;
 mod restriction;
@@ -55,6 +56,7 @@ pub use oidc_login::{
     Standing, digest_text, is_caused_here, is_navigation, is_same_origin, return_target, seal_key, sealed_parts,
     sealed_text,
 };
+pub use password::{SlowHash, SlowHashError, try_charge, try_release};
 pub use places::{CredentialNames, authorization_holds_key};
 pub use resource::{METADATA_PATH, ProtectedResource, ResourceMetadata, resource_metadata};
 pub use restriction::{OriginError, OriginPattern, Restricted, Restrictions};

@@ -145,6 +145,12 @@ reasons! {
     PasswordMalformed { error: BasicError } = "password-malformed", "{error}";
     /// The name or the password is wrong.
     PasswordWrong = "password-wrong", "unknown name, or wrong password";
+    /// Somebody tries passwords.
+    PasswordTries = "password-tries", "too many wrong passwords";
+    /// The isolate computes as many slow hashes as it may.
+    PasswordsBusy = "passwords-busy", "too many passwords at once";
+    /// Slow hashes cannot be computed.
+    PasswordsAway { text: Local<Arc<str>> } = "passwords-away", "{text}";
     /// No session.
     SessionMissing = "session-missing", "no session";
     /// Several cookies of the session.

@@ -15,6 +15,7 @@ pub(crate) mod oauth;
 pub(crate) mod operators;
 pub(crate) mod outages;
 mod room;
+pub(crate) mod people;
 pub(crate) mod sealed;
 pub(crate) mod secrets;
 pub(crate) mod sessions;
@@ -38,6 +39,7 @@ use introspected::Introspected;
 pub use operators::OperatorSettings;
 use operators::Operators;
 use outages::Outages;
+use people::{Hashing, People};
 use secrets::SecretCache;
 use sessions::Sessions;
 use signers::Signers;
@@ -76,6 +78,8 @@ pub struct Isolate {
     pub(crate) tokens: RefCell<Tokens>,
     pub(crate) callers: RefCell<Callers>,
     pub(crate) sessions: RefCell<Sessions>,
+    pub(crate) people: RefCell<People>,
+    pub(crate) hashing: Hashing,
     pub(crate) signers: RefCell<Signers>,
     pub(crate) uses: RefCell<Uses>,
     pub(crate) outages: RefCell<Outages>,
@@ -135,6 +139,8 @@ impl Isolate {
             tokens: RefCell::default(),
             callers: RefCell::default(),
             sessions: RefCell::default(),
+            people: RefCell::default(),
+            hashing: Hashing::default(),
             signers: RefCell::default(),
             uses: RefCell::default(),
             outages: RefCell::default(),

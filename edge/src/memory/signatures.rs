@@ -1,10 +1,11 @@
+use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
 use tollgate_core::jose::{SignatureCheck, SigningKey};
 
-use super::Fault;
-use crate::ports::{Signatures, Unavailable};
+use super::{Fault, VirtualClock};
+use crate::ports::{Clock, Signatures, Unavailable};
 
 /// A function that verifies a signature.
 pub type Verify = dyn Fn(&SignatureCheck<'_>) -> bool;
@@ -15,6 +16,9 @@ pub type Sign = dyn Fn(&SigningKey, &[u8]) -> Option<Vec<u8>>;
 /// A function that encrypts content with a key and a nonce.
 pub type Seal = dyn Fn(&[u8; 32], &[u8; 12], &[u8]) -> Option<Vec<u8>>;
 
+/// A function that verifies a password with its slow hash.
+pub type Hash = dyn Fn(&str, &str) -> bool;
+
 /// Signatures that a function verifies; without one, none verifies.
 #[derive(Clone)]
 pub struct MemorySignatures {
@@ -22,6 +26,10 @@ pub struct MemorySignatures {
     sign: Rc<Sign>,
     seal: Rc<Seal>,
     open: Rc<Seal>,
+    hash: Rc<Hash>,
+    /// How long a slow hash takes, in milliseconds.
+    pub hash_ms: Rc<Cell<u64>>,
+    clock: Option<VirtualClock>,
     /// Makes each verification fail.
     pub fault: Fault,
 }
@@ -34,6 +42,9 @@ impl MemorySignatures {
             sign: Rc::new(|_, _| None),
             seal: Rc::new(|_, _, _| None),
             open: Rc::new(|_, _, _| None),
+            hash: Rc::new(|_, _| false),
+            hash_ms: Rc::default(),
+            clock: None,
             fault: Fault::default(),
         }
     }
@@ -52,6 +63,14 @@ impl MemorySignatures {
         open: impl Fn(&[u8; 32], &[u8; 12], &[u8]) -> Option<Vec<u8>> + 'static,
     ) -> Self {
         Self { seal: Rc::new(seal), open: Rc::new(open), ..self }
+    }
+}
+
+impl MemorySignatures {
+    /// The same, and a function that verifies passwords; without one, none is right. By this clock it takes `hash_ms`.
+    #[must_use]
+    pub fn hashing(self, clock: VirtualClock, hash: impl Fn(&str, &str) -> bool + 'static) -> Self {
+        Self { hash: Rc::new(hash), clock: Some(clock), ..self }
     }
 }
 
@@ -81,6 +100,16 @@ impl Signatures for MemorySignatures {
     async fn seals(&self, key: &[u8; 32], nonce: &[u8; 12], content: &[u8]) -> Result<Vec<u8>, Unavailable> {
         self.fault.check("the encryption of cookies")?;
         (self.seal)(key, nonce, content).ok_or_else(|| Unavailable::new("nothing encrypts"))
+    }
+
+    const HASHES_PASSWORDS: bool = true;
+
+    async fn is_password(&self, hash: &str, password: &str) -> Result<bool, Unavailable> {
+        self.fault.check("the hash of a password")?;
+        if let Some(clock) = &self.clock {
+            clock.sleep(self.hash_ms.get()).await;
+        }
+        Ok((self.hash)(hash, password))
     }
 
     async fn opens(&self, key: &[u8; 32], nonce: &[u8; 12], sealed: &[u8]) -> Result<Option<Vec<u8>>, Unavailable> {

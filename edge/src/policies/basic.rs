@@ -8,6 +8,7 @@ use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::Authenticates;
+use super::person::person;
 use super::stored::{of_another_environment, principal, store_failed};
 use crate::isolate::Isolate;
 use crate::isolate::credentials::credential;
@@ -24,6 +25,9 @@ impl Authenticates for BasicSettings {
         _: &mut RequestContent<'_, H::Content>,
     ) -> Result<Arc<Principal>, Problem> {
         let pair = presented(self, received)?;
+        if self.is_of_people() {
+            return person(self, name, (isolate, host), received, &pair).await;
+        }
         if !self.users.is_empty() {
             return self.user(name, &pair).map(Arc::new).ok_or_else(wrong);
         }
@@ -49,7 +53,7 @@ fn presented(settings: &BasicSettings, received: &Received) -> Result<NameAndPas
 }
 
 /// Which of them is wrong is not told.
-fn wrong() -> Problem {
+pub(super) fn wrong() -> Problem {
     let detail = "The name or the password is wrong.";
     Problem::new(ProblemKind::CredentialUnknown, detail, Reason::PasswordWrong)
 }

@@ -6,6 +6,7 @@
 mod binding;
 pub(crate) mod login;
 mod outage;
+mod person;
 mod signed;
 mod stored;
 mod token;

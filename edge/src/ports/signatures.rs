@@ -3,8 +3,8 @@ use tollgate_core::jose::{SignatureCheck, SigningKey};
 
 use super::Unavailable;
 
-/// Verification of the signatures of tokens and requests, the gateway's own signatures, digests of content, and encryption of
-/// what only the gateway reads.
+/// Verification of the signatures of tokens and requests, the gateway's own signatures, digests of content, encryption of what only
+/// the gateway reads, and slow hashes of passwords.
 ///
 /// Algorithm and type of key belong together; the caller has checked it. `true` means that the key's owner signed exactly
 /// this message: a wrong `true` admits a forged token. A key that is no point of its curve, and a signature of another
@@ -28,6 +28,16 @@ pub trait Signatures {
     /// The content of what was encrypted so; `None` if it was not encrypted with this key and nonce, or was changed since. A wrong
     /// content would be a forged session.
     async fn opens(&self, key: &[u8; 32], nonce: &[u8; 12], sealed: &[u8]) -> Result<Option<Vec<u8>>, Unavailable>;
+
+    /// Whether it computes slow hashes. A platform that bounds the processor time of a request does not.
+    const HASHES_PASSWORDS: bool = false;
+
+    /// Whether a password has this hash (`tollgate_core::authn::SlowHash`, whose parameters are within its bounds). It takes some tens
+    /// of milliseconds of a core, and must not keep other requests of the isolate waiting where that can be avoided.
+    async fn is_password(&self, hash: &str, password: &str) -> Result<bool, Unavailable> {
+        let _ = (hash, password);
+        Err(Unavailable::new("this host computes no slow hashes of passwords"))
+    }
 
     /// The digest of content: in software, where the platform does not compute it.
     async fn digest(&self, hash: ContentHash, content: &[u8]) -> Result<Vec<u8>, Unavailable> {

@@ -21,6 +21,7 @@ mod logins;
 mod operator;
 mod origin;
 mod outage;
+mod people;
 mod routing;
 mod secrets;
 mod signed;

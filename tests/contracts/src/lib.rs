@@ -113,7 +113,7 @@ contracts! {
         failures_are_distinguished
     }
     secrets { finds_by_exact_name }
-    signatures { the_vectors_of_the_standards_verify nothing_else_verifies a_broken_key_verifies_nothing what_the_gateway_signs_verifies digests_are_those_of_the_standard what_was_encrypted_is_decrypted_and_nothing_else }
+    signatures { the_vectors_of_the_standards_verify nothing_else_verifies a_broken_key_verifies_nothing what_the_gateway_signs_verifies digests_are_those_of_the_standard what_was_encrypted_is_decrypted_and_nothing_else passwords_are_those_of_their_hashes }
     clock { waits_as_long_as_asked returns_the_time_of_day fills_with_unpredictable_bytes }
     telemetry_sink { posts_a_batch a_missing_receiver_is_an_error }
 }

@@ -126,3 +126,24 @@ pub(crate) async fn what_was_encrypted_is_decrypted_and_nothing_else<S: Subject>
 const KEY: &str = "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308";
 const CONTENT: &str = "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b391aafd255";
 const SEALED: &str = "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662898015adb094dac5d93471bdec1a502270e3cc6c";
+
+/// Hashes of the reference implementation of argon2 and of jBCrypt; a host that computes none says so.
+pub(crate) async fn passwords_are_those_of_their_hashes<S: Subject>(subject: &S) -> Outcome {
+    type Own<S> = <<S as Subject>::Host as Host>::Signatures;
+    let signatures = subject.host().signatures();
+    for (hash, password) in [(ARGON2ID, "password"), (BCRYPT, "abc")] {
+        if !<Own<S> as Signatures>::HASHES_PASSWORDS {
+            ensure!(signatures.is_password(hash, password).await.is_err(), "it says that it computes none");
+            continue;
+        }
+        ensure!(signatures.is_password(hash, password).await?, "{hash}");
+        for other in ["", "Password", "ab", "password "] {
+            ensure!(!signatures.is_password(hash, other).await?, "{hash} {other}");
+        }
+        ensure!(!signatures.is_password(&hash[..hash.len() - 1], password).await?, "a hash that was cut");
+    }
+    Ok(())
+}
+
+const ARGON2ID: &str = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+const BCRYPT: &str = "$2a$10$WvvTPHKwdBJ3uk0Z37EMR.hLA2W6N9AEBhEgrAOljy2Ae5MtaSIUi";

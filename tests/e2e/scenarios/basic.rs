@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use tollgate_core::authn::NameAndPassword;
 use tollgate_core::hex;
 use tollgate_tests::client::{Answer, Request};
+use tollgate_tests::hosts::Kind;
 
 use crate::project::Project;
 use crate::scenario::{Outcome, scenarios};
@@ -15,6 +16,7 @@ scenarios! { "authenticate";
     a_key_is_the_password_of_its_consumer,
     a_listed_user_has_the_password_of_the_project,
     what_is_no_name_and_password_is_refused,
+    people_have_passwords_with_slow_hashes,
 }
 
 async fn publish(world: &World, definition: &str) -> Outcome {
@@ -73,5 +75,30 @@ async fn what_is_no_name_and_password_is_refused(world: Rc<World>) -> Outcome {
     }
     assert_problem(&sent(&world, "Bearer YTpi").await?, 401, "credential-missing");
     assert_eq!(world.upstream.report().total(), 0);
+    Ok(())
+}
+
+/// Of the reference implementation of argon2.
+const SLOW: &str = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+
+async fn people_have_passwords_with_slow_hashes(world: Rc<World>) -> Outcome {
+    publish(&world, &format!("{{kind: basic, users: {{ada: '{SLOW}', bob: '{SLOW}'}}}}")).await?;
+    let right = "password";
+    let first = with(&world, "ada", right).await?;
+    if world.on(Kind::Cloudflare) {
+        // Workers bound the processor time of a request.
+        assert_problem(&first, 503, "store-unavailable");
+        return Ok(());
+    }
+    assert_eq!(first.status, 200, "{}", first.text());
+    assert_eq!(with(&world, "ada", right).await?.status, 200);
+    assert_eq!(world.records(2).await?[0]["consumer"], "ada");
+    assert_problem(&with(&world, "nobody", right).await?, 401, "credential-unknown");
+    for _ in 0..10 {
+        assert_problem(&with(&world, "bob", "wrong").await?, 401, "credential-unknown");
+    }
+    assert_problem(&with(&world, "bob", right).await?, 429, "rate-limit-exceeded");
+    assert!(!world.host.logs().concat().contains(&NameAndPassword::encode("ada", right)));
+    assert_eq!(with(&world, "ada", right).await?.status, 200, "who is known is not asked again");
     Ok(())
 }

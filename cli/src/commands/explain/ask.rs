@@ -46,7 +46,8 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
     host.fetch = ScriptedFetch::new(host.clock.clone(), token_servers(compiled));
     host.signatures = MemorySignatures::new(tollgate_signatures::verifies)
         .signing(tollgate_signatures::sign)
-        .sealing(tollgate_signatures::seal, tollgate_signatures::open);
+        .sealing(tollgate_signatures::seal, tollgate_signatures::open)
+        .hashing(host.clock.clone(), tollgate_signatures::is_password);
     let records = compiled.records().iter().cloned().chain(fixtures.records(compiled.gateway()));
     records.for_each(|(key, value)| host.records.put(key, value));
     for name in compiled.whole().secret_names() {

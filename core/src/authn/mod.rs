@@ -61,7 +61,7 @@ pub use places::{CredentialNames, authorization_holds_key};
 pub use resource::{METADATA_PATH, ProtectedResource, ResourceMetadata, resource_metadata};
 pub use restriction::{OriginError, OriginPattern, Restricted, Restrictions};
 pub use rules::{ClaimRule, IdentityRules, MapRule, ScopeRule};
-pub use seen::once;
+pub use seen::Once;
 pub use signed::MessageError;
 pub use webhook::{
     Encoding, HmacHash, HmacSender, WEBHOOK_SECRETS_MAX, WebhookKeyError, WebhookSender, WebhookSettings, WebhookSigned,

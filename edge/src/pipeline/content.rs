@@ -17,7 +17,7 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use super::exchange::{Exchange, Received};
 use super::guard::too_large;
 use super::undo::Undo;
-use crate::ports::{Content, ContentFault, Gathered, Host};
+use crate::ports::{Content, ContentFault, Entropy, Gathered, Host};
 use crate::timeout::in_time;
 
 /// The content of a request, with the bounds for reading it.
@@ -29,6 +29,8 @@ pub(crate) struct RequestContent<'c, C> {
     is_ignored: bool,
     is_lost: bool,
     read: Option<Box<Read>>,
+    /// Random bytes, the same for all policies, once one asks for them.
+    request: Option<[u8; 16]>,
     /// Takes back what was accepted once, unless the request is forwarded.
     undos: &'c mut Vec<Undo>,
     /// A cookie that the response sets.
@@ -56,6 +58,7 @@ impl<'c, C: Content> RequestContent<'c, C> {
             is_ignored: *method == Method::GET || *method == Method::HEAD,
             is_lost: false,
             read: None,
+            request: None,
             undos,
             cookie,
         }
@@ -69,6 +72,15 @@ impl<'c, C: Content> RequestContent<'c, C> {
     /// Releases this charge after the reply, unless the request is answered or the upstream may have received it.
     pub(crate) fn release_unless_forwarded(&mut self, charge: &Update) {
         self.undos.push(Undo::release(charge));
+    }
+
+    /// Random bytes that no other request has.
+    pub(crate) fn request<H: Host>(&mut self, host: &H) -> [u8; 16] {
+        *self.request.get_or_insert_with(|| {
+            let mut random = [0; 16];
+            host.entropy().fill(&mut random);
+            random
+        })
     }
 
     /// Lets the response set a cookie.

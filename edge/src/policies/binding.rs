@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use http::HeaderName;
 use tollgate_core::authn::{
-    BindingError, Confirmation, CredentialPlace, DpopRules, IdentityRules, Principal, Proof, ProvedRequest,
+    BindingError, Confirmation, CredentialPlace, DpopRules, IdentityRules, Once, Principal, Proof, ProvedRequest,
     accepts_nonce, nonce,
 };
 use tollgate_core::event::Reason;
 use tollgate_core::jose::Thumbprint;
-use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::secret::Secret;
 
@@ -24,7 +23,6 @@ use crate::timeout::verifies;
 
 /// A token that was accepted from whoever has it.
 pub(super) struct Held<'t> {
-    pub(super) policy: &'t PolicyName,
     pub(super) rules: &'t IdentityRules,
     pub(super) place: &'t CredentialPlace,
     pub(super) text: &'t str,
@@ -104,7 +102,9 @@ impl Held<'_> {
         }
         match NonZeroU32::new(rules.once_ms()).filter(|_| rules.once) {
             Some(window_ms) => {
-                let accepted = accept_once(host, content, self.policy, &proof.used(), window_ms).await;
+                // A header may choose between policies, and a proof does not cover it.
+                let once = Once { policy: None, signer: proof.signer(), used: &proof.used() };
+                let accepted = accept_once(host, content, once, window_ms).await;
                 accepted.map_err(|problem| match problem.kind {
                     ProblemKind::CredentialReplayed => refused(BindingError::Replayed),
                     _ => problem,

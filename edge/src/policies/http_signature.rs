@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use tollgate_core::authn::{
-    HttpSignatureSettings, MessageError, PresentedSignature, Principal, SignedRequest, SigningKeys, content_digests,
-    shared_key,
+    HttpSignatureSettings, MessageError, Once, PresentedSignature, Principal, SignedRequest, SigningKeys,
+    content_digests, shared_key,
 };
 use tollgate_core::event::Reason;
 use tollgate_core::jose::JwkSet;
@@ -90,7 +90,9 @@ async fn accepted<H: Host>(
         }
     }
     if let Some(window_ms) = settings.once_ms {
-        rare(accept_once(host, content, name, &presented.used(&base), window_ms)).await?;
+        let used = presented.used(&base);
+        let once = Once { policy: Some(name), signer: presented.key_id().as_bytes(), used: &used };
+        rare(accept_once(host, content, once, window_ms)).await?;
     }
     let credential = [name.as_ref(), "/", presented.key_id()].concat();
     Ok(Arc::new(Principal::new(consumer, credential, None, Vec::new())))

@@ -48,7 +48,7 @@ impl Authenticates for IntrospectionSettings {
                 rare(outage::authenticate(&presented, isolate, host, answered)).await
             }
         }?;
-        let held = Held { policy: name, rules: &self.rules, place: &self.place, text: token };
+        let held = Held { rules: &self.rules, place: &self.place, text: token };
         held.by(bearer, isolate, host, received, content).await
     }
 }

@@ -43,7 +43,7 @@ impl Authenticates for JwtSettings {
                 rare(outage::authenticate(&presented, isolate, host, verified)).await
             }
         }?;
-        let held = Held { policy: name, rules: &self.rules, place: &self.place, text };
+        let held = Held { rules: &self.rules, place: &self.place, text };
         held.by(bearer, isolate, host, received, content).await
     }
 }

@@ -3,10 +3,8 @@
 use std::num::NonZeroU32;
 
 use http::header::RETRY_AFTER;
-use tollgate_core::authn::{MessageError, once};
-use tollgate_core::cell::OperationId;
+use tollgate_core::authn::{MessageError, Once};
 use tollgate_core::event::{Local, Reason};
-use tollgate_core::kinds::PolicyName;
 use tollgate_core::limit::{OnFault, OnUnavailable};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::secret::{Secret, SecretText};
@@ -14,7 +12,7 @@ use tollgate_core::secret::{Secret, SecretText};
 use crate::isolate::Isolate;
 use crate::isolate::secrets::resolve_all;
 use crate::pipeline::RequestContent;
-use crate::ports::{Entropy, Host};
+use crate::ports::{Counters, Host};
 use crate::timeout::counted;
 
 /// The values of secrets, two of one that is rotated; all must be there.
@@ -40,13 +38,10 @@ pub(super) async fn secrets<H: Host>(
 pub(super) async fn accept_once<H: Host>(
     host: &H,
     content: &mut RequestContent<'_, H::Content>,
-    policy: &PolicyName,
-    used: &[u8],
+    once: Once<'_>,
     window_ms: NonZeroU32,
 ) -> Result<(), Problem> {
-    let mut random = [0; 16];
-    host.entropy().fill(&mut random);
-    let update = once(policy, used, window_ms, OperationId::new(random));
+    let update = once.update(window_ms, content.request(host), H::Counters::HAS_MANY_CELLS);
     let answer = counted(host, &update).await;
     // A charge whose answer is lost may have taken effect.
     if answer.as_ref().map_or(true, |outcome| outcome.granted) {

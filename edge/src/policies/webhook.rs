@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tollgate_core::authn::{Principal, WebhookSettings, WebhookSigned};
+use tollgate_core::authn::{Once, Principal, WebhookSettings, WebhookSigned};
 use tollgate_core::event::Reason;
 use tollgate_core::jose::{Jwk, SignatureCheck};
 use tollgate_core::kinds::PolicyName;
@@ -35,7 +35,8 @@ impl Authenticates for WebhookSettings {
         let message = signed.message(&rare(content.gathered(host)).await?);
         let place = rare(verified_by(&keys, &signed, &message, host)).await?;
         if let Some(window_ms) = self.once_ms {
-            rare(accept_once(host, content, name, &message, window_ms)).await?;
+            let once = Once { policy: Some(name), signer: b"", used: &message };
+            rare(accept_once(host, content, once, window_ms)).await?;
         }
         let consumer = self.consumer.clone().unwrap_or_else(|| name.to_string());
         Ok(Arc::new(Principal::new(consumer, format!("{name}/{}", place + 1), None, Vec::new())))

@@ -57,12 +57,16 @@ fn thumbprint(number: u8) -> Thumbprint {
 
 /// A proof of a client's key for `GET https://api.example.com/pets` with a token.
 fn proof(world: &World, number: u8, token: &str, id: &str, nonce: Option<&str>) -> String {
+    proof_of(world, number, token, id, nonce, "/pets?a=1")
+}
+
+fn proof_of(world: &World, number: u8, token: &str, id: &str, nonce: Option<&str>, target: &str) -> String {
     let public = jwk("", &key(number));
     let now = world.bench.host.clock.now().as_secs();
     let nonce = nonce.map(|nonce| format!(r#","nonce":"{nonce}""#)).unwrap_or_default();
     let ath = Thumbprint::of(token);
     let claims = format!(
-        r#"{{"jti":"{id}","htm":"GET","htu":"https://api.example.com/pets?a=1","iat":{now},"ath":"{ath}"{nonce}}}"#
+        r#"{{"jti":"{id}","htm":"GET","htu":"https://api.example.com{target}","iat":{now},"ath":"{ath}"{nonce}}}"#
     );
     let part = |text: &str| Base64UrlUnpadded::encode_string(text.as_bytes());
     let signed =
@@ -178,6 +182,31 @@ fn rfc_9449_9_a_proof_has_the_nonce_that_the_gateway_told() {
     let late = send(&world, &text, &proof(&world, 7, &text, "b", Some(&nonce)));
     check(&late, "credential-not-accepted", "use_dpop_nonce", "DPoP");
     assert_ne!(late.field("dpop-nonce"), nonce);
+}
+
+/// RFC 9449, section 11.1: nothing in a proof says which of the policies for a URL reads it.
+#[test]
+fn a_proof_is_used_once_whatever_policy_reads_it() {
+    let bound = bound(BindingMode::Dpop, None);
+    let rules = IdentityRules { consumer_prefix: Some("one:".into()), ..bound.rules.clone() };
+    let world = World::new(JwtSettings { rules, ..bound });
+    let claims = claims("ada").replacen('{', &format!("{{\"cnf\":{{\"jkt\":\"{}\"}},", thumbprint(7)), 1);
+    let text = token("a", &key(1), &claims.replace("\"pets\"", "[\"pets\",\"owners\"]"));
+    let send = |proof: &str, of: &str| {
+        let fields = [("authorization", &*format!("DPoP {text}")), ("dpop", proof), ("x-of", of)];
+        world.bench.get("/chosen", &fields)
+    };
+    let one = proof_of(&world, 7, &text, "a", None, "/chosen");
+    assert_eq!(send(&one, "staff").status, 200);
+    check(&send(&one, "others"), "credential-replayed", "invalid_dpop_proof", "DPoP");
+    let other = proof_of(&world, 7, &text, "b", None, "/chosen");
+    assert_eq!(send(&other, "others").status, 200);
+    check(&send(&other, "staff"), "credential-replayed", "invalid_dpop_proof", "DPoP");
+    // One request uses it once, however many policies it has.
+    let both = proof_of(&world, 7, &text, "c", None, "/both");
+    let fields = [("authorization", &*format!("DPoP {text}")), ("dpop", &*both)];
+    assert_eq!(world.bench.get("/both", &fields).status, 200);
+    check(&world.bench.get("/both", &fields), "credential-replayed", "invalid_dpop_proof", "DPoP");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tollgate_core::authn::{CredentialPlace, IdentityRules, JwtSettings, KeySourc
 use tollgate_core::forward::UpstreamError;
 use tollgate_core::jose::{Algorithm, KeyType};
 use tollgate_core::kinds::{Named, Place, Policy, PolicyKind};
-use tollgate_core::route::HostPattern;
+use tollgate_core::route::{HostPattern, Predicate, Subject, Test};
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::{RouteSettings, SiteSettings};
 use tollgate_edge::memory::{Content, MemorySignatures, ScriptedFetch};
@@ -91,17 +91,21 @@ impl World {
     }
 
     fn publish(&self, first: JwtSettings) {
-        let rules = IdentityRules { binding: first.rules.binding.clone(), ..for_audience("owners") };
+        let IdentityRules { binding, consumer_prefix, .. } = first.rules.clone();
+        let rules = IdentityRules { binding, consumer_prefix, ..for_audience("owners") };
         let stricter = JwtSettings { rules, ..first.clone() };
         let at = |path: &str, place| RouteSettings { authn: vec![vec![Place::new(place)]], ..route(path, &["GET"]) };
         let open = route("/open", &["GET"]);
         let written = RouteSettings { scopes: vec!["read".into(), "write".into()], ..at("/written", 0) };
+        let of_others = Predicate { of: Subject::Header("x-of".into()), test: Test::OneOf(vec!["others".into()]) };
+        let others = RouteSettings { id: "api.others".into(), when: vec![of_others], ..at("/chosen", 1) };
+        let both = RouteSettings { authn: vec![vec![Place::new(0), Place::new(1)]], ..route("/both", &["GET"]) };
         let settings = SiteSettings {
             policies: [("staff", first), ("others", stricter)]
                 .into_iter()
                 .map(|(name, policy)| Named { name: name.into(), policy: Policy::from(policy) })
                 .collect(),
-            ..site(vec![at("/pets", 0), at("/owners", 1), open, written])
+            ..site(vec![at("/pets", 0), at("/owners", 1), open, written, at("/chosen", 0), others, both])
         };
         self.bench.publish(&on_any_host(settings) as &std::collections::BTreeMap<HostPattern, SiteSettings>);
     }

@@ -112,6 +112,12 @@ impl<'p> Proof<'p> {
         SignatureCheck { algorithm, key: &self.key, message, signature: &self.token.signature }
     }
 
+    /// Who made it.
+    #[must_use]
+    pub const fn signer(&self) -> &[u8] {
+        self.thumbprint.as_bytes().as_slice()
+    }
+
     /// What no other request may have: the id of the proof, which is one of its key (section 11.1).
     #[must_use]
     pub fn used(&self) -> Vec<u8> {

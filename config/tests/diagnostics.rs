@@ -56,6 +56,45 @@ fn check_api(apis: &str, expected: &[(&str, u32, u32)]) {
     check(&with_apis(apis), &expected);
 }
 
+/// RFC 7519, section 4.1.2: a subject is unique for its issuer.
+#[test]
+fn policies_in_which_two_people_may_have_one_name_are_reported() {
+    let with = |one: &str, other: &str| {
+        let policy = |name, issuer, more: &str| {
+            format!("  {name}: {{kind: jwt, issuer: \"https://{issuer}.example.com\", audience: a{more}}}\n")
+        };
+        let head =
+            "format: 1\ngateway: {name: acme, limit: none}\nupstreams: {pets: \"https://pets.internal\"}\npolicies:\n";
+        let apis = "apis:\n  pets: {upstream: pets, authn: {any: [a, b]}, routes: [{path: /pets, methods: [GET]}]}\n";
+        [head, &policy("a", "one", one), &policy("b", "two", other), apis].concat()
+    };
+    let prefix = |prefix: &str| format!(", consumer-prefix: \"{prefix}\"");
+    let mail = |prefix: &str| format!(", consumer-prefix: \"{prefix}\", consumer: email");
+    let mapped = |rules: &str| format!(", map-consumers: {{{rules}}}");
+    for (one, other) in [
+        (prefix("p:"), prefix("p:")),
+        (mail("p:"), prefix("p:")),
+        (prefix("b:"), String::new()),
+        (prefix("x:"), prefix("x:y:")),
+        (prefix("x:y:"), prefix("x:")),
+        (prefix(""), String::new()),
+        (prefix("p:"), mapped("\"p:root\": \"sub=7\"")),
+        (mapped("\"b:root\": \"sub=7\""), String::new()),
+    ] {
+        check(&with(&one, &other), &[("TG0346", 6, 3)]);
+    }
+    for (one, other) in [
+        (String::new(), String::new()),
+        (prefix("p:"), prefix("q:")),
+        (mail("p:"), mail("p:")),
+        (mail(""), String::new()),
+        (mapped("acme: \"sub=1\""), mapped("acme: \"sub=7\"")),
+        (mapped("\"b:root\": \"sub=7\""), mapped("\"b:root\": \"sub=1\"")),
+    ] {
+        check(&with(&one, &other), &[]);
+    }
+}
+
 #[test]
 fn a_project_without_mistakes_has_no_findings() {
     assert_eq!(RIGHT.lines().count(), 7);

@@ -315,7 +315,8 @@ codes! {
         keys are in the configuration has no provider that could be away."
     BadMapping "TG0346" "A rule that maps claims to names cannot apply, or two policies give one name to different callers."
         "`map-consumers`, `map-plans` and `map-groups` give names to tokens with some claims, each rule as `claim=value`. A token has one \
-        consumer and one plan. `sub` is unique for its issuer only, so two policies with one `consumer-prefix` would take two people for one."
+        consumer and one plan. `sub` is unique for its issuer only, so two policies would take two people for one if they have one `consumer-prefix`, or if what stands before \
+        a `sub` in one is the beginning of a name of the other."
     BadBinding "TG0349" "What is required of the holders of tokens has no effect, or cannot be verified."
         "With `binding: dpop`, `dpop-or-bearer` or `any`, a policy verifies proofs of the keys to which tokens are bound (RFC 9449): \
         the other keys that begin with `dpop-` have an effect only then. The key of a proof is a public key in the proof itself, so \

@@ -1,8 +1,9 @@
 //! Lowers upstreams and policies to core's settings, and finds them by name.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use tollgate_core::authn::IdentityRules;
+use tollgate_core::authn::{IdentityRules, MapRule};
 use tollgate_core::bounds::CONNECT_TIMEOUT_MS_DEFAULT;
 use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::kinds::{AuthnPolicy, NamedPolicy, Policy, Slot};
@@ -198,31 +199,20 @@ impl<T> Definitions<T> {
 }
 
 impl Definitions<NamedPolicy> {
-    /// Reports policies for different issuers that take the same names for consumers although a subject is unique for its issuer only.
+    /// Reports policies for different issuers in which two people may have one name: a subject is unique for its issuer only.
     pub(super) fn report_shared_names(&self, report: &mut Report) {
-        let mut known: Vec<(&IdentityRules, Span)> = Vec::new();
-        for Definition { span, value, .. } in &self.list {
-            let rules = match value.as_ref().map(|named| &named.policy) {
-                Some(Policy::Authn(AuthnPolicy::Jwt(settings))) => &settings.rules,
-                Some(Policy::Authn(AuthnPolicy::Introspection(settings))) => &settings.rules,
-                _ => continue,
-            };
-            let is_shared = |(other, _): &&(&IdentityRules, Span)| {
-                let is_of_subject = rules.consumer == "sub" || other.consumer == "sub";
-                rules.consumer_prefix.is_some()
-                    && rules.consumer_prefix == other.consumer_prefix
-                    && rules.issuers != other.issuers
-                    && is_of_subject
-            };
-            if let Some((_, other)) = known.iter().find(is_shared) {
+        let mut known: Vec<Names<'_>> = Vec::new();
+        for names in self.list.iter().filter_map(Names::of) {
+            if let Some((other, how)) = known.iter().find_map(|other| Some((other, names.met_by(other)?))) {
                 report.push(
-                    Diagnostic::warning(Code::BadMapping, *span, "another policy gives the same names to its callers")
-                        .why("`sub` is unique for its issuer only: two people of two issuers may be one consumer")
-                        .fix("write another `consumer-prefix`; or let both name a claim that is one for all issuers, such as a verified email")
-                        .related(*other, "the other policy"),
+                    Diagnostic::warning(Code::BadMapping, names.span, "another policy gives the same names to its callers")
+                        .why(format!("{how}: two people of two issuers may be one consumer"))
+                        .fix("write another `consumer-prefix`; or let both name a claim that is one for all issuers, such as a verified email; \
+                              or name who is meant in `map-consumers` of both")
+                        .related(other.span, "the other policy"),
                 );
             }
-            known.push((rules, *span));
+            known.push(names);
         }
     }
 
@@ -236,6 +226,62 @@ impl Definitions<NamedPolicy> {
             *count - 1
         };
         slots.map(index).collect()
+    }
+}
+
+/// The names that a policy gives to the bearers of tokens.
+struct Names<'d> {
+    rules: &'d IdentityRules,
+    /// In front of the value of the claim.
+    prefix: Cow<'d, str>,
+    span: Span,
+}
+
+impl<'d> Names<'d> {
+    fn of(definition: &'d Definition<NamedPolicy>) -> Option<Self> {
+        let named = definition.value.as_ref()?;
+        let rules = match &named.policy {
+            Policy::Authn(AuthnPolicy::Jwt(settings)) => &settings.rules,
+            Policy::Authn(AuthnPolicy::Introspection(settings)) => &settings.rules,
+            Policy::Authn(AuthnPolicy::OidcLogin(settings)) => &settings.rules,
+            _ => return None,
+        };
+        let prefix = match &rules.consumer_prefix {
+            Some(prefix) => Cow::from(prefix),
+            None => Cow::from(format!("{}:", named.name)),
+        };
+        Some(Self { rules, prefix, span: definition.span })
+    }
+
+    /// How a name may be given by both, to people who are not one.
+    fn met_by(&self, other: &Self) -> Option<&'static str> {
+        if self.rules.issuers == other.rules.issuers {
+            return None;
+        }
+        if self.prefix == other.prefix && (self.is_of_subject() || other.is_of_subject()) {
+            return Some("`sub` is unique for its issuer only");
+        }
+        self.reaches(other).or_else(|| other.reaches(self))
+    }
+
+    /// How a subject of this policy may be a name of the other one.
+    fn reaches(&self, other: &Self) -> Option<&'static str> {
+        let is_own = |name: &str| self.rules.consumers.iter().any(|rule| rule.name == name);
+        let is_met = |rule: &MapRule| rule.name.starts_with(&*self.prefix) && !is_own(&rule.name);
+        if !self.is_of_subject() {
+            return None;
+        }
+        if other.prefix.starts_with(&*self.prefix) {
+            return Some("the prefix of one begins with that of the other, after which any `sub` may stand");
+        }
+        let is_mapped = other.rules.consumers.iter().any(is_met);
+        is_mapped.then_some(
+            "a name in `map-consumers` of one begins with the prefix of the other, after which any `sub` may stand",
+        )
+    }
+
+    fn is_of_subject(&self) -> bool {
+        self.rules.consumer == "sub"
     }
 }
 

@@ -51,9 +51,15 @@ async fn by_any<H: Host>(
     let alternatives = &exchange.route().authn;
     let mut seen = Seen::default();
     let mut furthest: Option<Failed> = None;
+    let mut revoked: Vec<&str> = Vec::new();
     for (place, alternative) in alternatives.iter().enumerate().filter(|(_, alternative)| !alternative.is_empty()) {
         // The last ones: a credential that was presented, and is wrong, never makes an anonymous caller.
         if seen.any && is_anonymous(exchange, alternative) {
+            continue;
+        }
+        if !revoked.is_empty()
+            && alternative.iter().filter_map(|place| text_for(exchange, *place)).any(|text| revoked.contains(&text))
+        {
             continue;
         }
         match by_all(isolate, host, exchange, alternative, (&mut seen, &mut content), journal).await {
@@ -67,6 +73,10 @@ async fn by_any<H: Host>(
             // The content is lost, so no other policy may admit the request.
             Err(failed) if !content.is_there() => return Err(failed.problem),
             Err(failed) => {
+                if failed.problem.kind == ProblemKind::CredentialRevoked {
+                    // The credential is, so no other policy that reads it may admit the request.
+                    revoked.extend(alternative.get(failed.passed).and_then(|place| text_for(exchange, *place)));
+                }
                 furthest = Some(match furthest {
                     Some(earlier) => earlier.or_further(failed),
                     None => failed,

@@ -78,9 +78,12 @@ impl World {
             .map(|(policy, rules)| OutagePolicy { policy: policy.to_owned(), rules: rules.clone().unwrap() });
         let policies = [("opaque", Policy::from(opaque)), ("staff", Policy::from(staff()))];
         let policies = policies.map(|(name, policy)| Named { name: name.into(), policy });
-        let routes = [("/opaque", 0), ("/staff", 1)];
-        let routes =
-            routes.map(|(path, place)| RouteSettings { authn: vec![vec![Place::new(place)]], ..route(path, &["GET"]) });
+        let routes: [(&str, &[usize]); 4] =
+            [("/opaque", &[0]), ("/staff", &[1]), ("/opaque-or-staff", &[0, 1]), ("/staff-or-opaque", &[1, 0])];
+        let routes = routes.map(|(path, places)| {
+            let authn = places.iter().map(|place| vec![Place::new(*place)]).collect();
+            RouteSettings { authn, ..route(path, &["GET"]) }
+        });
         let sites = on_any_host(SiteSettings { policies: policies.into_iter().collect(), ..site(routes.to_vec()) });
         let gateway = GatewaySettings { outages: outages.to_vec(), ..gateway() };
         bench.host.records.publish(&Bundle::new(&gateway, &sites));
@@ -408,6 +411,26 @@ fn any_token_is_revoked_by_its_id_its_jti_or_its_consumer_and_accepted_again() {
     world.advance(31 * 24 * 3_600_000);
     world.answers(&answer("7", now_s - 60));
     world.check("/opaque", "abc", (200, ""));
+}
+
+#[test]
+fn a_revoked_token_does_not_pass_by_another_policy_that_reads_it() {
+    let world = World::new(opaque(OutageRules::only_revocation()));
+    let token = ada();
+    for path in ["/opaque", "/staff", "/opaque-or-staff", "/staff-or-opaque"] {
+        world.check(path, &token, (200, ""));
+    }
+    let credential = world.get("/opaque", &token).record.principal().unwrap().credential.clone();
+    assert_eq!(world.operate("POST", "opaque/revoke", &format!(r#"{{"tokens":["{credential}"]}}"#)).0, 200);
+    world.check("/opaque", &token, (401, "credential-revoked"));
+    world.check("/opaque-or-staff", &token, (401, "credential-revoked"));
+    // Where the other policy comes first, the caller is that policy's, for which nothing is revoked.
+    world.check("/staff-or-opaque", &token, (200, ""));
+    world.check("/staff", &token, (200, ""));
+    // A token that only the first policy refuses is not revoked.
+    world.answers(r#"{"active":false}"#);
+    world.advance(31_000);
+    world.check("/opaque-or-staff", &crate::tokens::token("a", &key(1), &claims("bob")), (200, ""));
 }
 
 /// Keys in the configuration are never away, but their tokens can be revoked.

@@ -50,6 +50,10 @@ pub const CREDENTIALS_CACHED_MAX: usize = 10_000;
 /// Verified tokens remembered per isolate (about 400 bytes each).
 pub const TOKENS_REMEMBERED_MAX: usize = 10_000;
 
+/// Bytes of what is remembered of such tokens, of each kind: a token may say up to 24 KiB, and an isolate of a Worker has 128 MB for
+/// everything.
+pub const TOKENS_REMEMBERED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Keys of stored responses remembered per isolate (about 150 bytes each): a look-up needs up to three.
 pub const CACHE_KEYS_REMEMBERED_MAX: usize = 2_048;
 
@@ -145,6 +149,9 @@ pub const ACCESS_NAMES_MAX: usize = 4_096;
 
 /// Groups and roles of a caller: directories put a person into some dozens; a token of 8 KiB has room for some hundred.
 pub const GROUPS_MAX: usize = 256;
+
+/// Scopes of a token: those that are issued have some dozens.
+pub const SCOPES_MAX: usize = 256;
 
 /// Nodes of an expression: a condition of a page.
 pub const EXPRESSION_NODES_MAX: usize = 512;

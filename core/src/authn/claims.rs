@@ -4,7 +4,7 @@
 use thiserror::Error;
 
 use super::{ClaimRule, Confirmation, IdentityRules, MapRule, TokenFacts};
-use crate::bounds::{CLAIMS_BYTES_MAX, GROUPS_MAX};
+use crate::bounds::{CLAIMS_BYTES_MAX, GROUPS_MAX, SCOPES_MAX};
 use crate::jose::{Members, Value};
 use crate::time::Timestamp;
 
@@ -58,6 +58,9 @@ pub enum ClaimError {
     /// Several names are mapped to its claims.
     #[error("its claims are those of several {0}, and it has one")]
     Several(&'static str),
+    /// A claim names too many scopes or groups.
+    #[error("the claim `{0}` has more than {SCOPES_MAX} names")]
+    TooMany(String),
     /// The claims that conditions read cannot be kept.
     #[error("the claims that conditions read are larger than {CLAIMS_BYTES_MAX} bytes together")]
     TooLarge,
@@ -78,6 +81,7 @@ impl ClaimError {
             Self::Form(_) => "form",
             Self::Value(_) => "value",
             Self::Several(_) => "several",
+            Self::TooMany(_) => "too-many",
             Self::TooLarge => "too-large",
         }
     }
@@ -263,6 +267,10 @@ impl IdentityRules {
             }
             Some(_) => return Err(ClaimError::Form(self.scope_claim.clone())),
         };
+        // They are kept as long as the token is remembered.
+        if named.len() > SCOPES_MAX {
+            return Err(ClaimError::TooMany(self.scope_claim.clone()));
+        }
         let is_renamed = |scope: &str| self.scopes.iter().any(|rule| rule.scope == scope);
         let renamed = self.scopes.iter().filter(|rule| named.contains(&rule.in_token)).map(|rule| rule.scope.clone());
         // A name that the configuration gives to another scope of tokens does not stand for itself too.
@@ -292,7 +300,7 @@ impl IdentityRules {
                 Some(_) => return Err(form()),
             }
             if groups.len() > GROUPS_MAX {
-                return Err(form());
+                return Err(ClaimError::TooMany(claim.clone()));
             }
         }
         Ok(groups)

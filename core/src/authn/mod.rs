@@ -203,6 +203,15 @@ impl Principal {
         self
     }
 
+    /// About how many bytes of memory it has.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let texts = self.scopes.iter().chain(&self.groups).map(|text| size_of::<String>() + text.len());
+        let facts = self.facts.iter().map(|(_, value)| size_of::<Value>() + value.size());
+        let own = self.consumer.len() + self.credential.len() + self.members.len();
+        size_of::<Self>() + own + texts.chain(facts).sum::<usize>()
+    }
+
     /// The claim at a path, if it was kept.
     #[must_use]
     pub fn claim(&self, path: &[String]) -> Option<&Value> {

@@ -18,6 +18,7 @@ use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 use super::fetched::FetchPlan;
 use super::issuer::metadata;
+use super::room::{make_room, make_room_for};
 use super::{Isolate, tokens};
 
 /// A token as one policy reads it: what one policy accepts says nothing about another.
@@ -35,6 +36,8 @@ pub(crate) struct Introspected {
     numbered: u32,
     /// Tokens that are accepted. Tokens that are not have no room among them, so that nobody can displace them by invented ones.
     active: Remembered<Arc<Principal>>,
+    /// About how many bytes they have.
+    active_bytes: usize,
     refused: Remembered<Refusal>,
     /// Until when a request asks about a token.
     asked: HashMap<TokenKey, MonotonicInstant, Hasher>,
@@ -172,6 +175,8 @@ impl Introspected {
         (now, time): (MonotonicInstant, Timestamp),
     ) {
         self.refused.0.remove(&key);
+        let size = |(principal, ..): &(Arc<Principal>, MonotonicInstant, Timestamp)| principal.size();
+        make_room_for(&mut self.active.0, &mut self.active_bytes, &principal, size, is_current(now, time));
         self.active.put(key, principal, (now.plus_millis(ms.into()), until), (now, time));
     }
 
@@ -207,21 +212,14 @@ impl<T: Clone> Remembered<T> {
         (now, time): (MonotonicInstant, Timestamp),
     ) {
         if self.0.len() >= TOKENS_REMEMBERED_MAX && !self.0.contains_key(&key) {
-            self.make_room(now, time);
+            make_room(&mut self.0, TOKENS_REMEMBERED_MAX, is_current(now, time));
         }
         self.0.insert(key, (value, until, valid));
     }
+}
 
-    /// Drops what is over, and if that is little, a part of the rest: each entry can be asked for again.
-    fn make_room(&mut self, now: MonotonicInstant, time: Timestamp) {
-        self.0.retain(|_, (_, until, valid)| now < *until && time < *valid);
-        let mut surplus = self.0.len().saturating_sub(TOKENS_REMEMBERED_MAX / 8 * 7);
-        self.0.retain(|_, _| {
-            let is_kept = surplus == 0;
-            surplus = surplus.saturating_sub(1);
-            is_kept
-        });
-    }
+fn is_current<T>(now: MonotonicInstant, time: Timestamp) -> impl Fn(&(T, MonotonicInstant, Timestamp)) -> bool {
+    move |(_, until, valid)| now < *until && time < *valid
 }
 
 /// The right to ask about a token; one request of an isolate has it at a time. It is given back when the request is done or dropped.
@@ -262,6 +260,7 @@ const LATELY_MS: u64 = 60_000;
 mod tests {
     use super::*;
     use tollgate_core::authn::{CredentialPlace, IdentityRules, MarkSecret};
+    use tollgate_core::bounds::TOKENS_REMEMBERED_BYTES_MAX;
     use tollgate_core::oauth::ClientAuthentication;
     use tollgate_core::secret::SecretText;
 
@@ -355,6 +354,20 @@ mod tests {
         let first = policy(&mut known, "p");
         assert!(Rc::ptr_eq(&first, &policy(&mut known, "p")) && !Rc::ptr_eq(&first, &policy(&mut known, "q")));
         assert!(!Rc::ptr_eq(&first, &known.policy(&"p".into(), &settings(2_000))));
+    }
+
+    #[test]
+    fn what_is_said_of_tokens_is_bounded_by_bytes() {
+        let mut known = Introspected::default();
+        let p = policy(&mut known, "p");
+        let scopes = vec!["a scope with a name of usual length".to_owned(); 256];
+        let ada = Arc::new(Principal::new("ada".into(), "token-1".into(), None, scopes));
+        for n in 0..3_000 {
+            let key = p.key(mark(&n.to_string()));
+            known.put_active(key, Arc::clone(&ada), (1_000_000, at(1_000_000).1), at(0));
+        }
+        let bytes = known.active.0.len() * ada.size();
+        assert!((TOKENS_REMEMBERED_BYTES_MAX / 2..=TOKENS_REMEMBERED_BYTES_MAX).contains(&bytes), "{bytes}");
     }
 
     #[test]

@@ -267,9 +267,14 @@ impl Isolate {
 
     /// The current time of the wall clock. It is observed, so that stored responses do not become younger if it is set back.
     pub(crate) fn time(&self, clock: &impl Clock) -> Timestamp {
+        self.times(clock).0
+    }
+
+    /// The same with the instant of the clock that cannot be set.
+    pub(crate) fn times(&self, clock: &impl Clock) -> (Timestamp, MonotonicInstant) {
         let (instant, now) = (clock.instant(), clock.now());
         self.observe(now, instant);
-        now
+        (now, instant)
     }
 
     /// Takes a reading of both clocks.

@@ -3,17 +3,20 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};
 
+use tollgate_core::authn::Principal;
+use tollgate_core::bounds::{TOKENS_REMEMBERED_BYTES_MAX, TOKENS_REMEMBERED_MAX};
+
 /// Keeps a map below its bound: when it is full, it removes the entries that are not used any more, and if few of them were,
 /// some of the others, so that what is remembered never ends all at once.
 ///
-/// Many are removed at a time, because each time all are visited.
+/// Many are removed at a time, because each time all are visited. Returns whether it did so.
 pub(super) fn make_room<K: Eq + Hash, V, S: BuildHasher>(
     map: &mut HashMap<K, V, S>,
     max: usize,
     is_used: impl Fn(&V) -> bool,
-) {
+) -> bool {
     if map.len() < max {
-        return;
+        return false;
     }
     map.retain(|_, value| is_used(value));
     if map.len() > max - max / PART {
@@ -23,6 +26,23 @@ pub(super) fn make_room<K: Eq + Hash, V, S: BuildHasher>(
             place += 1;
             place % PART != 0
         });
+    }
+    true
+}
+
+/// Keeps a map of callers below its bounds, of which one is for their bytes, before another one is added.
+pub(super) fn make_room_for<K: Eq + Hash, V, S: BuildHasher>(
+    map: &mut HashMap<K, V, S>,
+    bytes: &mut usize,
+    principal: &Principal,
+    size: impl Fn(&V) -> usize,
+    is_used: impl Fn(&V) -> bool,
+) {
+    // Of one that is replaced there is no account until then.
+    *bytes += principal.size();
+    let max = if *bytes > TOKENS_REMEMBERED_BYTES_MAX { map.len() } else { TOKENS_REMEMBERED_MAX };
+    if make_room(map, max, is_used) {
+        *bytes = principal.size() + map.values().map(size).sum::<usize>();
     }
 }
 

@@ -56,12 +56,13 @@ async fn verified<H: Host>(
     host: &H,
     text: &str,
 ) -> Result<Arc<Principal>, Problem> {
-    let now = isolate.time(host.clock());
+    let times = isolate.times(host.clock());
+    let now = times.0;
     let policy = isolate.tokens.borrow_mut().policy(name, settings);
     let remembers = isolate.settings.freshness == Freshness::Cached;
     let mark = remembers.then(|| TextMark::of(text, &isolate.mark_secret(host)));
     if let Some(mark) = mark
-        && let Some(known) = isolate.tokens.borrow().get(mark, &policy, now)
+        && let Some(known) = isolate.tokens.borrow().get(mark, &policy, times)
     {
         return Ok(known);
     }
@@ -79,7 +80,7 @@ async fn verified<H: Host>(
         presented.note(isolate, host, &principal, ends, None);
     }
     if let Some(mark) = mark {
-        isolate.tokens.borrow_mut().put(mark, policy, Arc::clone(&principal), until, now);
+        isolate.tokens.borrow_mut().put(mark, policy, Arc::clone(&principal), until, times);
     }
     Ok(principal)
 }

@@ -234,6 +234,19 @@ fn scopes_are_words_or_a_list_and_may_have_other_names() {
     assert_eq!(of(&renamed, &[("scope", "\"write\"")]), Ok(vec![]), "only `pets.write` stands for `write`");
 }
 
+/// They are kept as long as the token is remembered.
+#[wasm_bindgen_test(unsupported = test)]
+fn a_token_with_too_many_scopes_is_refused() {
+    let words = |number| format!("\"{}\"", vec!["s"; number].join(" "));
+    let list = |number| format!("[{}]", vec!["\"s\""; number].join(","));
+    for scopes in [words(SCOPES_MAX), list(SCOPES_MAX)] {
+        check(&rules(), &[("scope", &scopes)], &Ok(()));
+    }
+    for scopes in [words(SCOPES_MAX + 1), list(SCOPES_MAX + 1)] {
+        check(&rules(), &[("scope", &scopes)], &Err(ClaimError::TooMany("scope".into())));
+    }
+}
+
 #[wasm_bindgen_test(unsupported = test)]
 fn groups_are_the_texts_of_all_claims_that_name_some() {
     let of = |more: &[(&str, &str)]| {
@@ -248,7 +261,7 @@ fn groups_are_the_texts_of_all_claims_that_name_some() {
         assert_eq!(of(&[("groups", wrong)]), Err(ClaimError::Form("groups".into())), "{wrong}");
     }
     let many = format!("[{}]", vec!["\"g\""; GROUPS_MAX + 1].join(","));
-    assert_eq!(of(&[("groups", &many)]), Err(ClaimError::Form("groups".into())));
+    assert_eq!(of(&[("groups", &many)]), Err(ClaimError::TooMany("groups".into())));
     assert_eq!(decide(&rules(), &claims(&[roles])).map(|identity| identity.groups), Ok(vec![]));
 }
 

@@ -25,7 +25,7 @@ pub(super) static TABLE: Object = Object {
             .examples(&["\"trial\""]),
         Key::optional("scopes", "Their scopes.", Shape::List(&List::some_texts(Shape::Ruled(&SCOPE), 64)))
             .absent("none")
-            .change(Change::MoreIsLooser)
+            .change(Change::MoreIsGranted)
             .examples(&["[\"catalogue.read\"]"]),
     ],
     examples: &["{\"kind\": \"anonymous\", \"plan\": \"trial\"}"],

@@ -36,11 +36,15 @@ pub(super) static TABLE: Object = Object {
             Shape::List(&ENVIRONMENTS),
         )
         .absent("all environments")
-        .change(Change::Review("keys of other environments are accepted"))
+        .change(Change::MoreIsLooser)
         .examples(&["[\"live\"]"]),
         Key::optional("key-format", "The format of accepted keys.", Shape::Word(FORMAT_WORDS))
             .default("\"tollgate\"")
-            .change(Change::LoosestFirst { words: &["any", "tollgate"], why: "keys of other formats are accepted" }),
+            .change(Change::LoosestFirst {
+                words: &["any", "tollgate"],
+                looser: "keys of other formats are accepted",
+                stricter: "keys of other formats are refused",
+            }),
     ],
     examples: &["{\"kind\": \"api-key\", \"header\": \"X-API-Key\"}"],
     ..Object::PLAIN

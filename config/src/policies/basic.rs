@@ -5,7 +5,7 @@ use tollgate_core::authn::{
 };
 
 use super::api_key::ENVIRONMENTS;
-use super::{Change, Kind, Value, Written, kind_key};
+use super::{Absence, Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
@@ -30,7 +30,7 @@ pub(super) static TABLE: Object = Object {
             USERS,
         )
         .absent("the consumers of API keys are the users, and their keys the passwords")
-        .change(Change::Review("other users are accepted"))
+        .change(Change::MoreIsLooserIf(Absence::AcceptsOthers))
         .examples(&["{\"ada\": \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"}"]),
         Key::optional("plan", "The plan of these users.", Shape::Text)
             .absent("no plan")
@@ -42,7 +42,7 @@ pub(super) static TABLE: Object = Object {
             Shape::List(&List::some_texts(Shape::Ruled(&SCOPE), 64)),
         )
         .absent("none")
-        .change(Change::MoreIsLooser)
+        .change(Change::MoreIsGranted)
         .examples(&["[\"orders.read\"]"]),
         Key::optional(
             "environments",
@@ -50,7 +50,7 @@ pub(super) static TABLE: Object = Object {
             Shape::List(&ENVIRONMENTS),
         )
         .absent("all environments")
-        .change(Change::Review("keys of other environments are accepted"))
+        .change(Change::MoreIsLooser)
         .examples(&["[\"live\"]"]),
     ],
     examples: &[

@@ -8,7 +8,7 @@ use tollgate_core::forward::Attribute;
 use tollgate_core::jose::JwkSet;
 use tollgate_core::route::CanonicalPath;
 
-use super::{Change, Value, Written, binding, mapping};
+use super::{Absence, Change, Value, Written, binding, mapping};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
@@ -52,7 +52,11 @@ pub(super) const KEYS_PRIVATE: Key = Key::optional(
     Shape::Boolean,
 )
 .default("false")
-.change(Change::Review("keys are fetched from other addresses"));
+.change(Change::LoosestFirst {
+    words: &["true", "false"],
+    looser: "keys may be fetched over plain HTTP, and from addresses that are not public",
+    stricter: "keys are fetched over HTTPS, from public addresses only",
+});
 
 /// For whom tokens are.
 pub(super) const AUDIENCE: Key = Key::optional(
@@ -61,7 +65,7 @@ pub(super) const AUDIENCE: Key = Key::optional(
     TEXT_OR_TEXTS,
 )
 .absent("any; then `claims` must say for whom a token is")
-.change(Change::Review("tokens for other audiences are accepted"))
+.change(Change::MoreIsLooser)
 .examples(&["\"pets\"", "[\"pets\", \"https://api.example.com\"]"]);
 
 /// What else must be known of a token, and who its bearer is.
@@ -91,7 +95,7 @@ pub(super) const RULES: &[Key] = &[
     .examples(&["[\"jti\"]"]),
     Key::optional("claims", "Values that claims must have: one of those that are listed.", CLAIMS)
         .absent("any")
-        .change(Change::Review("tokens with other claims are accepted"))
+        .change(Change::OneOfEach)
         .examples(&["{\"client_id\": [\"web\", \"app\"]}"]),
     Key::optional("consumer", "The claim that names the consumer.", Shape::Ruled(&CLAIM))
         .default("\"sub\"")
@@ -173,7 +177,11 @@ pub(super) const OUTAGE: &[Key] = &[
         Shape::Boolean,
     )
     .default("false")
-    .change(Change::Review("tokens that operators have revoked are accepted or refused")),
+    .change(Change::LoosestFirst {
+        words: &["false", "true"],
+        looser: "tokens that operators have revoked are accepted",
+        stricter: "tokens that operators have revoked are refused",
+    }),
     Key::optional(
         ON_UNAVAILABLE,
         "What happens to tokens while the provider is away.",
@@ -182,7 +190,8 @@ pub(super) const OUTAGE: &[Key] = &[
     .default("\"closed\"")
     .change(Change::LoosestFirst {
         words: &["known", "closed"],
-        why: "tokens are treated differently while the provider is away",
+        looser: "known tokens are accepted while the provider is away",
+        stricter: "tokens that cannot be verified are refused while the provider is away",
     }),
     Key::optional(
         "outage-consumers",
@@ -190,11 +199,11 @@ pub(super) const OUTAGE: &[Key] = &[
         Shape::List(&List::some_texts(Shape::Text, 64)),
     )
     .absent("none; they must be named with `on-unavailable: known`")
-    .change(Change::MoreIsLooser)
+    .change(Change::MoreIsLooserIf(Absence::FollowsAnotherKey))
     .examples(&["[\"staff:ada\", \"staff:batch\"]"]),
     Key::optional("outage-for", "How long an outage is ridden out at most.", Shape::Quantity(Quantity::Time))
         .absent("1h, with `on-unavailable: known`")
-        .change(Change::MoreIsLooser)
+        .change(Change::MoreIsLooserIf(Absence::FollowsAnotherKey))
         .examples(&["\"4h\""]),
     Key::optional(
         "outage-past-expiry",
@@ -202,7 +211,7 @@ pub(super) const OUTAGE: &[Key] = &[
         Shape::Quantity(Quantity::Duration),
     )
     .absent("not at all")
-    .change(Change::MoreIsLooser)
+    .change(Change::MoreIsLooserIf(Absence::FollowsAnotherKey))
     .examples(&["\"15m\""]),
     Key::optional(
         "outage-after",
@@ -210,7 +219,7 @@ pub(super) const OUTAGE: &[Key] = &[
         Shape::Quantity(Quantity::Time),
     )
     .absent("only an operator decides it, with `tollgate idp-outage allow`")
-    .change(Change::Review("tokens are admitted at other times without an operator"))
+    .change(Change::SoonerIsLooser)
     .examples(&["\"10m\""]),
 ];
 

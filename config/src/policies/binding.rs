@@ -3,7 +3,7 @@
 use tollgate_core::authn::{BindingMode, BindingRules, CertificateSource, DpopRules, IdentityRules};
 use tollgate_core::jose::{Algorithm, Algorithms, KeyType};
 
-use super::{Change, Value, Written, client_certificate};
+use super::{Absence, Change, Value, Written, client_certificate};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::Span;
@@ -14,9 +14,15 @@ use crate::schema::{Key, List, Quantity, Shape};
 pub(super) const BINDING: &[Key] = &[
     Key::optional("binding", "What tokens must be bound to. One that is bound is always checked.", Shape::Word(MODE_WORDS))
         .default("\"bearer\"")
-        .change(Change::LoosestFirst {
-            words: &["bearer", "dpop-or-bearer", "any", "certificate", "dpop"],
-            why: "tokens must be bound to something else",
+        .change(Change::Accepts {
+            what: "tokens that are bound to",
+            words: &[
+                ("bearer", &["nothing", "a certificate"]),
+                ("dpop-or-bearer", &["nothing", "a key", "a certificate"]),
+                ("any", &["a key", "a certificate"]),
+                ("certificate", &["a certificate"]),
+                ("dpop", &["a key"]),
+            ],
         }),
     Key::optional(
         "certificate-from",
@@ -31,7 +37,7 @@ pub(super) const BINDING: &[Key] = &[
         Shape::List(&ALGORITHMS),
     )
     .absent("RS256, PS256, ES256, ES384 and EdDSA, where proofs are accepted")
-    .change(Change::MoreIsLooser)
+    .change(Change::MoreIsLooserIf(Absence::FollowsAnotherKey))
     .examples(&["[\"ES256\"]"]),
     Key::optional(
         "dpop-max-age",
@@ -39,7 +45,7 @@ pub(super) const BINDING: &[Key] = &[
         Shape::Quantity(Quantity::Time),
     )
     .absent("1m, where proofs are accepted")
-    .change(Change::MoreIsLooser)
+    .change(Change::MoreIsLooserIf(Absence::FollowsAnotherKey))
     .examples(&["\"30s\""]),
     Key::optional(
         "dpop-nonce",
@@ -48,11 +54,15 @@ pub(super) const BINDING: &[Key] = &[
         Shape::Ruled(&FIELD_VALUE),
     )
     .absent("proofs need no nonce")
-    .change(Change::Review("proofs need another nonce, or none"))
+    .change(Change::Required("proofs need another nonce"))
     .examples(&["\"${secret.DPOP_NONCE}\""]),
     Key::optional("dpop-once", "Whether a proof is accepted once only: a counter for each request.", Shape::Boolean)
         .absent("true, where proofs are accepted")
-        .change(Change::Review("a proof may be used several times")),
+        .change(Change::LoosestFirst {
+            words: &["false", "true"],
+            looser: "a proof may be used several times",
+            stricter: "a proof is accepted once only",
+        }),
 ];
 
 static ALGORITHMS: List = List::some_texts(Shape::Ruled(&ALGORITHM), 12);

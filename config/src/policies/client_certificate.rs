@@ -26,7 +26,7 @@ pub(super) static TABLE: Object = Object {
             .change(Change::Review("other certificates are accepted")),
         Key::optional("accept", "What certificates must have, by kind of name: one of the listed values.", ACCEPT)
             .absent("every certificate that was verified")
-            .change(Change::Review("other certificates are accepted"))
+            .change(Change::OneOfEach)
             .examples(&["{\"dns\": \"*.devices.example.com\"}", "{\"issuer\": [\"CN=Devices CA,O=Example\"]}"]),
         Key::optional("consumer", "Who the caller is.", Shape::Word(CONSUMER_WORDS))
             .default("\"registered\"")
@@ -50,7 +50,7 @@ pub(super) static TABLE: Object = Object {
             Shape::List(&List::some_texts(Shape::Ruled(&SCOPE), 64)),
         )
         .absent("none")
-        .change(Change::MoreIsLooser)
+        .change(Change::MoreIsGranted)
         .examples(&["[\"orders.read\"]"]),
     ],
     examples: &["{\"kind\": \"client-certificate\", \"consumer\": \"dns\", \"accept\": {\"dns\": \"*.devices.example.com\"}}"],

@@ -42,7 +42,7 @@ pub(super) static TABLE: Object = Object {
             Shape::Quantity(Quantity::Duration),
         )
         .absent("the service is asked about every request")
-        .change(Change::MoreIsLooser)
+        .change(Change::MoreIsGranted)
         .examples(&["\"5s\""]),
         Key::optional("timeout", "The time limit for an answer.", Shape::Quantity(Quantity::Duration))
             .default("\"500ms\"")
@@ -51,7 +51,8 @@ pub(super) static TABLE: Object = Object {
             .default("\"closed\"")
             .change(Change::LoosestFirst {
                 words: &["open", "closed"],
-                why: "requests are answered differently while the service does not decide",
+                looser: "requests are authorized while the service does not decide",
+                stricter: "requests are refused while the service does not decide",
             }),
         Key::optional(
             "token",
@@ -67,7 +68,11 @@ pub(super) static TABLE: Object = Object {
             Shape::Boolean,
         )
         .default("false")
-        .change(Change::Review("the service may have another address")),
+        .change(Change::LoosestFirst {
+            words: &["true", "false"],
+            looser: "the service may be reached over plain HTTP, and at addresses that are not public",
+            stricter: "the service is reached over HTTPS, at public addresses only",
+        }),
     ],
     examples: &["{\"kind\": \"external\", \"url\": \"https://opa.example.com/v1/data/orders/allow\", \"protocol\": \"opa\", \
                  \"send\": {\"user\": \"principal.consumer\", \"path\": \"request.path\"}}"],

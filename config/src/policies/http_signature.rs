@@ -8,7 +8,7 @@ use tollgate_core::jose::{Algorithm, Algorithms, JwkSet, KeyType};
 use super::bearer::{KEYS_PRIVATE, report_unused, written_secret};
 use super::pem::jwk_of;
 use super::webhook::{ONCE_MS_MAX, refuse, secret};
-use super::{Change, Kind, Value, Written, kind_key};
+use super::{Absence, Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Report};
 use crate::place::Spanned;
@@ -42,7 +42,7 @@ pub(super) static TABLE: Object = Object {
             TEXTS,
         )
         .absent("none")
-        .change(Change::Review("signatures are verified with other secrets"))
+        .change(Change::MoreIsLooserIf(Absence::AcceptsOthers))
         .examples(&["{\"robot\": \"${secret.ROBOT}\"}"]),
         KEYS_PRIVATE,
         Key::optional(
@@ -60,7 +60,7 @@ pub(super) static TABLE: Object = Object {
             Shape::List(&List::some_texts(Shape::Ruled(&COMPONENT), 32)),
         )
         .absent("`@method`, `@target-uri` and `content-digest`")
-        .change(Change::Review("requests are accepted that sign other parts"))
+        .change(Change::MoreIsStricter)
         .examples(&["[\"@method\", \"@path\", \"date\"]"]),
         Key::optional(
             "max-age",
@@ -78,11 +78,11 @@ pub(super) static TABLE: Object = Object {
         .change(Change::MoreIsLooser),
         Key::optional("label", "The label of the signature.", Shape::Text)
             .absent("any")
-            .change(Change::Review("other signatures of a request are verified"))
+            .change(Change::Required("other signatures of a request are verified"))
             .examples(&["\"sig1\""]),
         Key::optional("tag", "The `tag` of the signature, which names its purpose.", Shape::Text)
             .absent("any")
-            .change(Change::Review("other signatures of a request are verified"))
+            .change(Change::Required("other signatures of a request are verified"))
             .examples(&["\"web-bot-auth\""]),
         Key::optional(
             "require",
@@ -94,7 +94,7 @@ pub(super) static TABLE: Object = Object {
         .examples(&["[\"expires\"]"]),
         Key::optional("consumers", "The consumers of keys, by the ids of the keys; other keys are then refused.", TEXTS)
             .absent("the name of the policy, `:` and the id of the key")
-            .change(Change::Review("callers are other consumers"))
+            .change(Change::MoreIsLooser)
             .examples(&["{\"robot\": \"acme\"}"]),
         Key::optional(
             "once-within",
@@ -103,7 +103,7 @@ pub(super) static TABLE: Object = Object {
             Shape::Quantity(Quantity::Time),
         )
         .absent("a request is accepted as often as it arrives")
-        .change(Change::Review("requests that are sent again are accepted or refused"))
+        .change(Change::MoreIsStricter)
         .examples(&["\"6m\""]),
     ],
     rules: &[Rule::OneOf(&["keys", "pem", "jwks", "secrets"])],
@@ -176,7 +176,7 @@ impl Kind for HttpSignatureSettings {
         };
         let known = SIGNATURE_ALGORITHMS.iter().filter(|(_, algorithm)| self.algorithms.contains(*algorithm));
         values.push(("algorithms", Value::List(known.map(|(name, _)| (*name).to_owned()).collect())));
-        let components: Vec<String> = self.components.iter().map(|own| own.replacen('"', "", 2)).collect();
+        let components: Vec<String> = self.required_components().map(|own| own.replacen('"', "", 2)).collect();
         values.extend(list("components", &components));
         values.extend([duration("max-age", self.age_max_s), duration("leeway", self.leeway_s)]);
         values.extend(self.label.as_deref().map(|label| text("label", label)));

@@ -31,7 +31,7 @@ pub(super) static TABLE: Object = Object {
             TEXT_OR_TEXTS,
         )
         .absent("`iss` is not checked")
-        .change(Change::Review("tokens of other issuers are accepted"))
+        .change(Change::MoreIsLooser)
         .examples(&["\"https://id.example.com\""]),
         AUDIENCE,
         Key::optional("client-id", "The gateway's own id at the provider.", Shape::Text)
@@ -54,7 +54,11 @@ pub(super) static TABLE: Object = Object {
             Shape::Boolean,
         )
         .default("false")
-        .change(Change::Review("the provider may have another address")),
+        .change(Change::LoosestFirst {
+            words: &["true", "false"],
+            looser: "the provider may be reached over plain HTTP, and at addresses that are not public",
+            stricter: "the provider is reached over HTTPS, at public addresses only",
+        }),
         Key::optional(
             "cache",
             "How long an answer is used: the time within which a revocation takes effect.",
@@ -68,7 +72,11 @@ pub(super) static TABLE: Object = Object {
             Shape::Boolean,
         )
         .default("false")
-        .change(Change::Review("answers of other servers may be believed")),
+        .change(Change::LoosestFirst {
+            words: &["false", "true"],
+            looser: "answers are believed that are not signed",
+            stricter: "answers that are not signed are not believed",
+        }),
         Key::optional("jwks", "The URL of the keys that sign the answers, a JWK Set.", Shape::Ruled(&URL))
             .absent("the one that the issuer's metadata names")
             .change(Change::Review("answers are verified with other keys"))

@@ -57,7 +57,7 @@ pub(super) static TABLE: Object = Object {
             Shape::Text,
         )
         .absent("any")
-        .change(Change::Review("tokens of other types are accepted"))
+        .change(Change::Required("tokens of other types are accepted"))
         .examples(&["\"at+jwt\""]),
     ],
     shared: &[PLACE, RULES, RESOURCE, BINDING, OUTAGE],

@@ -28,7 +28,7 @@ pub(crate) use written::{Written, default};
 use crate::diagnostic::Report;
 use crate::expression::constant::Requests;
 use crate::place::Spanned;
-pub use crate::schema::change::Change;
+pub use crate::schema::change::{Absence, Change};
 use crate::schema::units::Rate;
 use crate::schema::{Key, Object, Shape};
 

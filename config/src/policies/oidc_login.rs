@@ -85,7 +85,11 @@ pub(super) static TABLE: Object = Object {
             Shape::Boolean,
         )
         .default("false")
-        .change(Change::Review("the provider may have another address")),
+        .change(Change::LoosestFirst {
+            words: &["true", "false"],
+            looser: "the provider may be reached over plain HTTP, and at addresses that are not public",
+            stricter: "the provider is reached over HTTPS, at public addresses only",
+        }),
     ],
     shared: &[RULES],
     examples: &[

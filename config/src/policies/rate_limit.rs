@@ -46,7 +46,8 @@ pub(super) static TABLE: Object = Object {
         .default("\"open\"")
         .change(Change::LoosestFirst {
             words: &["open", "closed"],
-            why: "requests are answered differently while the counter store is unavailable",
+            looser: "requests are accepted while the counter store is unavailable",
+            stricter: "requests are refused while the counter store is unavailable",
         }),
     ],
     examples: &["{\"kind\": \"rate-limit\", \"rate\": \"100/s\", \"burst\": 200}"],

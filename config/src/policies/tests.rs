@@ -6,6 +6,7 @@ use super::written::settings as keys;
 use super::{Change, KINDS, Setting, Value, WORDS, WrittenPolicy, default, settings};
 use crate::diagnostic::Report;
 use crate::place::{FileId, Files, Span, Spanned};
+use crate::schema::Shape;
 use crate::source::{self, Limits};
 
 /// The policy that a text defines, and the written form of its settings.
@@ -291,10 +292,20 @@ fn every_key_of_every_kind_has_a_shape_that_policies_support() {
             if let crate::schema::Absent::Default(json) = key.absent {
                 assert!(default(key).is_some(), "{shown}: {json} is not a value of its shape");
             }
-            if let Change::LoosestFirst { words, .. } = key.change {
-                let known: Vec<_> = key.shape.words().into_iter().map(|(word, _)| word).collect();
-                assert_eq!(words, known, "{shown}");
-            }
+            let of = |shape: Shape| match shape {
+                Shape::Boolean => vec!["false", "true"],
+                _ => shape.words().into_iter().map(|(word, _)| word).collect(),
+            };
+            let classified: Vec<&str> = match key.change {
+                Change::LoosestFirst { words, .. } => words.to_vec(),
+                Change::Accepts { words, .. } => words.iter().map(|(word, _)| *word).collect(),
+                _ => continue,
+            };
+            let sorted = |mut words: Vec<&'static str>| {
+                words.sort_unstable();
+                words
+            };
+            assert_eq!(sorted(classified), sorted(of(key.shape)), "{shown}");
         }
     }
 }

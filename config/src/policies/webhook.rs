@@ -30,7 +30,7 @@ pub(super) static TABLE: Object = Object {
              it begins with `whsec_` or, for a public key, `whpk_`.",
             Shape::AnyOf(&[Shape::Text, Shape::List(&List::some_texts(Shape::Text, WEBHOOK_SECRETS_MAX))]),
         )
-        .change(Change::Review("messages with other secrets are accepted"))
+        .change(Change::MoreIsLooser)
         .examples(&["\"${secret.GITHUB_WEBHOOK}\""]),
         Key::optional("consumer", "The name of the consumer that the sender is.", Shape::Text)
             .absent("the name of the policy")
@@ -49,7 +49,7 @@ pub(super) static TABLE: Object = Object {
             Shape::Quantity(Quantity::Time),
         )
         .absent("a message is accepted as often as it arrives")
-        .change(Change::Review("messages that are sent again are accepted or refused"))
+        .change(Change::MoreIsStricter)
         .examples(&["\"10m\""]),
         Key::optional("header", "With `sender: hmac`: the field with the signature.", Shape::Ruled(&FIELD))
             .absent("that of the sender")
@@ -71,7 +71,7 @@ pub(super) static TABLE: Object = Object {
             Shape::Ruled(&FIELD),
         )
         .absent("no time is signed")
-        .change(Change::Review("other times are accepted"))
+        .change(Change::Required("other times are accepted"))
         .examples(&["\"X-Timestamp\""]),
         Key::optional(
             "signed",

@@ -8,6 +8,8 @@
 mod ask;
 mod authn;
 mod compare;
+#[cfg(test)]
+mod keys_tests;
 mod policy;
 #[cfg(test)]
 mod tests;

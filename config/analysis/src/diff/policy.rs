@@ -5,12 +5,12 @@
 use std::collections::BTreeSet;
 
 use tollgate_config::Compiled;
-use tollgate_config::policies::{Change as ChangeRule, Setting, Settings, admitted, settings};
+use tollgate_config::policies::{Absence, Change as ChangeRule, Setting, Settings, admitted, settings};
 use tollgate_core::kinds::{PolicyView, Slot};
 use tollgate_core::settings::RouteSettings;
 
 use super::authn::compare_places;
-use super::value::{Looseness, compare, compare_admitted, is_same};
+use super::value::{Looseness, compare, compare_admitted, compare_each, granted, is_same};
 use super::{Change, Differing, Effect};
 
 /// Compares the guards, limits and costs of two routes.
@@ -152,8 +152,10 @@ pub(super) fn policies(from: &Compiled, to: &Compiled) -> Vec<Change> {
     let both = old_uses.intersection(&new_uses).map(|(name, _)| *name);
     both.flat_map(|name| {
         let (old, new) = (settings(from.policies(), name), settings(to.policies(), name));
-        let places = || compare_places(from, name, to, name);
-        let together = compare_addresses(from, name, to, name).or_else(places);
+        let together = Together {
+            addresses: compare_addresses(from, name, to, name),
+            places: compare_places(from, name, to, name),
+        };
         old.zip(new).map(|(old, new)| policy(&format!("policy {name}"), &old, &new, together)).unwrap_or_default()
     })
     .collect()
@@ -173,7 +175,7 @@ pub(super) fn used(compiled: &Compiled) -> BTreeSet<(&str, Slot)> {
         .collect()
 }
 
-fn policy(subject: &str, old: &Settings, new: &Settings, together: Option<Looseness>) -> Vec<Change> {
+fn policy(subject: &str, old: &Settings, new: &Settings, together: Together) -> Vec<Change> {
     if old.kind != new.kind {
         let values = Differing { from: Some(old.kind.to_owned()), to: Some(new.kind.to_owned()) };
         return vec![Change::of(subject, "kind", values, Effect::Review, "the policy has another kind")];
@@ -187,7 +189,7 @@ fn policy(subject: &str, old: &Settings, new: &Settings, together: Option<Loosen
             &format!("plans.{plan}."),
             &old.with_plan(plan),
             &new.with_plan(plan),
-            None,
+            Together::default(),
             replaced,
         ));
     }
@@ -199,51 +201,91 @@ fn keys(
     prefix: &str,
     old: &Settings,
     new: &Settings,
-    together: Option<Looseness>,
+    together: Together,
     is_compared: impl Fn(&str) -> bool,
 ) -> Vec<Change> {
     let both = old.list.iter().zip(&new.list).filter(|(old, _)| is_compared(old.key));
     both.filter_map(|(old, new)| compare_key(&format!("{prefix}{}", old.key), subject, old, new, together)).collect()
 }
 
-/// The effect of another value of a key. For a policy that decides only by address, or by the place of a credential,
-/// `together` is the effect of all keys.
-fn compare_key(
-    setting: &str,
-    subject: &str,
-    old: &Setting,
-    new: &Setting,
-    together: Option<Looseness>,
-) -> Option<Change> {
-    if is_same(old.value.as_ref(), new.value.as_ref()) {
+/// What all keys of two policies do together.
+#[derive(Clone, Copy, Default)]
+struct Together {
+    /// The clients that are accepted, if the policies decide only by address.
+    addresses: Option<Looseness>,
+    /// The places from which credentials are read, if they are authenticators.
+    places: Option<Looseness>,
+}
+
+/// The effect of another value of a key.
+fn compare_key(setting: &str, subject: &str, old: &Setting, new: &Setting, together: Together) -> Option<Change> {
+    let (from, to) = (old.value.as_ref(), new.value.as_ref());
+    if is_same(from, to) {
         return None;
     }
     let shown = |setting: &Setting| setting.value.as_ref().map(ToString::to_string);
     let values = Differing { from: shown(old), to: shown(new) };
-    let change = |effect, reason| Change::of(subject, setting, values, effect, reason);
-    match old.change {
-        ChangeRule::Identity => match together? {
-            Looseness::Same => None,
-            Looseness::Stricter => Some(change(Effect::Breaking, "credentials are read from fewer places")),
-            Looseness::Looser => {
-                Some(change(Effect::Compatible, "credentials are accepted in more places").loosening())
-            }
-            Looseness::Other => Some(change(Effect::Breaking, "credentials are read from other places").loosening()),
+    let word = |setting: &Setting, words: &[&str]| {
+        let shown = shown(setting)?;
+        words.iter().position(|word| *word == shown)
+    };
+    let change = |effect, reason: &str| Change::of(subject, setting, values, effect, reason);
+    let by = |looseness| match looseness {
+        Looseness::Same => None,
+        Looseness::Stricter => Some((Effect::Breaking, "requests that were accepted may be refused", false)),
+        Looseness::Looser => Some((Effect::Compatible, "more requests are accepted", true)),
+        Looseness::Other => Some((Effect::Breaking, "other requests are accepted", true)),
+    };
+    let ordered = |more_is_looser| compare(from, to, more_is_looser);
+    let (effect, reason, loosens) = match old.change {
+        ChangeRule::Identity => match together.places? {
+            Looseness::Same => return None,
+            Looseness::Stricter => (Effect::Breaking, "credentials are read from fewer places", false),
+            Looseness::Looser => (Effect::Compatible, "credentials are accepted in more places", true),
+            Looseness::Other => (Effect::Breaking, "credentials are read from other places", true),
         },
-        ChangeRule::Review(why) => Some(change(Effect::Review, why)),
-        ChangeRule::LoosestFirst { words, why } => {
-            let place = |setting: &Setting| words.iter().position(|word| shown(setting).as_deref() == Some(word));
-            let (is_looser, change) = (place(new) < place(old), change(Effect::Review, why));
-            Some(if is_looser { change.loosening() } else { change })
-        }
-        ChangeRule::MoreIsLooser | ChangeRule::MoreIsStricter => {
-            let more_is_looser = old.change == ChangeRule::MoreIsLooser;
-            match together.unwrap_or_else(|| compare(old.value.as_ref(), new.value.as_ref(), more_is_looser)) {
-                Looseness::Same => None,
-                Looseness::Stricter => Some(change(Effect::Breaking, "requests that were accepted may be refused")),
-                Looseness::Looser => Some(change(Effect::Compatible, "more requests are accepted").loosening()),
-                Looseness::Other => Some(change(Effect::Breaking, "other requests are accepted").loosening()),
-            }
+        ChangeRule::Review(why) => (Effect::Review, why, false),
+        ChangeRule::Required(why) if from.is_some() && to.is_some() => (Effect::Review, why, false),
+        ChangeRule::Required(_) => by(ordered(true))?,
+        ChangeRule::LoosestFirst { words, looser, stricter } => match (word(old, words)?, word(new, words)?) {
+            (old, new) if new < old => (Effect::Review, looser, true),
+            _ => (Effect::Review, stricter, false),
+        },
+        ChangeRule::Accepts { what, words } => return Some(accepts(change, what, words, &shown(old)?, &shown(new)?)),
+        ChangeRule::MoreIsLooser => by(together.addresses.unwrap_or_else(|| ordered(true)))?,
+        ChangeRule::MoreIsStricter => by(together.addresses.unwrap_or_else(|| ordered(false)))?,
+        ChangeRule::MoreIsGranted => by(granted(from, to, true))?,
+        ChangeRule::SoonerIsLooser => by(granted(from, to, false))?,
+        ChangeRule::MoreIsLooserIf(absence) => match (from.is_some() && to.is_some(), absence) {
+            (true, _) => by(ordered(true))?,
+            (false, Absence::AcceptsOthers) => by(Looseness::Other)?,
+            (false, Absence::FollowsAnotherKey) => return None,
+        },
+        ChangeRule::OneOfEach => by(compare_each(from, to))?,
+    };
+    let change = change(effect, reason);
+    Some(if loosens { change.loosening() } else { change })
+}
+
+/// The effect of another word, by what each accepts.
+fn accepts(
+    change: impl FnOnce(Effect, &str) -> Change,
+    what: &str,
+    words: &[(&str, &[&'static str])],
+    old: &str,
+    new: &str,
+) -> Change {
+    let of = |word: &str| words.iter().find(|(known, _)| *known == word).map_or(&[][..], |(_, accepted)| *accepted);
+    let only = |those: &[&'static str], others: &[&str]| {
+        those.iter().filter(|one| !others.contains(one)).copied().collect::<Vec<_>>().join(" or ")
+    };
+    let (more, fewer) = (only(of(new), of(old)), only(of(old), of(new)));
+    match (more.is_empty(), fewer.is_empty()) {
+        (true, _) => change(Effect::Breaking, &format!("{what} {fewer} are refused now")),
+        (false, true) => change(Effect::Compatible, &format!("{what} {more} are accepted now")).loosening(),
+        (false, false) => {
+            let reason = format!("{what} {more} are accepted now, {what} {fewer} are refused");
+            change(Effect::Breaking, &reason).loosening()
         }
     }
 }

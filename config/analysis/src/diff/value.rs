@@ -49,6 +49,36 @@ pub(super) fn compare(old: Option<&Value>, new: Option<&Value>, more_is_looser: 
     }
 }
 
+/// Compares two different values; without a value, no request is accepted.
+pub(super) fn granted(old: Option<&Value>, new: Option<&Value>, more_is_looser: bool) -> Looseness {
+    match (old, new) {
+        (Some(_), Some(_)) => compare(old, new, more_is_looser),
+        _ if new.is_none() => Looseness::Stricter,
+        _ => Looseness::Looser,
+    }
+}
+
+/// Compares two different lists by name, of each of which a request has one item; without lists, every request is accepted.
+pub(super) fn compare_each(old: Option<&Value>, new: Option<&Value>) -> Looseness {
+    let named = |value: Option<&Value>| match value {
+        Some(Value::Named(all)) => all.clone(),
+        _ => Vec::new(),
+    };
+    let (old, new) = (named(old), named(new));
+    // Whatever has an item of each of the first lists has one of each of the others.
+    let is_within = |these: &[(String, Vec<String>)], others: &[(String, Vec<String>)]| {
+        others.iter().all(|(name, items)| {
+            these.iter().any(|(known, few)| known == name && few.iter().all(|item| items.contains(item)))
+        })
+    };
+    match (is_within(&old, &new), is_within(&new, &old)) {
+        (true, true) => Looseness::Same,
+        (true, false) => Looseness::Looser,
+        (false, true) => Looseness::Stricter,
+        (false, false) => Looseness::Other,
+    }
+}
+
 /// Whether the new value is greater, or contains all of the old list; `None` if neither list contains the other.
 fn has_more(old: &Value, new: &Value) -> Option<bool> {
     match (old, new) {

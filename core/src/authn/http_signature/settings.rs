@@ -124,7 +124,7 @@ impl HttpSignatureSettings {
     }
 
     /// The identifiers of the components that must be signed.
-    pub(super) fn required_components(&self) -> impl Iterator<Item = &str> {
+    pub fn required_components(&self) -> impl Iterator<Item = &str> {
         let default = if self.components.is_empty() { DEFAULT.as_slice() } else { &[] };
         self.components.iter().map(String::as_str).chain(default.iter().copied())
     }

@@ -41,6 +41,19 @@ fn mistakes_of_the_fixtures_are_reported_with_those_of_the_project() {
 }
 
 #[test]
+fn the_audit_of_secrets_names_the_one_that_nonces_are_made_from() {
+    let project = Project::new();
+    project.edit(
+        "policies:\n",
+        "policies:\n  app: {kind: jwt, issuer: \"https://id.example.com\", audience: a, binding: dpop, dpop-nonce: \"${secret.NONCES}\"}\n",
+    );
+    project.edit("apis:\n", "apis:\n  app: {upstream: echo, authn: app, base: /app, routes: [{path: /}]}\n");
+    let ran = run(&["secrets", "audit", "--project", &project.path()]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.out.contains("NONCES  none    policy app"), "{ran:?}");
+}
+
+#[test]
 fn invalid_command_lines_end_with_2() {
     for words in [
         vec!["fly"],

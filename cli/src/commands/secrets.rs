@@ -152,7 +152,7 @@ fn uses(compiled: &Compiled, is_local: bool) -> Uses {
         add(&signing.key, "identity-tokens".to_owned());
     }
     for policy in whole.policies.iter() {
-        policy.uses.secrets.iter().for_each(|text| add(text, format!("policy {}", policy.name)));
+        policy.uses.all_secrets().for_each(|text| add(text, format!("policy {}", policy.name)));
     }
     for (field, text) in compiled.settings().telemetry.otlp.iter().flat_map(|otlp| &otlp.fields) {
         add(text, format!("telemetry.otlp ({field})"));

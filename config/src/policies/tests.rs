@@ -1,6 +1,7 @@
 //! Tests of what is derived from the tables, for every kind.
 
-use tollgate_core::kinds::{NamedPolicy, Policies};
+use tollgate_core::kinds::{NamedPolicy, Policies, Policy};
+use tollgate_core::secret::SecretText;
 
 use super::written::settings as keys;
 use super::{Change, KINDS, Setting, Value, WORDS, WrittenPolicy, default, settings};
@@ -185,14 +186,8 @@ fn settings_have_the_written_values_and_the_defaults() {
 /// Checks that a policy is refused, and that the finding says this.
 #[track_caller]
 fn check_refused(text: &str, part: &str) {
-    let (mut files, mut report) = (Files::new(), Report::default());
-    let file = files.add("policy", text);
-    let node = source::read(file, files.text(file), &Limits::AUTHORED, &mut report).expect("a document");
-    let name = Spanned::new("p".to_owned(), Span::beginning_of(FileId::default()));
-    let written = WrittenPolicy::decode(&name, &node, &mut report);
-    let policy = written.and_then(|written| (written.kind.lower)(&written.written, &mut report));
-    let found = report.finish(files).to_string();
-    assert!(policy.is_none() && found.contains(part), "{text}\n{found}");
+    let found = lowered(text).expect_err("a refused policy");
+    assert!(found.contains(part), "{text}\n{found}");
 }
 
 #[test]
@@ -316,4 +311,60 @@ fn the_word_of_a_kind_is_the_name_of_its_table() {
         assert_eq!((kind.word, kind.table.name), (*word, *word));
         assert!(does.contains("; named in `"), "{word} does not say in which list it is named");
     }
+}
+
+/// What a key needs besides the first example of its kind before it can have a secret.
+const NEEDED: [(&str, &str); 1] = [("dpop-nonce", "binding: dpop")];
+
+#[test]
+fn every_secret_of_every_kind_is_among_those_that_it_uses() {
+    let mut found = Vec::new();
+    for kind in KINDS {
+        for key in keys(kind.table) {
+            for value in ["\"${secret.FOUND}\"", "{a: \"${secret.FOUND}\"}"] {
+                let Some(policy) = with_key(kind.table.examples[0], key.name, value) else { continue };
+                let is_found = |text: &SecretText| text.secret_names().any(|name| name == "FOUND");
+                let uses = policy.uses().all_secrets().any(is_found);
+                let all: Policies = [NamedPolicy { name: "p".into(), policy }].into_iter().collect();
+                let is_secret = serde_json::to_string(&all).expect("JSON").contains("{\"secret\":\"FOUND\"}");
+                assert_eq!(uses, is_secret, "{}.{}", kind.word, key.name);
+                found.extend(is_secret.then(|| format!("{}.{}", kind.word, key.name)));
+            }
+        }
+    }
+    let known = [
+        "jwt.secret",
+        "jwt.dpop-nonce",
+        "introspection.client-secret",
+        "introspection.dpop-nonce",
+        "webhook.secret",
+        "http-signature.secrets",
+        "oidc-login.client-secret",
+        "oidc-login.secret",
+        "external.token",
+    ];
+    assert_eq!(found, known);
+}
+
+/// The policy of an example with another value of a key, if that is accepted.
+fn with_key(example: &str, key: &str, value: &str) -> Option<Policy> {
+    let needed = NEEDED.iter().filter(|(name, _)| *name == key).map(|(_, needed)| format!(", {needed}"));
+    let mut example: serde_json::Map<String, serde_json::Value> = serde_json::from_str(example).expect("JSON");
+    example.remove(key);
+    // One source of keys excludes the others.
+    ["jwks", "keys"].iter().filter(|_| key.starts_with("secret")).for_each(|other| drop(example.remove(*other)));
+    let rest = serde_json::to_string(&example).expect("JSON");
+    let text = format!("{}, {key}: {value}{}}}", rest.trim_end_matches('}'), needed.collect::<String>());
+    lowered(&text).ok()
+}
+
+/// The policy that a text defines, or what is wrong with it.
+fn lowered(text: &str) -> Result<Policy, String> {
+    let (mut files, mut report) = (Files::new(), Report::default());
+    let file = files.add("policy", text);
+    let node = source::read(file, files.text(file), &Limits::AUTHORED, &mut report);
+    let name = Spanned::new("p".to_owned(), Span::beginning_of(FileId::default()));
+    let written = node.and_then(|node| WrittenPolicy::decode(&name, &node, &mut report));
+    let policy = written.and_then(|written| (written.kind.lower)(&written.written, &mut report));
+    policy.ok_or_else(|| report.finish(files).to_string())
 }

@@ -205,6 +205,40 @@ fn a_key_is_revoked_by_its_id_in_the_stores_of_native_and_spin() {
 }
 
 #[test]
+fn identities_are_linked_listed_and_unlinked_in_the_stores_of_native_and_spin() {
+    let project = Project::new();
+    let table = project.file("people.csv");
+    let rows = "consumer,issuer,subject,claim\neve,https://a.test,1,\neve,https://b.test,,email=eve@b.test\n";
+    std::fs::write(&table, rows).expect("a table");
+    let table = table.display().to_string();
+    for host in ["native", "spin"] {
+        let store = project.file(&format!("{host}.db")).display().to_string();
+        let place = ["--gateway", "quickstart", "--to", host, "--store", &store];
+        let identity = |words: &[&str]| run(&[&["identity"], words, &place].concat());
+        assert_eq!(run(&["publish", &project.path(), "--to", host, "--store", &store]).code, Some(0));
+        let one = ["--issuer", "https://a.test", "--subject", "7"];
+        let link = |consumer: &str| identity(&[&["link", "--consumer", consumer][..], &one].concat());
+        assert_eq!(link("person:ada@a.test").code, Some(0), "{:?}", link("x"));
+        assert!(link("bob").err.contains("https://a.test sub=7 is linked to person:ada@a.test"), "{:?}", link("bob"));
+        assert_eq!(identity(&[&["unlink"][..], &one].concat()).code, Some(0));
+        assert!(identity(&[&["unlink"][..], &one].concat()).err.contains("is not linked"));
+        assert_eq!(link("bob").code, Some(0));
+        let listed = |consumer: &str| identity(&["list", "--consumer", consumer, "--output", "json"]).json();
+        assert_eq!(listed("person:ada@a.test"), serde_json::json!([]), "it is another one's now");
+        assert_eq!(listed("bob")[0]["identity"], "https://a.test sub=7");
+        for (imported, known) in [(2, 0), (0, 2)] {
+            let done = identity(&["import", &table, "--output", "json"]).json();
+            let count = |name: &str| done[name].as_array().map(Vec::len);
+            assert_eq!((count("imported"), count("known")), (Some(imported), Some(known)), "{done}");
+        }
+        let all = identity(&["list"]).out;
+        assert!(all.contains("https://b.test email=eve@b.test") && all.lines().count() == 4, "{all}");
+        let keys = run(&[&["key", "list"], &place[..]].concat());
+        assert!(keys.err.contains("no keys in"), "links are no keys: {keys:?}");
+    }
+}
+
+#[test]
 fn keys_are_listed_shown_and_rotated_in_the_stores_of_native_and_spin() {
     let project = Project::new();
     for host in ["native", "spin"] {

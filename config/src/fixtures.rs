@@ -123,6 +123,7 @@ impl Lowering {
             for key in &consumer.keys {
                 self.key(consumer, key, report);
             }
+            self.fixtures.credentials.extend(consumer.links.iter().cloned());
         }
         self.fixtures
     }

@@ -157,6 +157,8 @@ pub struct Uses<'s> {
     pub nonce: Option<&'s SecretText>,
     /// Admits tokens that were verified before while their provider is away.
     pub outage: Option<&'s OutageRules>,
+    /// Reads the link of the identity of a token.
+    pub link: bool,
 }
 
 impl<'s> Uses<'s> {

@@ -1,6 +1,8 @@
 //! `tollgate key`: the life of API keys.
 
 mod audit;
+mod csv;
+pub(crate) mod identity;
 mod import;
 mod list;
 mod new;
@@ -10,10 +12,12 @@ mod revoke;
 mod rotate;
 mod scan;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::{Arg, Args, Subcommand};
+use tollgate_core::operator::{KEY_KINDS, KeyRequest};
 use tollgate_core::time::Timestamp;
 
 use super::gateway_name;
@@ -126,6 +130,18 @@ impl KeysArgs {
     }
 }
 
+impl KeysArgs {
+    /// Checks that the gateway has the plans, as far as can be known; a running gateway checks them itself.
+    fn check_plans(&self, keys: &Keys<'_>, requests: &[KeyRequest]) -> Result<(), Failure> {
+        let Keys::Stored { target, gateway } = keys else { return Ok(()) };
+        let plans: BTreeSet<&String> = requests.iter().filter_map(|request| request.plan.as_ref()).collect();
+        for plan in plans {
+            self.gateway.plans()?.check(plan, target, gateway)?;
+        }
+        Ok(())
+    }
+}
+
 impl GatewayArgs {
     fn name(&self) -> Result<String, Failure> {
         self.gateway.clone().map_or_else(|| self.project()?.gateway(), Ok)
@@ -150,9 +166,11 @@ impl GatewayArgs {
 }
 
 fn key_id(text: &str) -> Result<String, &'static str> {
-    let digits = text.strip_prefix("key-").or_else(|| text.strip_prefix("cert-"));
+    let digits = KEY_KINDS.iter().find_map(|kind| text.strip_prefix(kind));
     let is_id = digits.is_some_and(|digits| is_hex(digits, 12));
-    is_id.then(|| text.to_owned()).ok_or("it is `key-` or `cert-` and 12 hexadecimal digits, as shown in logs")
+    is_id
+        .then(|| text.to_owned())
+        .ok_or("it is `key-`, `cert-` or `link-` and 12 hexadecimal digits, as shown in logs and lists")
 }
 
 /// Also with colons, as `openssl` prints the fingerprint of a certificate.

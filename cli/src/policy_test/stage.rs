@@ -7,7 +7,7 @@ use http::header::HOST;
 use http::{HeaderValue, Request, Response};
 use tollgate_config::policy_tests::{Case, TestFile, TestKey};
 use tollgate_config::{Compiled, CompiledRoute};
-use tollgate_core::authn::{CredentialPlace, JwtSettings, OidcLoginSettings};
+use tollgate_core::authn::{Credential, CredentialPlace, JwtSettings, OidcLoginSettings};
 use tollgate_core::kinds::{AuthnPolicy, PolicyName};
 use tollgate_core::operator::Role;
 use tollgate_core::route::HostPattern;
@@ -207,8 +207,11 @@ fn bench(
 
 fn records(compiled: &Compiled, file: &TestFile) -> HashMap<String, Vec<u8>> {
     let credentials = file.consumers.iter().flat_map(|consumer| &consumer.keys);
-    let credentials =
-        credentials.map(|key| (keys::credential(compiled.gateway(), &key.key.digest()), encode(&key.credential)));
+    let credentials = credentials.map(|key| (key.key.digest(), &key.credential));
+    let links = file.consumers.iter().flat_map(|consumer| &consumer.links).map(|(digest, link)| (*digest, link));
+    let record =
+        |(digest, credential): (_, &Credential)| (keys::credential(compiled.gateway(), &digest), encode(credential));
+    let credentials = credentials.chain(links).map(record);
     compiled.records().iter().cloned().chain(credentials).collect()
 }
 

@@ -1,8 +1,10 @@
 //! `dev/fixtures.yaml`: consumers and keys for local use.
 
+use tollgate_core::authn::{Credential, KeyDigest};
+
 use super::key_properties::KeyProperties;
 use super::project::format_version;
-use crate::decode::{self, Fields};
+use crate::decode::{self, Fields, parsed};
 use crate::diagnostic::Report;
 use crate::model::tables;
 use crate::place::Spanned;
@@ -14,6 +16,8 @@ pub(crate) struct Consumer {
     pub(crate) id: Spanned<String>,
     pub(crate) plan: Option<Spanned<String>>,
     pub(crate) keys: Vec<Key>,
+    /// The identities that are linked to it.
+    pub(crate) links: Vec<(KeyDigest, Credential)>,
 }
 
 /// One key as written.
@@ -39,8 +43,9 @@ impl Consumer {
         let plan = fields.optional("plan", report, decode::text).filter(|plan| decode::check_id(plan, report));
         let keys =
             fields.optional("keys", report, |node, report| decode::list(node, report, Key::decode)).unwrap_or_default();
+        let links = parsed::links(&mut fields, id.as_ref(), plan.as_ref(), report);
         fields.finish(report);
-        Some(Self { id: id?, plan, keys })
+        Some(Self { id: id?, plan, keys, links })
     }
 }
 

@@ -3,7 +3,9 @@
 
 use http::HeaderName;
 use http::header::{AUTHORIZATION, COOKIE};
-use tollgate_core::authn::{ClaimRule, CredentialPlace, IdentityRules, OUTAGE_S_MAX, OutageRules, ScopeRule};
+use tollgate_core::authn::{
+    ClaimRule, CredentialPlace, IdentityName, IdentityRules, LinkRules, OUTAGE_S_MAX, OutageRules, ScopeRule,
+};
 use tollgate_core::forward::Attribute;
 use tollgate_core::jose::JwkSet;
 use tollgate_core::route::CanonicalPath;
@@ -158,6 +160,17 @@ pub(super) const RULES: &[Key] = &[
 /// The resource whose metadata are served.
 pub(super) const RESOURCE: &[Key] = &[
     Key::optional(
+        LINKS,
+        "The claim by which identities are linked to consumers with `tollgate identity link`. The link of a token's issuer and of its          value of this claim names the consumer, before `map-consumers` and `consumer`.",
+        Shape::Ruled(&CLAIM),
+    )
+    .absent("identities are not linked")
+    .change(Change::Review("callers are other consumers"))
+    .examples(&["\"sub\""]),
+    Key::optional(UNLINKED, "What happens to a token whose identity is not linked.", Shape::Word(UNLINKED_WORDS))
+        .default("\"accept\"")
+        .change(Change::LoosestFirst { words: &["accept", "refuse"], why: "tokens of other identities are accepted" }),
+    Key::optional(
         "resource",
         "The identifier of the API as a protected resource, a URL (RFC 9728). Its metadata name the issuers; they are served \
          below `/.well-known/oauth-protected-resource`, and challenges name them.",
@@ -223,6 +236,16 @@ pub(super) const OUTAGE: &[Key] = &[
     .examples(&["\"10m\""]),
 ];
 
+const LINKS: &str = "links";
+const UNLINKED: &str = "unlinked";
+
+const UNLINKED_WORDS: &[(&str, &str)] = &[
+    ("accept", "it has the consumer that its claims name"),
+    ("refuse", "it is refused: only registered identities are accepted"),
+];
+
+const IS_REQUIRED: &[(&str, bool)] = &[("accept", false), ("refuse", true)];
+
 const ON_UNAVAILABLE: &str = "on-unavailable";
 
 const ON_UNAVAILABLE_WORDS: &[(&str, &str)] = &[
@@ -281,9 +304,52 @@ pub(super) fn unbound_rules(written: &Written, issuers: Vec<String>, report: &mu
         consumers: mapping::read(written, "map-consumers", &issuers, report)?,
         plans: mapping::read(written, "map-plans", &issuers, report)?,
         groups: mapping::read(written, "map-groups", &issuers, report)?,
+        links: links(written, &issuers, report)?,
         issuers,
         resource: written.parsed("resource", |url| resource(url, written.boolean("private-network"), report))?,
     })
+}
+
+/// How identities are linked to consumers; `Some(None)` if they are not.
+#[expect(clippy::option_option, reason = "a refused value differs from an absent one")]
+fn links(written: &Written, issuers: &[String], report: &mut Report) -> Option<Option<LinkRules>> {
+    let required = written.word(UNLINKED, IS_REQUIRED)?;
+    let Some(claim) = written.text(LINKS) else {
+        let Some(at) = written.written(UNLINKED).map(|placed| placed.span).filter(|_| required) else {
+            return Some(None);
+        };
+        return bad_links(
+            at,
+            "`unlinked: refuse` has no effect without `links`",
+            "no identity is linked, so all tokens would be refused",
+            "add `links: sub`, or remove it",
+            report,
+        );
+    };
+    if issuers.is_empty() {
+        return bad_links(
+            claim.span,
+            "`links` without an issuer",
+            "two providers may have the same name for different people",
+            "add `issuer` with the provider that issues the tokens",
+            report,
+        );
+    }
+    if let Some(issuer) = issuers.iter().find(|issuer| IdentityName::new(issuer, &claim.value, "x").is_err()) {
+        return bad_links(
+            claim.span,
+            format!("`{}` of `{issuer}` cannot name an identity", claim.value),
+            "it is written `<issuer> <claim>=<value>`, so an issuer has no blanks, and a claim neither blanks nor `=`",
+            "use another claim, such as `sub`",
+            report,
+        );
+    }
+    Some(Some(LinkRules { claim: claim.value, required }))
+}
+
+fn bad_links<T>(at: Span, what: impl Into<String>, why: &str, fix: &str, report: &mut Report) -> Option<T> {
+    report.push(Diagnostic::error(Code::BadMapping, at, what).why(why).fix(fix));
+    None
 }
 
 /// The identifier of a protected resource (RFC 9728, section 1.2).
@@ -443,6 +509,8 @@ pub(super) fn rule_values(rules: &IdentityRules) -> impl Iterator<Item = (&'stat
         named("map-consumers", mapping::written(&rules.consumers)),
         named("map-plans", mapping::written(&rules.plans)),
         named("map-groups", mapping::written(&rules.groups)),
+        rules.links.as_ref().and_then(|links| text(LINKS, &links.claim)),
+        Value::word(UNLINKED, IS_REQUIRED, &rules.links.as_ref().is_some_and(|links| links.required)),
         rules.resource.as_deref().and_then(|url| text("resource", url)),
     ];
     all.into_iter().flatten().chain(binding::values(rules))

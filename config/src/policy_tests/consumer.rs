@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_core::authn::{ApiKey, Credential};
+use tollgate_core::authn::{ApiKey, Credential, KeyDigest};
 use tollgate_core::time::Timestamp;
 
 use super::file::duplicate;
@@ -22,6 +22,8 @@ pub struct Consumer {
     pub plan: Option<Spanned<String>>,
     /// The keys.
     pub keys: Vec<TestKey>,
+    /// The links of its identities, with the digests under which they are stored.
+    pub links: Vec<(KeyDigest, Credential)>,
 }
 
 /// A key. The same names of consumer and key always generate the same key, on every machine.
@@ -56,6 +58,7 @@ fn consumer(node: &Node, names: &mut BTreeMap<String, Span>, keys: &mut Keys, re
     let id = fields.required("id", report, decode::text).filter(|id| decode::check_id(id, report));
     let plan = fields.optional("plan", report, decode::text).filter(|plan| decode::check_id(plan, report));
     let written = fields.optional("keys", report, |node, report| decode::list(node, report, Written::decode));
+    let links = parsed::links(&mut fields, id.as_ref(), plan.as_ref(), report);
     fields.finish(report);
     let mut made = Vec::new();
     for written in written.unwrap_or_default() {
@@ -67,7 +70,7 @@ fn consumer(node: &Node, names: &mut BTreeMap<String, Span>, keys: &mut Keys, re
         let (Some(key), Some(id)) = (key, &id) else { continue };
         made.push(written.credential(key, &id.value, plan.as_ref().map(|plan| plan.value.as_str())));
     }
-    Some(Consumer { id: id?, plan, keys: made })
+    Some(Consumer { id: id?, plan, keys: made, links })
 }
 
 /// A key as written.

@@ -227,7 +227,7 @@ impl<'t> KeyText<'t> {
     /// What stores identify it by.
     #[must_use]
     pub fn digest(self) -> KeyDigest {
-        KeyDigest(Sha256::digest(self.0.as_bytes()).into())
+        KeyDigest::of_text(self.0)
     }
 
     /// What an isolate remembers it by, with a secret of its own.
@@ -267,6 +267,17 @@ impl KeyDigest {
     #[must_use]
     pub const fn of_certificate(fingerprint: &Fingerprint) -> Self {
         Self(*fingerprint.as_bytes())
+    }
+
+    /// That of a text that is no key.
+    pub(super) fn of_text(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+
+    /// The public id of the link of an identity.
+    #[must_use]
+    pub fn link_id(&self) -> String {
+        public_id("link", &self.0[..PUBLIC_ID_BYTES])
     }
 
     /// The public id of a registered certificate whose fingerprint this is.

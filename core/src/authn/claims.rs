@@ -3,7 +3,7 @@
 
 use thiserror::Error;
 
-use super::{ClaimRule, Confirmation, IdentityRules, MapRule, TokenFacts};
+use super::{ClaimRule, Confirmation, IdentityRules, KeyDigest, MapRule, TokenFacts};
 use crate::bounds::{CLAIMS_BYTES_MAX, GROUPS_MAX, SCOPES_MAX};
 use crate::jose::{Members, Value};
 use crate::time::Timestamp;
@@ -23,6 +23,8 @@ pub struct Identity {
     pub until: Timestamp,
     /// What the token is bound to.
     pub confirmation: Option<Box<Confirmation>>,
+    /// Under what a link may be stored that says who the bearer is.
+    pub link: Option<KeyDigest>,
 }
 
 /// Why a token with a verified signature is not accepted.
@@ -61,6 +63,9 @@ pub enum ClaimError {
     /// A claim names too many scopes or groups.
     #[error("the claim `{0}` has more than {SCOPES_MAX} names")]
     TooMany(String),
+    /// Only identities with a link are accepted, and this one has none.
+    #[error("its identity is not registered with this gateway")]
+    NotLinked,
     /// The claims that conditions read cannot be kept.
     #[error("the claims that conditions read are larger than {CLAIMS_BYTES_MAX} bytes together")]
     TooLarge,
@@ -82,6 +87,7 @@ impl ClaimError {
             Self::Value(_) => "value",
             Self::Several(_) => "several",
             Self::TooMany(_) => "too-many",
+            Self::NotLinked => "not-linked",
             Self::TooLarge => "too-large",
         }
     }
@@ -183,6 +189,7 @@ impl IdentityRules {
             groups: self.groups(claims)?,
             until,
             confirmation: Confirmation::of(claims)?,
+            link: self.link(claims)?,
         })
     }
 
@@ -327,7 +334,7 @@ fn mapped<'r>(rules: &'r [MapRule], claims: &Members, of: &'static str) -> Resul
 }
 
 /// A claim by its name; if there is none, the name is a path of members, with dots between them.
-fn find<'c>(claims: &'c Members, name: &str) -> Option<&'c Value> {
+pub(super) fn find<'c>(claims: &'c Members, name: &str) -> Option<&'c Value> {
     if let Some(value) = claims.get(name) {
         return Some(value);
     }
@@ -339,7 +346,7 @@ fn find<'c>(claims: &'c Members, name: &str) -> Option<&'c Value> {
 }
 
 /// A single value as a text.
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::Text(text) => Some(text.clone()),
         Value::Integer(number) => Some(number.to_string()),

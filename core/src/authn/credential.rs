@@ -52,6 +52,9 @@ pub struct Credential {
     /// The id of the key that replaces it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<String>,
+    /// The identity whose link it is: a name as [`super::IdentityName`] has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
 }
 
 /// Whether a credential is valid.
@@ -72,6 +75,25 @@ impl Credential {
     #[must_use]
     pub fn of(id: impl Into<String>, consumer: impl Into<String>) -> Self {
         Self { id: id.into(), consumer: consumer.into(), ..Self::default() }
+    }
+
+    /// Withdraws it; answers whether it was valid before. A key or certificate is revoked for ever. A link ends: the identity may be
+    /// linked again.
+    pub fn withdraw(&mut self, now: Timestamp) -> bool {
+        if self.identity.is_none() {
+            return !std::mem::replace(&mut self.revoked, true);
+        }
+        let was_valid = self.expires.is_none_or(|end| now < end);
+        if was_valid {
+            self.expires = Some(now);
+        }
+        was_valid
+    }
+
+    /// Whether it was a link, and is none any more.
+    #[must_use]
+    pub fn is_ended_link(&self, now: Timestamp) -> bool {
+        self.identity.is_some() && self.state(now) == CredentialState::Expired
     }
 
     /// Whether the credential is valid at `now`.
@@ -106,5 +128,15 @@ mod tests {
         );
         credential.revoked = true;
         assert_eq!(credential.state(at(15)), CredentialState::Revoked);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_key_is_revoked_for_ever_and_a_link_ends() {
+        let now = Timestamp::from_millis(10);
+        let mut key = Credential::of("key-1", "acme");
+        assert!(key.withdraw(now) && key.revoked && !key.withdraw(now) && !key.is_ended_link(now));
+        let mut link = Credential { identity: Some("https://a.test sub=1".into()), ..Credential::of("link-1", "ada") };
+        assert!(!link.is_ended_link(now) && link.withdraw(now) && !link.revoked && link.is_ended_link(now));
+        assert!(!link.withdraw(now.plus_millis(5)) && link.expires == Some(now));
     }
 }

@@ -3,6 +3,7 @@
 mod binding;
 mod claims;
 mod credential;
+mod links;
 mod mark;
 mod password;
 mod places;
@@ -50,6 +51,7 @@ pub use http_signature::{
 };
 pub use introspection::{AnswerError, IntrospectionSettings, SignedAnswers, is_token_text};
 pub use jwt::{JwtSettings, KeySource};
+pub use links::{IdentityName, IdentityNameError};
 pub use mark::{MarkSecret, TextMark};
 pub use oidc_login::{
     KeptSession, LOGIN_S, LOGINS_MAX, Login, LoginPath, LoginRefusal, OidcLoginSettings, Session, SessionCheck,
@@ -60,7 +62,7 @@ pub use password::{SlowHash, SlowHashError, try_charge, try_release};
 pub use places::{CredentialNames, authorization_holds_key};
 pub use resource::{METADATA_PATH, ProtectedResource, ResourceMetadata, resource_metadata};
 pub use restriction::{OriginError, OriginPattern, Restricted, Restrictions};
-pub use rules::{ClaimRule, IdentityRules, MapRule, ScopeRule};
+pub use rules::{ClaimRule, IdentityRules, LinkRules, MapRule, ScopeRule};
 pub use seen::Once;
 pub use signed::MessageError;
 pub use webhook::{

@@ -82,6 +82,24 @@ pub struct IdentityRules {
     #[serde(default)]
     #[cbor(n(17), skip_if = "codec::is_default")]
     pub groups: Vec<MapRule>,
+    /// How identities are linked to consumers by records; absent, they are not.
+    #[serde(default)]
+    #[n(18)]
+    pub links: Option<LinkRules>,
+}
+
+/// How identities are linked to consumers by records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct LinkRules {
+    /// The claim whose value, with the issuer, is the name of an identity.
+    #[n(0)]
+    pub claim: String,
+    /// Whether a token of an identity without a link is refused.
+    #[serde(default)]
+    #[cbor(n(1), skip_if = "codec::is_default")]
+    pub required: bool,
 }
 
 /// A name that tokens with some claims have: of a consumer, a plan, or a group.
@@ -125,15 +143,17 @@ pub struct ScopeRule {
 
 impl IdentityRules {
     /// The newest version of the sections that have such rules.
-    pub(crate) const VERSION: u16 = 3;
+    pub(crate) const VERSION: u16 = 4;
 
     /// The version of a section with these rules. Version 2 has outages: who does not know them would accept tokens that were revoked.
-    /// Version 3 has bound tokens: who does not know them would accept tokens that were stolen.
+    /// Version 3 has bound tokens: who does not know them would accept tokens that were stolen. Version 4 has links: who does not know
+    /// them would take callers for others.
     pub(crate) const fn least_version(&self, has_outage: bool) -> u16 {
-        match (&self.binding, has_outage) {
-            (Some(_), _) => Self::VERSION,
-            (None, true) => 2,
-            (None, false) => 1,
+        match (&self.links, &self.binding, has_outage) {
+            (Some(_), _, _) => Self::VERSION,
+            (None, Some(_), _) => 3,
+            (None, None, true) => 2,
+            (None, None, false) => 1,
         }
     }
 
@@ -189,6 +209,7 @@ impl Default for IdentityRules {
             consumers: Vec::new(),
             plans: Vec::new(),
             groups: Vec::new(),
+            links: None,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{KeyView, is_name};
+use super::KeyView;
+use super::keys::is_caller_name;
 use crate::problem::{Problem, ProblemKind};
 use crate::query::decoded;
 
@@ -45,8 +46,8 @@ impl KeyQuery {
                 return Err(refuse("A parameter is given twice."));
             }
         }
-        if asked.consumer.as_ref().is_some_and(|consumer| !is_name(consumer)) {
-            return Err(refuse("The name of a consumer has 1 to 80 letters, digits, `-`, `_` and `.`."));
+        if asked.consumer.as_ref().is_some_and(|consumer| !is_caller_name(consumer)) {
+            return Err(refuse("The name of a consumer has 1 to 200 visible ASCII characters."));
         }
         if asked.cursor.as_ref().is_some_and(|cursor| !(1..=CURSOR_BYTES_MAX).contains(&cursor.len())) {
             return Err(refuse("The cursor is not one of a page before."));
@@ -85,7 +86,7 @@ mod tests {
             assert_eq!(KeyQuery::parse(query), Ok(want), "{query:?}");
         }
         for bad in
-            ["consumer=", "consumer=a:b", "consumer=a&consumer=b", "cursor=", "limit=9", "cursor=%ff", "consumer"]
+            ["consumer=", "consumer=a%20b", "consumer=a&consumer=b", "cursor=", "limit=9", "cursor=%ff", "consumer"]
         {
             assert_eq!(KeyQuery::parse(Some(bad)).unwrap_err().kind, ProblemKind::BadRequest, "{bad}");
         }

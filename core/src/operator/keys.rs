@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::is_name;
 use super::members::Members;
-use crate::authn::{ApiKey, Credential, CredentialState, KeyDigest, Restrictions};
+use crate::authn::{ApiKey, Credential, CredentialState, IdentityName, KeyDigest, Restrictions};
 use crate::bounds::KEY_PLACES_MAX;
 use crate::guard::{Cidr, Networks};
 use crate::problem::{Problem, ProblemKind};
@@ -47,6 +47,9 @@ pub struct KeyRequest {
     /// The fingerprint of a client certificate, which is registered in place of a key.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_hex")]
     pub fingerprint: Option<KeyDigest>,
+    /// An identity of a provider, which is linked to the consumer in place of a key.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_name")]
+    pub identity: Option<IdentityName>,
 }
 
 /// The circumstances of a key's creation.
@@ -117,6 +120,9 @@ pub struct KeyView {
     /// The day of its last use (`YYYY-MM-DD`, in UTC); absent if it was never used, as far as it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used: Option<String>,
+    /// The identity whose link it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
 }
 
 /// How a path identifies a key.
@@ -129,6 +135,25 @@ pub enum KeyReference {
 }
 
 impl KeyRequest {
+    /// A request that links an identity to a consumer.
+    #[must_use]
+    pub fn link(consumer: &str, identity: IdentityName) -> Self {
+        Self {
+            consumer: consumer.to_owned(),
+            plan: None,
+            scopes: Vec::new(),
+            groups: Vec::new(),
+            environment: DEFAULT_ENVIRONMENT.to_owned(),
+            not_before: None,
+            expires: None,
+            restrictions: Restrictions::default(),
+            note: None,
+            sha256: None,
+            fingerprint: None,
+            identity: Some(identity),
+        }
+    }
+
     /// Parses the content of a request.
     ///
     /// # Errors
@@ -151,6 +176,7 @@ impl KeyRequest {
             note: members.text("note")?,
             sha256: members.text("sha256")?.map(|text| sha256(&text)).transpose()?,
             fingerprint: members.text("fingerprint")?.map(|text| sha256(&text)).transpose()?,
+            identity: members.text("identity")?.map(|text| identity(&text)).transpose()?,
         };
         members.finish()?;
         request.check().map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))?;
@@ -162,7 +188,9 @@ impl KeyRequest {
     /// # Errors
     /// A description of what is wrong.
     pub fn check(&self) -> Result<(), &'static str> {
-        if !is_name(&self.consumer) || self.plan.as_ref().is_some_and(|plan| !is_name(plan)) {
+        self.check_identity()?;
+        let is_consumer = if self.identity.is_some() { is_caller_name } else { is_name };
+        if !is_consumer(&self.consumer) || self.plan.as_ref().is_some_and(|plan| !is_name(plan)) {
             return Err("The names of a consumer and a plan have 1 to 80 letters, digits, `-`, `_` and `.`.");
         }
         for words in [&self.scopes, &self.groups] {
@@ -182,13 +210,24 @@ impl KeyRequest {
         if ApiKey::generate(&self.environment, &[0; 32]).is_none() {
             return Err("An environment has 1 to 12 lower-case letters and digits.");
         }
-        if self.sha256.is_some() && self.fingerprint.is_some() {
-            return Err("`sha256` is the digest of a key, and `fingerprint` that of a certificate: send one of them.");
+        let existing = [self.sha256.is_some(), self.fingerprint.is_some(), self.identity.is_some()];
+        if existing.into_iter().filter(|is_there| *is_there).count() > 1 {
+            return Err(
+                "`sha256` is for a key, `fingerprint` for a certificate, and `identity` for a link: send one of them.",
+            );
         }
         match (self.not_before, self.expires) {
             (Some(start), Some(end)) if end <= start => Err("The key would expire before it is valid."),
             _ => Ok(()),
         }
+    }
+
+    /// A link says who somebody is. What tokens may be used for, and from where, is said by their issuer and by routes.
+    fn check_identity(&self) -> Result<(), &'static str> {
+        if self.identity.is_some() && !(self.scopes.is_empty() && self.restrictions.is_empty()) {
+            return Err("A link has no scopes, addresses, hosts and referrers: those of a token come with the token.");
+        }
+        Ok(())
     }
 
     /// Checks that the key would be accepted at some time after `now`.
@@ -230,16 +269,20 @@ impl KeyRequest {
         Ok((key, credential))
     }
 
-    /// The digest of the key or certificate that exists already, if it is for one.
+    /// The digest of the key, certificate or identity that exists already, if it is for one.
     #[must_use]
     pub fn existing(&self) -> Option<KeyDigest> {
-        self.sha256.or(self.fingerprint)
+        self.sha256.or(self.fingerprint).or_else(|| self.identity.as_ref().map(IdentityName::digest))
     }
 
     /// The public id of this key or certificate.
     #[must_use]
     pub fn id_of(&self, digest: &KeyDigest) -> String {
-        if self.fingerprint.is_some() { digest.certificate_id() } else { digest.public_id() }
+        match (&self.fingerprint, &self.identity) {
+            (Some(_), _) => digest.certificate_id(),
+            (None, Some(_)) => digest.link_id(),
+            (None, None) => digest.public_id(),
+        }
     }
 
     /// The record of an existing key or certificate with this digest.
@@ -258,7 +301,8 @@ impl KeyRequest {
             not_before: self.not_before,
             expires: self.expires,
             groups: self.groups,
-            environment: Some(self.environment),
+            environment: Some(self.environment).filter(|_| self.identity.is_none()),
+            identity: self.identity.map(|identity| identity.to_string()),
             restrictions: (!self.restrictions.is_empty()).then(|| Box::new(self.restrictions)),
             created: Some(creation.at),
             created_by: creation.by,
@@ -275,14 +319,14 @@ impl KeyReference {
     /// The problem for the response.
     pub fn parse(segment: &str) -> Result<Self, Problem> {
         let is_hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if let Some(digits) = segment.strip_prefix("key-").or_else(|| segment.strip_prefix("cert-"))
+        if let Some(digits) = KEY_KINDS.iter().find_map(|kind| segment.strip_prefix(kind))
             && digits.len() == ID_DIGITS
             && is_hex(digits)
         {
             return Ok(Self::Id(segment.to_owned()));
         }
         KeyDigest::parse(segment).map(Self::Digest).ok_or_else(|| {
-            let detail = "Identify a key by its id (`key-`, of a certificate `cert-`, and 12 hexadecimal digits) or by its SHA-256 (64 hexadecimal digits).";
+            let detail = "Identify a key by its id (`key-`, of a certificate `cert-`, of a link `link-`, and 12 hexadecimal digits) or by its SHA-256 (64 hexadecimal digits).";
             Problem::plain(ProblemKind::BadRequest, detail)
         })
     }
@@ -324,6 +368,7 @@ impl From<&Credential> for KeyView {
             replaces: credential.replaces.clone(),
             replaced_by: credential.replaced_by.clone(),
             last_used: None,
+            identity: credential.identity.clone(),
         }
     }
 }
@@ -355,6 +400,20 @@ fn sha256(text: &str) -> Result<KeyDigest, Problem> {
     KeyDigest::parse(text).ok_or_else(|| Problem::plain(ProblemKind::BadRequest, detail))
 }
 
+fn identity(text: &str) -> Result<IdentityName, Problem> {
+    text.parse().map_err(|error| Problem::plain(ProblemKind::BadRequest, format!("`identity`: {error}.")))
+}
+
+#[expect(clippy::ref_option, reason = "serde hands a reference")]
+fn as_name<S: Serializer>(identity: &Option<IdentityName>, serializer: S) -> Result<S::Ok, S::Error> {
+    identity.as_ref().map(IdentityName::as_str).serialize(serializer)
+}
+
+/// As names that claims of tokens have.
+pub(super) fn is_caller_name(text: &str) -> bool {
+    (1..=CALLER_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
 #[expect(clippy::ref_option, reason = "serde hands a reference")]
 fn as_hex<S: Serializer>(digest: &Option<KeyDigest>, serializer: S) -> Result<S::Ok, S::Error> {
     digest.map(|digest| digest.to_hex()).serialize(serializer)
@@ -371,6 +430,12 @@ fn is_scope(text: &str) -> bool {
 const FORM: &str = r#"{"consumer": "acme", "plan": "gold", "scopes": ["pets.read"], "expires": "2027-01-01T00:00:00Z"}; only `consumer` is required"#;
 
 pub(super) const DEFAULT_ENVIRONMENT: &str = "live";
+
+/// The beginnings of public ids: of keys, certificates and links.
+pub const KEY_KINDS: [&str; 3] = ["key-", "cert-", "link-"];
+
+/// The longest name of a consumer in the configuration.
+const CALLER_BYTES_MAX: usize = 200;
 
 /// Number of digits of the digest in a public id.
 const ID_DIGITS: usize = 12;
@@ -421,11 +486,29 @@ mod tests {
             note: None,
             sha256: Some(KeyDigest::parse(&"ab".repeat(32)).unwrap()),
             fingerprint: None,
+            identity: None,
             environment: "live".into(),
             not_before: None,
             expires: Some(Timestamp::from_millis(1_900_000_000_000)),
         };
         assert_eq!(KeyRequest::parse(&serde_json::to_vec(&request).unwrap()), Ok(request));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn an_identity_is_linked_to_a_consumer_by_the_name_that_tokens_may_give() {
+        let text = r#"{"consumer":"person:ada@example.com","identity":"https://a.test sub=00u7","plan":"gold","groups":["g"]}"#;
+        let request = KeyRequest::parse(text.as_bytes()).unwrap();
+        assert_eq!(KeyRequest::parse(&serde_json::to_vec(&request).unwrap()), Ok(request.clone()));
+        let digest = request.existing().unwrap();
+        let link = request.import(&digest, creation());
+        assert_eq!((link.id, link.identity.as_deref()), (digest.link_id(), Some("https://a.test sub=00u7")));
+        assert_eq!((link.environment, link.consumer.as_str()), (None, "person:ada@example.com"));
+        for more in [r#""scopes":["a"]"#, r#""hosts":["a.test"]"#, r#""sha256":"HEX""#] {
+            let more = more.replace("HEX", &"ab".repeat(32));
+            let text = format!(r#"{{"consumer":"ada","identity":"https://a.test sub=00u7",{more}}}"#);
+            assert!(KeyRequest::parse(text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(KeyRequest::parse(br#"{"consumer":"ada","identity":"00u7"}"#).is_err());
     }
 
     #[wasm_bindgen_test(unsupported = test)]

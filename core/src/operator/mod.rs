@@ -24,7 +24,7 @@ mod token;
 pub use attempts::{FailedAttempts, FailureHandling};
 pub use audit::{AuditCaller, AuditEvent, AuditOutcome};
 pub use key_list::{KeyList, KeyQuery};
-pub use keys::{Creation, IssuedKey, KeyReference, KeyRequest, KeyView};
+pub use keys::{Creation, IssuedKey, KEY_KINDS, KeyReference, KeyRequest, KeyView};
 pub use metrics::{Gauge, GaugeKind, MetricsAnswer, MetricsScope, MetricsSnapshot, wants_text};
 pub use outages::{AdmittedToken, OutageRequest, OutageView, TokensRequest};
 pub use place::{Claim, Place, PlaceError, Prefix};

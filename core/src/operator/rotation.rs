@@ -92,6 +92,8 @@ impl RotationRequest {
     fn check(&self, old: &Credential, now: Timestamp) -> Result<(), Problem> {
         let problem = if old.id.starts_with("cert-") {
             "This is a client certificate, and nothing but a certificate can take over from it. Register the new one by its fingerprint.".to_owned()
+        } else if old.identity.is_some() {
+            "This is the link of an identity, which has no secret that could be replaced.".to_owned()
         } else if old.revoked {
             "This key is revoked, so nothing can take over from it. Create a new key.".to_owned()
         } else if let Some(successor) = &old.replaced_by {

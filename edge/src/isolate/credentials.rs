@@ -80,6 +80,15 @@ pub(crate) async fn registered<H: Host>(
     look_up(isolate, host, mark, || KeyDigest::of_certificate(fingerprint)).await
 }
 
+/// The link of an identity, from the store: what it says is remembered with the token.
+pub(crate) async fn link<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    digest: KeyDigest,
+) -> Result<Option<Rc<Known>>, LookUpFailed> {
+    read_credential(isolate, host, digest, None).await
+}
+
 /// The credential with a mark in memory, or with a digest in the store.
 async fn look_up<H: Host>(
     isolate: &Isolate,
@@ -137,6 +146,11 @@ impl Credentials {
         self.absent.retain(|_, entry| entry.digest != digest);
         make_room(&mut self.revoked, CREDENTIALS_CACHED_MAX, |(_, at)| now.millis_since(*at) < REVOCATION_KEPT_MS);
         self.revoked.insert(digest, (Rc::new(Known::from(credential)), now));
+    }
+
+    /// A link that had ended was written again.
+    pub(crate) fn renew(&mut self, digest: &KeyDigest) {
+        self.revoked.remove(digest);
     }
 
     fn revoked(&self, digest: &KeyDigest, now: MonotonicInstant) -> Option<Rc<Known>> {

@@ -42,14 +42,18 @@ pub(super) async fn show<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
 pub(super) async fn list<H: Host>(task: &Task<'_, H>) -> Result<Done, Problem> {
     let KeyQuery { consumer, cursor } = KeyQuery::parse(task.query)?;
     let gateway = task.gateway();
-    let prefix =
-        consumer.map_or_else(|| keys::credentials(gateway), |consumer| keys::credentials_of(gateway, &consumer));
+    let prefix = consumer
+        .as_ref()
+        .map_or_else(|| keys::credentials(gateway), |consumer| keys::credentials_of(gateway, consumer));
     let listed = task.host.records().list(&prefix, cursor.as_deref(), LISTED_MAX);
     let page = within(task.host, "the record store", listed).await.map_err(|error| store_unavailable(&error))?;
     let digests = page.keys.iter().filter_map(|key| keys::digest_of(key));
     let read = join_all(digests.map(async |digest| {
-        // An entry of the index without its record is of a key that is being written, or was removed.
-        let Some(credential) = task.credential(digest).await? else { return Ok(None) };
+        // An entry of the index without its record is of a key that is being written, or was removed; one of another consumer is of an
+        // identity that was linked again.
+        let found = task.credential(digest).await?;
+        let is_asked = |found: &Credential| consumer.as_ref().is_none_or(|consumer| found.consumer == *consumer);
+        let Some(credential) = found.filter(is_asked) else { return Ok(None) };
         task.view(&credential).await.map(Some)
     }));
     let keys = read.await.into_iter().filter_map(Result::transpose).collect::<Result<_, Problem>>()?;
@@ -74,12 +78,11 @@ pub(super) async fn rotate<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> 
     Ok(Done::json(StatusCode::CREATED, &answer))
 }
 
-/// Revokes a key; has no effect on a revoked one.
+/// Revokes a key or ends a link; has no effect on a revoked one.
 pub(super) async fn revoke<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
     let (digest, mut credential) = task.named().await?;
     task.targets.push(credential.id.clone());
-    if !credential.revoked {
-        credential.revoked = true;
+    if credential.withdraw(task.host.clock().now()) {
         task.write(keys::credential(task.gateway(), &digest), encode(&credential)).await?;
     }
     let now = task.host.clock().instant();
@@ -104,17 +107,23 @@ impl<H: Host> Task<'_, H> {
         checked.map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))
     }
 
-    /// Takes over a key that exists already. One that is known is left as it is: it may have been revoked.
+    /// Takes over a key that exists already. One that is known is left as it is: it may have been revoked. A link that has ended is
+    /// written again.
     async fn import(self, request: KeyRequest, digest: KeyDigest) -> Result<Done, Problem> {
-        let creation = Creation { at: self.host.clock().now(), by: Some(self.caller.to_owned()) };
+        let now = self.host.clock().now();
+        let creation = Creation { at: now, by: Some(self.caller.to_owned()) };
         let credential = request.import(&digest, creation);
         self.targets.push(credential.id.clone());
-        let is_known = self.read(&keys::key_index(self.gateway(), &credential.id)).await?.is_some();
-        if is_known || self.credential(digest).await?.is_some() {
+        let is_known = match self.credential(digest).await? {
+            Some(known) => !known.is_ended_link(now),
+            None => self.read(&keys::key_index(self.gateway(), &credential.id)).await?.is_some(),
+        };
+        if is_known {
             let detail = format!("This gateway has the key {} already, or one with the same id.", credential.id);
             return Err(Problem::plain(ProblemKind::BadRequest, detail));
         }
         self.store(&digest, &credential).await?;
+        self.isolate.credentials.borrow_mut().renew(&digest);
         Ok(Done::json(StatusCode::CREATED, &IssuedKey { key: None, view: KeyView::from(&credential) }))
     }
 

@@ -19,6 +19,7 @@ use tollgate_core::time::{MonotonicInstant, Timestamp};
 use super::Authenticates;
 use super::binding::Held;
 use super::jwt::{not_accepted, verify};
+use super::linked::linked;
 use super::outage::{self, KnownTokens};
 use super::token::presented;
 use crate::apart::rare;
@@ -55,18 +56,25 @@ impl Authenticates for IntrospectionSettings {
 
 impl KnownTokens for IntrospectionSettings {
     /// By what the server said when the token was recorded.
-    fn bearer(
+    fn identity(
         &self,
         presented: &outage::Presented<'_>,
         known: &KnownToken,
         now: Timestamp,
-    ) -> Result<(Principal, Timestamp), Problem> {
+    ) -> Result<(Identity, Members), Problem> {
         let claims = known.answer.as_deref().and_then(|answer| self.known_claims(answer));
         let claims = claims.ok_or_else(|| refused(Refusal::Inactive))?;
         let late_s = presented.rules.late_s;
         let identity = self.rules.of_late_answer(presented.policy, &claims, now, late_s).map_err(not_accepted)?;
-        let until = identity.until;
-        Ok((bearer(self, identity, presented.text, &claims), until))
+        Ok((identity, claims))
+    }
+
+    fn bearer(&self, identity: Identity, text: &str, claims: &Members) -> Principal {
+        outage::bearer(&self.rules, self.outage.is_some(), token_id("token", text), identity, claims)
+    }
+
+    fn rules(&self) -> &IdentityRules {
+        &self.rules
     }
 
     fn away_ms(&self, policy: &PolicyName, isolate: &Isolate, now: MonotonicInstant) -> u64 {
@@ -86,7 +94,7 @@ async fn answered<H: Host>(
     if isolate.settings.freshness == Freshness::EachRequest {
         let asked = rare(ask(&policy, isolate, host, token)).await;
         let asked = asked.map_err(|unanswered| unavailable(&unanswered.why))?;
-        let decided = decide(&policy, token, &asked, (isolate, host));
+        let decided = rare(decide(&policy, token, &asked, isolate, host)).await?;
         return decided.map(|(principal, _)| principal).map_err(refused);
     }
     let key = policy.key(TextMark::of(token, &isolate.mark_secret(host)));
@@ -125,7 +133,7 @@ async fn remembered<H: Host>(
         unavailable(&unanswered.why)
     })?;
     policy.put_answered();
-    let decided = decide(policy, token, &asked, (isolate, host));
+    let decided = rare(decide(policy, token, &asked, isolate, host)).await?;
     let mut known = isolate.introspected.borrow_mut();
     match decided {
         Ok((principal, until)) => {
@@ -139,31 +147,28 @@ async fn remembered<H: Host>(
     }
 }
 
-/// The bearer of the token, and until when the answer says so.
-fn decide<H: Host>(
+/// The bearer of the token, and until when the answer says so; an error if it is not known which consumer it is.
+async fn decide<H: Host>(
     policy: &Policy,
     token: &str,
     asked: &Asked,
-    (isolate, host): (&Isolate, &H),
-) -> Result<(Arc<Principal>, Timestamp), Refusal> {
+    isolate: &Isolate,
+    host: &H,
+) -> Result<Result<(Arc<Principal>, Timestamp), Refusal>, Problem> {
     let Policy { name, settings, .. } = policy;
-    let claims = asked.claims.as_ref().ok_or(Refusal::Inactive)?;
-    let identity = settings.identity(name, claims, isolate.time(host.clock())).map_err(Refusal::Claim)?;
+    let Some(claims) = &asked.claims else { return Ok(Err(Refusal::Inactive)) };
+    let identity = match settings.identity(name, claims, isolate.time(host.clock())) {
+        Ok(identity) => linked(&settings.rules, identity, isolate, host).await?,
+        Err(error) => return Ok(Err(Refusal::Claim(error))),
+    };
     let until = identity.until;
-    let principal = Arc::new(bearer(settings, identity, token, claims));
+    let principal = Arc::new(settings.bearer(identity, token, claims));
     if let Some(rules) = &settings.outage {
         let presented = outage::Presented { policy: name, rules, text: token, kind: settings };
         let ends = settings.rules.end(claims).unwrap_or(until);
         presented.note(isolate, host, &principal, ends, Some(&asked.content));
     }
-    Ok((principal, until))
-}
-
-fn bearer(settings: &IntrospectionSettings, identity: Identity, token: &str, claims: &Members) -> Principal {
-    let principal = Principal::new(identity.consumer, token_id("token", token), identity.plan, identity.scopes);
-    let principal = principal.bound_to(identity.confirmation);
-    let token = settings.outage.as_ref().map(|_| IdentityRules::facts(claims));
-    principal.with_groups(identity.groups).with_claims(&settings.rules.kept_claims, claims).with_token(token)
+    Ok(Ok((principal, until)))
 }
 
 /// What the server says of a token.

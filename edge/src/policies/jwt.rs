@@ -16,6 +16,7 @@ use tollgate_core::time::{MonotonicInstant, Timestamp};
 
 use super::Authenticates;
 use super::binding::Held;
+use super::linked::linked;
 use super::outage::{self, KnownTokens};
 use super::token::presented;
 use crate::apart::rare;
@@ -72,8 +73,12 @@ async fn verified<H: Host>(
     settings.rules.check_issuer(&claims).map_err(not_accepted)?;
     rare(verify(&policy, isolate, host, &token)).await?;
     let identity = settings.identity(name, &token, &claims, now).map_err(not_accepted)?;
+    let identity = match settings.rules.links {
+        Some(_) => rare(linked(&settings.rules, identity, isolate, host)).await?,
+        None => identity,
+    };
     let until = identity.until;
-    let principal = Arc::new(bearer(settings, identity, text, &claims));
+    let principal = Arc::new(settings.bearer(identity, text, &claims));
     if let Some(rules) = &settings.outage {
         let presented = outage::Presented { policy: name, rules, text, kind: settings };
         let ends = settings.rules.end(&claims).unwrap_or(until);
@@ -85,28 +90,28 @@ async fn verified<H: Host>(
     Ok(principal)
 }
 
-fn bearer(settings: &JwtSettings, identity: Identity, text: &str, claims: &Members) -> Principal {
-    let principal = Principal::new(identity.consumer, token_id("jwt", text), identity.plan, identity.scopes);
-    let principal = principal.bound_to(identity.confirmation);
-    let token = settings.outage.as_ref().map(|_| IdentityRules::facts(claims));
-    principal.with_groups(identity.groups).with_claims(&settings.rules.kept_claims, claims).with_token(token)
-}
-
 impl KnownTokens for JwtSettings {
     /// The signature was verified when the token was recorded, by its digest; everything else is checked again.
-    fn bearer(
+    fn identity(
         &self,
         presented: &outage::Presented<'_>,
         _: &KnownToken,
         now: Timestamp,
-    ) -> Result<(Principal, Timestamp), Problem> {
+    ) -> Result<(Identity, Members), Problem> {
         let token = Token::parse(presented.text).map_err(malformed)?;
         check_algorithm(self, token.algorithm)?;
         let claims = token.claims().map_err(malformed)?;
         let late_s = presented.rules.late_s;
         let identity = self.late_identity(presented.policy, &token, &claims, now, late_s).map_err(not_accepted)?;
-        let until = identity.until;
-        Ok((bearer(self, identity, presented.text, &claims), until))
+        Ok((identity, claims))
+    }
+
+    fn bearer(&self, identity: Identity, text: &str, claims: &Members) -> Principal {
+        outage::bearer(&self.rules, self.outage.is_some(), token_id("jwt", text), identity, claims)
+    }
+
+    fn rules(&self) -> &IdentityRules {
+        &self.rules
     }
 
     fn away_ms(&self, policy: &PolicyName, isolate: &Isolate, now: MonotonicInstant) -> u64 {

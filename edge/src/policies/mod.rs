@@ -4,6 +4,7 @@
 //! The kinds of the other slots need none: a guard awaits nothing, and the limit phase charges all limits together.
 
 mod binding;
+mod linked;
 pub(crate) mod login;
 mod outage;
 mod person;

@@ -4,16 +4,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
-use tollgate_core::authn::{ClaimError, KnownToken, Outage, OutageRules, Principal, TextMark, admitted, token_digest};
+use tollgate_core::authn::{
+    ClaimError, Identity, IdentityRules, KnownToken, Outage, OutageRules, Principal, TextMark, admitted, token_digest,
+};
 use tollgate_core::bounds::{CREDENTIAL_FRESH_MS, KNOWN_ANSWER_BYTES_MAX, OUTAGE_FRESH_MS};
 use tollgate_core::cell::OperationId;
 use tollgate_core::event::{Local, Reason};
+use tollgate_core::jose::Members;
 use tollgate_core::kinds::PolicyName;
 use tollgate_core::limit::Fault;
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 use tollgate_kv_schemas::{decode, keys};
 
+use super::linked::linked;
 use crate::isolate::Isolate;
 use crate::isolate::outages::{Due, TokenKey, said};
 use crate::ports::{Clock, Entropy, Host, Unavailable};
@@ -29,16 +33,36 @@ pub(super) struct Presented<'p> {
 
 /// A kind of policy whose tokens may be admitted while their provider is away.
 pub(super) trait KnownTokens {
-    /// The bearer of a token that was verified before, and until when it is admitted: for `late_s` seconds after its end.
-    fn bearer(
+    /// The identity and the claims of a token that was verified before. It is admitted for `late_s` seconds after its end.
+    fn identity(
         &self,
         presented: &Presented<'_>,
         known: &KnownToken,
         now: Timestamp,
-    ) -> Result<(Principal, Timestamp), Problem>;
+    ) -> Result<(Identity, Members), Problem>;
+
+    /// The bearer of a token with these claims.
+    fn bearer(&self, identity: Identity, text: &str, claims: &Members) -> Principal;
+
+    /// How the policy reads identities.
+    fn rules(&self) -> &IdentityRules;
 
     /// For how long this isolate has not reached the provider, in milliseconds; 0 if it has.
     fn away_ms(&self, policy: &PolicyName, isolate: &Isolate, now: MonotonicInstant) -> u64;
+}
+
+/// The bearer of a token with this public id; `is_revocable` if operators can revoke it.
+pub(super) fn bearer(
+    rules: &IdentityRules,
+    is_revocable: bool,
+    id: String,
+    identity: Identity,
+    claims: &Members,
+) -> Principal {
+    let principal = Principal::new(identity.consumer, id, identity.plan, identity.scopes);
+    let token = is_revocable.then(|| IdentityRules::facts(claims));
+    let principal = principal.bound_to(identity.confirmation).with_groups(identity.groups);
+    principal.with_claims(&rules.kept_claims, claims).with_token(token)
 }
 
 /// The verification of a token, as always.
@@ -100,7 +124,10 @@ async fn admit<H: Host>(
         }
         Err(Unavailable(_)) => return Err(refused("the record of the token cannot be read")),
     };
-    let (principal, until) = presented.kind.bearer(presented, &known, now)?;
+    let (identity, claims) = presented.kind.identity(presented, &known, now)?;
+    let identity = linked(presented.kind.rules(), identity, isolate, host).await?;
+    let until = identity.until;
+    let principal = presented.kind.bearer(identity, presented.text, &claims);
     if !presented.is_open_to(&principal.consumer, &outage, isolate, host) {
         return Err(refused("the consumer is not among those whose tokens are admitted"));
     }

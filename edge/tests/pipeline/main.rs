@@ -17,6 +17,7 @@ mod identity_tokens;
 mod introspection;
 mod limits;
 mod login_refresh;
+mod links;
 mod logins;
 mod operator;
 mod origin;

@@ -515,3 +515,29 @@ fn a_secret_that_cannot_be_used_binds_nothing_and_is_reported_without_its_conten
     let lines = bench.host.sink.lines().join("\n");
     assert!(lines.contains("operator-secret-refused") && !lines.contains("too-short-s3cret"), "{lines}");
 }
+
+#[test]
+fn an_identity_is_linked_again_after_its_link_has_ended() {
+    let bench = bench();
+    let link = |consumer: &str| {
+        let content = json!({"consumer": consumer, "identity": "https://id.example.com sub=00u7"}).to_string();
+        let answer = bench.ask(Role::Operate, "POST", NEW_KEY, &content);
+        (answer.status, json(&answer))
+    };
+    let (status, linked) = link("staff:ada");
+    assert_eq!(
+        (status, &linked["identity"], linked.get("key")),
+        (201, &json!("https://id.example.com sub=00u7"), None)
+    );
+    assert_eq!(link("bob").0, 400, "it is linked");
+    let id = linked["id"].as_str().unwrap();
+    let ended = bench.ask(Role::Operate, "POST", &format!("{NEW_KEY}/{id}/revoke"), "");
+    assert_eq!((ended.status, &json(&ended)["revoked"]), (200, &json!(false)));
+    assert!(json(&ended)["expires"].is_string());
+    let (status, again) = link("bob");
+    assert_eq!((status, &again["id"], again.get("expires")), (201, &json!(id), None));
+    let list = |consumer: &str| json(&bench.ask(Role::Read, "GET", &format!("{NEW_KEY}?consumer={consumer}"), ""));
+    assert_eq!((list("bob")["keys"][0]["id"].as_str(), &list("staff:ada")["keys"]), (Some(id), &json!([])));
+    let rotated = bench.ask(Role::Operate, "POST", &format!("{NEW_KEY}/{id}/rotate"), "{}");
+    assert!(rotated.status == 400 && json(&rotated)["detail"].as_str().unwrap().contains("link of an identity"));
+}

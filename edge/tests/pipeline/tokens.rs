@@ -114,6 +114,10 @@ impl World {
         *self.answer.borrow_mut() = Ok(text.into());
     }
 
+    pub(crate) fn is_away(&self) {
+        *self.answer.borrow_mut() = Err(UpstreamError::ConnectionRefused);
+    }
+
     pub(crate) fn get(&self, path: &str, token: &str) -> Answer {
         self.bench.get(path, &[("authorization", &format!("Bearer {token}"))])
     }

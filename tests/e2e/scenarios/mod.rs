@@ -6,6 +6,7 @@ mod bundle;
 mod cache;
 mod faults;
 mod forwarding;
+mod identity_mapping;
 mod identity_provider;
 mod messages;
 mod operator;
@@ -35,6 +36,7 @@ pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
     let before = [routing::ALL, bad_input::ALL, proxies::ALL];
     let after = [
         binding::ALL,
+        identity_mapping::ALL,
         identity_provider::ALL,
         cache::ALL,
         forwarding::ALL,

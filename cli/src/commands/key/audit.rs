@@ -95,7 +95,9 @@ pub(super) fn run(args: &AuditArgs) -> Result<(), Failure> {
         findings.extend(finds.iter().map(|(digest, places)| found(&digest.public_id(), None, places)));
     } else {
         let (keys, rules) = (args.keys.open()?, Rules::of(args)?);
-        findings.extend(keys.list(None)?.iter().flat_map(|key| rules.judge(key)));
+        // A link of an identity is no credential: nobody can use it.
+        let all = keys.list(None)?.into_iter().filter(|key| key.identity.is_none());
+        findings.extend(all.flat_map(|key| rules.judge(&key)));
         findings.extend(found_in(&keys, &finds)?);
     }
     findings.sort_by(|a, b| (!a.urgent, &a.consumer, &a.id).cmp(&(!b.urgent, &b.consumer, &b.id)));

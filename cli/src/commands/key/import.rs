@@ -1,43 +1,54 @@
 //! `tollgate key import`: keys of other makes.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Deserialize;
-use serde_json::{Value, json};
-use tollgate_core::authn::{KeyDigest, KeyText, Restrictions};
+use serde_json::{Map, Value, json};
+use tollgate_core::authn::{IdentityName, KeyDigest, KeyText, Restrictions};
 use tollgate_core::operator::KeyRequest;
 use tollgate_core::time::Timestamp;
 
-use super::place::Keys;
-use super::{KeysArgs, now, of_place};
+use super::{KeysArgs, csv, now, of_place};
 use crate::commands::Output;
 use crate::failure::Failure;
 use crate::terminal;
 
 /// Take over keys that exist already, of any make, by their text or by its SHA-256.
 ///
-/// Each line of the file is a JSON object, such as {"consumer": "acme", "sha256": "1f3a...", "scopes": ["pets.read"]}. The text of a
-/// key is hashed here: it is neither stored nor sent. Keys that are known already are left as they are.
+/// Each line of the file is a JSON object, such as {"consumer": "acme", "sha256": "1f3a...", "scopes": ["pets.read"]}. A file whose
+/// name ends in .csv is a table with the same names in its first line; a list has blanks between its words. The text of a key is
+/// hashed here: it is neither stored nor sent. Keys that are known already are left as they are.
 #[derive(Debug, Args)]
 #[command(
     mut_args(of_place),
     after_help = "\
 Examples:
   tollgate key import keys.jsonl --gateway shop --to native --store shop.db
-  tollgate key import keys.jsonl --at https://api.example.com --token-file token
+  tollgate key import keys.csv --at https://api.example.com --token-file token
   echo '{\"consumer\": \"acme\", \"key\": \"sk-0123456789abcdef\"}' | tollgate key import /dev/stdin --gateway shop --to spin"
 )]
 pub(super) struct ImportArgs {
-    /// A file of JSON objects, one a line, with `consumer`, and `key`, `sha256` or `fingerprint` (of a client certificate).
+    /// A file with `consumer`, and `key`, `sha256` or `fingerprint` (of a client certificate), for each key.
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// The format of the file (default: csv if its name ends in .csv, otherwise jsonl).
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
     #[command(flatten)]
     keys: KeysArgs,
     /// The output format.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+}
+
+/// The format of a file of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// JSON objects, one a line.
+    Jsonl,
+    /// A table (RFC 4180) whose first line has the names of its columns.
+    Csv,
 }
 
 /// A key as a line describes it.
@@ -51,6 +62,10 @@ struct Line {
     sha256: Option<String>,
     /// The SHA-256 of a client certificate that is registered.
     fingerprint: Option<String>,
+    /// The issuer of an identity that is linked, with its subject or another claim and value.
+    issuer: Option<String>,
+    subject: Option<String>,
+    claim: Option<String>,
     plan: Option<String>,
     #[serde(default)]
     scopes: Vec<String>,
@@ -67,12 +82,12 @@ struct Line {
 pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
     let text = std::fs::read_to_string(&args.file)
         .map_err(|error| Failure::problem(format!("{}: {error}", args.file.display())))?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let requests = lines.map(|(number, line)| request(line).map_err(|why| refused(args, number, &why)));
+    let is_csv = args.file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+    let format = args.format.unwrap_or(if is_csv { Format::Csv } else { Format::Jsonl });
     // All lines are read before the first key is written.
-    let requests = requests.collect::<Result<Vec<_>, _>>()?;
+    let requests = requests(format, &text).map_err(|(line, why)| refused(args, line, &why))?;
     let keys = args.keys.open()?;
-    check_plans(args, &keys, &requests)?;
+    args.keys.check_plans(&keys, &requests)?;
     let (new, known) = keys.import(requests)?;
     match args.output {
         Output::Json => terminal::print(&format!("{:#}\n", json!({"imported": new, "known": known}))),
@@ -86,25 +101,49 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn refused(args: &ImportArgs, number: usize, why: &str) -> Failure {
-    let why = why.trim_end_matches('.');
-    Failure::problem(format!("{}: line {}: {why}; nothing was imported", args.file.display(), number + 1))
-}
-
-/// Checks that the gateway has the plans, as far as can be known; a running gateway checks them itself.
-fn check_plans(args: &ImportArgs, keys: &Keys<'_>, requests: &[KeyRequest]) -> Result<(), Failure> {
-    let Keys::Stored { target, gateway } = keys else { return Ok(()) };
-    let plans: BTreeSet<&String> = requests.iter().filter_map(|request| request.plan.as_ref()).collect();
-    for plan in plans {
-        args.keys.gateway.plans()?.check(plan, target, gateway)?;
+/// The keys of a file, or the line that is refused, and why.
+fn requests(format: Format, text: &str) -> Result<Vec<KeyRequest>, (usize, String)> {
+    let read = |(line, value): (usize, Result<Value, String>)| {
+        value.and_then(request).map_err(|why| (line, why))
+    };
+    match format {
+        Format::Jsonl => {
+            let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+            let json = |text| serde_json::from_str::<Value>(text);
+            let no_json = |error: serde_json::Error| format!("column {}: it is not JSON", error.column());
+            lines.map(|(number, line)| read((number + 1, json(line).map_err(no_json)))).collect()
+        }
+        Format::Csv => {
+            let mut rows = csv::rows(text)
+                .map_err(|line| (line, "a quoted value does not end before a comma or a new line".to_owned()))?
+                .into_iter();
+            let (_, names) = rows.next().ok_or_else(|| (1, format!("the first line names the columns: {MEMBERS}")))?;
+            rows.map(|(line, row)| read((line, object(&names, row)))).collect()
+        }
     }
-    Ok(())
 }
 
-/// Reads a line. Errors do not contain it, because it may contain a key.
-fn request(line: &str) -> Result<KeyRequest, String> {
-    let value: Value =
-        serde_json::from_str(line).map_err(|error| format!("column {}: it is not JSON", error.column()))?;
+/// A row as the object that a line of JSON would have.
+fn object(names: &[String], row: Vec<String>) -> Result<Value, String> {
+    if row.len() > names.len() {
+        return Err(format!("it has {} values, and the first line names {} columns", row.len(), names.len()));
+    }
+    let member = |(name, value): (&String, String)| {
+        let name = name.trim().to_owned();
+        let list = || value.split_whitespace().map(Value::from).collect();
+        let value = if LISTS.contains(&name.as_str()) { list() } else { Value::from(value) };
+        (name, value)
+    };
+    Ok(names.iter().zip(row).filter(|(_, value)| !value.is_empty()).map(member).collect::<Map<_, _>>().into())
+}
+
+fn refused(args: &ImportArgs, line: usize, why: &str) -> Failure {
+    let why = why.trim_end_matches('.');
+    Failure::problem(format!("{}: line {line}: {why}; nothing was imported", args.file.display()))
+}
+
+/// Reads a key. Errors do not contain values, because one may be a key.
+fn request(value: Value) -> Result<KeyRequest, String> {
     check_members(&value)?;
     let line: Line = serde_json::from_value(value).map_err(|_| format!("a member has the wrong form: {MEMBERS}"))?;
     let time = |name: &str, text: Option<&String>| {
@@ -112,10 +151,11 @@ fn request(line: &str) -> Result<KeyRequest, String> {
             text.map(|text| Timestamp::from_rfc3339(text).ok_or_else(|| format!("`{name}` is not a time (RFC 3339)")));
         read.transpose()
     };
-    let (digest, is_certificate) = digest(&line)?;
+    let existing = existing(&line)?;
     let request = KeyRequest {
-        sha256: Some(digest).filter(|_| !is_certificate),
-        fingerprint: Some(digest).filter(|_| is_certificate),
+        sha256: existing.key,
+        fingerprint: existing.certificate,
+        identity: existing.identity,
         not_before: time("not_before", line.not_before.as_ref())?,
         expires: time("expires", line.expires.as_ref())?,
         consumer: line.consumer,
@@ -154,30 +194,79 @@ const fn form(is_list: bool) -> &'static str {
     if is_list { "a list of texts" } else { "a text" }
 }
 
-const TEXTS: [&str; 9] =
-    ["consumer", "key", "sha256", "fingerprint", "plan", "environment", "not_before", "expires", "note"];
+const TEXTS: [&str; 12] = [
+    "consumer",
+    "key",
+    "sha256",
+    "fingerprint",
+    "issuer",
+    "subject",
+    "claim",
+    "plan",
+    "environment",
+    "not_before",
+    "expires",
+    "note",
+];
 const LISTS: [&str; 5] = ["scopes", "groups", "addresses", "hosts", "referrers"];
 
-const MEMBERS: &str = "it has `consumer`, and one of `key`, `sha256` and `fingerprint`; `plan`, `scopes`, `groups`, \
-                       `environment`, `not_before`, `expires`, `note`, `addresses`, `hosts`, `referrers` where they apply";
+const MEMBERS: &str = "it has `consumer`, and one of `key`, `sha256`, `fingerprint` and `issuer` (with `subject` or `claim`); `plan`, \
+                       `scopes`, `groups`, `environment`, `not_before`, `expires`, `note`, `addresses`, `hosts`, `referrers` where \
+                       they apply";
 
-/// The digest of a key, and whether it is that of a certificate.
-fn digest(line: &Line) -> Result<(KeyDigest, bool), String> {
-    let hash =
-        |name: &str, text| of_hash(text).ok_or_else(|| format!("`{name}` is not 32 bytes in hexadecimal or base64"));
-    match (&line.key, &line.sha256, &line.fingerprint) {
-        (Some(key), None, None) => {
-            KeyText::of_any_make(key).map(|key| (key.digest(), false)).map_err(|error| error.to_string())
+/// What exists already: one of them.
+#[derive(Default)]
+struct Existing {
+    key: Option<KeyDigest>,
+    certificate: Option<KeyDigest>,
+    identity: Option<IdentityName>,
+}
+
+fn existing(line: &Line) -> Result<Existing, String> {
+    let none = Existing::default();
+    match (&line.key, &line.sha256, &line.fingerprint, &line.issuer) {
+        (Some(key), None, None, None) => {
+            let key = KeyText::of_any_make(key).map_err(|error| error.to_string())?;
+            Ok(Existing { key: Some(key.digest()), ..none })
         }
-        (None, Some(text), None) => Ok((hash("sha256", text)?, false)),
-        (None, None, Some(text)) => Ok((hash("fingerprint", text)?, true)),
-        _ => Err("exactly one of `key`, `sha256` and `fingerprint` is needed".to_owned()),
+        (None, Some(text), None, None) => Ok(Existing { key: Some(of_hash("sha256", text)?), ..none }),
+        (None, None, Some(text), None) => Ok(Existing { certificate: Some(of_hash("fingerprint", text)?), ..none }),
+        (None, None, None, Some(issuer)) => {
+            let identity = identity(issuer, line.subject.as_deref(), line.claim.as_deref())?;
+            Ok(Existing { identity: Some(identity), ..none })
+        }
+        _ => Err("exactly one of `key`, `sha256`, `fingerprint` and `issuer` is needed".to_owned()),
     }
+}
+
+/// The identity that an issuer names by a subject, or by another claim, written as `claim=value`.
+pub(super) fn identity(issuer: &str, subject: Option<&str>, claim: Option<&str>) -> Result<IdentityName, String> {
+    let (claim, value) = match (subject, claim) {
+        (Some(subject), None) => ("sub", subject),
+        (None, Some(claim)) => claim.split_once('=').ok_or("`claim` is written as `claim=value`")?,
+        _ => return Err("with `issuer`, exactly one of `subject` and `claim` is needed".to_owned()),
+    };
+    IdentityName::new(issuer, claim, value).map_err(|error| error.to_string())
+}
+
+/// The digest that a hash is. One with a salt cannot be looked up.
+fn of_hash(name: &str, text: &str) -> Result<KeyDigest, String> {
+    if let Some(digest) = unsalted(text) {
+        return Ok(digest);
+    }
+    if text.contains([':', '$']) {
+        return Err(format!(
+            "`{name}` has several parts, as hashes with a salt have. A key is found by its hash, and with a salt the hash of a \
+             presented key is not known before its record is: import the keys themselves, or their hashes without salt, or issue \
+             new keys"
+        ));
+    }
+    Err(format!("`{name}` is not 32 bytes in hexadecimal or base64"))
 }
 
 /// The digest of a hash in hexadecimal, also with colons as `openssl` prints it, or in base64 of either alphabet, with or without
 /// padding.
-fn of_hash(text: &str) -> Option<KeyDigest> {
+fn unsalted(text: &str) -> Option<KeyDigest> {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD_NO_PAD;
     if let Some(digest) = KeyDigest::parse(&text.replace(':', "").to_ascii_lowercase()) {
@@ -198,8 +287,8 @@ mod tests {
 
     #[track_caller]
     fn check(line: &str, want: Result<&str, &str>) {
-        let read = request(line)
-            .map(|request| request.sha256.or(request.fingerprint).map(|digest| digest.to_hex()).unwrap_or_default());
+        let read = requests(Format::Jsonl, line).map_err(|(_, why)| why);
+        let read = read.map(|all| all[0].existing().map(|digest| digest.to_hex()).unwrap_or_default());
         match (read, want) {
             (Ok(digest), Ok(want)) => assert_eq!(digest, want),
             (Err(error), Err(want)) => assert!(error.contains(want) && !error.contains("sk-"), "{error}"),
@@ -220,6 +309,36 @@ mod tests {
     }
 
     #[test]
+    fn an_identity_is_linked_by_its_subject_or_another_claim() {
+        let named = |text: &str| text.parse::<IdentityName>().map(|name| name.digest().to_hex()).unwrap_or_default();
+        let sub = named("https://a.test sub=00u7");
+        check(r#"{"consumer": "person:ada", "issuer": "https://a.test", "subject": "00u7"}"#, Ok(&sub));
+        check(r#"{"consumer": "ada", "issuer": "https://a.test", "claim": "sub=00u7"}"#, Ok(&sub));
+    }
+
+    #[test]
+    fn a_table_has_the_members_of_lines() {
+        let table = "consumer,key,scopes,note\nacme,sk-0123456789abcdef,pets.read  pets.write,\"a, b\"\n\nbeta,sk-fedcba9876543210,,\n";
+        let read = requests(Format::Csv, table).expect("a table");
+        assert_eq!((read.len(), read[0].sha256.map(|digest| digest.to_hex()).as_deref()), (2, Some(HEX)));
+        assert_eq!(
+            (read[0].scopes.as_slice(), read[0].note.as_deref()),
+            (&["pets.read".to_owned(), "pets.write".to_owned()][..], Some("a, b"))
+        );
+        assert!(read[1].scopes.is_empty() && read[1].note.is_none());
+        for (table, line, words) in [
+            ("", 1, "the first line names the columns"),
+            ("consumer,key\nacme,sk-0123456789abcdef,x", 2, "3 values"),
+            ("consumer,quota\n\nacme,5", 3, "unknown member"),
+            ("consumer,key\nacme,\"sk-", 2, "does not end"),
+            ("consumer,key\n,sk-0123456789abcdef", 2, "`consumer` is missing"),
+        ] {
+            let (at, why) = requests(Format::Csv, table).expect_err(table);
+            assert!(at == line && why.contains(words) && !why.contains("sk-"), "{at}: {why}");
+        }
+    }
+
+    #[test]
     fn a_line_that_cannot_be_used_is_explained_without_the_key() {
         for (line, words) in [
             ("{", "not JSON"),
@@ -237,6 +356,12 @@ mod tests {
             (r#"{"consumer": "acme", "key": "short"}"#, "16 to 256"),
             (r#"{"consumer": "acme", "key": "sk-0123456789 abcdef"}"#, "16 to 256"),
             (r#"{"consumer": "acme", "sha256": "ab"}"#, "32 bytes"),
+            (r#"{"consumer": "acme", "sha256": "sha256:c2FsdA:Ih30N7xPjE2XGL16"}"#, "hashes with a salt"),
+            (r#"{"consumer": "acme", "sha256": "$2b$12$abc"}"#, "hashes with a salt"),
+            (r#"{"consumer": "acme", "issuer": "https://a.test"}"#, "one of `subject` and `claim`"),
+            (r#"{"consumer": "acme", "issuer": "https://a.test", "claim": "x"}"#, "`claim=value`"),
+            (r#"{"consumer": "acme", "issuer": "a b", "subject": "x"}"#, "an identity is an issuer"),
+            (r#"{"consumer": "acme", "issuer": "https://a.test", "subject": "x", "scopes": ["a"]}"#, "no scopes"),
             (r#"{"consumer": "a b", "key": "sk-0123456789abcdef"}"#, "names of a consumer"),
             (r#"{"consumer": "acme", "key": "sk-0123456789abcdef", "expires": "soon"}"#, "`expires`"),
             (

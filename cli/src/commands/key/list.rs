@@ -52,6 +52,7 @@ pub(super) struct ShowArgs {
 pub(super) fn run(args: &ListArgs) -> Result<(), Failure> {
     let keys = args.keys.open()?;
     let mut all = keys.list(args.consumer.as_deref())?;
+    all.retain(|key| key.identity.is_none());
     all.sort_by(|a, b| (&a.consumer, &a.created, &a.id).cmp(&(&b.consumer, &b.created, &b.id)));
     match args.output {
         Output::Json => terminal::print(&format!("{:#}\n", json!(all))),
@@ -99,6 +100,7 @@ fn properties(key: &KeyView) -> String {
     let lines = [
         ("id", Some(key.id.clone())),
         ("consumer", Some(key.consumer.clone())),
+        ("identity", key.identity.clone()),
         ("state", Some(state(key).to_owned())),
         ("plan", key.plan.clone()),
         ("scopes", list(key.scopes.clone())),
@@ -109,7 +111,7 @@ fn properties(key: &KeyView) -> String {
         ("addresses", list(places.addresses.as_slice().iter().map(ToString::to_string).collect())),
         ("hosts", list(places.hosts.iter().map(ToString::to_string).collect())),
         ("referrers", list(places.referrers.iter().map(ToString::to_string).collect())),
-        ("last used", Some(key.last_used.clone().unwrap_or_else(|| "never".to_owned()))),
+        ("last used", last_used(key)),
         ("created", key.created.clone()),
         ("created by", key.created_by.clone()),
         ("note", key.note.clone()),
@@ -118,6 +120,12 @@ fn properties(key: &KeyView) -> String {
     ];
     let lines = lines.into_iter().filter_map(|(name, value)| Some((name, value?)));
     lines.map(|(name, value)| format!("{name:12} {}\n", terminal::printable(&value))).collect()
+}
+
+/// When a key was used; uses of links are not recorded.
+fn last_used(key: &KeyView) -> Option<String> {
+    let never = || key.identity.is_none().then(|| "never".to_owned());
+    key.last_used.clone().or_else(never)
 }
 
 /// The state in a word.
@@ -131,11 +139,11 @@ pub(super) fn state(key: &KeyView) -> &'static str {
     }
 }
 
-fn or_dash(text: Option<&str>) -> String {
+pub(super) fn or_dash(text: Option<&str>) -> String {
     text.filter(|text| !text.is_empty()).map_or_else(|| "-".to_owned(), terminal::printable)
 }
 
 /// The day of a time: a table has no room for more.
-fn day(time: Option<&str>) -> String {
+pub(super) fn day(time: Option<&str>) -> String {
     or_dash(time.map(|time| time.split('T').next().unwrap_or_default()))
 }

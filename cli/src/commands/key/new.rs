@@ -166,6 +166,7 @@ fn request(args: &NewArgs) -> Result<KeyRequest, Failure> {
         note: args.note.clone(),
         sha256: None,
         fingerprint: None,
+        identity: None,
     };
     request.check().map_err(Failure::usage)?;
     for scope in request.scopes.iter().filter(|scope| is_scope_pattern(scope)) {

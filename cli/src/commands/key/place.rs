@@ -1,6 +1,6 @@
 //! Where keys are: at a running gateway, or in the store of a host.
 
-use tollgate_core::authn::{Credential, KeyDigest};
+use tollgate_core::authn::{Credential, CredentialState, KeyDigest};
 use tollgate_core::operator::{
     Creation, IssuedKey, KeyList, KeyReference, KeyRequest, KeyView, Resource, Rotated, RotatedKey, RotationRequest,
 };
@@ -43,12 +43,16 @@ impl Keys<'_> {
                 let digests = target.keys(&prefix, usize::MAX)?.into_iter().filter_map(|key| keys::digest_of(&key));
                 // An entry of the index without its record is of a key that is being written, or was removed.
                 let read = digests.filter_map(|digest| read(target, gateway, &digest).transpose());
+                // An entry of the index of another consumer is of an identity that was linked again.
+                let is_asked = |found: &Credential| consumer.is_none_or(|consumer| found.consumer == consumer);
+                let read = read.filter(|found| found.as_ref().map_or(true, is_asked));
                 read.map(|found| view(target, gateway, &found?)).collect()
             }
         }
     }
 
-    /// Takes over keys that exist already; those that are known are left as they are. Answers which are new, and which known.
+    /// Takes over keys that exist already; those that are known are left as they are, except links that have ended. Answers which are
+    /// new, and which known.
     pub(super) fn import(&self, requests: Vec<KeyRequest>) -> Result<(Vec<KeyView>, Vec<String>), Failure> {
         let (mut new, mut known) = (Vec::new(), Vec::new());
         let mut records = Vec::new();
@@ -78,9 +82,10 @@ impl Keys<'_> {
         Ok((new, known))
     }
 
-    /// Whether a key of this digest is known.
+    /// Whether a key of this digest is known, which is no link that has ended.
     fn has(&self, digest: &KeyDigest) -> Result<bool, Failure> {
-        self.known(digest).map(|key| key.is_some())
+        let is_ended = |key: &KeyView| key.identity.is_some() && key.state(now()) == CredentialState::Expired;
+        self.known(digest).map(|key| key.is_some_and(|key| !is_ended(&key)))
     }
 
     /// The key of a digest, if there is one.
@@ -123,13 +128,13 @@ impl Keys<'_> {
         }
     }
 
-    /// Revokes a key; answers whether it was revoked before, which a running gateway does not say.
+    /// Revokes a key, or ends a link; answers whether it was revoked before, which a running gateway does not say.
     pub(super) fn revoke(&self, named: &str) -> Result<(KeyView, Option<bool>), Failure> {
         match self {
             Self::Running(gateway) => gateway.send(Resource::RevokeKey, named, NOTHING).map(|view| (view, None)),
             Self::Stored { target, gateway } => {
                 let (digest, mut credential) = named_in(target, gateway, named)?;
-                let was_revoked = std::mem::replace(&mut credential.revoked, true);
+                let was_revoked = !credential.withdraw(now());
                 if !was_revoked {
                     target.put(&[(keys::credential(gateway, &digest), encode(&credential))])?;
                 }

@@ -166,7 +166,7 @@ impl Count<'_> {
     /// long as the configuration is fresh, and `uses::record`, if a key identified the caller.
     fn record_reads(&self) -> u64 {
         let credentials = self.most(|uses| uses.record.into());
-        let read = credentials + self.most(|uses| uses.answers);
+        let read = credentials + self.most(|uses| uses.answers + u32::from(uses.link));
         let reads = |rules: &OutageRules| if rules.admits() { OUTAGE_READS } else { REVOCATION_READS };
         let outages: u64 = self.outage_rules().map(reads).sum();
         let last_use = u64::from(credentials > 0);

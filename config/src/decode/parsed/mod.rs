@@ -2,6 +2,7 @@
 
 mod address;
 mod field;
+mod link;
 mod path;
 mod time;
 
@@ -13,6 +14,7 @@ pub(crate) use field::{
     compared_field, cookie_name, export_fields, field_name, fields, group, identity, key_environment, key_parameter,
     key_place, key_scheme, parameter_name, scope, secret_reference, secret_text,
 };
+pub(crate) use link::links;
 pub(crate) use path::{
     bad_path, base, methods, not_routed, report_blank, report_foreign, report_foreign_in_document, template,
     template_unreported,

@@ -25,9 +25,19 @@ pub(crate) static CONSUMER: Object = Object {
             .examples(&["\"acme\""]),
         Key::optional("plan", "The plan of the consumer.", Shape::Ruled(&ID)).absent("no plan").examples(&["\"gold\""]),
         Key::optional("keys", "The keys, each as a string or with its properties.", Shape::List(&KEYS)).absent("none"),
+        IDENTITIES,
     ],
     ..Object::PLAIN
 };
+
+/// The identities of a consumer.
+pub(super) const IDENTITIES: Key = Key::optional(
+    "identities",
+    "The identities that are linked to the consumer, each as `<issuer> <claim>=<value>`, for policies with `links`.",
+    Shape::List(&List::some_texts(Shape::Text, 32)),
+)
+.absent("none")
+.examples(&["[\"https://login.example.com sub=00u7f\"]"]);
 
 static KEYS: List = List::of(Shape::AnyOf(&[Shape::Ruled(&KEY_TEXT), Shape::Object(&CONSUMER_KEY)]));
 

@@ -3,6 +3,7 @@
 use tollgate_core::problem::ProblemKind;
 
 use super::FILE;
+use super::fixtures::IDENTITIES;
 use super::key_properties::KEY_PROPERTIES;
 use super::test_issuers::{KEY_IDS, TEST_ISSUER, TOKEN};
 use super::test_scripts::{ANSWER_OR_ANSWERS, ANY_INTEGER, CONTENT_SHAPE, FIELD_LINES, SCRIPT_OR_ANSWERS};
@@ -70,6 +71,7 @@ pub(crate) static TEST_CONSUMER: Object = Object {
         Key::optional("keys", "Names of keys, which are generated for the test.", Shape::List(&KEYS))
             .absent("none")
             .examples(&["[\"k1\"]"]),
+        IDENTITIES,
     ],
     ..Object::PLAIN
 };

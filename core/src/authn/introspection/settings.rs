@@ -101,6 +101,7 @@ impl PolicyKind for IntrospectionSettings {
             outage,
             once: dpop.is_some_and(|rules| rules.once),
             nonce: dpop.and_then(|rules| rules.nonce.as_ref()),
+            link: self.rules.links.is_some(),
             named_certificate: self.rules.certificate_source() == CertificateSource::Field,
             ..Uses::default()
         }

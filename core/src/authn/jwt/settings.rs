@@ -147,6 +147,7 @@ impl PolicyKind for JwtSettings {
             outage,
             once: self.rules.dpop().is_some_and(|rules| rules.once),
             nonce: self.rules.dpop().and_then(|rules| rules.nonce.as_ref()),
+            link: self.rules.links.is_some(),
             named_certificate: self.rules.certificate_source() == CertificateSource::Field,
             ..Uses::default()
         }

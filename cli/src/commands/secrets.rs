@@ -8,8 +8,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use tollgate_config::Compiled;
+use tollgate_core::authn::{WEBHOOK_SECRET_BYTES_MIN, WebhookSender};
+use tollgate_core::kinds::AuthnPolicy;
 use tollgate_core::operator::{Resource, SecretView};
-use tollgate_core::secret::SecretText;
+use tollgate_core::secret::{Piece, SecretText};
 use tollgate_native::SecretSource;
 
 use self::certificates::Checked;
@@ -40,8 +42,8 @@ enum SecretsCommand {
 /// Of certificates that the gateway presents to upstreams it shows when they end; with --at they are not checked, because each
 /// platform has them in its own place.
 ///
-/// Values are never shown. The exit code is 1 if a secret has no value or a certificate cannot be used, with --strict also if a
-/// secret has two values.
+/// Values are never shown. The exit code is 1 if a secret has no value, or one that a webhook cannot have, or a certificate cannot
+/// be used; with --strict also if a secret has two values.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -80,8 +82,11 @@ fn audit(args: &AuditArgs) -> Result<(), Failure> {
     let views = used.keys().map(|name| view(args, name)).collect::<Result<Vec<_>, _>>()?;
     match args.output {
         Output::Json => {
-            let all =
-                views.iter().map(|view| json!({"name": view.name, "values": view.values, "used": used[&view.name]}));
+            let all = views.iter().map(|view| {
+                let used = &used[&view.name];
+                let wrong = used.wrong(view);
+                json!({"name": view.name, "values": view.values, "used": used.places, "wrong": wrong})
+            });
             terminal::print(&format!(
                 "{:#}\n",
                 json!({
@@ -100,6 +105,9 @@ fn audit(args: &AuditArgs) -> Result<(), Failure> {
     }
     let faults: Vec<String> = certificates.iter().filter_map(Checked::fault).collect();
     let count = |wanted: usize| views.iter().filter(|view| view.values == wanted).count();
+    if let Some((view, why)) = views.iter().find_map(|view| Some((view, used[&view.name].wrong(view)?))) {
+        return Err(Failure::problem(format!("{} {why}: messages are refused", view.name)));
+    }
     match (count(0), count(2)) {
         (0, rotated) if rotated > 0 && args.strict => {
             Err(Failure::problem(format!("{rotated} secrets have two values: remove the old ones")))
@@ -118,14 +126,49 @@ fn table(views: &[SecretView], used: &Uses) -> String {
             1 => "one",
             _ => "two",
         };
-        let places: Vec<&str> = used[&view.name].iter().map(String::as_str).collect();
-        vec![view.name.clone(), values.to_owned(), places.join(", ")]
+        let used = &used[&view.name];
+        let values = used.wrong(view).map_or_else(|| values.to_owned(), |why| format!("{values}, which {why}"));
+        let places: Vec<&str> = used.places.iter().map(String::as_str).collect();
+        vec![view.name.clone(), values, places.join(", ")]
     }));
     terminal::table(&rows)
 }
 
 /// Where each secret is used.
-type Uses = BTreeMap<String, BTreeSet<String>>;
+type Uses = BTreeMap<String, Used>;
+
+/// Where a secret is used, and what it has to be.
+#[derive(Debug, Default)]
+struct Used {
+    places: BTreeSet<String>,
+    /// It verifies messages of Standard Webhooks.
+    is_standard_webhook: bool,
+    /// It verifies other messages.
+    is_webhook: bool,
+}
+
+impl Used {
+    /// What is wrong with the values of a secret, in words after its name.
+    fn wrong(&self, view: &SecretView) -> Option<String> {
+        if view.values == 0 {
+            return None;
+        }
+        if self.is_standard_webhook && !view.is_standard_webhook {
+            return Some(format!("is not `whsec_` and the base64 of {WEBHOOK_SECRET_BYTES_MIN} bytes or more"));
+        }
+        (self.is_webhook && view.is_short).then(|| format!("has fewer than {WEBHOOK_SECRET_BYTES_MIN} bytes"))
+    }
+
+    /// Notes that a policy verifies messages with it.
+    fn verifies(&mut self, sender: &WebhookSender) {
+        match sender {
+            WebhookSender::StandardWebhooks => self.is_standard_webhook = true,
+            WebhookSender::GitHub | WebhookSender::Stripe | WebhookSender::Slack | WebhookSender::Hmac(_) => {
+                self.is_webhook = true;
+            }
+        }
+    }
+}
 
 fn uses(compiled: &Compiled, is_local: bool) -> Uses {
     let mut uses = Uses::new();
@@ -137,7 +180,7 @@ fn uses(compiled: &Compiled, is_local: bool) -> Uses {
     }
     let mut add = |text: &SecretText, place: String| {
         for name in text.secret_names() {
-            uses.entry(name.to_owned()).or_default().insert(place.clone());
+            uses.entry(name.to_owned()).or_default().places.insert(place.clone());
         }
     };
     for upstream in &whole.upstreams {
@@ -157,6 +200,15 @@ fn uses(compiled: &Compiled, is_local: bool) -> Uses {
     for (field, text) in compiled.settings().telemetry.otlp.iter().flat_map(|otlp| &otlp.fields) {
         add(text, format!("telemetry.otlp ({field})"));
     }
+    for named in &whole.policies.authn {
+        let AuthnPolicy::Webhook(settings) = &named.policy else { continue };
+        // Of a text with more than a reference, the secret is a part.
+        let whole = settings.secrets.iter().filter_map(|text| match text.pieces.as_slice() {
+            [Piece::Secret(name)] => Some(name),
+            _ => None,
+        });
+        whole.for_each(|name| uses.entry(name.clone()).or_default().verifies(&settings.sender));
+    }
     uses
 }
 
@@ -170,4 +222,27 @@ fn view(args: &AuditArgs, name: &str) -> Result<SecretView, Failure> {
 
 fn source(args: &AuditArgs) -> SecretSource {
     args.secrets.clone().map_or(SecretSource::Environment, SecretSource::Folder)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_core::secret::Secret;
+
+    #[test]
+    fn a_secret_that_its_webhook_cannot_have_is_told_without_it() {
+        let wrong = |sender: WebhookSender, text: &str| {
+            let mut used = Used::default();
+            used.verifies(&sender);
+            used.wrong(&SecretView::of("HOOK", Some(&Secret::new(text.to_owned()))))
+        };
+        let standard = |text: &str| wrong(WebhookSender::StandardWebhooks, text);
+        assert_eq!(standard("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), None);
+        assert_eq!(standard(""), None, "it has none");
+        for text in ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_AAAA", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\nshort"]
+        {
+            assert!(standard(text).is_some_and(|why| why.contains("`whsec_`") && !why.contains(text)), "{text}");
+        }
+        assert!(wrong(WebhookSender::GitHub, "too short").is_some_and(|why| why.contains("16 bytes")));
+        assert_eq!(wrong(WebhookSender::GitHub, "a secret of GitHub"), None);
+        assert_eq!(Used::default().wrong(&SecretView::of("TOKEN", Some(&Secret::new("x".into())))), None);
+    }
 }

@@ -2,9 +2,10 @@
 
 use tollgate_core::authn::AnonymousSettings;
 
+use super::mapping::can_be_consumer;
 use super::{Change, Kind, Value, Written, kind_key};
-use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::schema::texts::SCOPE;
+use crate::diagnostic::{Code, Report};
+use crate::schema::texts::{CALLER_NAME, SCOPE};
 use crate::schema::{Key, List, Object, Shape};
 
 /// A short description of the kind.
@@ -16,7 +17,7 @@ pub(super) static TABLE: Object = Object {
           wrong credential is refused. Named last in `authn`.",
     keys: &[
         kind_key(&[("anonymous", DOES)]),
-        Key::optional("consumer", "The consumer that all such callers are.", Shape::Text)
+        Key::optional("consumer", "The consumer that all such callers are.", Shape::Ruled(&CALLER_NAME))
             .default("\"anonymous\"")
             .change(Change::Review("callers without a credential are another consumer")),
         Key::optional("plan", "Their plan, whose limits apply to each client address.", Shape::Text)
@@ -35,12 +36,7 @@ pub(super) static TABLE: Object = Object {
 impl Kind for AnonymousSettings {
     fn lower(written: &Written, report: &mut Report) -> Option<Self> {
         let consumer = written.text("consumer")?;
-        if consumer.value.is_empty() {
-            report.push(
-                Diagnostic::error(Code::BadAnonymous, consumer.span, "the consumer has no name")
-                    .why("logs, metrics and upstreams know the callers by it")
-                    .fix("write a name, or remove the key: the name is `anonymous`"),
-            );
+        if !can_be_consumer(&consumer.value, consumer.span, Code::BadAnonymous, report) {
             return None;
         }
         Some(Self {

@@ -6,6 +6,7 @@ use tollgate_core::authn::{HttpSignatureSettings, SIGNATURE_ALGORITHMS, SigningK
 use tollgate_core::jose::{Algorithm, Algorithms, JwkSet, KeyType};
 
 use super::bearer::{KEYS_PRIVATE, report_unused, written_secret};
+use super::mapping::can_be_consumer;
 use super::pem::jwk_of;
 use super::webhook::{ONCE_MS_MAX, refuse, secret};
 use super::{Absence, Change, Kind, Value, Written, kind_key};
@@ -258,7 +259,11 @@ fn owners(written: &Written, keys: &SigningKeys, report: &mut Report) -> Option<
             refuse(report, key_id.span, format!("the policy has no key `{}`", key_id.value), why, fix);
             return None;
         }
-        owners.push((key_id.value, consumer.into_iter().next()?));
+        let consumer = consumer.into_iter().next()?;
+        if !can_be_consumer(&consumer, key_id.span, Code::BadSignaturePolicy, report) {
+            return None;
+        }
+        owners.push((key_id.value, consumer));
     }
     Some(owners)
 }

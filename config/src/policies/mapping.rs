@@ -102,6 +102,19 @@ fn bad<T>(at: Span, what: String, why: &str, fix: &str, report: &mut Report) -> 
     None
 }
 
+/// Whether a written name of a consumer can be one; reports it otherwise.
+pub(super) fn can_be_consumer(name: &str, at: Span, code: Code, report: &mut Report) -> bool {
+    let is_right = is_name(name);
+    if !is_right {
+        report.push(
+            Diagnostic::error(code, at, format!("`{name}` cannot be the name of a consumer"))
+                .why("it is written to logs, keys of stores and fields")
+                .fix("write 1 to 200 visible ASCII characters"),
+        );
+    }
+    is_right
+}
+
 /// As names of consumers in tokens.
 fn is_name(text: &str) -> bool {
     (1..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())

@@ -6,11 +6,12 @@ use tollgate_core::authn::{Encoding, HmacHash, HmacSender, WEBHOOK_SECRETS_MAX, 
 use tollgate_core::secret::{Piece, SecretText};
 
 use super::bearer::written_secret;
+use super::mapping::can_be_consumer;
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
-use crate::schema::texts::FIELD;
+use crate::schema::texts::{CALLER_NAME, FIELD};
 use crate::schema::{Key, List, Object, Quantity, Shape};
 
 /// A short description of the kind.
@@ -32,7 +33,7 @@ pub(super) static TABLE: Object = Object {
         )
         .change(Change::MoreIsLooser)
         .examples(&["\"${secret.GITHUB_WEBHOOK}\""]),
-        Key::optional("consumer", "The name of the consumer that the sender is.", Shape::Text)
+        Key::optional("consumer", "The name of the consumer that the sender is.", Shape::Ruled(&CALLER_NAME))
             .absent("the name of the policy")
             .change(Change::Review("the sender is another consumer"))
             .examples(&["\"github\""]),
@@ -111,10 +112,14 @@ impl Kind for WebhookSettings {
         let secrets = secrets(written, report);
         let tolerance = written.duration_ms("tolerance")?;
         let once_ms = once(written, &tolerance, sender.as_ref(), report);
+        let consumer = written.parsed("consumer", |consumer| {
+            let can_be = can_be_consumer(&consumer.value, consumer.span, Code::BadSignaturePolicy, report);
+            can_be.then(|| consumer.value.clone())
+        });
         Some(Self {
             sender: sender?,
             secrets: secrets?,
-            consumer: written.text("consumer").map(|consumer| consumer.value),
+            consumer: consumer?,
             tolerance_s: u32::try_from(tolerance.value.div_ceil(1_000)).ok()?,
             once_ms: once_ms?,
         })

@@ -66,11 +66,13 @@ pub use rules::{ClaimRule, IdentityRules, LinkRules, MapRule, ScopeRule};
 pub use seen::Once;
 pub use signed::MessageError;
 pub use webhook::{
-    Encoding, HmacHash, HmacSender, WEBHOOK_SECRETS_MAX, WebhookKeyError, WebhookSender, WebhookSettings, WebhookSigned,
+    Encoding, HmacHash, HmacSender, WEBHOOK_SECRET_BYTES_MIN, WEBHOOK_SECRETS_MAX, WebhookKeyError, WebhookSender,
+    WebhookSettings, WebhookSigned, is_standard_secret,
 };
 
 use std::fmt;
 
+use http::HeaderMap;
 use sha2::{Digest, Sha256};
 
 /// A public id of a credential for records and logs, from the beginning of its digest.
@@ -89,9 +91,10 @@ pub trait Authenticator: PolicyKind {
         None
     }
 
-    /// The field of the signature, if it verifies signed requests.
-    fn signature_field(&self) -> Option<&str> {
-        None
+    /// Whether a request has a signature that it would verify.
+    fn is_signed(&self, fields: &HeaderMap) -> bool {
+        let _ = fields;
+        false
     }
 
     /// The resource whose metadata the gateway serves for the policy (RFC 9728), if it asks for that.

@@ -38,7 +38,7 @@ struct Signature {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum WebhookKeyError {
     /// Everyone could guess it.
-    #[error("a secret has fewer than {SECRET_BYTES_MIN} bytes")]
+    #[error("a secret has fewer than {WEBHOOK_SECRET_BYTES_MIN} bytes")]
     Short,
     /// It has another form than the standard's.
     #[error("a secret is neither `whsec_` with base64, nor `whpk_` with the base64 of 32 bytes")]
@@ -51,7 +51,7 @@ impl WebhookSettings {
     /// # Errors
     /// If the fields are not those of the sender.
     pub fn presented<'r>(&'r self, fields: &'r HeaderMap) -> Result<Option<WebhookSigned<'r>>, MessageError> {
-        let form = self.sender.form();
+        let form = self.sender.form_in(fields);
         let Some(text) = only(fields, form.field)? else { return Ok(None) };
         let signatures = form.signatures(text)?;
         let id = match form.id {
@@ -111,6 +111,12 @@ impl WebhookSettings {
     }
 }
 
+/// Whether a text can be a secret of Standard Webhooks.
+#[must_use]
+pub fn is_standard_secret(text: &str) -> bool {
+    WebhookSender::StandardWebhooks.key(text).is_ok()
+}
+
 impl WebhookSigned<'_> {
     /// The algorithm for a key, and the signatures that the key may have made.
     pub fn candidates(&self, key: &Jwk) -> (Algorithm, impl Iterator<Item = &[u8]>) {
@@ -137,8 +143,8 @@ fn only<'r>(fields: &'r HeaderMap, name: &str) -> Result<Option<&'r str>, Messag
     line.to_str().map(Some).map_err(|_| MessageError::Form)
 }
 
-/// The least bytes of a secret: with fewer, all can be tried.
-const SECRET_BYTES_MIN: usize = 16;
+/// The least bytes of a secret of a webhook: with fewer, all can be tried.
+pub const WEBHOOK_SECRET_BYTES_MIN: usize = 16;
 
 #[cfg(test)]
 mod tests;

@@ -67,11 +67,10 @@ pub(super) fn challenge_with(error: &str, exchange: &Exchange) -> Option<String>
 
 /// Whether a request has something in a place where a policy reads credentials, or its client a certificate.
 pub(super) fn presents(received: &Received, policy: &AuthnPolicy) -> bool {
-    let has_signature = policy.signature_field().is_some_and(|name| received.fields.contains_key(name));
     let place = policy.as_kind().uses().credential;
     let has_session = policy.login().is_some_and(|login| cookie(&received.fields, &login.cookie) != Presented::Nothing);
     let certificate = policy.certificate_source().map(|source| received.certificates.of(source));
-    has_signature
+    policy.is_signed(&received.fields)
         || has_session
         || certificate.is_some_and(|certificate| *certificate != PeerCertificate::Absent)
         || place.is_some_and(|place| place.presented(&received.fields, received.query.as_deref()) != Presented::Nothing)

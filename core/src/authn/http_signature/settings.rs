@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use base64ct::{Base64, Encoding};
+use http::HeaderMap;
 use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -184,8 +185,8 @@ impl Authenticator for HttpSignatureSettings {
         Some(self.asked(label))
     }
 
-    fn signature_field(&self) -> Option<&str> {
-        Some("signature")
+    fn is_signed(&self, fields: &HeaderMap) -> bool {
+        fields.contains_key("signature")
     }
 }
 

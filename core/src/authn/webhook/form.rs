@@ -2,9 +2,10 @@
 
 use base64ct::{Base64, Encoding as _};
 use bytes::Bytes;
+use http::HeaderMap;
 
 use super::settings::{Encoding, WebhookSender};
-use super::{SECRET_BYTES_MIN, Signature, WebhookKeyError};
+use super::{WEBHOOK_SECRET_BYTES_MIN, Signature, WebhookKeyError};
 use crate::authn::MessageError;
 use crate::hex;
 use crate::jose::{Algorithm, Jwk};
@@ -51,6 +52,14 @@ const STANDARD: Form<'static> = Form {
     id: Some("webhook-id"),
     timestamp: TimestampPlace::Field("webhook-timestamp"),
     signed: "{id}.{timestamp}.{body}",
+};
+
+/// The same, with the names that the fields had before the standard: Svix still sends these.
+const SVIX: Form<'static> = Form {
+    field: "svix-signature",
+    id: Some("svix-id"),
+    timestamp: TimestampPlace::Field("svix-timestamp"),
+    ..STANDARD
 };
 
 const GITHUB: Form<'static> = Form {
@@ -102,6 +111,14 @@ impl WebhookSender {
         }
     }
 
+    /// The form of a request with these fields: the first one whose signature is there.
+    pub(super) fn form_in(&self, fields: &HeaderMap) -> Form<'_> {
+        let is_older = *self == Self::StandardWebhooks
+            && !fields.contains_key(STANDARD.field)
+            && fields.contains_key(SVIX.field);
+        if is_older { SVIX } else { self.form() }
+    }
+
     pub(super) fn key(&self, secret: &str) -> Result<Jwk, WebhookKeyError> {
         let bytes = match self {
             Self::StandardWebhooks => {
@@ -114,7 +131,7 @@ impl WebhookSender {
             }
             Self::GitHub | Self::Stripe | Self::Slack | Self::Hmac(_) => secret.as_bytes().to_vec(),
         };
-        if bytes.len() < SECRET_BYTES_MIN { Err(WebhookKeyError::Short) } else { Ok(Jwk::of_secret(bytes)) }
+        if bytes.len() < WEBHOOK_SECRET_BYTES_MIN { Err(WebhookKeyError::Short) } else { Ok(Jwk::of_secret(bytes)) }
     }
 }
 

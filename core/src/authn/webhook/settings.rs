@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use http::HeaderMap;
 use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
@@ -149,7 +150,8 @@ impl PolicyKind for WebhookSettings {
                 true
             }
         };
-        is_sender && (1..=WEBHOOK_SECRETS_MAX).contains(&self.secrets.len())
+        let has_name = self.consumer.as_ref().is_none_or(|consumer| !consumer.is_empty());
+        is_sender && has_name && (1..=WEBHOOK_SECRETS_MAX).contains(&self.secrets.len())
     }
 
     fn uses(&self) -> Uses<'_> {
@@ -163,8 +165,8 @@ impl Authenticator for WebhookSettings {
         format!("Signature realm=\"{realm}\", header=\"{}\"", self.sender.form().field)
     }
 
-    fn signature_field(&self) -> Option<&str> {
-        Some(self.sender.form().field)
+    fn is_signed(&self, fields: &HeaderMap) -> bool {
+        fields.contains_key(self.sender.form_in(fields).field)
     }
 }
 

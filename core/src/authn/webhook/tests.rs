@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
+use crate::authn::Authenticator as _;
 use crate::kinds::PolicyKind;
 use crate::secret::SecretText;
 use std::num::NonZeroU32;
@@ -54,6 +55,9 @@ fn each_sender_signs_its_own_parts_of_the_message() {
         ("webhook-signature", "v1,AAAA v1a,AQID v9,x v1,BBBB"),
     ];
     check(WebhookSender::StandardWebhooks, &standard, "msg_1.1000000.content", 3);
+    let older = [("svix-id", "msg_1"), ("svix-timestamp", "1000000"), ("svix-signature", "v1,AAAA")];
+    check(WebhookSender::StandardWebhooks, &older, "msg_1.1000000.content", 1);
+    check(WebhookSender::StandardWebhooks, &[&standard[..], &older[..]].concat(), "msg_1.1000000.content", 3);
     check(WebhookSender::GitHub, &[("x-hub-signature-256", "sha256=00aF")], "content", 1);
     check(WebhookSender::Stripe, &[("stripe-signature", "t=1000000,v1=00,v0=zz,v1=01")], "1000000.content", 2);
     let slack = [("x-slack-request-timestamp", "1000000"), ("x-slack-signature", "v0=00")];
@@ -97,6 +101,17 @@ fn other_forms_are_refused_with_their_reason() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn fields_of_both_names_are_never_mixed() {
+    let mixed = [("svix-id", "msg_1"), ("webhook-timestamp", "1000000"), ("svix-signature", "v1,AAAA")];
+    assert_eq!(read(WebhookSender::StandardWebhooks, &mixed), Err(MessageError::Timestamp));
+    let mixed = [("svix-id", "msg_1"), ("svix-timestamp", "1000000"), ("webhook-signature", "v1,AAAA")];
+    assert_eq!(read(WebhookSender::StandardWebhooks, &mixed), Err(MessageError::Timestamp));
+    let signed = |lines| settings(WebhookSender::StandardWebhooks).is_signed(&fields(lines));
+    assert!(signed(&[("svix-signature", "x")]) && signed(&[("webhook-signature", "x")]) && !signed(&[("svix-id", "x")]));
+    assert!(!settings(WebhookSender::GitHub).is_signed(&fields(&[("svix-signature", "x")])));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn an_id_cannot_be_read_as_the_time() {
     for id in ["", "a.1000000", "."] {
         let lines = [("webhook-id", id), ("webhook-timestamp", "1000000"), ("webhook-signature", "v1,AAAA")];
@@ -134,6 +149,8 @@ fn what_is_signed_has_the_whole_message() {
     assert!(!is_coherent(hmac("", None, "{body}{id}")) && !is_coherent(hmac("", None, "{body}}")));
     let none = WebhookSettings { secrets: vec![], ..settings(WebhookSender::GitHub) };
     assert!(!none.is_coherent());
+    let nobody = WebhookSettings { consumer: Some(String::new()), ..settings(WebhookSender::GitHub) };
+    assert!(!nobody.is_coherent());
     let once = WebhookSettings { once_ms: NonZeroU32::new(1), ..settings(WebhookSender::GitHub) };
     assert!(once.uses().once && once.uses().content && once.uses().secrets.len() == 1);
 }

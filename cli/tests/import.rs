@@ -49,6 +49,38 @@ fn a_specification_becomes_a_valid_project_that_passes_its_test() {
 }
 
 #[test]
+fn every_kind_of_credential_becomes_a_project_that_passes_its_test() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (number, (security, policies, findings)) in [
+        ("[{oauth: [read]}, {oauth: [admin]}]", "issuer: \"https://issuer.invalid\"", 2),
+        ("[{oidc: []}]", "issuer: \"https://id.test\"", 1),
+        ("[{basic: []}, {jwt: [], key: []}]", "kind: basic", 2),
+        ("[{}, {key: []}]", "optional: [key]", 0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let text = format!(
+            "openapi: 3.1.0\ninfo: {{title: shop, version: '1'}}\nservers: [{{url: 'https://shop.test'}}]\nsecurity: {security}\n\
+             paths: {{/a: {{get: {{operationId: a}}}}}}\ncomponents:\n  securitySchemes:\n    \
+             key: {{type: apiKey, in: header, name: X-Key}}\n    oauth: {{type: oauth2, flows: {{}}}}\n    \
+             basic: {{type: http, scheme: basic}}\n    jwt: {{type: http, scheme: bearer, bearerFormat: JWT}}\n    \
+             oidc: {{type: openIdConnect, openIdConnectUrl: 'https://id.test/.well-known/openid-configuration'}}\n"
+        );
+        let (document, project) = (folder.path().join("api.yaml"), folder.path().join(number.to_string()));
+        std::fs::write(&document, text).expect("a document");
+        let [document, project] = [document, project].map(|path| path.display().to_string());
+        let imported = run(&["import", "openapi", &document, "--into", &project, "--output", "json"]);
+        assert_eq!(imported.code, Some(0), "{imported:?}");
+        assert_eq!(imported.json()["diagnostics"].as_array().map(Vec::len), Some(findings), "{security} {imported:?}");
+        let written = std::fs::read_to_string(format!("{project}/tollgate.yaml")).expect("a project");
+        assert!(written.contains(policies), "{written}");
+        let tested = run(&["test", &project]);
+        assert_eq!(tested.code, Some(0), "{security} {tested:?}");
+    }
+}
+
+#[test]
 fn nothing_is_overwritten() {
     let folder = tempfile::tempdir().expect("a folder");
     let (spec, into) = (written(folder.path()), folder.path().display().to_string());

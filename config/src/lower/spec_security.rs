@@ -276,7 +276,7 @@ fn is_read(requirement: &SchemeRequirement, keys: &Accepted<'_>) -> bool {
             key.field.as_str().eq_ignore_ascii_case(name) && (key.scheme.is_none() || key.field == "authorization")
         }),
         SchemeKind::QueryKey(name) => keys.places.iter().any(|key| key.query.as_deref() == Some(name)),
-        SchemeKind::Bearer | SchemeKind::OAuth2 | SchemeKind::OpenIdConnect => in_scheme("bearer"),
+        SchemeKind::Bearer | SchemeKind::Jwt | SchemeKind::OAuth2 | SchemeKind::OpenIdConnect(_) => in_scheme("bearer"),
         SchemeKind::OtherHttp(scheme) => in_scheme(scheme),
         SchemeKind::CookieKey(name) => keys.places.iter().any(|key| key.cookie.as_deref() == Some(name)),
         SchemeKind::Basic => in_scheme("basic"),
@@ -300,9 +300,10 @@ fn place(kind: &SchemeKind) -> String {
         SchemeKind::CookieKey(name) => format!("a key in the cookie `{name}`"),
         SchemeKind::Basic => "`Authorization: Basic`".to_owned(),
         SchemeKind::Bearer => "`Authorization: Bearer`".to_owned(),
+        SchemeKind::Jwt => "a JWT (`Authorization: Bearer`)".to_owned(),
         SchemeKind::OtherHttp(scheme) => format!("`Authorization: {scheme}`"),
         SchemeKind::OAuth2 => "an OAuth 2 token (`Authorization: Bearer`)".to_owned(),
-        SchemeKind::OpenIdConnect => "an OpenID Connect token (`Authorization: Bearer`)".to_owned(),
+        SchemeKind::OpenIdConnect(_) => "an OpenID Connect token (`Authorization: Bearer`)".to_owned(),
         SchemeKind::MutualTls => "a client certificate".to_owned(),
         SchemeKind::Unknown => "a credential".to_owned(),
     }

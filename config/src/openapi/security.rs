@@ -33,12 +33,14 @@ pub enum SchemeKind {
     Basic,
     /// `Authorization: Bearer`.
     Bearer,
+    /// `Authorization: Bearer` with a JWT.
+    Jwt,
     /// `Authorization` with another scheme.
     OtherHttp(String),
     /// OAuth 2: an access token, with scopes.
     OAuth2,
-    /// OpenID Connect: a token, with scopes.
-    OpenIdConnect,
+    /// OpenID Connect: a token of the provider whose metadata have this URL, with scopes.
+    OpenIdConnect(String),
     /// A client certificate.
     MutualTls,
     /// An unknown type of scheme.
@@ -146,11 +148,12 @@ fn scheme_kind(node: &Node) -> SchemeKind {
         }
         "http" => match word("scheme").to_ascii_lowercase().as_str() {
             "basic" => SchemeKind::Basic,
+            "bearer" if word("bearerFormat").eq_ignore_ascii_case("jwt") => SchemeKind::Jwt,
             "bearer" => SchemeKind::Bearer,
             other => SchemeKind::OtherHttp(short(other).into_owned()),
         },
         "oauth2" => SchemeKind::OAuth2,
-        "openIdConnect" => SchemeKind::OpenIdConnect,
+        "openIdConnect" => SchemeKind::OpenIdConnect(short(word("openIdConnectUrl")).into_owned()),
         "mutualTLS" => SchemeKind::MutualTls,
         _ => SchemeKind::Unknown,
     }

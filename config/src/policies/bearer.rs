@@ -287,6 +287,9 @@ pub(super) fn unbound_rules(written: &Written, issuers: Vec<String>, report: &mu
         Some(ScopeRule { scope: scope.value, in_token })
     });
     let claims = written.named("claims");
+    for key in ["issuer", "audience"] {
+        written.list(key).iter().for_each(|text| report_placeholder(key, text, report));
+    }
     Some(IdentityRules {
         audiences,
         leeway_s: seconds(written, "leeway")?,
@@ -308,6 +311,22 @@ pub(super) fn unbound_rules(written: &Written, issuers: Vec<String>, report: &mu
         issuers,
         resource: written.parsed("resource", |url| resource(url, written.boolean("private-network"), report))?,
     })
+}
+
+/// Reports a name that no provider has (RFC 2606, section 2), such as `tollgate import` writes.
+fn report_placeholder(key: &str, text: &Spanned<String>, report: &mut Report) {
+    let host = text.value.split("://").nth(1).and_then(|rest| rest.split(['/', ':']).next());
+    if host.is_some_and(|host| host.ends_with(".invalid")) {
+        report.push(
+            Diagnostic::warning(Code::BadTokenPolicy, text.span, format!("`{key}` is a placeholder"))
+                .why("no token has this name in it, so none is accepted")
+                .fix(if key == "issuer" {
+                    "write the issuer of your provider, as its tokens have it in `iss`"
+                } else {
+                    "write the name that your provider has for this API, as its tokens have it in `aud`"
+                }),
+        );
+    }
 }
 
 /// How identities are linked to consumers; `Some(None)` if they are not.

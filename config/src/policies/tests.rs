@@ -258,7 +258,16 @@ fn users_that_nobody_can_be_are_refused() {
         check_refused(&format!("{{kind: basic, {more}}}"), part);
     }
     check("{kind: anonymous, scopes: [read]}", &[("consumer", "anonymous"), ("scopes", "[read]")]);
-    check_refused("{kind: anonymous, consumer: \"\"}", "the consumer has no name");
+    let webhook = "kind: webhook, sender: github, secret: \"${secret.A}\"";
+    let signed = "kind: http-signature, secrets: {k: \"${secret.A}\"}, consumers";
+    for bad in [
+        "{kind: anonymous, consumer: \"\"}",
+        &format!("{{{webhook}, consumer: \"\"}}"),
+        &format!("{{{webhook}, consumer: \"a b\"}}"),
+        &format!("{{{signed}: {{k: \"\"}}}}"),
+    ] {
+        check_refused(bad, "cannot be the name of a consumer");
+    }
 }
 
 #[test]

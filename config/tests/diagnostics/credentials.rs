@@ -182,7 +182,7 @@ fn identities_are_linked_by_an_issuer_and_a_claim() {
     check(&text, &[("TG0346", 4, 122)]);
     let fixtures =
         fixtures::load_str("f.yaml", "format: 1\nconsumers:\n- {id: a, identities: [\"https://id.example.com\"]}\n");
-    check_found(&fixtures.unwrap_err(), &[("TG0346", 3, 23)]);
+    check_found(&fixtures.unwrap_err(), &[("TG0346", 3, 24)]);
     let fixtures = fixtures::load_str(
         "f.yaml",
         "format: 1\nconsumers:\n- {id: a, plan: gold, identities: [\"https://i sub=7\"]}\n",
@@ -283,4 +283,14 @@ fn slow_hashes_are_bounded_and_not_for_workers() {
         let report = with(target, &users);
         assert!(report.contains(words) && report.contains("TG0328"), "{words}: {report}");
     }
+#[test]
+fn an_issuer_and_an_audience_that_nobody_has_are_reported() {
+    let with = |issuer: &str, audience: &str| {
+        let policy = format!("p: {{kind: jwt, issuer: \"{issuer}\", audience: \"{audience}\"}}");
+        let route = "apis: {a: {upstream: u, authn: p, routes: [{path: /a, methods: [GET]}]}}";
+        format!("format: 1\ngateway: {{name: a}}\nupstreams: {{u: \"http://u\"}}\npolicies: {{{policy}}}\n{route}\n")
+    };
+    check(&with("https://id.test", "pets.invalid"), &[]);
+    check(&with("https://issuer.invalid", "pets"), &[("TG0320", 4, 35)]);
+    check(&with("https://id.test", "https://audience.invalid/a"), &[("TG0320", 4, 64)]);
 }

@@ -1,15 +1,16 @@
 //! What the `security` of a document requires, as `authn` and `scopes` of routes: never less than the document says.
 //!
-//! A credential that the gateway cannot check is replaced by an API key. If `scopes` of alternatives differ, all of them are
-//! required, because a route has one list. A document with a requirement that cannot be written is refused: if only its
+//! A credential that the gateway cannot check is replaced by an API key. Tokens are verified by a policy for which a person has to
+//! write what the document does not say; until then none is accepted. Alternatives of the same schemes are alternatives of scopes; of
+//! others all scopes are required, because it is known only of a request which scheme its credential is of. A document with a requirement that cannot be written is refused: if only its
 //! operation were not routed, another route with fewer requirements could match its requests.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use tollgate_config::openapi::{Operation, Scheme, SchemeKind, SchemeRequirement, Spec};
-use tollgate_config::{POLICIES_MAX, SCOPES_MAX, can_be_field, can_be_parameter, can_be_scope};
+use tollgate_config::{POLICIES_MAX, SCOPES_MAX, can_be_field, can_be_parameter, can_be_scope, usable_url};
 
-use super::draft::{LIMIT, NAME_BYTES_MAX, quoted, slug};
+use super::draft::{LIMIT, NAME_BYTES_MAX, items, quoted, slug};
 use crate::failure::Failure;
 use crate::terminal::printable;
 
@@ -32,15 +33,28 @@ pub(super) type Authn = Vec<Vec<usize>>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Required {
     pub(super) authn: Authn,
-    pub(super) scopes: Vec<String>,
+    /// Whether callers without a credential are admitted too.
+    pub(super) is_optional: bool,
+    pub(super) scopes: Scopes,
 }
 
-/// A policy that reads an API key where a security scheme places it.
+/// The scopes that a route requires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Scopes {
+    /// All of these.
+    All(Vec<String>),
+    /// All of one of these lists.
+    Any(Vec<Vec<String>>),
+}
+
+/// A policy that reads a credential where a security scheme places it.
 #[derive(Debug)]
 pub(super) struct Policy {
     pub(super) name: String,
     pub(super) definition: String,
     pub(super) remark: Option<&'static str>,
+    /// Whether it reads API keys from a field or parameter of their own.
+    takes_key: bool,
 }
 
 impl Access {
@@ -67,11 +81,16 @@ impl Access {
         together.iter().filter_map(|place| self.policies.get(*place)).map(|policy| policy.name.as_str())
     }
 
-    /// Whether one key is enough for the operation at this place: the first alternative is one policy, and not for certificates.
+    /// Whether one key is enough for the operation at this place: the first alternative is one policy that reads keys.
     pub(super) fn takes_one_key(&self, place: usize) -> bool {
         let first = self.routes.get(place).and_then(|required| required.authn.first());
         let Some([policy]) = first.map(Vec::as_slice) else { return false };
-        self.policies.get(*policy).is_some_and(|policy| policy.definition != CERTIFICATE)
+        self.policies.get(*policy).is_some_and(|policy| policy.takes_key)
+    }
+
+    /// What a route requires, as the members of `authn`.
+    pub(super) fn members(&self, Required { authn, is_optional, .. }: &Required) -> String {
+        if *is_optional { self.any(authn).replacen("any", "optional", 1) } else { self.any(authn) }
     }
 
     /// Alternatives as an item of `authn`.
@@ -97,7 +116,8 @@ fn refuse(operations: &[String]) -> Failure {
 /// The alternatives that most routes have, of equally many those of the first.
 fn most_frequent(routes: &[Required]) -> Authn {
     let mut counts: HashMap<&Authn, (usize, usize)> = HashMap::new();
-    for (place, Required { authn, .. }) in routes.iter().enumerate().filter(|(_, route)| !route.authn.is_empty()) {
+    let is_guarded = |route: &Required| !route.authn.is_empty() && !route.is_optional;
+    for (place, Required { authn, .. }) in routes.iter().enumerate().filter(|(_, route)| is_guarded(route)) {
         counts.entry(authn).or_insert((0, place)).0 += 1;
     }
     let most = counts.into_iter().max_by_key(|(_, (count, first))| (*count, usize::MAX - first));
@@ -111,6 +131,9 @@ enum CredentialPlace {
     Field(String),
     Parameter(String),
     Bearer,
+    Basic,
+    /// A token of this issuer; empty if the document does not say whose tokens are accepted.
+    Token(String),
     /// The client's TLS connection.
     Certificate,
 }
@@ -130,12 +153,16 @@ struct Reader {
     combined: usize,
     /// The number of operations with more alternatives than can be listed.
     shortened: usize,
+    /// The number of operations that need no credential, and name one that the gateway cannot check.
+    opened: usize,
+    /// The policies for tokens, whose issuer or audience the document does not say.
+    tokens: Vec<String>,
 }
 
 impl Reader {
     fn required(&mut self, operation: &Operation) -> Result<Required, String> {
         if !operation.requires_credential() {
-            return Ok(Required::default());
+            return self.optional(operation);
         }
         let is_checked = |needs: &&Vec<SchemeRequirement>| needs.iter().all(|need| is_readable(&need.scheme));
         let mut all: Vec<_> = operation.alternatives().iter().filter(is_checked).collect();
@@ -151,25 +178,44 @@ impl Reader {
             all.iter().partition(|needs| needs.iter().any(|need| is_readable(&need.scheme)));
         add(&mut self.replaced, &alone);
         add(&mut self.left_out, &beside);
-        self.combined += usize::from(all.iter().any(|needs| distinct(needs).len() < scopes.len()));
+        if let Scopes::All(scopes) = &scopes {
+            self.combined += usize::from(all.iter().any(|needs| distinct(needs).len() < scopes.len()));
+        }
+        Ok(Required { authn: self.bounded(authn), is_optional: false, scopes })
+    }
+
+    /// What is read of callers who need no credential: one that they send must be right. Such a route requires no scopes.
+    fn optional(&mut self, operation: &Operation) -> Result<Required, String> {
+        let all = || operation.alternatives().iter().filter(|needs| !needs.is_empty());
+        let is_checked = |needs: &&Vec<SchemeRequirement>| needs.iter().all(|need| is_readable(&need.scheme));
+        let mut authn = Authn::new();
+        for needs in all().filter(is_checked) {
+            authn.push(self.together(needs)?);
+        }
+        self.opened += usize::from(!all().all(|needs| is_checked(&needs)));
+        Ok(Required { is_optional: !authn.is_empty(), authn: self.bounded(authn), scopes: Scopes::default() })
+    }
+
+    fn bounded(&mut self, authn: Authn) -> Authn {
         let mut authn = without_longer(authn);
         self.shortened += usize::from(authn.len() > POLICIES_MAX);
         authn.truncate(POLICIES_MAX);
-        Ok(Required { authn, scopes })
+        authn
     }
 
     /// The policies for credentials that are required together; an API key if the gateway can check none of them.
     fn together(&mut self, needs: &[SchemeRequirement]) -> Result<Vec<usize>, String> {
         let mut together = Vec::new();
-        let mut read: HashMap<usize, &Scheme> = HashMap::new();
+        let mut read: HashMap<String, &Scheme> = HashMap::new();
         for scheme in needs.iter().map(|need| &*need.scheme) {
             let Some(place) = place_of(scheme) else { continue };
+            let sent = place.sent();
             let policy = self.policy(place, Some(scheme))?;
-            if let Some(other) = read.insert(policy, scheme).filter(|other| other.name != scheme.name) {
+            if let Some(other) = read.insert(sent, scheme).filter(|other| other.name != scheme.name) {
                 let (one, other) = (printable(&other.name), printable(&scheme.name));
                 return Err(format!("it requires {one} and {other} together, and both are sent in the same place"));
             }
-            if scheme.kind != SchemeKind::MutualTls {
+            if takes_any_key(&scheme.kind) {
                 self.schemes.insert(printable(&scheme.name));
             }
             together.push(policy);
@@ -198,10 +244,14 @@ impl Reader {
         }
         let name = scheme.and_then(|scheme| slug(&scheme.name)).unwrap_or_else(|| "keys".to_owned());
         let name = unused(&name, &self.names);
-        let (definition, remark) = definition(scheme);
+        let (definition, remark) = definition(scheme, &place);
+        if matches!(place, CredentialPlace::Token(_)) {
+            self.tokens.push(name.clone());
+        }
         self.names.insert(name.clone());
         self.places.insert(place, self.policies.len());
-        self.policies.push(Policy { name, definition, remark });
+        let takes_key = definition.contains("kind: api-key");
+        self.policies.push(Policy { name, definition, remark, takes_key });
         Ok(self.policies.len() - 1)
     }
 
@@ -215,6 +265,7 @@ impl Reader {
             unchecked(&self.replaced, ": an API key is required in their place"),
             unchecked(&self.left_out, " together with others: only the others are required"),
             (self.combined, "alternatives with different scopes: all of these scopes are required".to_owned()),
+            (self.opened, "no credential, or one that the gateway cannot check: it is not read".to_owned()),
             (self.shortened, format!("more than {POLICIES_MAX} alternatives: the first {POLICIES_MAX} are accepted")),
         ];
         let written = notes.into_iter().filter(|(count, _)| *count > 0);
@@ -230,7 +281,13 @@ impl Reader {
                 shown.join(", ")
             )
         });
-        named.chain(alike).collect()
+        let tokens = self.tokens.iter().take(SHOWN_MAX).map(|policy| {
+            format!(
+                "policy {policy} accepts no token until you write whose and for whom tokens are: the document does not say it, \
+                 so `issuer` or `audience` is a placeholder"
+            )
+        });
+        named.chain(alike).chain(tokens).collect()
     }
 }
 
@@ -241,8 +298,8 @@ fn add((schemes, count): &mut (BTreeSet<String>, usize), all: &[&&Vec<SchemeRequ
     *count += usize::from(before > 0);
 }
 
-/// The scopes of all alternatives.
-fn scopes(all: &[&Vec<SchemeRequirement>]) -> Result<Vec<String>, String> {
+/// The scopes of alternatives: one of those of the same schemes, or all of others.
+fn scopes(all: &[&Vec<SchemeRequirement>]) -> Result<Scopes, String> {
     let scopes: BTreeSet<&str> = all.iter().flat_map(|needs| distinct(needs)).collect();
     if let Some(scope) = scopes.iter().find(|scope| !can_be_scope(scope)) {
         let shown: String = printable(scope).chars().take(SHOWN_CHARS_MAX).collect();
@@ -251,7 +308,44 @@ fn scopes(all: &[&Vec<SchemeRequirement>]) -> Result<Vec<String>, String> {
     if scopes.len() > SCOPES_MAX {
         return Err(format!("it requires {} scopes, and a route can require {SCOPES_MAX}", scopes.len()));
     }
-    Ok(scopes.into_iter().map(str::to_owned).collect())
+    let schemes =
+        |needs: &[SchemeRequirement]| needs.iter().map(|need| need.scheme.name.clone()).collect::<BTreeSet<String>>();
+    let sets: BTreeSet<BTreeSet<&str>> = all.iter().map(|needs| distinct(needs)).collect();
+    let is_one_scheme = all.windows(2).all(|pair| schemes(pair[0]) == schemes(pair[1]));
+    let owned = |scopes: &BTreeSet<&str>| scopes.iter().map(|scope| (*scope).to_owned()).collect::<Vec<_>>();
+    if is_one_scheme && sets.len() > 1 && sets.len() <= SCOPE_SETS_MAX {
+        // Who needs no scope by one alternative needs none.
+        let least: Vec<_> =
+            sets.iter().filter(|set| !sets.iter().any(|other| other != *set && other.is_subset(set))).collect();
+        return Ok(match least.as_slice() {
+            [one] => Scopes::All(owned(one)),
+            several => Scopes::Any(several.iter().map(|set| owned(set)).collect()),
+        });
+    }
+    Ok(Scopes::All(owned(&scopes)))
+}
+
+impl Default for Scopes {
+    fn default() -> Self {
+        Self::All(Vec::new())
+    }
+}
+
+impl Scopes {
+    /// As the value of `scopes`; `None` if none is required.
+    pub(super) fn written(&self) -> Option<String> {
+        match self {
+            Self::All(scopes) if scopes.is_empty() => None,
+            Self::All(scopes) => Some(format!("[{}]", items(scopes))),
+            Self::Any(sets) => {
+                let set = |set: &Vec<String>| match set.as_slice() {
+                    [one] => quoted(one),
+                    several => format!("[{}]", items(several)),
+                };
+                Some(format!("{{any: [{}]}}", sets.iter().map(set).collect::<Vec<_>>().join(", ")))
+            }
+        }
+    }
 }
 
 fn distinct(needs: &[SchemeRequirement]) -> BTreeSet<&str> {
@@ -279,31 +373,64 @@ fn place_of(scheme: &Scheme) -> Option<CredentialPlace> {
     match &scheme.kind {
         SchemeKind::HeaderKey(name) if can_be_field(name) => Some(CredentialPlace::Field(name.to_ascii_lowercase())),
         SchemeKind::QueryKey(name) if can_be_parameter(name) => Some(CredentialPlace::Parameter(name.clone())),
-        SchemeKind::Bearer | SchemeKind::OAuth2 | SchemeKind::OpenIdConnect => Some(CredentialPlace::Bearer),
+        SchemeKind::Bearer => Some(CredentialPlace::Bearer),
+        SchemeKind::Jwt | SchemeKind::OAuth2 => Some(CredentialPlace::Token(String::new())),
+        SchemeKind::OpenIdConnect(url) => Some(CredentialPlace::Token(issuer(url).unwrap_or_default())),
+        SchemeKind::Basic => Some(CredentialPlace::Basic),
         SchemeKind::MutualTls => Some(CredentialPlace::Certificate),
         SchemeKind::HeaderKey(_)
         | SchemeKind::QueryKey(_)
         | SchemeKind::CookieKey(_)
-        | SchemeKind::Basic
         | SchemeKind::OtherHttp(_)
         | SchemeKind::Unknown => None,
     }
 }
 
-const CERTIFICATE: &str = "{kind: client-certificate}";
+/// The issuer whose metadata have this URL (OpenID Connect Discovery 1.0, section 4).
+fn issuer(url: &str) -> Option<String> {
+    let issuer = url.strip_suffix("/.well-known/openid-configuration")?;
+    let is_usable = issuer.starts_with("https://") && usable_url(issuer).is_ok();
+    is_usable.then(|| issuer.to_owned())
+}
+
+/// Whether any key of the gateway is a credential of the scheme.
+const fn takes_any_key(kind: &SchemeKind) -> bool {
+    matches!(kind, SchemeKind::HeaderKey(_) | SchemeKind::QueryKey(_) | SchemeKind::Bearer | SchemeKind::Basic)
+}
+
+impl CredentialPlace {
+    /// Where it is sent: of two credentials in one place, a request can have one.
+    fn sent(&self) -> String {
+        match self {
+            Self::Field(name) => name.clone(),
+            Self::Parameter(name) => format!("?{name}"),
+            Self::Bearer | Self::Basic | Self::Token(_) => "authorization".to_owned(),
+            Self::Certificate => String::new(),
+        }
+    }
+}
 
 /// The definition of the policy for a scheme, or of the one that replaces schemes that cannot be checked.
-fn definition(scheme: Option<&Scheme>) -> (String, Option<&'static str>) {
-    const BEARER: &str = "{kind: api-key, header: Authorization, scheme: Bearer}";
+fn definition(scheme: Option<&Scheme>, place: &CredentialPlace) -> (String, Option<&'static str>) {
+    if let CredentialPlace::Token(issuer) = place {
+        let (issuer, remark) = if issuer.is_empty() { (NO_ISSUER, NO_TOKENS) } else { (issuer.as_str(), NO_AUDIENCE) };
+        return (format!("{{kind: jwt, issuer: {}, audience: {}}}", quoted(issuer), quoted(AUDIENCE)), Some(remark));
+    }
     match scheme.map(|scheme| &scheme.kind) {
         Some(SchemeKind::HeaderKey(name)) => (format!("{{kind: api-key, header: {}}}", quoted(name)), None),
         Some(SchemeKind::QueryKey(name)) => (format!("{{kind: api-key, query: {}}}", quoted(name)), None),
-        Some(SchemeKind::Bearer) => (BEARER.to_owned(), None),
-        Some(SchemeKind::MutualTls) => (CERTIFICATE.to_owned(), None),
-        Some(SchemeKind::OAuth2 | SchemeKind::OpenIdConnect) => (BEARER.to_owned(), Some(TOKENS)),
-        Some(SchemeKind::CookieKey(_) | SchemeKind::Basic | SchemeKind::OtherHttp(_) | SchemeKind::Unknown) | None => {
-            (format!("{{kind: api-key, header: {REPLACEMENT}}}"), Some(REPLACED))
-        }
+        Some(SchemeKind::Bearer) => ("{kind: api-key, header: Authorization, scheme: Bearer}".to_owned(), None),
+        Some(SchemeKind::Basic) => ("{kind: basic}".to_owned(), Some(PASSWORDS)),
+        Some(SchemeKind::MutualTls) => ("{kind: client-certificate}".to_owned(), None),
+        Some(
+            SchemeKind::CookieKey(_)
+            | SchemeKind::Jwt
+            | SchemeKind::OAuth2
+            | SchemeKind::OpenIdConnect(_)
+            | SchemeKind::OtherHttp(_)
+            | SchemeKind::Unknown,
+        )
+        | None => (format!("{{kind: api-key, header: {REPLACEMENT}}}"), Some(REPLACED)),
     }
 }
 
@@ -321,8 +448,17 @@ const REPLACEMENT: &str = "X-API-Key";
 const REPLACED: &str =
     "In place of credentials that the gateway cannot check. If the upstream checks them, write `authn: none` instead.";
 
-const TOKENS: &str =
-    "The specification uses tokens of an identity provider; this policy reads Tollgate keys in the same place.";
+const PASSWORDS: &str = "A password is a key of the consumer that is the name (`tollgate key new`); or list `users`.";
+
+/// What no provider issues tokens as and for (RFC 2606, section 2).
+const NO_ISSUER: &str = "https://issuer.invalid";
+const AUDIENCE: &str = "https://audience.invalid";
+
+const NO_AUDIENCE: &str =
+    "No token is accepted yet: write the audience, the name that the provider has for this API in `aud`.";
+
+const NO_TOKENS: &str = "No token is accepted yet: write the issuer, as in `iss` of its tokens, and the audience, as in `aud`. For tokens \
+     that are not JWT, use `kind: introspection`.";
 
 /// The maximum number of policies, each for the credentials in one place.
 const PLACES_MAX: usize = 256;
@@ -330,6 +466,9 @@ const PLACES_MAX: usize = 256;
 /// The maximum number of schemes, and of characters of a scope, that are shown.
 const SHOWN_MAX: usize = 8;
 const SHOWN_CHARS_MAX: usize = 60;
+
+/// Alternatives of scopes that a route can have.
+const SCOPE_SETS_MAX: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -344,6 +483,10 @@ mod tests {
     basic: {type: http, scheme: basic}
     oauth: {type: oauth2, flows: {}}
     bearer: {type: http, scheme: bearer}
+    jwt: {type: http, scheme: Bearer, bearerFormat: JWT}
+    oidc: {type: openIdConnect, openIdConnectUrl: 'https://id.test/a/.well-known/openid-configuration'}
+    plain: {type: openIdConnect, openIdConnectUrl: 'http://id.test/.well-known/openid-configuration'}
+    custom: {type: http, scheme: hoba}
     tls: {type: mutualTLS}
 ";
 
@@ -361,56 +504,100 @@ mod tests {
 
     /// Checks what the only operation of a document requires.
     #[track_caller]
-    fn check(security: &str, authn: &str, scopes: &[&str]) {
+    fn check(security: &str, authn: &str, scopes: &str) {
         let access = access(security);
         let required = &access.routes[0];
-        assert_eq!(access.any(&required.authn), authn, "{security}");
-        assert_eq!(required.scopes, scopes, "{security}");
+        assert_eq!(access.members(required), authn, "{security}");
+        assert_eq!(required.scopes.written().unwrap_or_default(), scopes, "{security}");
     }
 
     #[test]
     fn every_credential_of_an_alternative_is_required() {
-        check("[]", "any: []", &[]);
-        check("[{}, {key: [read]}]", "any: []", &[]);
-        check("[{key: []}]", "any: [\"key\"]", &[]);
-        check("[{key: [], oauth: []}]", "any: [{all: [\"key\", oauth]}]", &[]);
-        check("[{key: [], oauth: []}, {query: []}]", "any: [query, {all: [\"key\", oauth]}]", &[]);
-        check("[{key: [], oauth: []}, {key: []}]", "any: [\"key\"]", &[]);
-        check("[{key: []}, {same: []}]", "any: [\"key\"]", &[]);
-        check("[{oauth: []}, {bearer: []}]", "any: [oauth]", &[]);
-        check("[{tls: []}, {key: [], tls: []}]", "any: [\"tls\"]", &[]);
-        check("[{key: [], tls: []}]", "any: [{all: [\"key\", \"tls\"]}]", &[]);
+        check("[]", "any: []", "");
+        check("[{key: []}]", "any: [\"key\"]", "");
+        check("[{key: [], oauth: []}]", "any: [{all: [\"key\", oauth]}]", "");
+        check("[{key: [], oauth: []}, {query: []}]", "any: [query, {all: [\"key\", oauth]}]", "");
+        check("[{key: [], oauth: []}, {key: []}]", "any: [\"key\"]", "");
+        check("[{key: []}, {same: []}]", "any: [\"key\"]", "");
+        check("[{oauth: []}, {jwt: []}, {plain: []}]", "any: [oauth]", "");
+        check("[{oauth: []}, {bearer: []}, {oidc: []}]", "any: [oauth, bearer, oidc]", "");
+        check("[{tls: []}, {key: [], tls: []}]", "any: [\"tls\"]", "");
+        check("[{key: [], tls: []}]", "any: [{all: [\"key\", \"tls\"]}]", "");
     }
 
     #[test]
     fn every_scope_of_every_alternative_is_required() {
-        check("[{oauth: [write, read]}]", "any: [oauth]", &["read", "write"]);
-        check("[{oauth: [read], key: [read, admin]}]", "any: [{all: [oauth, \"key\"]}]", &["admin", "read"]);
-        check("[{oauth: [write, read]}, {key: []}]", "any: [oauth, \"key\"]", &["read", "write"]);
-        check("[{oauth: ['write read', '']}]", "any: [oauth]", &["read", "write"]);
+        check("[{oauth: [write, read]}]", "any: [oauth]", "[read, write]");
+        check("[{oauth: [read], key: [read, admin]}]", "any: [{all: [oauth, \"key\"]}]", "[admin, read]");
+        check("[{oauth: [write, read]}, {key: []}]", "any: [oauth, \"key\"]", "[read, write]");
+        check("[{oauth: ['write read', '']}]", "any: [oauth]", "[read, write]");
         assert!(access("[{oauth: [a]}, {key: [b]}]").notes.join(" ").contains("alternatives with different scopes"));
         assert!(!access("[{oauth: [a]}, {key: [a]}]").notes.join(" ").contains("different scopes"));
     }
 
     #[test]
+    fn alternatives_of_one_scheme_are_alternatives_of_scopes() {
+        check("[{oauth: [read]}, {oauth: [admin]}]", "any: [oauth]", "{any: [admin, read]}");
+        check("[{oauth: [read, write]}, {oauth: [admin]}]", "any: [oauth]", "{any: [admin, [read, write]]}");
+        check("[{oauth: [read, write]}, {oauth: [read]}]", "any: [oauth]", "[read]");
+        check("[{oauth: [read]}, {oauth: []}]", "any: [oauth]", "");
+        check("[{oauth: [read]}, {jwt: [admin]}]", "any: [oauth]", "[admin, read]");
+        assert!(!access("[{oauth: [read]}, {oauth: [admin]}]").notes.join(" ").contains("different scopes"));
+    }
+
+    #[test]
+    fn a_credential_that_may_be_absent_is_optional() {
+        check("[{}, {key: []}]", "optional: [\"key\"]", "");
+        check("[{key: [read]}, {oidc: []}, {}]", "optional: [\"key\", oidc]", "");
+        check("[{}, {key: [], oauth: []}]", "optional: [{all: [\"key\", oauth]}]", "");
+        check("[{}]", "any: []", "");
+        let access = access("[{}, {cookie: []}]");
+        assert!(access.members(&access.routes[0]) == "any: []" && access.default.is_empty());
+        assert!(access.notes.join(" ").contains("cannot check: it is not read"), "{:?}", access.notes);
+    }
+
+    #[test]
+    fn tokens_are_verified_by_what_the_document_says_of_their_provider() {
+        let policy = |security: &str| {
+            let access = access(security);
+            let policy = access.policies.into_iter().next().unwrap();
+            (policy.definition, access.notes.join(" "))
+        };
+        let (definition, notes) = policy("[{oidc: []}]");
+        assert_eq!(definition, r#"{kind: jwt, issuer: "https://id.test/a", audience: "https://audience.invalid"}"#);
+        assert!(notes.contains("policy oidc accepts no token until"), "{notes}");
+        for security in ["[{oauth: []}]", "[{jwt: []}]", "[{plain: []}]"] {
+            let (definition, notes) = policy(security);
+            assert!(
+                definition.starts_with(r#"{kind: jwt, issuer: "https://issuer.invalid", audience:"#),
+                "{definition}"
+            );
+            assert!(notes.contains("accepts no token until"), "{notes}");
+        }
+        assert_eq!(policy("[{bearer: []}]").0, "{kind: api-key, header: Authorization, scheme: Bearer}");
+        assert_eq!(policy("[{basic: []}]"), ("{kind: basic}".to_owned(), String::new()));
+        assert!(!access("[{oidc: []}]").takes_one_key(0) && access("[{key: []}]").takes_one_key(0));
+    }
+
+    #[test]
     fn a_key_replaces_credentials_that_cannot_be_checked() {
-        for security in ["[{basic: []}]", "[{cookie: []}]", "[{unheard: []}]", "{}", "[null]"] {
-            check(security, "any: [keys]", &[]);
+        for security in ["[{custom: []}]", "[{cookie: []}]", "[{unheard: []}]", "{}", "[null]"] {
+            check(security, "any: [keys]", "");
             assert!(access(security).notes.join(" ").contains("cannot check"), "{security}");
         }
-        check("[{basic: [read]}]", "any: [keys]", &["read"]);
-        check("[{basic: [], key: []}]", "any: [\"key\"]", &[]);
-        check("[{basic: []}, {key: []}]", "any: [\"key\"]", &[]);
-        assert!(access("[{basic: []}, {key: []}]").notes.is_empty(), "nothing is replaced");
-        assert!(access("[{basic: [], key: []}]").notes.join(" ").contains("(basic) together with others"));
+        check("[{cookie: [read]}]", "any: [keys]", "[read]");
+        check("[{cookie: [], key: []}]", "any: [\"key\"]", "");
+        check("[{cookie: []}, {key: []}]", "any: [\"key\"]", "");
+        assert!(access("[{cookie: []}, {key: []}]").notes.is_empty(), "nothing is replaced");
+        assert!(access("[{cookie: [], key: []}]").notes.join(" ").contains("(cookie) together with others"));
     }
 
     #[test]
     fn keys_that_are_valid_for_several_schemes_are_noted() {
         for (security, is_noted) in [
             ("[{key: []}]", false),
-            ("[{key: []}, {basic: []}]", false),
-            ("[{oauth: []}, {bearer: []}]", true),
+            ("[{key: []}, {basic: []}]", true),
+            ("[{oauth: []}, {bearer: []}]", false),
             ("[{key: []}, {query: []}]", true),
         ] {
             let notes = access(security).notes.join(" ");
@@ -421,12 +608,14 @@ mod tests {
     #[test]
     fn a_document_with_what_cannot_be_required_is_refused() {
         let scopes = |count: usize| (0..count).map(|n| format!("s{n}")).collect::<Vec<_>>().join(", ");
-        assert_eq!(access(&format!("[{{oauth: [{}]}}]", scopes(64))).routes[0].scopes.len(), 64);
+        let most = access(&format!("[{{oauth: [{}]}}]", scopes(64))).routes[0].scopes.clone();
+        assert!(matches!(most, Scopes::All(all) if all.len() == 64));
         for (security, why) in [
             (format!("[{{oauth: [{}]}}]", scopes(65)), "GET /a: it requires 65 scopes, and a route can require 64"),
             (format!("[{{oauth: [{}]}}, {{key: [t]}}]", scopes(64)), "it requires 65 scopes"),
             ("[{oauth: [é]}]".to_owned(), "which no credential can have"),
             ("[{oauth: [], bearer: []}]".to_owned(), "oauth and bearer together, and both are sent in the same place"),
+            ("[{basic: [], oidc: []}]".to_owned(), "both are sent in the same place"),
             ("[{key: [], same: []}]".to_owned(), "both are sent in the same place"),
         ] {
             let found = read(&security).unwrap_err().to_string();

@@ -171,12 +171,10 @@ impl Draft<'_> {
             if self.is_guarded() && !operation.sets("authn") {
                 said.push("authn: none".to_owned());
             }
-        } else if required.authn != self.access.default || is_replaced(operation) {
-            said.push(format!("authn: {{replace: true, {}}}", self.access.any(&required.authn)));
+        } else if required.is_optional || required.authn != self.access.default || is_replaced(operation) {
+            said.push(format!("authn: {{replace: true, {}}}", self.access.members(required)));
         }
-        if !required.scopes.is_empty() {
-            said.push(format!("scopes: [{}]", items(&required.scopes)));
-        }
+        said.extend(required.scopes.written().map(|scopes| format!("scopes: {scopes}")));
         said.join(", ")
     }
 }

@@ -47,9 +47,11 @@ fn tried<'a>(spec: &'a Spec, routes: &Routes<'a>, access: &Access) -> Option<(&'
             Some(together) => together.len() == 1 && access.takes_one_key(*place),
             None => access.default.is_empty(),
         };
+        // Callers without a credential are not refused there.
+        let is_optional = settings.authn.iter().any(Vec::is_empty);
         // What `x-tollgate` adds may refuse a single request.
         let is_plain = settings.guard.is_empty() && settings.guard_limit.is_empty() && settings.cost.get() == 1;
-        operation.method() == "GET" && has_one_key && is_plain
+        operation.method() == "GET" && has_one_key && !is_optional && is_plain
     };
     let best = all.filter(is_tried).min_by_key(|(_, operation, _)| operation.path().matches('{').count());
     best.map(|(_, operation, route)| (operation, route))

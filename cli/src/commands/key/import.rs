@@ -103,9 +103,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
 
 /// The keys of a file, or the line that is refused, and why.
 fn requests(format: Format, text: &str) -> Result<Vec<KeyRequest>, (usize, String)> {
-    let read = |(line, value): (usize, Result<Value, String>)| {
-        value.and_then(request).map_err(|why| (line, why))
-    };
+    let read = |(line, value): (usize, Result<Value, String>)| value.and_then(request).map_err(|why| (line, why));
     match format {
         Format::Jsonl => {
             let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());

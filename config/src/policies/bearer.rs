@@ -155,13 +155,10 @@ pub(super) const RULES: &[Key] = &[
     .absent("none")
     .change(Change::Review("callers are in other groups"))
     .examples(&["{\"editors\": [\"role=editor\", \"role=admin email_verified=true\"]}"]),
-];
-
-/// The resource whose metadata are served.
-pub(super) const RESOURCE: &[Key] = &[
     Key::optional(
         LINKS,
-        "The claim by which identities are linked to consumers with `tollgate identity link`. The link of a token's issuer and of its          value of this claim names the consumer, before `map-consumers` and `consumer`.",
+        "The claim by which identities are linked to consumers with `tollgate identity link`. The link of a token's issuer and of its \
+         value of this claim names the consumer, before `map-consumers` and `consumer`.",
         Shape::Ruled(&CLAIM),
     )
     .absent("identities are not linked")
@@ -170,6 +167,10 @@ pub(super) const RESOURCE: &[Key] = &[
     Key::optional(UNLINKED, "What happens to a token whose identity is not linked.", Shape::Word(UNLINKED_WORDS))
         .default("\"accept\"")
         .change(Change::LoosestFirst { words: &["accept", "refuse"], why: "tokens of other identities are accepted" }),
+];
+
+/// The resource whose metadata are served.
+pub(super) const RESOURCE: &[Key] = &[
     Key::optional(
         "resource",
         "The identifier of the API as a protected resource, a URL (RFC 9728). Its metadata name the issuers; they are served \

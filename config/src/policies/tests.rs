@@ -19,7 +19,7 @@ fn read(text: &str) -> (WrittenPolicy, Vec<(&'static str, String)>) {
     let name = Spanned::new("p".to_owned(), Span::beginning_of(FileId::default()));
     let written = WrittenPolicy::decode(&name, &node, &mut report);
     let policy = written.as_ref().and_then(|written| (written.kind.lower)(&written.written, &mut report));
-    let (Some(written), Some(policy)) = (written, policy) else { panic!("{}", report.finish(files)) };
+    let (Some(written), Some(policy)) = (written, policy) else { panic!("{text}\n{}", report.finish(files)) };
     let all: Policies = [NamedPolicy { name: "p".into(), policy }].into_iter().collect();
     let list = settings(&all, "p").expect("the policy").list;
     let values = list.into_iter().filter_map(|Setting { key, value, .. }| Some((key, value?.to_string())));

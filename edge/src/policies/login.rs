@@ -20,10 +20,12 @@ use tollgate_core::kinds::PolicyName;
 use tollgate_core::oauth::add_parameter;
 use tollgate_core::problem::{Problem, ProblemKind};
 
+use crate::apart::rare;
 use crate::isolate::Isolate;
 use crate::isolate::sealed::Sealing;
 use crate::pipeline::Received;
 use crate::policies::jwt::{malformed, not_accepted, verify};
+use crate::policies::linked::linked;
 use crate::ports::{Entropy, Host};
 
 /// What is encrypted.
@@ -74,6 +76,7 @@ async fn who<H: Host>(
     let claims = token.claims().map_err(malformed)?;
     let identity = settings.rules.of_token(policy, &claims, isolate.time(host.clock())).map_err(not_accepted)?;
     settings.check_client(&claims).map_err(refused)?;
+    let identity = rare(linked(&settings.rules, identity, isolate, host)).await?;
     Ok((identity, claims))
 }
 

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use http::{Request, Response, StatusCode};
-use tollgate_core::authn::{IdentityRules, OidcLoginSettings};
+use tollgate_core::authn::{Credential, IdentityName, IdentityRules, LinkRules, OidcLoginSettings};
 use tollgate_core::forward::UpstreamError;
 use tollgate_core::kinds::{Named, Place, Policy, PolicyKind};
 use tollgate_core::oauth::ClientAuthentication;
@@ -12,6 +12,7 @@ use tollgate_core::secret::SecretText;
 use tollgate_core::settings::{RouteSettings, SiteSettings};
 use tollgate_edge::memory::{Content, MemorySignatures, ScriptedFetch};
 use tollgate_edge::ports::{Clock, Content as _};
+use tollgate_kv_schemas::{encode, keys};
 
 use crate::bench::{Answer, Bench, ok, on_any_host, request, route, site};
 use crate::tokens::{key as signer, set, token};
@@ -423,4 +424,18 @@ fn a_logout_ends_the_session_here_and_at_the_provider() {
         assert!(answer.field("set-cookie").starts_with("__Host-session=; Path=/; Max-Age=0;"), "{answer:?}");
     }
     check(&world.send("DELETE", "/.login/logout", &[]), 405, "other-method");
+}
+
+#[test]
+fn a_person_who_logs_in_is_the_consumer_of_the_link() {
+    let links = Some(LinkRules { claim: "sub".into(), required: true });
+    let rules = IdentityRules { links, ..settings().rules };
+    let world = World::with(OidcLoginSettings { rules, ..settings() });
+    let (url, login) = world.begin();
+    check(&world.back(&url, &login), 401, "token-not-accepted");
+    let name: IdentityName = format!("{ISSUER} sub=ada").parse().unwrap();
+    let link = Credential { identity: Some(name.to_string()), ..Credential::of("link-1", "person:ada") };
+    world.bench.host.records.put(keys::credential("acme", &name.digest()), encode(&link));
+    let page = world.with_cookie(&world.session());
+    assert_eq!(page.record.principal().map(|person| person.consumer.as_str()), Some("person:ada"));
 }

@@ -282,7 +282,7 @@ fn keys_are_listed_in_pages_all_or_those_of_a_consumer() {
     all.sort();
     all.dedup();
     assert_eq!(all.len(), 55);
-    check(&bench.ask(Role::Read, "GET", &format!("{NEW_KEY}?consumer=a:b"), ""), 400, "bad-request");
+    check(&bench.ask(Role::Read, "GET", &format!("{NEW_KEY}?consumer=a%20b"), ""), 400, "bad-request");
     check(&bench.ask(Role::Purge, "GET", NEW_KEY, ""), 403, "role-missing");
     bench.host.records.fault.set(true);
     check(&bench.ask(Role::Read, "GET", NEW_KEY, ""), 503, "store-unavailable");

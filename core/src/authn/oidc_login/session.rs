@@ -172,7 +172,7 @@ impl Session {
     /// The session of a person, with these random bytes for its id.
     #[must_use]
     pub fn new(identity: Identity, random: [u8; 8], now: Timestamp) -> Self {
-        let Identity { consumer, plan, scopes, groups, until: _, confirmation: _ } = identity;
+        let Identity { consumer, plan, scopes, groups, until: _, confirmation: _, link: _ } = identity;
         let (id, began_s) = (crate::hex::encode(&random), now.as_secs());
         Self { consumer, id, plan, scopes, groups, began_s, renewed_s: began_s, confirmed_s: began_s }
     }

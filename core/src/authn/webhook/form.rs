@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::settings::{Encoding, WebhookSender};
-use super::{WEBHOOK_SECRET_BYTES_MIN, Signature, WebhookKeyError};
+use super::{Signature, WEBHOOK_SECRET_BYTES_MIN, WebhookKeyError};
 use crate::authn::MessageError;
 use crate::hex;
 use crate::jose::{Algorithm, Jwk};
@@ -113,9 +113,8 @@ impl WebhookSender {
 
     /// The form of a request with these fields: the first one whose signature is there.
     pub(super) fn form_in(&self, fields: &HeaderMap) -> Form<'_> {
-        let is_older = *self == Self::StandardWebhooks
-            && !fields.contains_key(STANDARD.field)
-            && fields.contains_key(SVIX.field);
+        let is_older =
+            *self == Self::StandardWebhooks && !fields.contains_key(STANDARD.field) && fields.contains_key(SVIX.field);
         if is_older { SVIX } else { self.form() }
     }
 

@@ -107,7 +107,9 @@ fn fields_of_both_names_are_never_mixed() {
     let mixed = [("svix-id", "msg_1"), ("svix-timestamp", "1000000"), ("webhook-signature", "v1,AAAA")];
     assert_eq!(read(WebhookSender::StandardWebhooks, &mixed), Err(MessageError::Timestamp));
     let signed = |lines| settings(WebhookSender::StandardWebhooks).is_signed(&fields(lines));
-    assert!(signed(&[("svix-signature", "x")]) && signed(&[("webhook-signature", "x")]) && !signed(&[("svix-id", "x")]));
+    assert!(
+        signed(&[("svix-signature", "x")]) && signed(&[("webhook-signature", "x")]) && !signed(&[("svix-id", "x")])
+    );
     assert!(!settings(WebhookSender::GitHub).is_signed(&fields(&[("svix-signature", "x")])));
 }
 

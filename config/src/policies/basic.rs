@@ -31,7 +31,7 @@ pub(super) static TABLE: Object = Object {
         )
         .absent("the consumers of API keys are the users, and their keys the passwords")
         .change(Change::MoreIsLooserIf(Absence::AcceptsOthers))
-        .examples(&["{\"ada\": \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"}"]),
+        .examples(&["{\"ada\": \"fa0b7d76ffe3dd47abae82a7aae6162d5836df65998a09aa32756b19927ff26c\"}"]),
         Key::optional("plan", "The plan of these users.", Shape::Text)
             .absent("no plan")
             .change(Change::Review("callers have another plan"))
@@ -55,7 +55,7 @@ pub(super) static TABLE: Object = Object {
     ],
     examples: &[
         "{\"kind\": \"basic\", \"environments\": [\"live\"]}",
-        "{\"kind\": \"basic\", \"users\": {\"ada\": \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"}}",
+        "{\"kind\": \"basic\", \"users\": {\"ada\": \"fa0b7d76ffe3dd47abae82a7aae6162d5836df65998a09aa32756b19927ff26c\"}}",
     ],
     ..Object::PLAIN
 };

@@ -241,3 +241,23 @@ fn a_policy_for_callers_without_a_credential_is_the_last_alternative() {
         assert!(found(authn).iter().all(|one| one.code.id() != "TG0329"), "{authn}\n{}", found(authn));
     }
 }
+
+#[test]
+fn names_that_are_made_of_the_name_of_a_policy_are_shown() {
+    let with = |policy: &str, key: &str| {
+        let text = project("", "", "").replace("staff: {kind: api-key}", &format!("staff: {{{policy}}}"));
+        let compiled = compile_str("tollgate.yaml", &text).expect("a project that compiles");
+        let origins = compiled.origins(&compiled.routes()[0]);
+        let found = origins.into_iter().find(|origin| origin.setting == format!("policies.staff.{key}"));
+        found.map(|origin| (origin.value, origin.level))
+    };
+    let jwt = "kind: jwt, issuer: \"https://i\", audience: a";
+    for (policy, key, value) in [
+        (jwt, "consumer-prefix", "staff:"),
+        ("kind: client-certificate, consumer: dns", "consumer-prefix", "staff:"),
+        ("kind: client-certificate", "consumer-prefix", "none"),
+        ("kind: webhook, sender: github, secret: \"${secret.A}\"", "consumer", "staff"),
+    ] {
+        assert_eq!(with(policy, key), Some((value.to_owned(), OriginLevel::Default)), "{policy}");
+    }
+}

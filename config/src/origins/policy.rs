@@ -6,7 +6,7 @@ use super::{Origin, show};
 use crate::lower;
 use crate::model::level::OriginLevel;
 use crate::model::project::Project;
-use crate::policies::{self, PlanLimit, Settings, WrittenPolicy};
+use crate::policies::{self, PlanLimit, Settings, Value, WrittenPolicy};
 
 /// The origins of a policy that a route names.
 pub(super) fn origins(project: &Project, all: &Policies, name: &str) -> Vec<Origin> {
@@ -15,18 +15,22 @@ pub(super) fn origins(project: &Project, all: &Policies, name: &str) -> Vec<Orig
     let Some(settings) = policies::settings(all, name) else { return Vec::new() };
     let key = |key: &str| format!("policies.{name}.{key}");
     let kind = Origin::new(&key("kind"), settings.kind.to_owned(), OriginLevel::Policy, Some(defined.span));
-    let own = settings.list.iter().map(|setting| origin(definition, &settings, setting.key, &key(setting.key)));
+    let own = settings.list.iter().map(|setting| origin((name, definition), &settings, setting.key, &key(setting.key)));
     std::iter::once(kind).chain(own).chain(plans(project, name)).collect()
 }
 
-fn origin(definition: &WrittenPolicy, settings: &Settings, key: &str, shown: &str) -> Origin {
+fn origin((name, definition): (&str, &WrittenPolicy), settings: &Settings, key: &str, shown: &str) -> Origin {
     if let Some(written) = definition.written.written(key) {
         return Origin::new(shown, written.value.to_string(), OriginLevel::Policy, Some(written.span));
     }
     // A default is shown as in the table; the settings contain its canonical form.
-    let default = definition.kind.table.key(key).and_then(policies::default);
-    let value = default.or_else(|| settings.value(key).cloned());
-    Origin::default(shown, &value.map_or_else(|| "none".to_owned(), |value| value.to_string()))
+    let in_table = definition.kind.table.key(key);
+    let value = in_table.and_then(policies::default).or_else(|| settings.value(key).cloned());
+    // The names of registered certificates are in their records.
+    let is_named = settings.value("consumer") != Some(&Value::Word("registered"));
+    let own = || in_table.filter(|_| is_named).and_then(|key| policies::of_own_name(key, name));
+    let value = value.map(|value| value.to_string()).or_else(own);
+    Origin::default(shown, value.as_deref().unwrap_or("none"))
 }
 
 fn plans(project: &Project, policy: &str) -> Vec<Origin> {

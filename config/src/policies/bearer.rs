@@ -10,7 +10,7 @@ use tollgate_core::forward::Attribute;
 use tollgate_core::jose::JwkSet;
 use tollgate_core::route::CanonicalPath;
 
-use super::{Absence, Change, Value, Written, binding, mapping};
+use super::{Absence, Change, OWN_PREFIX, Value, Written, binding, mapping};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
@@ -108,7 +108,7 @@ pub(super) const RULES: &[Key] = &[
          consumers with API keys may have too.",
         Shape::Text,
     )
-    .absent("the name of the policy and `:`")
+    .absent(OWN_PREFIX)
     .change(Change::Review("callers are other consumers"))
     .examples(&["\"staff:\""]),
     Key::optional("plan", "The claim that names the consumer's plan.", Shape::Ruled(&CLAIM))

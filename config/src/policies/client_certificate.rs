@@ -6,7 +6,7 @@ use tollgate_core::authn::{
 use tollgate_core::forward::Attribute;
 use tollgate_core::x509::Fingerprint;
 
-use super::{Change, Kind, Value, Written, kind_key};
+use super::{Change, Kind, OWN_PREFIX, Value, Written, kind_key};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
 use crate::schema::texts::{CERTIFICATE_NAME, SCOPE};
@@ -37,7 +37,7 @@ pub(super) static TABLE: Object = Object {
              that consumers with API keys may have too.",
             Shape::Text,
         )
-        .absent("the name of the policy and `:`")
+        .absent(OWN_PREFIX)
         .change(Change::Review("callers are other consumers"))
         .examples(&["\"device:\""]),
         Key::optional("plan", "The plan of the callers, if they are not registered.", Shape::Text)

@@ -30,7 +30,7 @@ use crate::expression::constant::Requests;
 use crate::place::Spanned;
 pub use crate::schema::change::{Absence, Change};
 use crate::schema::units::Rate;
-use crate::schema::{Key, Object, Shape};
+use crate::schema::{Absent, Key, Object, Shape};
 
 /// Converts between the written form of a kind and core's settings type, which implements this trait.
 pub(crate) trait Kind: Sized {

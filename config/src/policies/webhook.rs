@@ -7,7 +7,7 @@ use tollgate_core::secret::{Piece, SecretText};
 
 use super::bearer::written_secret;
 use super::mapping::can_be_consumer;
-use super::{Change, Kind, Value, Written, kind_key};
+use super::{Change, Kind, OWN_NAME, Value, Written, kind_key};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
@@ -34,7 +34,7 @@ pub(super) static TABLE: Object = Object {
         .change(Change::MoreIsLooser)
         .examples(&["\"${secret.GITHUB_WEBHOOK}\""]),
         Key::optional("consumer", "The name of the consumer that the sender is.", Shape::Ruled(&CALLER_NAME))
-            .absent("the name of the policy")
+            .absent(OWN_NAME)
             .change(Change::Review("the sender is another consumer"))
             .examples(&["\"github\""]),
         Key::optional(

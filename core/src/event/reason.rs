@@ -95,8 +95,8 @@ reasons! {
     RouteInternal = "route-internal", "the route is internal";
     /// The gateway answers OPTIONS itself.
     OptionsAnswered = "options-answered", "OPTIONS, answered by the gateway";
-    /// The metadata of a protected resource (RFC 9728), which the gateway itself answers.
-    MetadataAnswered = "metadata-answered", "metadata of a protected resource, answered by the gateway";
+    /// The metadata of a protected resource (RFC 9728) or the public keys of the gateway (RFC 7517), which it answers itself.
+    MetadataAnswered = "metadata-answered", "metadata of a protected resource or the gateway's public keys, answered by the gateway";
     /// The path is known, but not with this method.
     OtherMethod = "other-method", "the path does not support this method";
     /// No route has this host and path.

@@ -36,7 +36,7 @@ enum OutageCommand {
 #[derive(Debug, Args)]
 pub(super) struct PolicyArgs {
     /// The name of the policy.
-    policy: String,
+    pub(super) policy: String,
     #[command(flatten)]
     at: AtArgs,
     /// The output format.

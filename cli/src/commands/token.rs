@@ -111,7 +111,9 @@ pub(crate) fn run(args: &TokenArgs) -> Result<(), Failure> {
             if let Some(until) = until.or(end) {
                 content["until"] = json!(until.to_rfc3339());
             }
-            send(policy, Resource::RevokeTokens, Some(&content))
+            send(policy, Resource::RevokeTokens, Some(&content))?;
+            unusual(&policy.policy, &which.consumer).iter().for_each(|note| terminal::note(note));
+            Ok(())
         }
         TokenCommand::Restore(RestoreArgs { which, policy }) => {
             let (mut content, _) = which.content()?;
@@ -143,6 +145,19 @@ impl WhichArgs {
         }
         Ok((json!({"tokens": ids, "jti": self.jti, "consumers": self.consumer}), end))
     }
+}
+
+/// What is said of consumers whose names do not begin as those of the policy usually do: nothing may have been revoked.
+fn unusual(policy: &str, consumers: &[String]) -> Vec<String> {
+    let prefix = format!("{policy}:");
+    let unusual = consumers.iter().filter(|name| !name.starts_with(&prefix));
+    unusual.map(|name| {
+        format!(
+            "if no token of {policy} has the consumer {name}, nothing is revoked: unless the policy has a consumer-prefix or map-consumers, \
+             its names begin with {prefix}, as in the log"
+        )
+    })
+    .collect()
 }
 
 /// When a signed token ends by its own account, with an hour for clocks that differ. One that has ended needs no end.
@@ -179,6 +194,13 @@ const TOKEN_BYTES_MAX: u64 = 8 * 1024 + 64;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_consumer_without_the_usual_prefix_is_noted() {
+        assert_eq!(unusual("staff", &["staff:ada".to_owned()]), [""; 0]);
+        let notes = unusual("staff", &["ada".to_owned(), "staff:bob".to_owned()]);
+        assert!(notes.len() == 1 && notes[0].contains("ada") && notes[0].contains("begin with staff:"), "{notes:?}");
+    }
 
     #[test]
     fn the_end_of_a_token_is_an_hour_after_its_own() {

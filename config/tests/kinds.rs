@@ -140,3 +140,54 @@ fn a_filter_requires_valid_networks() {
     check("allow: []", &["TG0212"]);
     check("kindly: true", &["TG0203", "TG0201"]);
 }
+
+/// Checks the codes and the texts of what is found in a project with these policies and this route.
+#[track_caller]
+fn check_found(policies: &str, route: &str, expected: &[(&str, &str)]) {
+    let text = format!(
+        "format: 1\ngateway: {{name: acme}}\nupstreams: {{u: \"http://u\"}}\npolicies: {{keys: {{kind: api-key}}, {policies}}}\n\
+         apis: {{a: {{upstream: u, routes: [{{path: /x, methods: [GET], {route}}}, {{path: /k, methods: [GET], authn: keys}}]}}}}\n"
+    );
+    let found = compile_str("tollgate.yaml", &text).map_or_else(|found| found, |compiled| compiled.warnings().clone());
+    let all: Vec<_> = found.iter().collect();
+    assert_eq!(all.len(), expected.len(), "{text}{found}");
+    for (found, (code, part)) in all.iter().zip(expected) {
+        let said = format!("{} {} {}", found.what, found.why, found.fix);
+        assert!(found.code.id() == *code && said.contains(part), "{text}{said}");
+    }
+}
+
+const JWT: &str = "staff: {kind: jwt, issuer: \"https://i\", audience: a";
+
+#[test]
+fn a_condition_that_needs_claims_is_reported_where_no_caller_has_any() {
+    let with = |allow: &str| format!("{JWT}}}, own: {{kind: condition, allow: \"{allow}\"}}");
+    let needs = "principal.claims.tenant == 'a'";
+    check_found(&with(needs), "authn: staff, authz: own", &[]);
+    check_found(&with(needs), "authn: [staff, keys], authz: own", &[]);
+    let elsewhere = "authn: keys, authz: own}, {path: /y, methods: [GET], authn: staff";
+    check_found(&with(needs), elsewhere, &[("TG0333", "no policy in `authn` of the route reads tokens")]);
+    check_found(&with(&format!("!has(principal.claims.tenant) || {needs}")), elsewhere, &[]);
+    check_found(&with(&format!("principal.plan == 'gold' || {needs}")), elsewhere, &[]);
+}
+
+#[test]
+fn a_limit_by_installation_is_reported_where_no_token_is_bound() {
+    let device = "device: {kind: rate-limit, rate: 1/s, by: installation}";
+    let with = |binding: &str| format!("{JWT}{binding}}}, {device}");
+    check_found(&with(", binding: dpop"), "authn: staff, limit: device", &[]);
+    check_found(&with(", binding: dpop"), "authn: [keys, staff], limit: device", &[]);
+    check_found(&with(""), "authn: staff, limit: device", &[("TG0349", "counts by consumer on this route")]);
+    check_found(device, "authn: keys, limit: device", &[("TG0349", "`binding: dpop`")]);
+}
+
+#[test]
+fn consumers_that_no_token_has_are_reported() {
+    let with = |more: &str, name: &str| format!("{JWT}{more}, on-unavailable: known, outage-consumers: [\"{name}\"]}}");
+    let route = "authn: staff";
+    check_found(&with("", "staff:ada"), route, &[]);
+    check_found(&with("", "ada"), route, &[("TG0345", "write `staff:ada`")]);
+    check_found(&with(", consumer-prefix: \"x:\"", "staff:ada"), route, &[("TG0345", "begin with `x:`")]);
+    check_found(&with(", consumer-prefix: \"\"", "ada"), route, &[]);
+    check_found(&with(", map-consumers: {ada: sub=1}", "ada"), route, &[]);
+}

@@ -71,6 +71,35 @@ fn mistakes_in_plans_are_reported() {
 }
 
 #[test]
+fn plans_that_policies_name_are_defined() {
+    let hash = "00".repeat(32);
+    let jwt = "kind: jwt, issuer: \"https://i\", audience: a";
+    for (slot, policy, expected) in [
+        ("authn", "kind: anonymous, plan: trail".to_owned(), Some("did you mean `trial`?")),
+        ("authn", format!("kind: basic, users: {{ada: {hash}}}, plan: trail"), Some("did you mean `trial`?")),
+        ("authn", "kind: client-certificate, consumer: dns, plan: other".to_owned(), Some("use one of `trial`")),
+        ("authn", format!("{jwt}, map-plans: {{trail: tier=1}}"), Some("did you mean `trial`?")),
+        ("authn", format!("{jwt}, map-plans: {{trial: tier=1}}"), None),
+        // The value of a claim.
+        ("authn", format!("{jwt}, plan: trail"), None),
+        ("authz", "kind: access, allow: {plans: [trail]}".to_owned(), Some("did you mean `trial`?")),
+        // Tokens may name other plans.
+        ("authz", "kind: access, allow: {plans: [premium]}".to_owned(), None),
+    ] {
+        let lists = if slot == "authn" { "authn: p" } else { "authn: keys, authz: p" };
+        let keys = if slot == "authn" { "" } else { "keys: {kind: api-key}, " };
+        let text = format!(
+            "format: 1\ngateway: {{name: acme}}\nupstreams: {{u: \"http://u\"}}\npolicies: {{{keys}p: {{{policy}}}}}\n\
+             plans: {{trial: {{}}}}\napis: {{a: {{upstream: u, {lists}, routes: [{{path: /x}}]}}}}\n"
+        );
+        let found = found(&text);
+        let fixes: Vec<&str> = found.iter().filter(|d| d.code.id() == "TG0506").map(|d| d.fix.as_str()).collect();
+        assert_eq!(fixes.len(), usize::from(expected.is_some()), "{policy}: {found}");
+        assert!(fixes.iter().all(|fix| fix.contains(expected.unwrap_or_default())), "{policy}: {found}");
+    }
+}
+
+#[test]
 fn plans_may_be_in_files_and_name_policies_of_an_api() {
     let files: BTreeMap<String, String> = [
         ("tollgate.yaml", "format: 1\ngateway: {name: acme, authn: none}\nupstreams: {u: \"http://u\"}\n"),

@@ -407,9 +407,9 @@ codes! {
         them."
     NeverValid "TG0505" "A key is never valid."
         "It expires before it becomes valid."
-    UnknownPlan "TG0506" "A consumer has a plan that the project does not define."
-        "The numbers of a plan replace those of policies for its consumers. With a plan that no `plans:` defines, the consumer \
-        has the policies' own numbers, as if it had no plan."
+    UnknownPlan "TG0506" "A plan of consumers is not defined in the project."
+        "The numbers of a plan replace those of policies for its consumers, which fixtures and policies such as `anonymous` name. With \
+        a plan that no `plans:` defines, a consumer has the policies' own numbers, as if it had no plan."
     Expired "TG0507" "A key has expired."
         "The gateway refuses the key from the time in `expires`. A key for local use does not need this key; for a key that \
         is refused on purpose, a policy test with its own clock is better, because it does not depend on today's date."

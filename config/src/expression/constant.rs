@@ -17,6 +17,8 @@ pub struct Requests<'k> {
     pub have_caller: bool,
     /// Whether the platform does not tell where clients are.
     pub without_location: bool,
+    /// Whether nothing is known of claims of callers.
+    pub without_claims: bool,
 }
 
 impl<'k> Requests<'k> {
@@ -24,7 +26,7 @@ impl<'k> Requests<'k> {
     #[must_use]
     pub fn of(methods: &'k Methods, have_caller: bool) -> Self {
         let head = (methods.names("GET") && !methods.as_strs().any(|own| own == "HEAD")).then_some("HEAD");
-        Self { methods: methods.as_strs().chain(head).collect(), have_caller, without_location: false }
+        Self { methods: methods.as_strs().chain(head).collect(), have_caller, ..Self::default() }
     }
 }
 
@@ -150,7 +152,8 @@ impl<'e> Trial<'e> {
     }
 
     fn is_missing(&self, source: &Source) -> bool {
-        self.requests.without_location && source.is_of_location()
+        (self.requests.without_location && source.is_of_location())
+            || (self.requests.without_claims && matches!(source, Source::Claim(_)))
     }
 
     fn can_be_missing(&self, source: &Source) -> bool {
@@ -282,7 +285,9 @@ impl<'e> Trial<'e> {
     fn is_in(&self, a: NodeIndex, b: NodeIndex) -> Found<'e> {
         let (value, mut fails) = self.values(a);
         let Some(value) = value else { return (None, true) };
-        let Some(Node::List(all)) = self.nodes.get(usize::from(b)) else { return (Some(EITHER), true) };
+        let Some(Node::List(all)) = self.nodes.get(usize::from(b)) else {
+            return (self.values(b).0.map(|_| EITHER), true);
+        };
         let (mut is_true, mut is_false) = (false, true);
         for index in all {
             let (element, also) = self.values(*index);
@@ -468,7 +473,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, methods: &[&str], want: Option<bool>) {
         let expression = compile(text).unwrap_or_else(|fault| panic!("{text}: {fault:?}"));
-        let requests = Requests { methods: methods.to_vec(), have_caller: true, without_location: false };
+        let requests = Requests { methods: methods.to_vec(), have_caller: true, ..Requests::default() };
         assert_eq!(outcomes(&expression, &requests).decided(), want, "{text} {methods:?}");
     }
 
@@ -532,6 +537,20 @@ mod tests {
         ] {
             let expression = compile(text).expect("an expression");
             let requests = Requests { without_location: true, ..Requests::default() };
+            assert_eq!(outcomes(&expression, &requests).decided(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn callers_without_tokens_have_no_claims() {
+        for (text, want) in [
+            ("principal.claims.tenant == 'a'", Some(false)),
+            ("'a' in principal.claims.groups", Some(false)),
+            ("!has(principal.claims.tenant) || principal.claims.tenant == 'a'", Some(true)),
+            ("principal.plan == 'gold' || principal.claims.tenant == 'a'", None),
+        ] {
+            let expression = compile(text).expect("an expression");
+            let requests = Requests { without_claims: true, have_caller: true, ..Requests::default() };
             assert_eq!(outcomes(&expression, &requests).decided(), want, "{text}");
         }
     }

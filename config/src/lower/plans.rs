@@ -25,6 +25,7 @@ pub(super) fn plans(project: &Project, definitions: &mut Definitions<NamedPolicy
         report_too_many(plan, report);
         return;
     }
+    check_policies(project, report);
     for (plan, written) in &project.plans {
         for (policy, limit) in written.iter().flat_map(|plan| &plan.limits) {
             // A plan does not count as a use of a policy: a policy in no list is still reported as unused.
@@ -58,6 +59,19 @@ pub(super) fn report_unapplied(project: &Project, whole: &Whole, report: &mut Re
     }
 }
 
+/// Reports plans that policies name and the project does not define. A plan whose callers are allowed or denied may be one that
+/// only tokens name, so it is reported only if it resembles one that is defined.
+fn check_policies(project: &Project, report: &mut Report) {
+    let of_apis = project.apis.iter().filter_map(|(_, api)| api.as_ref()).flat_map(|api| &api.policies);
+    for (_, policy) in project.policies.iter().chain(of_apis).filter(|_| project.is_complete) {
+        let Some(policy) = policy else { continue };
+        policy.written.plans().iter().for_each(|plan| check_plan(project, plan, report));
+        let known = || project.plans.iter().map(|(name, _)| name.value.as_str());
+        let resembles = |plan: &&Spanned<String>| closest(&plan.value, known()).is_some();
+        policy.written.plans_of_callers().iter().filter(resembles).for_each(|plan| check_plan(project, plan, report));
+    }
+}
+
 /// Reports the plan of a consumer that the project does not define.
 pub(crate) fn check_plan(project: &Project, plan: &Spanned<String>, report: &mut Report) {
     let known = || project.plans.iter().map(|(name, _)| name.value.as_str());
@@ -71,7 +85,7 @@ pub(crate) fn check_plan(project: &Project, plan: &Spanned<String>, report: &mut
     };
     report.push(
         Diagnostic::warning(Code::UnknownPlan, plan.span, format!("plan `{}` is not defined", plan.value))
-            .why("the consumer has the policies' own numbers, as if it had no plan")
+            .why("limits have their own numbers for its consumers, as if they had no plan")
             .fix(fix),
     );
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tollgate_core::authn::{IdentityRules, MapRule};
 use tollgate_core::bounds::CONNECT_TIMEOUT_MS_DEFAULT;
 use tollgate_core::forward::UpstreamSettings;
-use tollgate_core::kinds::{AuthnPolicy, NamedPolicy, Policy, Slot};
+use tollgate_core::kinds::{NamedPolicy, Slot};
 
 use super::passed_on::Statements;
 use super::{upstream_auth, upstream_tls};
@@ -18,7 +18,7 @@ use crate::model::level::Level;
 use crate::model::project::Project;
 use crate::model::upstream::Upstream;
 use crate::place::{Span, Spanned};
-use crate::policies::WrittenPolicy;
+use crate::policies::{self, WrittenPolicy};
 
 /// Definitions by name; those that could not be lowered have no value, so that their names are not reported as unknown.
 #[derive(Debug)]
@@ -59,6 +59,7 @@ pub(super) fn policies(project: &Project, report: &mut Report) -> Definitions<Na
     all.extend(own(project).map(|(name, api)| (Some(name), &api.policies)));
     Definitions::of("policy", Code::UnknownPolicy, project.is_complete, &all, |name, definition| {
         let policy = (definition.kind.lower)(&definition.written, report)?;
+        policies::report_strangers(name, &definition.written, &policy, report);
         Some(NamedPolicy { name: name.into(), policy })
     })
 }
@@ -240,12 +241,7 @@ struct Names<'d> {
 impl<'d> Names<'d> {
     fn of(definition: &'d Definition<NamedPolicy>) -> Option<Self> {
         let named = definition.value.as_ref()?;
-        let rules = match &named.policy {
-            Policy::Authn(AuthnPolicy::Jwt(settings)) => &settings.rules,
-            Policy::Authn(AuthnPolicy::Introspection(settings)) => &settings.rules,
-            Policy::Authn(AuthnPolicy::OidcLogin(settings)) => &settings.rules,
-            _ => return None,
-        };
+        let rules = policies::token_rules(&named.policy)?;
         let prefix = match &rules.consumer_prefix {
             Some(prefix) => Cow::from(prefix),
             None => Cow::from(format!("{}:", named.name)),

@@ -194,6 +194,27 @@ pub(super) fn report_no_location(name: &Spanned<String>, target: Target, defined
     );
 }
 
+/// Reports a condition that needs claims, on a route whose callers have none.
+pub(super) fn report_no_claims(name: &Spanned<String>, defined: Span, report: &mut Report) {
+    let what = format!("policy `{}` refuses every request of the route", name.value);
+    report.push(
+        Diagnostic::warning(Code::ConstantCondition, name.span, what)
+            .why("it needs claims of tokens, and no policy in `authn` of the route reads tokens (`jwt`, `introspection`)")
+            .fix("name such a policy in `authn`, test `has(principal.claims...)` first, or write `authz: none` on the route")
+            .related(defined, "defined here"),
+    );
+}
+
+/// Reports a limit by installation, on a route whose tokens are bound to nothing.
+pub(super) fn report_no_installation(name: &Spanned<String>, report: &mut Report) {
+    let what = format!("policy `{}` counts by consumer on this route, not by installation", name.value);
+    report.push(
+        Diagnostic::warning(Code::BadBinding, name.span, what)
+            .why("an installation is known by the key or certificate to which a token is bound, and no policy in `authn` of the route requires that")
+            .fix("write `binding: dpop` or `certificate` in the policy that reads the tokens, or list a limit with `by: consumer` on this route"),
+    );
+}
+
 /// Reports a condition that reads a parameter which the path of the route does not have.
 pub(super) fn report_no_parameter(
     name: &Spanned<String>,

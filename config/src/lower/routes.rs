@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use tollgate_core::authn::BindingMode;
 use tollgate_core::bounds::{CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::expression::Source;
@@ -18,8 +19,9 @@ use super::merge::{Cache, Effective, Single, merge, report_violations};
 use super::passed_on::{PassedOn, Statements};
 use super::policies::Definitions;
 use super::route_checks::{
-    Mistake, Uncached, check, report_anonymous, report_charged_twice, report_empty, report_no_location,
-    report_no_parameter, report_not_forwarded, report_refuses_all, report_unverified, report_without_caller,
+    Mistake, Uncached, check, report_anonymous, report_charged_twice, report_empty, report_no_claims,
+    report_no_installation, report_no_location, report_no_parameter, report_not_forwarded, report_refuses_all,
+    report_unverified, report_without_caller,
 };
 use super::scopes::scopes;
 use super::spec_security::{Accepted, Required, Weaknesses};
@@ -205,7 +207,8 @@ impl<'p> Lowering<'p, '_> {
         let upstream = self.pass_on(context, &effective, &authn);
         PassedOn::check_tokens(&effective, route.path.span, self.have_tokens(&authn), self.report);
         self.apply_reads(&effective, (&authn, &authz), path.as_ref(), upstream);
-        self.check_conditions(&effective, &authz, &methods, needs_one);
+        self.check_conditions(&effective, (&authn, &authz), &methods, needs_one);
+        self.check_installations(&effective, &authn, &limit);
         weaknesses.compare(
             route,
             &Required {
@@ -506,7 +509,13 @@ impl<'p> Lowering<'p, '_> {
     }
 
     /// Reports policies that refuse every request of a route, but not those of every route.
-    fn check_conditions(&mut self, effective: &Effective<'_>, authz: &[usize], methods: &Methods, have_caller: bool) {
+    fn check_conditions(
+        &mut self,
+        effective: &Effective<'_>,
+        (authn, authz): Policies<'_>,
+        methods: &Methods,
+        have_caller: bool,
+    ) {
         let named: Vec<_> = effective.authz.items().flat_map(|item| &item.names).collect();
         let requests = Requests::of(methods, have_caller);
         let untold = self
@@ -516,6 +525,7 @@ impl<'p> Lowering<'p, '_> {
             .filter(|gateway| gateway.proxy_country_field.is_none() && gateway.proxy_asn_field.is_none());
         let targets = untold.flat_map(|gateway| &gateway.targets.value);
         let without_location = targets.copied().find(|target| !target.is_workers());
+        let without_claims = !authn.is_empty() && !authn.iter().flatten().any(|place| self.may_know_claims(*place));
         for (place, name) in authz.iter().zip(named) {
             let Some(policy) = self.policies.get(*place).map(|named| &named.policy) else { continue };
             let of = |requests: &Requests<'_>| policies::decided(policy, requests);
@@ -528,6 +538,38 @@ impl<'p> Lowering<'p, '_> {
             {
                 let defined = self.policies.span(*place).unwrap_or(name.span);
                 report_no_location(name, target, defined, self.report);
+            } else if without_claims
+                && of(&requests) != Some(false)
+                && of(&Requests { without_claims, ..requests.clone() }) == Some(false)
+            {
+                let defined = self.policies.span(*place).unwrap_or(name.span);
+                report_no_claims(name, defined, self.report);
+            }
+        }
+    }
+
+    /// Whether callers of a policy may have claims that conditions can read.
+    fn may_know_claims(&self, place: usize) -> bool {
+        let of = |named: &NamedPolicy| policies::keep(&mut named.policy.clone(), &Attribute::Claim(Vec::new()));
+        self.policies.get(place).is_none_or(of)
+    }
+
+    /// Reports limits that count by installation on a route whose tokens are bound to nothing.
+    fn check_installations(&mut self, effective: &Effective<'_>, authn: &[Vec<usize>], limit: &[usize]) {
+        let binds = |place: &usize| {
+            let named = self.policies.get(*place);
+            named.is_none_or(|named| {
+                policies::token_rules(&named.policy).is_some_and(|rules| rules.binding_mode() != BindingMode::Bearer)
+            })
+        };
+        if authn.iter().flatten().any(binds) {
+            return;
+        }
+        let named = effective.limit.items().flat_map(|item| &item.names);
+        for (place, name) in limit.iter().zip(named) {
+            let by = self.policies.get(*place).and_then(|named| named.policy.uses().charge);
+            if by == Some(LimitBy::Installation) {
+                report_no_installation(name, self.report);
             }
         }
     }

@@ -6,7 +6,7 @@ use tollgate_core::forward::{Attribute, IdentityToken, TokenClaim, Told};
 use super::level::{Setting, is_none};
 use super::upstream::by_field;
 use crate::decode::{self, Fields};
-use crate::diagnostic::{Code, Diagnostic, Report};
+use crate::diagnostic::{Code, Diagnostic, Report, closest};
 use crate::model::tables;
 use crate::place::Spanned;
 use crate::source::{Node, Value};
@@ -67,6 +67,16 @@ fn attribute(node: &Node, report: &mut Report) -> Option<Spanned<Attribute>> {
     };
     let Some(kept) = kept else {
         let common = Attribute::COMMON.map(|(word, _)| word);
+        if let Value::Text(text) = &node.value
+            && let Some(meant) = meant_claim(text).filter(|_| !common.contains(&text.as_str()))
+        {
+            let what = format!("`{text}` is not known of callers");
+            let why =
+                format!("what a token says is written as a claim; of every caller {} are known", common.join(", "));
+            let fix = format!("write `{meant}`, if it is a claim of the token");
+            report.push(Diagnostic::error(Code::BadIdentity, node.span, what).why(why).fix(fix));
+            return None;
+        }
         let words: Vec<(&str, usize)> = common.iter().enumerate().map(|(at, word)| (*word, at)).collect();
         let at = decode::word(node, &words, report)?;
         return Attribute::COMMON.into_iter().nth(at).map(|(_, common)| Spanned::new(common, node.span));
@@ -79,6 +89,20 @@ fn attribute(node: &Node, report: &mut Report) -> Option<Spanned<Attribute>> {
             None
         }
     }
+}
+
+/// The claim that was probably meant by another word; none by a slip in one of the words for all callers.
+fn meant_claim(text: &str) -> Option<String> {
+    let name = text.strip_prefix("principal.").unwrap_or(text);
+    let name = ["claims.", "claim.", "token.", "jwt."].into_iter().find_map(|begin| name.strip_prefix(begin));
+    let common = Attribute::COMMON.map(|(word, _)| word);
+    let name = match name {
+        Some(name) => name,
+        None if closest(text, common.into_iter()).is_none() => text,
+        None => return None,
+    };
+    let meant = format!("claims.{name}");
+    matches!(claim(&meant), Some(Ok(_))).then_some(meant)
 }
 
 /// What is wrong, and what to write instead.

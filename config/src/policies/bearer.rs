@@ -430,6 +430,22 @@ pub(super) fn outage(written: &Written, is_fetched: bool, report: &mut Report) -
     Some(Some(rules))
 }
 
+/// Reports consumers that no token of the policy of this name has, so that they are never admitted.
+pub(super) fn report_strangers(policy: &str, written: &Written, rules: &IdentityRules, report: &mut Report) {
+    let prefix = rules.consumer_prefix.clone().unwrap_or_else(|| format!("{policy}:"));
+    let is_mapped = |name: &str| rules.consumers.iter().any(|rule| rule.name == name);
+    for name in written.list("outage-consumers") {
+        if !name.value.starts_with(&prefix) && !is_mapped(&name.value) {
+            let what = format!("no token of the policy has the consumer `{}`", name.value);
+            report.push(
+                Diagnostic::warning(Code::BadOutage, name.span, what)
+                    .why(format!("names of its consumers begin with `{prefix}`, or are those of `map-consumers`"))
+                    .fix(format!("write `{prefix}{}`, or the name as it is in the log", name.value)),
+            );
+        }
+    }
+}
+
 /// Checks that no key is written that has no effect without `on-unavailable: known`.
 fn without_outage(written: &Written, report: &mut Report) -> bool {
     let keys = ["outage-consumers", "outage-for", "outage-past-expiry", "outage-after"];

@@ -60,7 +60,7 @@ fn pairs(text: &str, at: Span, report: &mut Report) -> Option<Vec<(String, Strin
         return bad(
             at,
             format!("`{text}` is no rule for claims"),
-            "a rule has one or more `claim=value` with blanks between them, and a value with blanks is quoted",
+            "a rule has one or more `claim=value` with blanks between them, and no other operators; a value with blanks is quoted",
             "write it as in `sub=00u7f`, `tier=premium email_verified=true` or `groups=\"Domain Users\"`",
             report,
         );
@@ -73,6 +73,10 @@ fn pairs(text: &str, at: Span, report: &mut Report) -> Option<Vec<(String, Strin
 /// The first claim and its value, and the rest of the text. A value in quotes ends at the next quote, and has none inside.
 fn first_pair(text: &str) -> Option<((String, String), &str)> {
     let (claim, value) = text.split_once('=')?;
+    // As in `sub==ada` or `sub!=ada`: a rule has no other operators. A value that begins with `=` is quoted.
+    if value.starts_with(['=', '~']) || claim.ends_with(['!', '<', '>', '~', '^', '*', '$']) {
+        return None;
+    }
     let (value, rest) = match value.strip_prefix('"') {
         Some(quoted) => quoted.split_once('"').filter(|(_, rest)| rest.is_empty() || rest.starts_with(is_blank))?,
         None => value.split_at(value.find(is_blank).unwrap_or(value.len())),
@@ -126,7 +130,7 @@ pub(super) fn written(rules: &[MapRule]) -> Vec<(String, Vec<String>)> {
     for rule in rules {
         let pair = |claim: &ClaimRule| {
             let value = claim.any_of.join(",");
-            let quote = if value.contains(is_blank) || value.starts_with('"') { "\"" } else { "" };
+            let quote = if value.contains(is_blank) || value.starts_with(['"', '=', '~']) { "\"" } else { "" };
             format!("{}={quote}{value}{quote}", claim.claim)
         };
         let text = rule.when.iter().map(pair).collect::<Vec<_>>().join(" ");

@@ -16,9 +16,10 @@ mod tests;
 mod value;
 mod written;
 
+use tollgate_core::authn::IdentityRules;
 use tollgate_core::forward::Attribute;
 use tollgate_core::guard::AddressSet;
-use tollgate_core::kinds::{Policies, Policy};
+use tollgate_core::kinds::{AuthnPolicy, Policies, Policy};
 use tollgate_core::settings::RouteSettings;
 
 pub(crate) use definition::{POLICY, WrittenPolicy};
@@ -154,6 +155,37 @@ pub fn is_authorized(route: &RouteSettings, policies: &Policies) -> bool {
     let requests = Requests::of(&route.methods, !route.admits_anonymous());
     let mut all = policies.at(&route.authz);
     all.any(|named| decided(&Policy::Authz(named.policy.clone()), &requests) != Some(true))
+}
+
+/// What a policy must know of tokens, if it reads tokens of an authorization server.
+pub(crate) fn token_rules(policy: &Policy) -> Option<&IdentityRules> {
+    match policy {
+        Policy::Authn(AuthnPolicy::Jwt(settings)) => Some(&settings.rules),
+        Policy::Authn(AuthnPolicy::Introspection(settings)) => Some(&settings.rules),
+        _ => None,
+    }
+}
+
+/// Reports consumers of `outage-consumers` that no token of the policy of this name has.
+pub(crate) fn report_strangers(name: &str, written: &Written, policy: &Policy, report: &mut Report) {
+    if let Some(rules) = token_rules(policy) {
+        bearer::report_strangers(name, written, rules, report);
+    }
+}
+
+/// What it means that a key for a name is absent, in tables.
+const OWN_NAME: &str = "the name of the policy";
+
+/// What it means that a key for the beginning of names is absent, in tables.
+const OWN_PREFIX: &str = "the name of the policy and `:`";
+
+/// What a policy of this name has in place of a key that is absent, if that is made of its name.
+pub(crate) fn of_own_name(key: &Key, name: &str) -> Option<String> {
+    match key.absent {
+        Absent::Means(OWN_NAME) => Some(name.to_owned()),
+        Absent::Means(OWN_PREFIX) => Some(format!("{name}:")),
+        Absent::Means(_) | Absent::Default(_) | Absent::Refused => None,
+    }
 }
 
 /// The key that names a policy's kind.

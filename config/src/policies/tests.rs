@@ -164,6 +164,8 @@ fn settings_have_the_written_values_and_the_defaults() {
         ("map-groups: {a: 'role=\"Domain\"Admins'}", "is no rule for claims"),
         ("map-groups: {a: 'role=\"\"'}", "is no rule for claims"),
         ("map-groups: {a: role=Domain Admins}", "is no rule for claims"),
+        ("map-consumers: {a: \"sub==ada\"}", "no other operators"),
+        ("map-consumers: {a: \"sub!=ada\"}", "no other operators"),
         ("binding: dpop, dpop-algorithms: [HS256]", "`HS256` is no algorithm of public keys"),
         ("binding: dpop, dpop-max-age: 2h", "`dpop-max-age` is longer than an hour"),
         ("binding: certificate, dpop-once: false", "`dpop-once` has no effect"),

@@ -5,7 +5,7 @@ use crate::decode::Fields;
 use crate::diagnostic::Report;
 use crate::place::{Span, Spanned};
 use crate::schema::units::Rate;
-use crate::schema::{Absent, Key, Object};
+use crate::schema::{Absent, Key, Object, Shape};
 
 /// The values of one policy's keys.
 #[derive(Clone, Debug)]
@@ -116,6 +116,20 @@ impl Written {
         all.into_iter().zip(spans).map(|((name, texts), span)| (Spanned::new(name, span), texts)).collect()
     }
 
+    /// The plans that the policy gives to its callers.
+    pub(crate) fn plans(&self) -> Vec<Spanned<String>> {
+        let is_name = self.table.key(PLAN).is_some_and(|key| matches!(key.shape, Shape::Text));
+        let own = self.written(PLAN).filter(|_| is_name).and_then(Placed::text);
+        own.into_iter().chain(self.named(MAP_PLANS).into_iter().map(|(plan, _)| plan)).collect()
+    }
+
+    /// The plans whose callers the policy allows or denies.
+    pub(crate) fn plans_of_callers(&self) -> Vec<Spanned<String>> {
+        let lists = ["allow", "deny"].into_iter().flat_map(|key| self.named(key));
+        let plans = lists.filter(|(list, _)| list.value == "plans");
+        plans.flat_map(|(list, names)| names.into_iter().map(move |name| Spanned::new(name, list.span))).collect()
+    }
+
     /// `true` or `false`; `false` if the key is absent.
     pub(super) fn boolean(&self, key: &str) -> bool {
         matches!(self.get(key), Some(Placed { value: Value::Boolean(true), .. }))
@@ -127,6 +141,12 @@ impl Written {
         Some(Spanned::new(ms, span))
     }
 }
+
+/// The key with the plan of callers: its name, or in kinds that read tokens the claim with the name.
+const PLAN: &str = "plan";
+
+/// The key with the plans of tokens with some claims.
+const MAP_PLANS: &str = "map-plans";
 
 /// The keys of a kind's table except `kind`.
 pub(crate) fn settings(table: &'static Object) -> impl Iterator<Item = &'static Key> {

@@ -29,8 +29,16 @@ fn a_field_tells_an_upstream_one_thing_and_is_no_credential_or_text_of_the_gatew
         let found = with(&format!("identity: {{X-A: '{wrong}'}}"));
         assert!(found.iter().any(|found| found.code.id() == "TG0343") && found.has_errors(), "{wrong}: {found}");
     }
-    let unknown = with("identity: {X-A: user}");
-    assert!(unknown.to_string().contains("consumer"), "{unknown}");
+    for (written, meant) in [
+        ("email", "claims.email"),
+        ("claim.email", "claims.email"),
+        ("principal.claims.email", "claims.email"),
+        ("principal.claims[\"a b\"]", ""),
+        ("consumers", "consumer"),
+    ] {
+        let found = with(&format!("identity: {{X-A: '{written}'}}"));
+        assert!(found.has_errors() && found.to_string().contains(&format!("`{meant}")), "{written}: {found}");
+    }
 }
 
 #[test]

@@ -125,6 +125,23 @@ const WORDS: &[(&[&str], &str, &str)] = &[
         "write `ip-filter`",
     ),
     (&["acl", "rbac"], "access", "write `access`"),
+    (&["cel", "expression", "expr"], "condition", "write `condition`, with the expression in `allow`"),
+    (
+        &[
+            "opa",
+            "rego",
+            "extauthz",
+            "extauth",
+            "authz",
+            "authzen",
+            "externalauth",
+            "externalauthz",
+            "forwardauth",
+            "authrequest",
+        ],
+        "external",
+        "write `external`, with `protocol: opa`, `authzen` or `http`",
+    ),
     (
         &["oauth2", "oauth", "jwtauth"],
         "jwt",
@@ -137,6 +154,10 @@ const WORDS: &[(&[&str], &str, &str)] = &[
     ),
     (&["basicauth", "httpbasic", "password"], "basic", "write `basic`"),
     (&["mtls", "mtlsauth", "clientcert", "clientcertificates"], "client-certificate", "write `client-certificate`"),
+    // The values of `binding`.
+    (&["mtls", "tls", "x5t", "cert", "clientcertificate", "rfc8705"], "certificate", "write `certificate`"),
+    (&["proof", "key", "jkt", "pop", "rfc9449"], "dpop", "write `dpop`"),
+    (&["none", "no", "off"], "dpop-or-bearer", "write `bearer`"),
     (&["hmac", "hmacauth", "httpsignatures"], "http-signature", "write `http-signature`, or `webhook` for webhooks"),
     (
         &[
@@ -218,6 +239,11 @@ mod tests {
         assert!(fix("cors", &kinds).is_some_and(|fix| fix.contains("no such kind")));
         assert!(fix("oauth2", &["jwt"]).is_some_and(|fix| fix.contains("write `jwt`")));
         assert_eq!(fix("mtls", &["client-certificate"]), Some("write `client-certificate`"));
+        assert_eq!(fix("cel", &["condition"]), Some("write `condition`, with the expression in `allow`"));
+        for word in ["opa", "ext_authz"] {
+            assert!(fix(word, &["external"]).is_some_and(|fix| fix.starts_with("write `external`")), "{word}");
+        }
+        assert_eq!(fix("mtls", &["bearer", "certificate", "dpop"]), Some("write `certificate`"));
         assert_eq!(fix("ip", &["consumer", "address"]), Some("write `address`"));
         assert_eq!(fix("ip", &kinds), Some("write `ip-filter`"));
         assert_eq!(fix("$binary_remote_addr", &["consumer", "address"]), Some("write `address`"));

@@ -255,7 +255,7 @@ proptest! {
         };
         prop_assert_eq!(compiled.holds(&Request::new().facts()).ok(), want, "{}", text);
         // What is said to be so for every request is so for this one.
-        let requests = constant::Requests { methods: vec!["POST"], have_caller: true, without_location: false };
+        let requests = constant::Requests { methods: vec!["POST"], have_caller: true, ..Default::default() };
         let found = constant::outcomes(&compiled, &requests);
         let is_possible = match want {
             Some(true) => found.is_true,

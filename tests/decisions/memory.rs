@@ -26,7 +26,7 @@ pub(crate) async fn run(corpus: &Corpus) -> Result<Found, Box<dyn Error>> {
     host.signatures = MemorySignatures::new(tollgate_signatures::verifies)
         .signing(tollgate_signatures::sign)
         .sealing(tollgate_signatures::seal, tollgate_signatures::open)
-            .hashing(host.clock.clone(), tollgate_signatures::is_password);
+        .hashing(host.clock.clone(), tollgate_signatures::is_password);
     for (key, value) in corpus.records("http://127.0.0.1:1")? {
         host.records.put(key, value);
     }

@@ -140,7 +140,7 @@ impl Simulation {
         inner.signatures = MemorySignatures::new(tollgate_signatures::verifies)
             .signing(tollgate_signatures::sign)
             .sealing(tollgate_signatures::seal, tollgate_signatures::open)
-            .hashing(host.clock.clone(), tollgate_signatures::is_password);
+            .hashing(inner.clock.clone(), tollgate_signatures::is_password);
         inner.secrets.put("TOKEN", SECRET);
         inner.counters.apart.set(dice.percent(50));
         let host = ShakyHost::new(inner, &dice, weather.store_fails_percent);

@@ -175,7 +175,7 @@ fn uses(compiled: &Compiled, is_local: bool) -> Uses {
     let whole = compiled.whole();
     for (upstream, own) in whole.certificates().filter(|_| is_local) {
         for name in own.secret_names() {
-            uses.entry(name.to_owned()).or_default().insert(format!("upstream {} (tls)", upstream.name));
+            uses.entry(name.to_owned()).or_default().places.insert(format!("upstream {} (tls)", upstream.name));
         }
     }
     let mut add = |text: &SecretText, place: String| {
@@ -222,6 +222,8 @@ fn view(args: &AuditArgs, name: &str) -> Result<SecretView, Failure> {
 
 fn source(args: &AuditArgs) -> SecretSource {
     args.secrets.clone().map_or(SecretSource::Environment, SecretSource::Folder)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

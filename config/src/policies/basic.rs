@@ -78,7 +78,8 @@ impl Kind for BasicSettings {
         let users: Vec<BasicUser> = all.iter().filter_map(|(name, hashes)| user(name, hashes, report)).collect();
         let environments = written.list("environments");
         let known: Vec<String> = environments.iter().filter_map(|text| parsed::key_environment(text, report)).collect();
-        let is_complete = users.len() == all.len() && known.len() == environments.len() && are_alike(&all, &users, report);
+        let is_complete =
+            users.len() == all.len() && known.len() == environments.len() && are_alike(&all, &users, report);
         is_complete.then_some(Self {
             rules: KeyRules { environments: known, any_format: false },
             users,

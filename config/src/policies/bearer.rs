@@ -166,7 +166,11 @@ pub(super) const RULES: &[Key] = &[
     .examples(&["\"sub\""]),
     Key::optional(UNLINKED, "What happens to a token whose identity is not linked.", Shape::Word(UNLINKED_WORDS))
         .default("\"accept\"")
-        .change(Change::LoosestFirst { words: &["accept", "refuse"], why: "tokens of other identities are accepted" }),
+        .change(Change::LoosestFirst {
+            words: &["accept", "refuse"],
+            looser: "tokens of other identities are accepted",
+            stricter: "tokens of other identities are refused",
+        }),
 ];
 
 /// The resource whose metadata are served.

@@ -265,7 +265,13 @@ fn times(written: &Written, report: &mut Report) -> Option<(u32, u32, u32)> {
     };
     if let Some((at, what)) = mistake {
         let why = "a session ends when either time is over, and the person logs in again";
-        refuse(report, at, what, why, "write `session` of at most `31d`, a shorter `idle` of at least `1m`, and `refresh` such as `15m`");
+        refuse(
+            report,
+            at,
+            what,
+            why,
+            "write `session` of at most `31d`, a shorter `idle` of at least `1m`, and `refresh` such as `15m`",
+        );
         return None;
     }
     let seconds = |ms: u64| u32::try_from(ms / 1_000).ok();

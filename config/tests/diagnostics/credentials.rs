@@ -261,7 +261,6 @@ fn a_certificate_of_the_gateway_is_a_secret_and_is_presented_over_tls() {
     check("https://u", "{certificate: \"${secret.A}\", ca: a.pem}", &["TG0201"]);
 }
 
-
 #[test]
 fn slow_hashes_are_bounded_and_not_for_workers() {
     let slow = |parameters: &str| {
@@ -286,11 +285,13 @@ fn slow_hashes_are_bounded_and_not_for_workers() {
         ("", "ada: '$apr1$x$y'".to_owned(), "it is neither"),
         ("", format!("ada: {usual}, bob: {}", "ab".repeat(32)), "only some users of the policy have slow hashes"),
         ("", format!("ada: {usual}, bob: {}", slow("m=12288,t=3,p=1")), "hashed with different parameters"),
-        ("", format!("ada: [{usual}, {usual}]"), "the password of `ada` is not a SHA-256"),
+        ("", format!("ada: [{usual}, {}]", slow("m=12288,t=3,p=1")), "the password of `ada` is not a SHA-256"),
     ] {
         let report = with(target, &users);
         assert!(report.contains(words) && report.contains("TG0328"), "{words}: {report}");
     }
+}
+
 #[test]
 fn an_issuer_and_an_audience_that_nobody_has_are_reported() {
     let with = |issuer: &str, audience: &str| {

@@ -350,7 +350,9 @@ mod tests {
         let person = |name: &str, memory: u32| BasicUser {
             name: name.into(),
             sha256: Vec::new(),
-            slow: Some(format!("$argon2id$v=19$m={memory},t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc")),
+            slow: Some(format!(
+                "$argon2id$v=19$m={memory},t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
+            )),
         };
         let users = vec![person("ada", 19_456), person("bob", 32_768), person("eve", 19_456)];
         let settings = BasicSettings { users, ..BasicSettings::new() };
@@ -369,7 +371,8 @@ mod tests {
     fn users_that_nobody_can_be_are_incoherent() {
         let is_coherent = |name: &str, digests: &[&str]| {
             let sha256 = digests.iter().map(|one| (*one).to_owned()).collect();
-            BasicSettings { users: vec![BasicUser { name: name.into(), sha256, slow: None }], ..BasicSettings::new() }.is_coherent()
+            BasicSettings { users: vec![BasicUser { name: name.into(), sha256, slow: None }], ..BasicSettings::new() }
+                .is_coherent()
         };
         let digest = sha256("a");
         assert!(is_coherent("ada", &[&digest]));

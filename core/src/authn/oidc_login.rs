@@ -11,7 +11,7 @@ mod session;
 mod settings;
 
 pub use browser::{is_caused_here, is_navigation, is_same_origin, return_target};
-pub use refresh::{Standing, KeptSession};
+pub use refresh::{KeptSession, Standing};
 pub use session::{
     LOGIN_S, Login, LoginRefusal, Session, SessionCheck, digest_text, seal_key, sealed_parts, sealed_text,
 };

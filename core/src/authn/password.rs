@@ -37,10 +37,14 @@ pub enum SlowHashError {
     #[error("it is neither `$argon2id$v=19$m=…,t=…,p=…$SALT$HASH` nor `$2b$COST$…`")]
     Form,
     /// Trying passwords would be too cheap.
-    #[error("its parameters are weaker than OWASP's: argon2id with `m` times `t` of at least 35,840 and `m` of at least 7,168, or bcrypt with a cost of at least 10")]
+    #[error(
+        "its parameters are weaker than OWASP's: argon2id with `m` times `t` of at least 35,840 and `m` of at least 7,168, or bcrypt with a cost of at least 10"
+    )]
     Weak,
     /// A request would take too long.
-    #[error("it costs more than a request may: argon2id with `m` of at most 65,536, `m` times `t` of at most 262,144 and `p` of at most 4, or bcrypt with a cost of at most 13")]
+    #[error(
+        "it costs more than a request may: argon2id with `m` of at most 65,536, `m` times `t` of at most 262,144 and `p` of at most 4, or bcrypt with a cost of at most 13"
+    )]
     Costly,
 }
 
@@ -162,7 +166,11 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn hashes_are_read_within_bounds() {
-        let argon = |parameters: &str| SlowHash::parse(&format!("$argon2id$v=19${parameters}$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"));
+        let argon = |parameters: &str| {
+            SlowHash::parse(&format!(
+                "$argon2id$v=19${parameters}$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
+            ))
+        };
         let bcrypt = |start: &str| SlowHash::parse(&format!("{start}{BCRYPT}"));
         assert_eq!(argon("m=19456,t=2,p=1"), Ok(SlowHash::Argon2id { memory_kib: 19_456, passes: 2, lanes: 1 }));
         assert_eq!(bcrypt("$2b$12$"), Ok(SlowHash::Bcrypt { cost: 12 }));

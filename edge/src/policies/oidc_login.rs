@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tollgate_core::authn::{
-    Standing, OidcLoginSettings, Presented, Principal, Session, SessionCheck, TextMark, is_navigation, is_same_origin,
+    OidcLoginSettings, Presented, Principal, Session, SessionCheck, Standing, TextMark, is_navigation, is_same_origin,
 };
 use tollgate_core::event::Reason;
 use tollgate_core::kinds::PolicyName;

@@ -30,11 +30,10 @@ impl World {
         let mut bench = Bench::new(vec![], ok(&[], "dashboard"));
         let hashes = Rc::new(Cell::new(0));
         let computed = Rc::clone(&hashes);
-        bench.host.signatures =
-            MemorySignatures::default().hashing(bench.host.clock.clone(), move |hash, password| {
-                computed.set(computed.get() + 1);
-                hash == HASH && password == "right"
-            });
+        bench.host.signatures = MemorySignatures::default().hashing(bench.host.clock.clone(), move |hash, password| {
+            computed.set(computed.get() + 1);
+            hash == HASH && password == "right"
+        });
         let world = Self { bench, hashes };
         world.publish(&settings(HASH));
         world
@@ -136,9 +135,10 @@ fn a_bounded_number_of_hashes_is_computed_at_once() {
     let all = (0..7).map(|number| {
         let value = format!("Basic {}", NameAndPassword::encode(&format!("eve-{number}"), "wrong"));
         let sent = request("GET", "/reports", &[("authorization", &value)], "");
-        let client = Client { address: None, https: true, inside: false };
-        async {
-            let served = serve(&world.bench.isolate, &world.bench.host, sent, client).await;
+        let (isolate, host) = (&world.bench.isolate, &world.bench.host);
+        async move {
+            let client = Client { address: None, https: true, inside: false };
+            let served = serve(isolate, host, sent, client).await;
             let reply = served.reply.into_response();
             let retry = reply.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
             served.after.await;

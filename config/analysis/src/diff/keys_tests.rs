@@ -24,6 +24,9 @@ use Second::{Looser, Others, Review};
 /// A key, two of its values with what else they need, and what the second does.
 type Row = (&'static str, &'static str, &'static str, Second);
 
+/// A kind in its slot, what each of its policies has, and the rows of its keys.
+type Checked<'c> = (Slot, &'c str, &'c [&'c str], &'c [&'c [Row]]);
+
 #[track_caller]
 fn project(slot: Slot, kind: &str, own: &str) -> Compiled {
     let (authn, other) = match (slot, kind) {
@@ -93,7 +96,7 @@ const UNKNOWN: &str = "the responses to requests change";
 fn every_key_of_every_kind_is_compared() {
     use Slot::{Authn, Authz, Guard, Limit};
     let oidc: Vec<Row> = RULES.iter().filter(|(key, ..)| *key != "audience").copied().collect();
-    let checks: &[(Slot, &str, &[&str], &[&[Row]])] = &[
+    let checks: &[Checked<'_>] = &[
         (Guard, "ip-filter", &["deny: [172.16.0.0/12]"], &[IP_FILTER]),
         (Authn, "api-key", &["header: X-Own"], &[API_KEY]),
         (Authn, "jwt", &[ISSUER, "audience: a"], &[JWT, PLACE, AUDIENCE, RULES, BINDING, OUTAGE]),
@@ -193,6 +196,8 @@ const RULES: &[Row] = &[
     ("map-consumers", "", "map-consumers: {ada: sub=1}", Review),
     ("map-plans", "", "map-plans: {gold: tier=1}", Review),
     ("map-groups", "", "map-groups: {staff: role=1}", Review),
+    ("links", "", "links: sub", Review),
+    ("unlinked", "links: sub, unlinked: refuse", "links: sub", Looser),
 ];
 
 const BINDING: &[Row] = &[
@@ -355,6 +360,7 @@ const LOGIN: &[Row] = &[
     ("idle", "idle: 30m", "", Looser),
     ("after-logout", "", "after-logout: /bye", Review),
     ("private-network", "", "private-network: true", Looser),
+    ("refresh", "", "refresh: 15m", Review),
 ];
 
 const ACCESS: &[Row] = &[

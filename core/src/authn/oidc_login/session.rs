@@ -180,7 +180,7 @@ impl Session {
     /// The same session of what the provider says of the person now.
     #[must_use]
     pub fn of(self, identity: Identity) -> Self {
-        let Identity { consumer, plan, scopes, groups, until: _, confirmation: _ } = identity;
+        let Identity { consumer, plan, scopes, groups, until: _, confirmation: _, link: _ } = identity;
         Self { consumer, plan, scopes, groups, ..self }
     }
 

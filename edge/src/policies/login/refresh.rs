@@ -6,8 +6,7 @@
 
 use std::num::NonZeroU32;
 
-use tollgate_core::authn::{KeptSession, OidcLoginSettings, Session, Standing, once};
-use tollgate_core::cell::OperationId;
+use tollgate_core::authn::{KeptSession, OidcLoginSettings, Once, Session, Standing};
 use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::ProblemKind;
 use tollgate_core::time::Timestamp;
@@ -19,7 +18,7 @@ use crate::apart::rare;
 use crate::isolate::Isolate;
 use crate::isolate::sealed::Sealing;
 use crate::isolate::sessions::SessionWork;
-use crate::ports::{Entropy, Host, Records};
+use crate::ports::{Counters, Entropy, Host, Records};
 use crate::timeout::{counted, record, within};
 
 /// Does what was left for a session. If it fails, a later request asks again.
@@ -120,7 +119,9 @@ async fn claimed<H: Host>(
     let mut random = [0; 16];
     host.entropy().fill(&mut random);
     let window_ms = NonZeroU32::new(settings.claim_ms()).unwrap_or(NonZeroU32::MIN);
-    let update = once(policy, session.claim().as_bytes(), window_ms, OperationId::new(random));
+    let claim = session.claim();
+    let once = Once { policy: Some(policy), signer: session.id.as_bytes(), used: claim.as_bytes() };
+    let update = once.update(window_ms, random, H::Counters::HAS_MANY_CELLS);
     counted(host, &update).await.map(|outcome| outcome.granted).map_err(|fault| fault.to_string())
 }
 

@@ -166,6 +166,7 @@ mod tests {
         ("tollgate completions", "its answer is a program for a shell"),
         ("tollgate man", "its answer is a page for man"),
         ("tollgate key", "its commands have it"),
+        ("tollgate key password", "its answer is the hash, as it is written in the project"),
         ("tollgate identity", "its commands have it"),
         ("tollgate secrets", "its commands have it"),
         ("tollgate idp-outage", "its commands have it"),

@@ -22,7 +22,7 @@ pub use clock::{SeededEntropy, VirtualClock};
 pub use content::{Content, Copy};
 pub use counters::{CounterFaults, MemoryCounters};
 pub use fetch::ScriptedFetch;
-pub use signatures::{MemorySignatures, Seal, Sign, Verify};
+pub use signatures::{Hash, MemorySignatures, Seal, Sign, Verify};
 pub use sink::{MemorySink, Post};
 pub use stores::{MemoryCache, MemoryRecords, MemorySecrets, ReadMemory};
 pub use upstream::{Script, ScriptedUpstream};

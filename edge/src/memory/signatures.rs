@@ -17,7 +17,7 @@ pub type Sign = dyn Fn(&SigningKey, &[u8]) -> Option<Vec<u8>>;
 pub type Seal = dyn Fn(&[u8; 32], &[u8; 12], &[u8]) -> Option<Vec<u8>>;
 
 /// A function that verifies a password with its slow hash.
-type Hash = dyn Fn(&str, &str) -> bool;
+pub type Hash = dyn Fn(&str, &str) -> bool;
 
 /// Signatures that a function verifies; without one, none verifies.
 #[derive(Clone)]

@@ -84,6 +84,19 @@ fn the_newest_version_of_a_bundle_has_these_bytes() {
 }
 
 #[test]
+fn later_versions_of_sections_have_these_bytes_and_are_read() {
+    let site = sample::later_site();
+    let (stored, bundle) =
+        (encode_part(&site), Bundle::new(&sample::gateway(), &[(HostPattern::Any, site.clone())].into()));
+    check_golden("part-later-sections.v1.bin", &stored);
+    check_golden("part-later-sections.v1.json", &readable(&site));
+    assert_eq!(decode_part(&stored, &Id::of(&stored)), Ok(site));
+    for need in ["jwt@3", "rate-limit@2", "upstreams@4"] {
+        assert!(bundle.needs.contains(&need.parse().unwrap()), "{need} in {:?}", bundle.needs);
+    }
+}
+
+#[test]
 fn records_of_operators_have_these_bytes_and_are_read() {
     let digest = KeyDigest::parse(&"ab".repeat(32)).unwrap();
     let index = KeyIndex { digest };

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use http::{HeaderName, Method};
-use tollgate_core::authn::{ApiKeySettings, CredentialPlace};
+use tollgate_core::authn::{
+    ApiKeySettings, BindingMode, BindingRules, CertificateSource, CredentialPlace, DpopRules, JwtSettings, KeySource,
+};
 use tollgate_core::authz::{AccessSettings, Callers, ConditionSettings, ExternalSettings, Protocol, Sent};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::client::{LocationFields, ProxyField, ProxySettings, TrustedProxies};
 use tollgate_core::expression::{Binary, Expression, Node, Source, TimePart};
-use tollgate_core::forward::{ClientFields, UpstreamAuth, UpstreamSettings};
+use tollgate_core::forward::{ClientFields, OwnCertificate, UpstreamAuth, UpstreamSettings};
 use tollgate_core::guard::ip_filter::IpFilterSettings;
+use tollgate_core::jose::Algorithm;
 use tollgate_core::kinds::{Named, Place, Policies, Policy};
 use tollgate_core::limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
 use tollgate_core::route::{HostPattern, Methods, Predicate, Subject, Test};
@@ -59,6 +62,34 @@ pub(crate) fn site() -> SiteSettings {
         upstreams: vec![upstream("pets", "https://pets.internal:8443/base", fields), upstream("b", "http://b", vec![])],
         policies: policies.into_iter().map(|(name, policy)| Named { name: name.into(), policy }).collect(),
         routes: vec![full_route(), chosen_route(), route("pets.* /{*rest}", "/{*rest}")],
+    }
+}
+
+/// A part with what earlier readers refuse: tokens that are bound to their holder, limits by installation, and a certificate of
+/// the gateway.
+pub(crate) fn later_site() -> SiteSettings {
+    let dpop = DpopRules {
+        algorithms: [Algorithm::Es256, Algorithm::EdDsa].into_iter().collect(),
+        age_max_s: 60,
+        nonce: Some(SecretText::parse("${secret.NONCES}").unwrap()),
+        once: true,
+    };
+    let binding = BindingRules { mode: BindingMode::Any, certificate: CertificateSource::Field, dpop: Some(dpop) };
+    let keys = KeySource::Set("https://id.example.com/keys".into(), false);
+    let mut tokens = JwtSettings::new("https://id.example.com", "pets", keys, Algorithm::EdDsa);
+    tokens.rules.binding = Some(binding);
+    tokens.place.with_proof = true;
+    let policies = [("app", tokens.into()), ("device", limit(3, LimitBy::Installation, OnUnavailable::Closed))];
+    let own = OwnCertificate { name: "PETS_CERTIFICATE".into(), key: Some("PETS_KEY".into()) };
+    let pets = UpstreamSettings { certificate: Some(own), ..upstream("pets", "https://pets.internal", vec![]) };
+    SiteSettings {
+        upstreams: vec![pets],
+        policies: policies.into_iter().map(|(name, policy)| Named { name: name.into(), policy }).collect(),
+        routes: vec![RouteSettings {
+            authn: vec![vec![Place::new(0)]],
+            limit: vec![Place::new(0)],
+            ..route("pets.get", "/pets")
+        }],
     }
 }
 

@@ -8,9 +8,11 @@ use base64::prelude::BASE64_STANDARD;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use ed25519_dalek::{Signer, SigningKey};
 use rcgen::{CertificateParams, KeyPair};
+use serde_json::json;
 use tollgate_core::jose::{Jwk, Thumbprint};
 use tollgate_core::x509::Fingerprint;
 use tollgate_tests::client::{Answer, Request};
+use tollgate_tests::upstream::Upstream;
 
 use super::jwt::{ISSUER, jwk, key, token};
 use crate::project::Project;
@@ -22,6 +24,10 @@ scenarios! { "authenticate";
     a_stolen_token_is_refused,
     a_proof_has_the_nonce_of_the_gateway,
     a_token_is_accepted_from_who_has_its_certificate,
+    an_opaque_token_is_accepted_from_its_holder,
+    a_bound_token_needs_a_certificate_that_the_platform_has_verified
+        except (Native, "verified in the handshake; adapters/native/tests/server/certificates.rs")
+               (Spin, "the platform does not tell certificates"),
 }
 
 fn policy(more: &str) -> String {
@@ -151,6 +157,60 @@ async fn a_token_is_accepted_from_who_has_its_certificate(world: Rc<World>) -> O
         assert_problem(&world.client().send(with(&other)).await?, 401, "credential-not-accepted");
         assert_problem(&world.client().send(request()).await?, 401, "credential-not-accepted");
     }
+    assert_eq!(world.upstream.report().total(), 2);
+    Ok(())
+}
+
+/// What the provider says of a token binds it as what is in a token (RFC 8705, section 3.2; RFC 9449, section 6.2).
+async fn an_opaque_token_is_accepted_from_its_holder(world: Rc<World>) -> Outcome {
+    let provider = Upstream::start().await?;
+    let jkt = thumbprint(&device(1)).map(|digest| digest.to_string()).ok_or("no thumbprint")?;
+    let active = format!(r#"{{"active":true,"aud":"pets","sub":"ada","cnf":{{"jkt":"{jkt}"}}}}"#);
+    provider.serve("/introspect", &active);
+    let policy = format!(
+        "app: {{kind: introspection, url: \"{}/introspect\", private-network: true, audience: pets, client-id: a, \
+         client-secret: \"${{secret.UPSTREAM_TOKEN}}\", binding: dpop}}",
+        provider.url()
+    );
+    world.publish(Project::new(&world).policy(&policy).route("{path: /a, authn: app}")).await?;
+    let token = "2YotnFZFEjr1zCsicMWpAA";
+    for (number, (holder, status)) in [(1, 200), (2, 401), (1, 200)].into_iter().enumerate() {
+        let proof = proof(&world, &device(holder), "/a", token, &number.to_string(), "");
+        let answer = send(&world, "/a", token, &proof).await?;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+    let bearer = world.client().send(Request::get("/a").field("Authorization", &format!("Bearer {token}"))).await?;
+    assert_problem(&bearer, 401, "credential-not-accepted");
+    assert_eq!(world.upstream.report().total(), 2);
+    Ok(())
+}
+
+async fn a_bound_token_needs_a_certificate_that_the_platform_has_verified(world: Rc<World>) -> Outcome {
+    publish(&world, "binding: certificate").await?;
+    let params = CertificateParams::new(["d7.devices.test".to_owned()])?;
+    let certificate = params.self_signed(&KeyPair::generate()?)?.der().to_vec();
+    let fingerprint = Fingerprint::of(&certificate);
+    let token = bound_to(&format!(r#"{{"x5t#S256":"{}"}}"#, fingerprint.to_base64url()));
+    let said = |verified: &str, revoked: &str| {
+        json!({
+            "certPresented": "1", "certVerified": verified, "certRevoked": revoked,
+            "certRFC9440": format!(":{}:", BASE64_STANDARD.encode(&certificate)),
+            "certFingerprintSHA256": fingerprint.to_string(), "certSubjectDNRFC2253": "", "certIssuerDNRFC2253": "",
+        })
+    };
+    let send = async |said: Option<serde_json::Value>| {
+        let request = Request::get("/a").field("Authorization", &format!("Bearer {token}"));
+        let request = said.into_iter().fold(request, |r, said| r.field("Test-TLS-Client-Auth", &said.to_string()));
+        world.client().send(request).await
+    };
+    assert_eq!(send(Some(said("SUCCESS", "0"))).await?.status, 200);
+    for refused in
+        [Some(said("SUCCESS", "1")), Some(said("FAILED:unable to verify", "0")), Some(said("NONE", "0")), None]
+    {
+        let answer = send(refused).await?;
+        assert_problem(&answer, 401, "credential-not-accepted");
+    }
+    assert_eq!(send(Some(said("SUCCESS", "0"))).await?.status, 200, "a remembered token, too");
     assert_eq!(world.upstream.report().total(), 2);
     Ok(())
 }

@@ -11,12 +11,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tollgate_analysis::compile_str;
 use tollgate_config::{Code, Diagnostics, expression as conditions, fixtures, fmt, openapi, policy_tests};
 use tollgate_core::authn::{
-    HttpSignatureSettings, IdentityRules, JwtSettings, KeySource, Principal, SignedRequest, SigningKeys, WebhookSender,
-    WebhookSettings, content_digests,
+    DpopRules, HttpSignatureSettings, IdentityRules, JwtSettings, KeySource, Principal, Proof, ProvedRequest,
+    SignedRequest, SigningKeys, WebhookSender, WebhookSettings, content_digests,
 };
 use tollgate_core::client::Location;
 use tollgate_core::expression::Facts;
-use tollgate_core::jose::{Algorithm, Algorithms, JwkSet, KeyType, SignatureCheck, Token};
+use tollgate_core::jose::{Algorithm, Algorithms, JwkSet, KeyType, SignatureCheck, Thumbprint, Token};
 use tollgate_core::route::{CanonicalPath, HostName, RequestHead};
 use tollgate_core::structured;
 use tollgate_core::time::Timestamp;
@@ -35,6 +35,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("bundle_loader", bundle_loader),
     ("expression", expression),
     ("token", token),
+    ("dpop_proof", dpop_proof),
     ("jwk_set", jwk_set),
     ("signature_fields", signature_fields),
 ];
@@ -168,6 +169,37 @@ pub fn token(input: &[u8]) {
             Err(error) => assert!(!error.to_string().is_empty()),
         }
     }
+}
+
+/// The field of a proof (RFC 9449): any value is read or refused with a reason; one that is read has a public key, and is
+/// accepted for one time only.
+pub fn dpop_proof(input: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(input) else { return };
+    let fields = HeaderMap::from_iter([(HeaderName::from_static("dpop"), value)]);
+    let algorithms = Algorithm::ALL.into_iter().filter(|one| one.key_type() != KeyType::Octets).collect();
+    let rules = DpopRules { algorithms, age_max_s: 60, nonce: None, once: true };
+    let proof = match Proof::presented(&fields, &rules) {
+        Ok(proof) => proof,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    let signed = proof.signature();
+    assert_ne!(signed.key.material.key_type(), KeyType::Octets, "a shared secret proves nothing");
+    assert!(
+        !tollgate_signatures::verifies(&SignatureCheck { signature: &[0; 64], ..signed }),
+        "zeros are no signature"
+    );
+    assert_eq!(proof.used().len(), 64, "two digests");
+    let Some(own) = signed.key.material.thumbprint() else { unreachable!("a key of a proof has one") };
+    let request =
+        ProvedRequest { method: "GET", https: true, authority: "api.example.com", path: "/a", token: "token" };
+    let accepted = [0, 1_800_000_000, Timestamp::MAX.as_secs()].into_iter().filter(|seconds| {
+        let now = Timestamp::from_millis(seconds * 1_000);
+        proof.check(&own, &request, &rules, now).is_ok()
+    });
+    assert!(accepted.count() <= 1, "a proof is for a minute");
+    let other = Thumbprint::of("another key");
+    assert!(proof.check(&other, &request, &rules, Timestamp::from_millis(1_800_000_000_000)).is_err());
+    let _ = proof.nonce();
 }
 
 /// A set of keys: any text is read or refused; keys that cannot be used have a reason, the others are used with algorithms of

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
@@ -17,9 +18,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tollgate_core::jose::SigningKey;
+use tollgate_core::x509::Fingerprint;
 use tollgate_native::{ClientAuthorities, TlsFiles};
 
-use crate::running::{Running, TIMEOUT, plain_upstream};
+use crate::running::{ISSUER, ISSUER_KEY, Running, TIMEOUT, plain_upstream};
 
 /// An authority, whose certificates servers and clients have.
 struct Authority {
@@ -78,7 +81,7 @@ impl Authority {
 
 /// A client, which resumes its sessions.
 #[derive(Clone)]
-struct Client(Arc<ClientConfig>);
+struct Client(Arc<ClientConfig>, Option<CertificateDer<'static>>);
 
 impl Client {
     fn new(server: &Authority, own: Option<(CertificateDer<'static>, Vec<u8>)>) -> Self {
@@ -88,12 +91,14 @@ impl Client {
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots);
-        Self(Arc::new(match own {
+        let certificate = own.as_ref().map(|(certificate, _)| certificate.clone());
+        let config = match own {
             Some((certificate, key)) => {
                 config.with_client_auth_cert(vec![certificate], PrivatePkcs8KeyDer::from(key).into()).unwrap()
             }
             None => config.with_no_client_auth(),
-        }))
+        };
+        Self(Arc::new(config), certificate)
     }
 
     async fn connect(&self, server: &Running) -> std::io::Result<TlsStream<TcpStream>> {
@@ -110,7 +115,12 @@ impl Client {
 
 /// The status of an answer; `None` if the connection has ended.
 async fn status(stream: &mut TlsStream<TcpStream>) -> Option<u16> {
-    stream.write_all(b"GET /api/x HTTP/1.1\r\nhost: h\r\n\r\n").await.ok()?;
+    status_with(stream, "").await
+}
+
+/// The same for a request with further lines of fields.
+async fn status_with(stream: &mut TlsStream<TcpStream>, fields: &str) -> Option<u16> {
+    stream.write_all(format!("GET /api/x HTTP/1.1\r\nhost: h\r\n{fields}\r\n").as_bytes()).await.ok()?;
     let mut got = Vec::new();
     let reading = async {
         while !got.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -265,4 +275,34 @@ async fn clients_of_an_authority_that_is_no_longer_trusted_are_disconnected() {
     let ended = async { open.read_u8().await.is_err() };
     assert!(tokio::time::timeout(TIMEOUT, ended).await.expect("the connection ends in time"));
     assert_eq!(newer.client("d7", 7, &own).status(&server).await, Some(200));
+}
+
+#[tokio::test]
+async fn rfc_8705_3_a_bound_token_is_accepted_from_who_has_its_certificate() {
+    let (own, devices) = (Authority::new("own"), Authority::new("devices"));
+    let folder = Folder::of(&own, &devices);
+    let server = Running::with(|settings| settings.listen[0].tls = Some(folder.files(&[], false))).await;
+    server.publish(&plain_upstream().await, json!({"authn": [[1]]}));
+    let (holder, thief) = (devices.client("d7", 7, &own), devices.client("d8", 8, &own));
+    let token = bound_token(holder.1.as_ref().unwrap());
+    let field = format!("authorization: Bearer {token}\r\n");
+    for (client, expected) in [(&holder, 200), (&thief, 401), (&Client::new(&own, None), 401), (&holder, 200)] {
+        let mut stream = client.connect(&server).await.unwrap();
+        assert_eq!(status_with(&mut stream, &field).await, Some(expected));
+    }
+    let lines = server.log.wait_for(4).await.join("\n");
+    assert!(lines.contains(r#""problem":"credential-not-accepted""#) && !lines.contains(&token), "{lines}");
+}
+
+/// A token that is bound to a certificate (RFC 8705, section 3.1).
+fn bound_token(certificate: &CertificateDer<'_>) -> String {
+    let part = |text: String| Base64UrlUnpadded::encode_string(text.as_bytes());
+    let claims = json!({
+        "iss": ISSUER, "aud": "pets", "sub": "ada", "exp": 4_000_000_000_u64,
+        "cnf": {"x5t#S256": Fingerprint::of(certificate).to_base64url()},
+    });
+    let signed = format!("{}.{}", part(json!({"alg": "EdDSA"}).to_string()), part(claims.to_string()));
+    let key = SigningKey::parse(ISSUER_KEY.as_bytes()).unwrap();
+    let signature = tollgate_signatures::sign(&key, signed.as_bytes()).unwrap();
+    format!("{signed}.{}", Base64UrlUnpadded::encode_string(&signature))
 }

@@ -12,12 +12,29 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tollgate_core::authn::ClientCertificateSettings;
+use tollgate_core::authn::{
+    BindingMode, BindingRules, CertificateSource, ClientCertificateSettings, JwtSettings, KeySource,
+};
+use tollgate_core::jose::Algorithm;
 use tollgate_core::kinds::{NamedPolicy, Policies};
 use tollgate_core::limit::RateLimitSettings;
 use tollgate_kv_schemas::Bundle;
 use tollgate_native::faults::Faults;
 use tollgate_native::{AdminSettings, RecordChange, RecordStore, Server, Settings, StartError};
+
+/// Accepts tokens of [`ISSUER`] that are bound to the certificate of the connection (RFC 8705).
+fn bound_tokens() -> JwtSettings {
+    let keys = KeySource::Static(format!("{{\"keys\":[{}]}}", ISSUER_KEY.replacen(PRIVATE_PART, "", 1)));
+    let mut settings = JwtSettings::new(ISSUER, "pets", keys, Algorithm::EdDsa);
+    let (mode, certificate) = (BindingMode::Certificate, CertificateSource::Connection);
+    settings.rules.binding = Some(BindingRules { mode, certificate, dpop: None });
+    settings
+}
+
+/// The issuer of tokens, and its key (RFC 8037, appendix A.1).
+pub(crate) const ISSUER: &str = "https://id.example.com";
+pub(crate) const ISSUER_KEY: &str = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+const PRIVATE_PART: &str = r#""d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","#;
 
 /// A running server.
 pub(crate) struct Running {
@@ -56,7 +73,8 @@ impl Running {
     }
 
     /// Publishes, for the first time, a gateway of one route, `/api/*rest`, to this upstream, which is internal on the host
-    /// `ops.internal`; `more` is merged into the route's settings. Its first policy of authentication takes certificates of clients.
+    /// `ops.internal`; `more` is merged into the route's settings. Its policies of authentication take
+    /// certificates of clients (0), and tokens that are bound to them (1).
     pub(crate) fn publish(&self, upstream: &str, more: serde_json::Value) {
         self.publish_with(upstream, more, json!({}));
     }
@@ -100,6 +118,9 @@ impl Running {
             let devices = json!({"source": "connection", "consumer": "common-name"});
             let devices: ClientCertificateSettings = serde_json::from_value(devices).unwrap();
             policies.push(NamedPolicy { name: "devices".into(), policy: devices.into() });
+        }
+        if route["authn"] == json!([[1]]) {
+            policies.push(NamedPolicy { name: "tokens".into(), policy: bound_tokens().into() });
         }
         let site = json!({"upstreams": [upstream], "policies": policies, "routes": [route]});
         let mut inside = site.clone();

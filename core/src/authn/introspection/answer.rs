@@ -170,6 +170,21 @@ mod tests {
         }
     }
 
+    /// RFC 8705, section 3.2; RFC 9449, section 6.2: the answer says to what the token is bound, as the token itself would.
+    #[wasm_bindgen_test(unsupported = test)]
+    fn rfc_8705_3_2_an_answer_says_to_what_the_token_is_bound() {
+        let with = |cnf: &str| identity(&format!(r#"{{"active":true,"aud":"pets","sub":"ada"{cnf}}}"#));
+        let digest = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+        assert_eq!(with("").unwrap().confirmation, None);
+        let of_key = with(&format!(r#","cnf":{{"jkt":"{digest}"}}"#)).unwrap().confirmation.unwrap();
+        assert!(of_key.key.is_some() && of_key.certificate.is_none());
+        let of_certificate = with(&format!(r#","cnf":{{"x5t#S256":"{digest}"}}"#)).unwrap().confirmation.unwrap();
+        assert!(of_certificate.key.is_none() && of_certificate.certificate.is_some());
+        for unclear in [r#","cnf":{"jkt":"short"}"#, r#","cnf":{"x5t#S256":7}"#, r#","cnf":"a""#] {
+            assert!(with(unclear).is_err(), "{unclear}");
+        }
+    }
+
     /// RFC 7662, section 2.2: issuer and end are optional; what is there is checked (section 4).
     #[wasm_bindgen_test(unsupported = test)]
     fn rfc_7662_4_what_the_answer_says_of_a_token_is_checked() {

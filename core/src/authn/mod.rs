@@ -26,8 +26,8 @@ crate::policy_kinds!(declare_modules @authn);
 
 pub use crate::credential_place::{CredentialPlace, Presented};
 pub use crate::outage::{
-    Allowance, JTI, KnownToken, OF_CONSUMER, OUTAGE_S_MAX, Outage, OutagePolicy, OutageRules, RevokedToken, TokenFacts,
-    admitted, read_admitted,
+    Allowance, JTI, KnownToken, OF_CONSUMER, OUTAGE_S_MAX, Outage, OutagePolicy, OutageRules, Revocations,
+    RevokedToken, TokenFacts, admitted, read_admitted,
 };
 pub use anonymous::AnonymousSettings;
 pub use api_key::{

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::is_note;
 use super::members::Members;
 use super::rotation::parse_duration;
-use crate::authn::{Allowance, JTI, OF_CONSUMER, Outage, OutageRules, RevokedToken};
+use crate::authn::{Allowance, JTI, OF_CONSUMER, Outage, OutageRules, Revocations, RevokedToken};
 use crate::cell::Listed;
 use crate::problem::{Problem, ProblemKind};
 use crate::time::Timestamp;
@@ -224,12 +224,13 @@ impl OutageView {
     /// What is known now.
     #[must_use]
     pub fn of(policy: &str, outage: Outage, admitted: &[Listed], rules: &OutageRules, now: Timestamp) -> Self {
+        let revocations = Revocations::of(&outage);
         let token = |listed: &Listed| AdmittedToken {
             credential: listed.name.to_string(),
             consumer: listed.text.to_string(),
             first: listed.first,
             last: listed.last,
-            revoked: outage.is_revoked(&listed.name, &listed.text, None, now),
+            revoked: revocations.include(&listed.name, &listed.text, None, now),
         };
         let tokens = admitted.iter().map(token).collect();
         Self { policy: policy.to_owned(), open: outage.allowance(rules, now).is_some(), outage, tokens }
@@ -319,7 +320,7 @@ mod tests {
     fn tokens_that_were_admitted_are_revoked_one_or_all() {
         let admitted = [listed(ONE, 1_000), listed(TWO, 2_000)];
         let mut outage = Outage::default();
-        let is_revoked = |outage: &Outage, id, ms| outage.is_revoked(id, "", None, NOW.plus_millis(ms));
+        let is_revoked = |outage: &Outage, id, ms| Revocations::of(outage).include(id, "", None, NOW.plus_millis(ms));
         assert_eq!(apply(&mut outage, &admitted, r#"{"tokens":["jwt-00000000000000fe"]}"#, 0).unwrap(), [TWO]);
         assert!(is_revoked(&outage, TWO, 0) && !is_revoked(&outage, ONE, 0));
         assert_eq!(apply(&mut outage, &admitted, r#"{"all":true}"#, 0).unwrap(), [ONE, TWO]);
@@ -341,7 +342,10 @@ mod tests {
         let all = r#"{"tokens":["token-00000000000000ff"],"jti":["7"],"consumers":["staff:ada"],"until":"2027-01-15T09:00:00Z"}"#;
         let named = ["token-00000000000000ff", "jti:7", "consumer:staff:ada"];
         assert_eq!(apply(&mut outage, &[], all, 0).unwrap(), named);
-        assert!(outage.is_revoked(ONE, "", None, NOW) && outage.is_revoked(TWO, "staff:ada", None, NOW));
+        let is_revoked = |outage: &Outage, id, consumer, ms| {
+            Revocations::of(outage).include(id, consumer, None, NOW.plus_millis(ms))
+        };
+        assert!(is_revoked(&outage, ONE, "", 0) && is_revoked(&outage, TWO, "staff:ada", 0));
         assert_eq!(outage.revoked[2].issued_until, Some(NOW));
         assert_eq!(
             outage.revoked[0].until,
@@ -350,7 +354,7 @@ mod tests {
         );
         let restore = r#"{"consumers":["staff:ada"],"restore":true}"#;
         assert_eq!(apply(&mut outage, &[], restore, 5).unwrap(), ["consumer:staff:ada"]);
-        assert!(!outage.is_revoked(TWO, "staff:ada", None, NOW.plus_millis(5)));
+        assert!(!is_revoked(&outage, TWO, "staff:ada", 5));
         assert_eq!(apply(&mut outage, &[], restore, 6).unwrap_err().kind, ProblemKind::ResourceNotFound);
         for (content, words) in [
             ("{}", "Name tokens"),

@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use rustc_hash::FxHasher;
-use tollgate_core::authn::{KnownToken, Outage, Principal, TextMark};
+use tollgate_core::authn::{KnownToken, Outage, Principal, Revocations, TextMark};
 use tollgate_core::bounds::TOKENS_REMEMBERED_MAX;
 use tollgate_core::kinds::PolicyName;
 use tollgate_core::time::MonotonicInstant;
@@ -22,10 +23,32 @@ use crate::timeout::{self, within};
 /// What an isolate knows of outages.
 #[derive(Debug, Default)]
 pub(crate) struct Outages {
-    said: HashMap<PolicyName, Aged<Rc<Outage>>, BuildHasherDefault<FxHasher>>,
+    said: HashMap<PolicyName, Aged<Rc<Said>>, BuildHasherDefault<FxHasher>>,
     tokens: HashMap<TokenKey, Token, BuildHasherDefault<FxHasher>>,
     /// Records to look after when a reply is sent.
     due: Vec<Due>,
+}
+
+/// What operators have said, with what every request asks for.
+#[derive(Debug)]
+pub(crate) struct Said {
+    outage: Outage,
+    pub(crate) revocations: Revocations,
+}
+
+impl From<Outage> for Said {
+    fn from(outage: Outage) -> Self {
+        let revocations = Revocations::of(&outage);
+        Self { outage, revocations }
+    }
+}
+
+impl Deref for Said {
+    type Target = Outage;
+
+    fn deref(&self) -> &Outage {
+        &self.outage
+    }
 }
 
 /// A token as one policy reads it.
@@ -56,7 +79,7 @@ pub(crate) async fn said<H: Host>(
     host: &H,
     policy: &PolicyName,
     fresh_ms: u64,
-) -> Result<Rc<Outage>, Unavailable> {
+) -> Result<Rc<Said>, Unavailable> {
     let now = host.clock().instant();
     if isolate.settings.freshness == Freshness::Cached
         && let Some(known) = isolate.outages.borrow_mut().said.get_mut(policy)
@@ -68,7 +91,7 @@ pub(crate) async fn said<H: Host>(
     let mut outages = isolate.outages.borrow_mut();
     match read {
         Ok(outage) => {
-            let outage = Rc::new(outage);
+            let outage = Rc::new(Said::from(outage));
             if !outages.said.get(policy).is_some_and(|known| known.is_newer_than(now)) {
                 outages.put_said(policy.clone(), Rc::clone(&outage), now);
             }
@@ -107,7 +130,7 @@ pub(crate) async fn record<H: Host>(host: &H, due: Due) {
 
 impl Outages {
     /// What operators have said now.
-    pub(crate) fn put_said(&mut self, policy: PolicyName, outage: Rc<Outage>, now: MonotonicInstant) {
+    pub(crate) fn put_said(&mut self, policy: PolicyName, outage: Rc<Said>, now: MonotonicInstant) {
         if self.said.len() >= POLICIES_MAX {
             self.said.clear();
         }

@@ -36,7 +36,7 @@ pub(super) async fn outage<H: Host>(resource: Resource, task: Task<'_, H>) -> Re
         _ => return Ok(Done::json(StatusCode::OK, &OutageView::of(policy, outage, &admitted, &rules, now))),
     }
     task.write(keys::idp_outage(&isolate.settings.gateway, policy), encode(&outage)).await?;
-    isolate.outages.borrow_mut().put_said(policy.into(), Rc::new(outage.clone()), host.clock().instant());
+    isolate.outages.borrow_mut().put_said(policy.into(), Rc::new(outage.clone().into()), host.clock().instant());
     Ok(Done::json(StatusCode::OK, &OutageView::of(policy, outage, &admitted, &rules, now)))
 }
 

@@ -19,7 +19,7 @@ use tollgate_kv_schemas::{decode, keys};
 
 use super::linked::linked;
 use crate::isolate::Isolate;
-use crate::isolate::outages::{Due, TokenKey, said};
+use crate::isolate::outages::{Due, Said, TokenKey, said};
 use crate::ports::{Clock, Entropy, Host, Unavailable};
 use crate::timeout::{self, counted};
 
@@ -223,8 +223,8 @@ impl Presented<'_> {
 }
 
 /// The bearer, unless an operator has revoked the token.
-fn unrevoked(outage: &Outage, principal: Arc<Principal>, now: Timestamp) -> Result<Arc<Principal>, Problem> {
-    if !outage.is_revoked(&principal.credential, &principal.consumer, principal.token.as_deref(), now) {
+fn unrevoked(said: &Said, principal: Arc<Principal>, now: Timestamp) -> Result<Arc<Principal>, Problem> {
+    if !said.revocations.include(&principal.credential, &principal.consumer, principal.token.as_deref(), now) {
         return Ok(principal);
     }
     let (credential, consumer) = (principal.credential.as_str().into(), principal.consumer.as_str().into());

@@ -8,11 +8,10 @@ use tollgate_core::kinds::PolicyName;
 use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::Authenticates;
-use super::stored::{of_another_environment, principal, store_failed};
+use super::stored::owner_of_key;
 use crate::isolate::Isolate;
-use crate::isolate::credentials::credential;
 use crate::pipeline::{Received, RequestContent};
-use crate::ports::{Clock, Host};
+use crate::ports::Host;
 
 impl Authenticates for ApiKeySettings {
     async fn authenticate<H: Host>(
@@ -24,16 +23,13 @@ impl Authenticates for ApiKeySettings {
         _: &mut RequestContent<'_, H::Content>,
     ) -> Result<Arc<Principal>, Problem> {
         let key = presented(self, received)?;
-        let found = credential(isolate, host, key).await.map_err(|failed| store_failed(&failed))?;
-        let Some(found) = found else {
-            let detail = "This API key is not known. Check that it belongs to this environment.";
-            return Err(Problem::new(ProblemKind::CredentialUnknown, detail, Reason::KeyUnknown));
-        };
-        if !self.rules.admits(key, &found.credential) {
-            return Err(of_another_environment(&found.credential));
-        }
-        principal(&found, "API key", host.clock().now(), received)
+        owner_of_key(key, &self.rules, None, unknown, (isolate, host, received)).await
     }
+}
+
+fn unknown() -> Problem {
+    let detail = "This API key is not known. Check that it belongs to this environment.";
+    Problem::new(ProblemKind::CredentialUnknown, detail, Reason::KeyUnknown)
 }
 
 fn presented<'r>(settings: &ApiKeySettings, received: &'r Received) -> Result<KeyText<'r>, Problem> {

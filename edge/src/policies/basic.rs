@@ -9,11 +9,10 @@ use tollgate_core::problem::{Problem, ProblemKind};
 
 use super::Authenticates;
 use super::person::person;
-use super::stored::{of_another_environment, principal, store_failed};
+use super::stored::owner_of_key;
 use crate::isolate::Isolate;
-use crate::isolate::credentials::credential;
 use crate::pipeline::{Received, RequestContent};
-use crate::ports::{Clock, Host};
+use crate::ports::Host;
 
 impl Authenticates for BasicSettings {
     async fn authenticate<H: Host>(
@@ -32,12 +31,7 @@ impl Authenticates for BasicSettings {
             return self.user(name, &pair).map(Arc::new).ok_or_else(wrong);
         }
         let key = KeyText::parse(pair.password()).map_err(|_| wrong())?;
-        let found = credential(isolate, host, key).await.map_err(|failed| store_failed(&failed))?;
-        let found = found.filter(|found| found.credential.consumer == pair.name()).ok_or_else(wrong)?;
-        if !self.rules.admits(key, &found.credential) {
-            return Err(of_another_environment(&found.credential));
-        }
-        principal(&found, "API key", host.clock().now(), received)
+        owner_of_key(key, &self.rules, Some(pair.name()), wrong, (isolate, host, received)).await
     }
 }
 

@@ -1,15 +1,18 @@
 //! A stored credential: whether it may be used here and now.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::RETRY_AFTER;
-use tollgate_core::authn::{Credential, CredentialState, Principal, Restricted};
+use tollgate_core::authn::{Credential, CredentialState, KeyRules, KeyText, Principal, Restricted};
 use tollgate_core::event::{Local, Reason};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::time::Timestamp;
 
-use crate::isolate::credentials::{Known, LookUpFailed};
+use crate::isolate::Isolate;
+use crate::isolate::credentials::{Known, LookUpFailed, credential};
 use crate::pipeline::Received;
+use crate::ports::{Clock, Host};
 
 /// The owner of a credential, which clients know as `what`, if a request may use it at this time.
 pub(super) fn principal(
@@ -28,6 +31,24 @@ pub(super) fn principal(
         checked.map_err(|restricted| not_here(restricted, credential, what))?;
     }
     Ok(Arc::clone(&found.principal))
+}
+
+/// The owner of an API key that a policy admits, if a request may use it now; `unknown` is the problem of a key that is none, or not
+/// one of the consumer `owner`.
+pub(super) async fn owner_of_key<H: Host>(
+    key: KeyText<'_>,
+    rules: &KeyRules,
+    owner: Option<&str>,
+    unknown: fn() -> Problem,
+    (isolate, host, received): (&Isolate, &H, &Received),
+) -> Result<Arc<Principal>, Problem> {
+    let found = credential(isolate, host, key).await.map_err(|failed| store_failed(&failed))?;
+    let is_own = |found: &Rc<Known>| owner.is_none_or(|owner| found.credential.consumer == owner);
+    let found = found.filter(is_own).ok_or_else(unknown)?;
+    if !rules.admits(key, &found.credential) {
+        return Err(of_another_environment(&found.credential));
+    }
+    principal(&found, "API key", host.clock().now(), received)
 }
 
 /// The problem of a credential, which is called `what`, that is not valid now.
@@ -74,7 +95,7 @@ fn not_here(restricted: Restricted, credential: &Credential, what: &str) -> Prob
 }
 
 /// A key is of an environment that the policy does not accept.
-pub(super) fn of_another_environment(credential: &Credential) -> Problem {
+fn of_another_environment(credential: &Credential) -> Problem {
     let (id, consumer) = (credential.id.as_str().into(), credential.consumer.as_str().into());
     let detail = "This API key is of another environment. Use a key of the environment of this API.";
     Problem::new(ProblemKind::CredentialNotAccepted, detail, Reason::CredentialEnvironment { credential: id, consumer })

@@ -77,13 +77,20 @@ impl Held<'_> {
         received: &Received,
         content: &mut RequestContent<'_, H::Content>,
     ) -> Result<(), Problem> {
+        let proof = Proof::presented(&received.fields, rules);
         let secrets = match &rules.nonce {
-            Some(secret) => nonce_secrets(secrets(isolate, host, std::slice::from_ref(secret)).await?)?,
-            None => Vec::new(),
+            Some(secret) => secrets(isolate, host, std::slice::from_ref(secret)).await.and_then(nonce_secrets),
+            None => Ok(Vec::new()),
         };
         let now = isolate.time(host.clock());
+        let proof = match (proof, &secrets) {
+            (Ok(proof), _) => proof,
+            (Err(error), Ok(secrets)) => return Err(with_nonce(refused(error), secrets.first(), now)),
+            // What is wrong with the proof is known without the secret.
+            (Err(error), Err(_)) => return Err(refused(error)),
+        };
+        let secrets = secrets?;
         let refused = |error| with_nonce(refused(error), secrets.first(), now);
-        let proof = Proof::presented(&received.fields, rules).map_err(refused)?;
         let request = ProvedRequest {
             method: received.method.as_str(),
             https: received.origin.https,

@@ -210,6 +210,18 @@ fn a_proof_is_used_once_whatever_policy_reads_it() {
 }
 
 #[test]
+fn what_is_wrong_with_a_proof_is_told_without_the_secret_of_nonces() {
+    let world = World::new(bound(BindingMode::Dpop, Some("${secret.NONCE}")));
+    let text = token_with(&format!(r#"{{"jkt":"{}"}}"#, thumbprint(7)));
+    let answer = send(&world, &text, "no proof");
+    assert_eq!((answer.status, answer.field("dpop-nonce")), (401, ""), "{answer:?}");
+    world.bench.host.secrets.put("NONCE", "0123456789abcdef0123456789abcdef");
+    world.bench.host.clock.advance(600_000);
+    let answer = send(&world, &text, "no proof");
+    assert!(answer.status == 401 && !answer.field("dpop-nonce").is_empty(), "the next proof may have it: {answer:?}");
+}
+
+#[test]
 fn without_counters_no_proof_is_accepted() {
     let world = World::new(bound(BindingMode::Dpop, None));
     let text = token_with(&format!(r#"{{"jkt":"{}"}}"#, thumbprint(7)));

@@ -323,7 +323,7 @@ mod tests {
         let name = |n: usize| RevokedToken {
             credential: NAMES[n % NAMES.len()].into(),
             until: NOW.plus_millis(1 + n as u64 % 3),
-            issued_until: (n % 2 == 0).then_some(NOW),
+            issued_until: n.is_multiple_of(2).then_some(NOW),
         };
         for seed in 0..200 {
             let revoked: Vec<_> = (0..seed % 12).map(|n| name(seed * 7 + n * n * 5)).collect();

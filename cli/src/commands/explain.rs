@@ -4,6 +4,7 @@ mod answer;
 pub(crate) mod ask;
 mod code;
 mod origins;
+mod token;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,8 @@ use crate::terminal;
 /// explanation of a diagnostic's code.
 ///
 /// A request runs through the production pipeline in memory, with a fixed clock, the keys of dev/fixtures.yaml, and
-/// upstreams that answer 200. The network is not used.
+/// upstreams that answer 200. The network is not used: of a token whose keys are fetched, it shows what its policy says if the
+/// signature is right.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -119,9 +121,10 @@ fn explain_request(args: &ExplainArgs, method: &str, url: &str) -> Result<(), Fa
     };
     let asked = answer::Asked::of(&question);
     let explained = ask::ask(&question, &compiled, &fixtures)?;
+    let tokens = token::unverified(&question, &explained, &compiled);
     terminal::print(&match args.output {
-        Output::Text => answer::text(&asked, &explained, &compiled),
-        Output::Json => answer::json(&asked, &explained, &compiled),
+        Output::Text => answer::text(&asked, &explained, &compiled, &tokens),
+        Output::Json => answer::json(&asked, &explained, &compiled, &tokens),
     });
     Ok(())
 }

@@ -183,6 +183,15 @@ fn rule(name: &Spanned<String>, mut values: Vec<String>, report: &mut Report) ->
                 }
                 "write a host name, such as `d7.example.com`, or `*.` before its parent"
             }
+            CertificateName::Subject | CertificateName::Issuer if !is_distinguished_name(value) => {
+                let written = match rfc_4514(value) {
+                    Some(name) => format!("write `{name}`"),
+                    None => "write a name such as `CN=Devices CA,O=Example`".to_owned(),
+                };
+                let fix = format!("{written}, as `openssl x509 -noout -{known} -nameopt RFC2253` prints it");
+                refuse(name.span, &format!("no certificate has the {known} `{value}`"), &fix, report);
+                return None;
+            }
             CertificateName::Uri if is_uri_pattern(value) => continue,
             CertificateName::Uri => "write a URI, such as `spiffe://example.org/api`, or one that ends with `/*`",
             CertificateName::CommonName
@@ -202,6 +211,25 @@ fn rule(name: &Spanned<String>, mut values: Vec<String>, report: &mut Report) ->
         return None;
     }
     Some(CertificateRule { name: known, any_of: values })
+}
+
+/// Whether a text can be a name as in RFC 4514: attributes with equals signs and without blanks around them.
+fn is_distinguished_name(text: &str) -> bool {
+    !text.starts_with('/') && !text.contains(" = ") && text.contains('=') && text.trim() == text
+}
+
+/// A name that OpenSSL has written in one of its own forms: with the most general part first.
+fn rfc_4514(text: &str) -> Option<String> {
+    let parts: Vec<&str> = match text.strip_prefix('/') {
+        Some(rest) => rest.split('/').collect(),
+        None => text.split(", ").collect(),
+    };
+    let attribute = |part: &&str| {
+        let (kind, value) = part.split_once('=')?;
+        Some(format!("{}={}", kind.trim(), value.trim()))
+    };
+    let all: Option<Vec<String>> = parts.iter().rev().map(attribute).collect();
+    all.map(|all| all.join(","))
 }
 
 /// A `*` stands for the first label of a host name that has others.

@@ -381,3 +381,17 @@ fn lowered(text: &str) -> Result<Policy, String> {
     let policy = written.and_then(|written| (written.kind.lower)(&written.written, &mut report));
     policy.ok_or_else(|| report.finish(files).to_string())
 }
+
+#[test]
+fn a_name_of_a_certificate_in_another_form_of_openssl_is_told_how_to_write() {
+    let refused = |issuer: &str, part: &str| {
+        check_refused(&format!("{{kind: client-certificate, consumer: dns, accept: {{issuer: \"{issuer}\"}}}}"), part);
+    };
+    refused(
+        "C = DE, O = Example, CN = Devices CA",
+        "write `CN=Devices CA,O=Example,C=DE`, as `openssl x509 -noout -issuer",
+    );
+    refused("/C=DE/O=Example/CN=Devices CA", "write `CN=Devices CA,O=Example,C=DE`");
+    refused("Devices CA", "write a name such as `CN=Devices CA,O=Example`");
+    read("{kind: client-certificate, consumer: dns, accept: {issuer: \"CN=Devices CA,O=Example\"}}");
+}

@@ -9,6 +9,7 @@ use tollgate_core::event::Event;
 
 use super::ask::{Explained, Question};
 use super::origins;
+use super::token::Unverified;
 use crate::commands::routes::route_json;
 use crate::redaction::{redact, shown, shown_bytes};
 use crate::route_table::{authn, cache, duration, guards, hosts, names, policies, upstream};
@@ -44,7 +45,7 @@ impl Asked {
     }
 }
 
-pub(super) fn text(asked: &Asked, explained: &Explained, compiled: &Compiled) -> String {
+pub(super) fn text(asked: &Asked, explained: &Explained, compiled: &Compiled, tokens: &[Unverified]) -> String {
     let whole = compiled.whole();
     let mut out = format!("{} {} at {}\n", heading(&asked.method), asked.url(), asked.at);
     if asked.times > 1 {
@@ -68,6 +69,10 @@ pub(super) fn text(asked: &Asked, explained: &Explained, compiled: &Compiled) ->
     }
     out.push_str(&section("decisions"));
     out.push_str(&indented(&decisions(explained)));
+    if !tokens.is_empty() {
+        out.push_str(&section("token"));
+        out.push_str(&indented(&tokens.iter().map(Unverified::text).collect::<String>()));
+    }
     out.push_str(&section("response"));
     let status = explained.response.status();
     out.push_str(&format!("  {status}\n"));
@@ -86,7 +91,7 @@ pub(super) fn text(asked: &Asked, explained: &Explained, compiled: &Compiled) ->
     redact(&out)
 }
 
-pub(super) fn json(asked: &Asked, explained: &Explained, compiled: &Compiled) -> String {
+pub(super) fn json(asked: &Asked, explained: &Explained, compiled: &Compiled, tokens: &[Unverified]) -> String {
     let whole = compiled.whole();
     let upstream: Vec<Value> = explained
         .forwarded
@@ -107,6 +112,11 @@ pub(super) fn json(asked: &Asked, explained: &Explained, compiled: &Compiled) ->
         "route": route(explained, whole).map(|route| route_json(whole, route)),
         "settings": route(explained, whole).map(|route| origins::json(compiled, route)["settings"].clone()),
         "decisions": explained.record.events,
+        "tokens": tokens.iter().map(|token| json!({
+            "policy": token.policy,
+            "acceptedIfSigned": token.is_accepted,
+            "says": token.says,
+        })).collect::<Vec<_>>(),
         "response": {
             "status": explained.response.status().as_u16(),
             "fields": shown_fields(explained.response.headers()),

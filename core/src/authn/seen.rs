@@ -20,18 +20,18 @@ pub struct Once<'u> {
 
 impl Once<'_> {
     /// The update that is granted for the first request with this within a time, and refused for every other request; `request` is random,
-    /// and the same for all policies that read one request. `has_many_cells` says that a cell of the host costs its state only.
+    /// and the same for all policies that read one request.
     ///
     /// What is used is known by its digest. It is in one of a fixed number of cells, so that neither their number nor that of their owners
     /// grows with what is used, and a cell that is full refuses. A sixteenth of them is a signer's: nobody fills those of
     /// most others. The charge is held for the whole time, so that it can be released until its end.
     #[must_use]
-    pub fn update(self, window_ms: NonZeroU32, mut request: [u8; 16], has_many_cells: bool) -> Update {
+    pub fn update(self, window_ms: NonZeroU32, mut request: [u8; 16]) -> Update {
         let digest = Sha256::digest(self.used);
         let (name, id) = digest.split_at(DIGEST_BYTES);
         request.iter_mut().zip(id).for_each(|(random, own)| *random ^= own);
         let quota = hex::encode(name);
-        let cell = self.cell(&quota[..if self.policy.is_none() && has_many_cells { 3 } else { 2 }]);
+        let cell = self.cell(&quota[..CELL_DIGITS]);
         let one = NonZeroU32::MIN;
         let charge = Gcra { quota: quota.into(), rate: one, period_ms: window_ms, burst: one, cost: one };
         let operations = vec![Operation::Charge(charge)];
@@ -50,6 +50,10 @@ impl Once<'_> {
     }
 }
 
+/// Hexadecimal digits of a digest that select a cell, beside one of the signer's: 4,096 cells, each of which is an object on Cloudflare, and
+/// together up to 210 MB.
+const CELL_DIGITS: usize = 2;
+
 /// Enough that two have never the same.
 const DIGEST_BYTES: usize = 16;
 
@@ -64,7 +68,7 @@ mod tests {
 
     fn update(used: &[u8], request: u8) -> Update {
         let once = Once { policy: Some("hooks"), signer: b"me", used };
-        once.update(NonZeroU32::new(600_000).unwrap(), [request; 16], true)
+        once.update(NonZeroU32::new(600_000).unwrap(), [request; 16])
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -113,28 +117,27 @@ mod tests {
         assert!(!update(5, 600_004, None) && update(6, 600_005, None));
     }
 
-    fn cells(policy: Option<&str>, signer: &str, number: u32, has_many_cells: bool) -> BTreeSet<String> {
+    fn cells(policy: Option<&str>, signer: &str, number: u32) -> BTreeSet<String> {
         let cell = |n: u32| {
             let once = Once { policy, signer: signer.as_bytes(), used: &n.to_le_bytes() };
-            once.update(NonZeroU32::MIN, [1; 16], has_many_cells).cells[0].cell.as_str().to_owned()
+            once.update(NonZeroU32::MIN, [1; 16]).cells[0].cell.as_str().to_owned()
         };
         (0..number).map(cell).collect()
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn policies_and_proofs_have_cells_of_their_own() {
-        let [a, b, proofs] = [Some("a"), Some("b"), None].map(|policy| cells(policy, "s", 3_000, true));
+        let [a, b, proofs] = [Some("a"), Some("b"), None].map(|policy| cells(policy, "s", 3_000));
         assert!(a.is_disjoint(&b) && a.is_disjoint(&proofs));
         assert!((250..=256).contains(&a.len()), "{}", a.len());
-        assert!((1_900..=4_096).contains(&proofs.len()), "{}", proofs.len());
-        assert!(cells(None, "s", 3_000, false).len() <= 256, "where each cell costs something else than its state");
+        assert!((250..=256).contains(&proofs.len()), "{}", proofs.len());
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn who_fills_all_own_cells_fills_those_of_few_others() {
-        let own = cells(None, "attacker", 50_000, true);
-        assert_eq!(own.len(), 4_096);
-        let others = (0..320).filter(|n| !own.is_disjoint(&cells(None, &format!("client {n}"), 10, true)));
+        let own = cells(None, "attacker", 5_000);
+        assert_eq!(own.len(), 256);
+        let others = (0..320).filter(|n| !own.is_disjoint(&cells(None, &format!("client {n}"), 10)));
         assert!((5..=40).contains(&others.count()));
     }
 }

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use http::header::{LOCATION, SET_COOKIE};
-use tollgate_core::authn::{Presented, Principal};
+use tollgate_core::authn::{ClaimError, Presented, Principal};
 use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::kinds::{AuthnPolicy, Named, Place, SlotPolicy};
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -234,6 +234,8 @@ impl Failed {
     /// well the policy that did not knows the credential that was presented.
     fn progress(&self) -> (bool, usize, u8) {
         let known = match self.problem.kind {
+            // A token of somebody else is not known here.
+            _ if matches!(self.problem.reason, Reason::TokenNotAccepted { error: ClaimError::Issuer }) => 2,
             ProblemKind::CredentialMissing => 0,
             ProblemKind::LoginRequired => 1,
             ProblemKind::CredentialMalformed => 2,

@@ -12,7 +12,7 @@ use tollgate_core::secret::{Secret, SecretText};
 use crate::isolate::Isolate;
 use crate::isolate::secrets::resolve_all;
 use crate::pipeline::RequestContent;
-use crate::ports::{Counters, Host};
+use crate::ports::Host;
 use crate::timeout::counted;
 
 /// The values of secrets, two of one that is rotated; all must be there.
@@ -41,7 +41,7 @@ pub(super) async fn accept_once<H: Host>(
     once: Once<'_>,
     window_ms: NonZeroU32,
 ) -> Result<(), Problem> {
-    let update = once.update(window_ms, content.request(host), H::Counters::HAS_MANY_CELLS);
+    let update = once.update(window_ms, content.request(host));
     let answer = counted(host, &update).await;
     // A charge whose answer is lost may have taken effect.
     if answer.as_ref().map_or(true, |outcome| outcome.granted) {

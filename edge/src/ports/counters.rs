@@ -19,9 +19,6 @@ use super::Unavailable;
 /// effect. If the owner was replaced meanwhile, the caller sends the update again. A late update is tolerable too.
 #[expect(async_fn_in_trait, reason = "ports carry no Send bound: an isolate stays on its thread")]
 pub trait Counters {
-    /// Whether a cell costs its state only, so that many with little in them are better than few that are full.
-    const HAS_MANY_CELLS: bool = true;
-
     /// Whether two cells have one owner, so that one update can change both: a relation that is reflexive, symmetric and
     /// transitive.
     ///

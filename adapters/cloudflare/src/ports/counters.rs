@@ -20,9 +20,6 @@ pub struct ObjectCounters {
 }
 
 impl Counters for ObjectCounters {
-    /// The first use of an object's name takes a round trip around the world, and the first one after a while starts the object.
-    const HAS_MANY_CELLS: bool = false;
-
     fn same_owner(&self, one: &CellKey, other: &CellKey) -> bool {
         one == other
     }

@@ -18,7 +18,7 @@ use crate::apart::rare;
 use crate::isolate::Isolate;
 use crate::isolate::sealed::Sealing;
 use crate::isolate::sessions::SessionWork;
-use crate::ports::{Counters, Entropy, Host, Records};
+use crate::ports::{Entropy, Host, Records};
 use crate::timeout::{counted, record, within};
 
 /// Does what was left for a session. If it fails, a later request asks again.
@@ -121,7 +121,7 @@ async fn claimed<H: Host>(
     let window_ms = NonZeroU32::new(settings.claim_ms()).unwrap_or(NonZeroU32::MIN);
     let claim = session.claim();
     let once = Once { policy: Some(policy), signer: session.id.as_bytes(), used: claim.as_bytes() };
-    let update = once.update(window_ms, random, H::Counters::HAS_MANY_CELLS);
+    let update = once.update(window_ms, random);
     counted(host, &update).await.map(|outcome| outcome.granted).map_err(|fault| fault.to_string())
 }
 

@@ -10,6 +10,12 @@ use crate::config::NoSite;
 use crate::ports::Content;
 use crate::site::Site;
 
+/// A secret of the configuration has no usable value on this host; the client can only tell that.
+pub(crate) fn secret_missing(reason: Reason) -> Problem {
+    let detail = "A secret is missing. Tell the operator of this gateway the `request_id`.";
+    Problem::new(ProblemKind::SecretMissing, detail, reason)
+}
+
 /// The response of a problem.
 pub(crate) fn problem_response<C: Content>(problem: Problem, request_id: &str, is_head: bool) -> Response<C> {
     let document = problem.document(request_id);

@@ -14,7 +14,7 @@ use super::{Absence, Change, OWN_PREFIX, Value, Written, binding, mapping};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
-use crate::schema::texts::{self, CALLER_NAME, CLAIM, FIELD, QUERY_PARAMETER, SCHEME, SCOPE, URL};
+use crate::schema::texts::{self, CALLER_NAME, CLAIM, FIELD, FIELD_VALUE, QUERY_PARAMETER, SCHEME, SCOPE, URL};
 use crate::schema::{Key, List, Named, Quantity, Rule, Shape};
 
 /// Where a request presents the token.
@@ -46,6 +46,15 @@ pub(super) fn report_unused(set: &JwkSet, at: Span, code: Code, report: &mut Rep
         );
     }
 }
+
+/// The secret of the gateway as a client of its provider.
+pub(super) const CLIENT_SECRET: Key = Key::required(
+    "client-secret",
+    "The secret with which the gateway proves to the provider who it is: a reference to a secret.",
+    Shape::Ruled(&FIELD_VALUE),
+)
+.change(Change::Review("the provider is asked with another secret"))
+.examples(&["\"${secret.ID_PROVIDER}\""]);
 
 /// Where keys may be fetched from.
 pub(super) const KEYS_PRIVATE: Key = Key::optional(

@@ -4,12 +4,12 @@ use tollgate_core::authn::{IntrospectionSettings, SignedAnswers};
 use tollgate_core::forward::Attribute;
 use tollgate_core::oauth::ClientAuthentication;
 
-use super::bearer::{self, AUDIENCE, FOR_SOMEBODY, OUTAGE, PLACE, RESOURCE, RULES, TEXT_OR_TEXTS};
+use super::bearer::{self, AUDIENCE, CLIENT_SECRET, FOR_SOMEBODY, OUTAGE, PLACE, RESOURCE, RULES, TEXT_OR_TEXTS};
 use super::binding::BINDING;
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::schema::texts::{FIELD_VALUE, URL};
+use crate::schema::texts::URL;
 use crate::schema::{Key, Object, Quantity, Rule, Shape};
 
 /// A short description of the kind.
@@ -38,13 +38,7 @@ pub(super) static TABLE: Object = Object {
             .absent("none, with `client-auth: bearer`")
             .change(Change::Review("the provider is asked by another client"))
             .examples(&["\"gateway\""]),
-        Key::required(
-            "client-secret",
-            "The secret with which the gateway proves to the provider who it is: a reference to a secret.",
-            Shape::Ruled(&FIELD_VALUE),
-        )
-        .change(Change::Review("the provider is asked with another secret"))
-        .examples(&["\"${secret.ID_PROVIDER}\""]),
+        CLIENT_SECRET,
         Key::optional("client-auth", "How the gateway sends id and secret.", Shape::Word(CLIENT_AUTH))
             .default("\"basic\"")
             .change(Change::Review("the provider is asked in another way")),

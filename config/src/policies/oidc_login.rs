@@ -5,7 +5,7 @@ use tollgate_core::oauth::ClientAuthentication;
 use tollgate_core::route::CanonicalPath;
 use tollgate_core::secret::SecretText;
 
-use super::bearer::{self, RULES};
+use super::bearer::{self, CLIENT_SECRET, RULES};
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
@@ -28,13 +28,7 @@ pub(super) static TABLE: Object = Object {
         Key::required("client-id", "The gateway's own id at the provider.", Shape::Text)
             .change(Change::Review("the provider knows the gateway as another client"))
             .examples(&["\"portal\""]),
-        Key::required(
-            "client-secret",
-            "The secret with which the gateway proves to the provider who it is: a reference to a secret.",
-            Shape::Ruled(&FIELD_VALUE),
-        )
-        .change(Change::Review("the provider is asked with another secret"))
-        .examples(&["\"${secret.ID_PROVIDER}\""]),
+        CLIENT_SECRET,
         Key::optional("client-auth", "How the gateway sends id and secret.", Shape::Word(CLIENT_AUTH))
             .default("\"basic\"")
             .change(Change::Review("the provider is asked in another way")),

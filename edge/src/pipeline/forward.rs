@@ -18,6 +18,7 @@ use crate::apart::rare;
 use crate::isolate::Isolate;
 use crate::isolate::secrets::resolve;
 use crate::ports::{Clock, Host, Unavailable, Upstream, UpstreamCall};
+use crate::problems::secret_missing;
 
 /// The upstream's response, unchanged, if it is one that can be forwarded. `stale` is the stored response to validate.
 pub(super) async fn forward<H: Host>(
@@ -93,27 +94,19 @@ async fn configured<H: Host>(
 }
 
 pub(super) async fn resolved<H: Host>(isolate: &Isolate, host: &H, text: &SecretText) -> Result<Secret, Problem> {
-    let unavailable = |error: Unavailable| missing(Reason::SecretsUnavailable { text: Local(error.0.into()) });
+    let unavailable = |error: Unavailable| secret_missing(Reason::SecretsUnavailable { text: Local(error.0.into()) });
     let names = || text.secret_names().collect::<Vec<_>>().join(", ").into();
     let secret = resolve(isolate, host, text).await.map_err(unavailable)?;
-    secret.ok_or_else(|| missing(Reason::SecretMissing { names: names() }))
+    secret.ok_or_else(|| secret_missing(Reason::SecretMissing { names: names() }))
 }
 
 pub(super) fn set(edits: &mut Edits, name: Option<HeaderName>, written: &str, value: &Secret) -> Result<(), Problem> {
     let (Some(name), Ok(mut value)) = (name, HeaderValue::from_str(value.expose())) else {
-        return Err(missing(Reason::SecretNotAFieldValue { field: written.into() }));
+        return Err(secret_missing(Reason::SecretNotAFieldValue { field: written.into() }));
     };
     value.set_sensitive(true);
     edits.set(name, value);
     Ok(())
-}
-
-fn missing(reason: Reason) -> Problem {
-    Problem::new(
-        ProblemKind::SecretMissing,
-        "A secret is missing. Tell the operator of this gateway the `request_id`.",
-        reason,
-    )
 }
 
 fn failed(error: UpstreamError, exchange: &Exchange, reason: Reason) -> Problem {
@@ -134,7 +127,7 @@ fn failed(error: UpstreamError, exchange: &Exchange, reason: Reason) -> Problem 
             return Problem::new(ProblemKind::Stopped, "The gateway stopped.", reason);
         }
         UpstreamError::OwnCertificateMissing | UpstreamError::OwnCertificateUnusable => {
-            return with_error(missing(reason), error);
+            return with_error(secret_missing(reason), error);
         }
         timeout if timeout.status() == StatusCode::GATEWAY_TIMEOUT => ProblemKind::UpstreamTimeout,
         _ => ProblemKind::UpstreamFailed,

@@ -13,6 +13,7 @@ use crate::isolate::Isolate;
 use crate::isolate::secrets::resolve_all;
 use crate::pipeline::RequestContent;
 use crate::ports::Host;
+use crate::problems::secret_missing;
 use crate::timeout::counted;
 
 /// The values of secrets, two of one that is rotated; all must be there.
@@ -26,8 +27,7 @@ pub(super) async fn secrets<H: Host>(
         let found = resolve_all(isolate, host, text).await.map_err(|away| keys_unavailable(away.0))?;
         values.extend(found.ok_or_else(|| {
             let names = text.secret_names().collect::<Vec<_>>().join(", ").into();
-            let detail = "A secret is missing. Tell the operator of this gateway the `request_id`.";
-            Problem::new(ProblemKind::SecretMissing, detail, Reason::SecretMissing { names })
+            secret_missing(Reason::SecretMissing { names })
         })?);
     }
     Ok(values)

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use tollgate_core::authn::{JwtSettings, KeySource};
 use tollgate_core::event::Reason;
 use tollgate_core::jose::{Algorithm, Algorithms, Jwk, JwkSet, SignatureCheck};
-use tollgate_core::problem::{Problem, ProblemKind};
+use tollgate_core::problem::Problem;
 
 use super::unavailable;
 use crate::apart::rare;
@@ -15,6 +15,7 @@ use crate::isolate::issuer::answer;
 use crate::isolate::secrets::resolve_all;
 use crate::isolate::tokens::{Discovery, Policy, Source};
 use crate::ports::{Host, Unavailable};
+use crate::problems::secret_missing;
 use crate::timeout::verifies;
 
 /// A signature, and which keys may have made it.
@@ -171,8 +172,7 @@ async fn shared_secret<H: Host>(policy: &Policy, isolate: &Isolate, host: &H) ->
     let secrets = resolve_all(isolate, host, text).await.map_err(|away| unavailable(away.0))?;
     let secrets = secrets.ok_or_else(|| {
         let names = text.secret_names().collect::<Vec<_>>().join(", ").into();
-        let detail = "A secret is missing. Tell the operator of this gateway the `request_id`.";
-        Problem::new(ProblemKind::SecretMissing, detail, Reason::SecretMissing { names })
+        secret_missing(Reason::SecretMissing { names })
     })?;
     let least = algorithms.iter().map(Algorithm::secret_bytes_min).max().unwrap_or_default();
     if secrets.iter().any(|secret| secret.expose().len() < least) {

@@ -68,7 +68,7 @@ pub(super) static TABLE: Object = Object {
             Shape::Quantity(Quantity::Time),
         )
         .absent("the provider is not asked about a session")
-        .change(Change::Review("sessions of people whom the provider does not know any more end at another time"))
+        .change(Change::MoreIsLooser)
         .examples(&["\"15m\""]),
         Key::optional("after-logout", "The path to which a browser goes after the logout.", Shape::Text)
             .default("\"/\"")

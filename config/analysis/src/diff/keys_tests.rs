@@ -360,7 +360,9 @@ const LOGIN: &[Row] = &[
     ("idle", "idle: 30m", "", Looser),
     ("after-logout", "", "after-logout: /bye", Review),
     ("private-network", "", "private-network: true", Looser),
-    ("refresh", "", "refresh: 15m", Review),
+    // Without it, nobody ends the session of someone whom the provider does not know any more.
+    ("refresh", "refresh: 15m", "refresh: 30m", Looser),
+    ("refresh", "refresh: 15m", "", Looser),
 ];
 
 const ACCESS: &[Row] = &[

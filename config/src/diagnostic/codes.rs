@@ -386,6 +386,10 @@ codes! {
         `per-consumer`, or `shared` if they do not depend on the caller. On a route with `authn`, every request has a \
         credential. Only responses to `GET` are stored. If nothing is to be stored, write `cache: none` or `with-credentials: \
         never`."
+    AnsweredByLogin "TG0419" "A route matches a path that a policy for logins answers itself."
+        "An `oidc-login` policy answers some paths below its `path` on every host, before routes: `/callback`, to which the provider \
+        sends browsers, and `/logout`. A route below this path gets no request for them, whatever its methods. Other paths below it \
+        are routed."
     ProxiesWithoutEffect "TG0430" "Trusted proxies have no effect on a target platform."
         "`trusted-proxies` says which proxies before the gateway may name their client. On Cloudflare Workers, the first \
         hop is the client of Cloudflare, whose address Cloudflare provides. Only a proxy that stands before Cloudflare can \

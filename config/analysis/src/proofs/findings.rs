@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use tollgate_config::{Code, CompiledRoute, Diagnostic, Report, Span};
+use tollgate_config::{Code, CompiledRoute, Diagnostic, Report, Span, Whole};
 use tollgate_core::operator::Prefix;
+use tollgate_core::route::{CanonicalPath, PathTemplate, Segment};
 
 use super::conflicts::{Candidate, TooManyTies, conflicts as find};
 use super::routes::{Analysis, Reachability};
@@ -92,6 +93,51 @@ pub(super) fn reserved(routes: &[CompiledRoute], report: &mut Report) {
                 .fix("choose another path"),
         );
     }
+}
+
+/// Reports routes below the path of a policy for logins that match what the policy answers itself.
+pub(super) fn answered_by_logins(whole: &Whole, report: &mut Report) {
+    let logins = || whole.policies.authn.iter().filter_map(|named| Some((&named.name, named.policy.login()?)));
+    for (name, login) in logins() {
+        let above = login.path.matches('/').count();
+        for route in &whole.routes {
+            let mut own = login.own_paths().filter(|own| is_below(&route.settings.path, above, own));
+            let Some(first) = own.next() else { continue };
+            let paths = own.fold(format!("`{first}`"), |all, other| format!("{all} and `{other}`"));
+            report.push(
+                Diagnostic::warning(
+                    Code::AnsweredByLogin,
+                    route.span,
+                    format!("`{}` gets no request for {paths}", route.settings.id),
+                )
+                .why(format!("the policy `{name}` answers these paths itself on every host, before routes"))
+                .fix("choose another path for the route, or another `path` in the policy"),
+            );
+        }
+    }
+}
+
+/// Whether a template matches a path, and has the same text in so many segments: it is for this place of the tree, and not for all
+/// paths.
+fn is_below(template: &PathTemplate, above: usize, path: &str) -> bool {
+    let Ok(path) = CanonicalPath::parse(path.as_bytes()) else { return false };
+    let mut segments = path.segments();
+    for (at, expected) in template.segments().iter().enumerate() {
+        let Some((text, rest)) = segments.split_first() else { return false };
+        segments = rest;
+        let matches = match expected {
+            Segment::Literal(literal) => literal == text,
+            Segment::Parameter { prefix, of, suffix, .. } => {
+                let value = text.strip_prefix(prefix.as_str()).and_then(|text| text.strip_suffix(suffix.as_str()));
+                at >= above && value.is_some_and(|value| of.takes(value))
+            }
+            Segment::Rest { .. } => return at >= above,
+        };
+        if !matches {
+            return false;
+        }
+    }
+    segments.split_first().is_none()
 }
 
 /// Reports routes whose requests are all served by other routes.

@@ -37,6 +37,7 @@ pub(crate) fn report(lowered: &Lowered, report: &mut Report) {
     let analysis = Analysis::new(whole, internal_hosts);
     findings::without_host(&whole.routes, report);
     findings::reserved(&whole.routes, report);
+    findings::answered_by_logins(whole, report);
     findings::never_selected(&analysis, report);
     exposure::report(&analysis, report);
     guards::report(&analysis, stated, report);

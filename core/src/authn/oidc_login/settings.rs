@@ -64,15 +64,30 @@ pub enum LoginPath {
     Logout,
 }
 
+impl LoginPath {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Callback, Self::Logout];
+
+    /// The end of the path.
+    const fn end(self) -> &'static str {
+        match self {
+            Self::Callback => "/callback",
+            Self::Logout => "/logout",
+        }
+    }
+}
+
 impl OidcLoginSettings {
     /// What is asked at a path, if it is one of the policy.
     #[must_use]
     pub fn asked(&self, path: &str) -> Option<LoginPath> {
-        match path.strip_prefix(self.path.as_str())? {
-            "/callback" => Some(LoginPath::Callback),
-            "/logout" => Some(LoginPath::Logout),
-            _ => None,
-        }
+        let end = path.strip_prefix(self.path.as_str())?;
+        LoginPath::ALL.into_iter().find(|own| own.end() == end)
+    }
+
+    /// The paths that the policy answers itself.
+    pub fn own_paths(&self) -> impl Iterator<Item = String> {
+        LoginPath::ALL.into_iter().map(|own| format!("{}{}", self.path, own.end()))
     }
 
     /// The name of the cookie of a login, one of [`LOGINS_MAX`].

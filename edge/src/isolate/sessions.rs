@@ -8,16 +8,17 @@ use std::sync::Arc;
 
 use rustc_hash::FxHasher;
 use tollgate_core::authn::{KeptSession, OidcLoginSettings, Principal, TextMark};
-use tollgate_core::bounds::TOKENS_REMEMBERED_MAX;
 use tollgate_core::kinds::PolicyName;
-use tollgate_core::time::Timestamp;
+use tollgate_core::time::{MonotonicInstant, Timestamp};
 
-use super::room::make_room;
+use super::room::make_room_for;
 
 /// The sessions that an isolate remembers, by the marks of their cookies.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     known: HashMap<TextMark, Known, BuildHasherDefault<FxHasher>>,
+    /// About how many bytes they have.
+    bytes: usize,
     left: Vec<SessionWork>,
 }
 
@@ -52,13 +53,25 @@ impl fmt::Debug for SessionWork {
 struct Known {
     policy: PolicyName,
     principal: Arc<Principal>,
-    until: Timestamp,
+    /// When it ends, and until when it is remembered: the clock that sessions are dated with can be set.
+    until: (Timestamp, MonotonicInstant),
+}
+
+impl Known {
+    fn is_current(&self, (time, now): (Timestamp, MonotonicInstant)) -> bool {
+        time < self.until.0 && now < self.until.1
+    }
 }
 
 impl Sessions {
     /// The person whose cookie has this mark, as this policy knows them.
-    pub(crate) fn get(&self, mark: TextMark, policy: &PolicyName, now: Timestamp) -> Option<Arc<Principal>> {
-        let known = self.known.get(&mark).filter(|known| known.policy == *policy && now < known.until)?;
+    pub(crate) fn get(
+        &self,
+        mark: TextMark,
+        policy: &PolicyName,
+        now: (Timestamp, MonotonicInstant),
+    ) -> Option<Arc<Principal>> {
+        let known = self.known.get(&mark).filter(|known| known.policy == *policy && known.is_current(now))?;
         Some(Arc::clone(&known.principal))
     }
 
@@ -68,10 +81,12 @@ impl Sessions {
         mark: TextMark,
         policy: &PolicyName,
         principal: Arc<Principal>,
-        (until, now): (Timestamp, Timestamp),
+        until: Timestamp,
+        now: (Timestamp, MonotonicInstant),
     ) {
-        make_room(&mut self.known, TOKENS_REMEMBERED_MAX, |known| now < known.until);
-        let until = until.min(now.plus_millis(REMEMBERED_MS));
+        let (size, is_used) = (|own: &Known| own.principal.size(), |own: &Known| own.is_current(now));
+        make_room_for(&mut self.known, &mut self.bytes, &principal, size, is_used);
+        let until = (until, now.1.plus_millis(REMEMBERED_MS));
         self.known.insert(mark, Known { policy: policy.clone(), principal, until });
     }
 
@@ -97,3 +112,52 @@ const REMEMBERED_MS: u64 = 60_000;
 
 /// A reply takes all of it, so it is about the number of requests that are handled at once.
 const LEFT_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_core::authn::MarkSecret;
+    use tollgate_core::bounds::{TOKENS_REMEMBERED_BYTES_MAX, TOKENS_REMEMBERED_MAX};
+
+    fn mark(cookie: &str) -> TextMark {
+        TextMark::of(cookie, &MarkSecret::new([1; 16]))
+    }
+
+    fn ada(groups: usize) -> Arc<Principal> {
+        let groups = (0..groups).map(|n| format!("a-group-with-a-name-of-usual-length:{n}")).collect();
+        Arc::new(Principal::new("staff:ada".into(), "staff/1".into(), None, Vec::new()).with_groups(groups))
+    }
+
+    /// The wall clock shows `wall_ms` when the other one shows `ms`.
+    fn at(wall_ms: u64, ms: u64) -> (Timestamp, MonotonicInstant) {
+        (Timestamp::from_millis(wall_ms), MonotonicInstant::default().plus_millis(ms))
+    }
+
+    #[test]
+    fn a_session_is_remembered_for_a_minute_whatever_the_wall_clock_is_set_to() {
+        let (mut sessions, staff) = (Sessions::default(), PolicyName::from("staff"));
+        let hour = 3_600_000;
+        sessions.put(mark("a"), &staff, ada(1), at(3 * hour, 0).0, at(2 * hour, 0));
+        let is_known = |wall_ms, ms| sessions.get(mark("a"), &staff, at(wall_ms, ms)).is_some();
+        assert!(is_known(hour, REMEMBERED_MS - 1) && !is_known(hour, REMEMBERED_MS));
+        assert!(is_known(3 * hour - 1, 0) && !is_known(3 * hour, 0), "it has ended");
+        assert!(sessions.get(mark("a"), &"guests".into(), at(hour, 0)).is_none(), "of another policy");
+    }
+
+    #[test]
+    fn memory_is_bounded_by_number_and_by_bytes() {
+        let (mut sessions, staff) = (Sessions::default(), PolicyName::from("staff"));
+        let mut put = |groups: usize, number: usize| {
+            for n in 0..number {
+                sessions.put(mark(&format!("{groups} {n}")), &staff, ada(groups), Timestamp::MAX, at(0, 0));
+            }
+            let bytes = sessions.known.values().map(|own| own.principal.size()).sum::<usize>();
+            (sessions.known.len(), bytes)
+        };
+        let (number, bytes) = put(1, TOKENS_REMEMBERED_MAX + 10);
+        assert!((TOKENS_REMEMBERED_MAX / 2..=TOKENS_REMEMBERED_MAX).contains(&number));
+        assert!(bytes < TOKENS_REMEMBERED_BYTES_MAX / 2);
+        let (_, bytes) = put(256, 5_000);
+        assert!((TOKENS_REMEMBERED_BYTES_MAX / 2..=TOKENS_REMEMBERED_BYTES_MAX).contains(&bytes), "{bytes}");
+    }
+}

@@ -42,7 +42,7 @@ impl Authenticates for OidcLoginSettings {
         let remembers = isolate.settings.freshness == Freshness::Cached;
         let mark = remembers.then(|| TextMark::of(text, &isolate.mark_secret(host)));
         if let Some(mark) = mark
-            && let Some(known) = isolate.sessions.borrow().get(mark, name, isolate.time(host.clock()))
+            && let Some(known) = isolate.sessions.borrow().get(mark, name, isolate.times(host.clock()))
         {
             return Ok(known);
         }
@@ -63,7 +63,7 @@ async fn read<H: Host>(
     let Some(session) = session(settings, name, isolate, host, text).await.map_err(unavailable)? else {
         return Err(without_session(received, Reason::SessionUnreadable));
     };
-    let now = isolate.time(host.clock());
+    let (now, instant) = isolate.times(host.clock());
     let check = session.check(settings, now);
     if check == SessionCheck::Ended {
         return Err(without_session(received, Reason::SessionEnded));
@@ -79,7 +79,7 @@ async fn read<H: Host>(
     match check {
         SessionCheck::Valid(until) if is_fresh => {
             if let Some(mark) = mark {
-                isolate.sessions.borrow_mut().put(mark, name, Arc::clone(&principal), (until, now));
+                isolate.sessions.borrow_mut().put(mark, name, Arc::clone(&principal), until, (now, instant));
             }
         }
         // It is being confirmed; what comes of it is in the next cookie.

@@ -123,7 +123,7 @@ fn log_in(
     let claims = Token::parse(token).and_then(|token| token.claims()).map_err(|error| error.to_string())?;
     let identity = settings.rules.of_token(policy, &claims, now);
     let identity = identity.map_err(|error| format!("nobody can log in with this token: {error}"))?;
-    let content = Session::new(identity, [1; 8], now).to_bytes();
+    let content = Session::new(settings, (identity, &claims), [1; 8], now).to_bytes();
     let nonce = [1; 12];
     let key = seal_key(&first_of(&settings.secrets, bench)?, policy, "session");
     let sealed = tollgate_signatures::seal(&key, &nonce, &content).ok_or("the session is too long")?;

@@ -156,7 +156,7 @@ impl<'p> PassedOn<'p> {
         for ((span, _), (name, tells, _)) in self.told.iter().filter(|(_, (_, _, is_told))| !is_told) {
             let of = match tells {
                 Attribute::Certificate(_) => "a `client-certificate` policy",
-                _ => "a policy that reads tokens (`jwt`, `introspection`)",
+                _ => "a policy that reads tokens (`jwt`, `introspection`, `oidc-login`)",
             };
             report.push(
                 Diagnostic::warning(Code::BadIdentity, *span, format!("`{}` never tells `{tells}`", name.value))

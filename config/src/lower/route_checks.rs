@@ -199,7 +199,7 @@ pub(super) fn report_no_claims(name: &Spanned<String>, defined: Span, report: &m
     let what = format!("policy `{}` refuses every request of the route", name.value);
     report.push(
         Diagnostic::warning(Code::ConstantCondition, name.span, what)
-            .why("it needs claims of tokens, and no policy in `authn` of the route reads tokens (`jwt`, `introspection`)")
+            .why("it needs claims of tokens, and no policy in `authn` of the route reads tokens (`jwt`, `introspection`, `oidc-login`)")
             .fix("name such a policy in `authn`, test `has(principal.claims...)` first, or write `authz: none` on the route")
             .related(defined, "defined here"),
     );

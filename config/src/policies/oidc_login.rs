@@ -1,6 +1,7 @@
 //! `kind: oidc-login`.
 
 use tollgate_core::authn::{IdentityRules, OidcLoginSettings};
+use tollgate_core::forward::Attribute;
 use tollgate_core::oauth::ClientAuthentication;
 use tollgate_core::route::CanonicalPath;
 use tollgate_core::secret::SecretText;
@@ -143,6 +144,10 @@ impl Kind for OidcLoginSettings {
             is_private,
             after_logout: after_logout?,
         })
+    }
+
+    fn keep(&mut self, fact: &Attribute) -> bool {
+        bearer::keep(&mut self.rules, fact)
     }
 
     fn values(&self) -> Vec<(&'static str, Value)> {

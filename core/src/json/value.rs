@@ -6,6 +6,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use thiserror::Error;
 
+use super::{float, list, string};
+
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -148,6 +150,26 @@ impl Value {
             other => other.clone(),
         }
     }
+
+    /// Writes it as JSON, with objects that have no members.
+    fn write(&self, out: &mut String) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Bool(is) => out.push_str(if *is { "true" } else { "false" }),
+            Self::Integer(number) => out.push_str(&number.to_string()),
+            Self::Float(number) => {
+                let start = out.len();
+                float(out, *number);
+                // A reader takes a number without a fraction for an integer.
+                if !out[start..].contains(['.', 'e']) {
+                    out.push_str(".0");
+                }
+            }
+            Self::Text(text) => string(out, text),
+            Self::List(all) => list(out, all, |out, one| one.write(out)),
+            Self::Object(_) => out.push_str("{}"),
+        }
+    }
 }
 
 /// Bytes of a value besides its text.
@@ -163,6 +185,33 @@ impl Members {
             Value::Object(inner) => inner.at(rest),
             _ => None,
         }
+    }
+
+    /// Writes what is at these paths as JSON, so that [`Self::at`] finds the same there; of an object at a path only that it is there.
+    pub(crate) fn write_at(&self, paths: &[&[String]], out: &mut String) {
+        out.push('{');
+        let start = out.len();
+        for (name, value) in &self.0 {
+            let split = paths.iter().filter_map(|path| path.split_first());
+            let rests: Vec<&[String]> = split.filter(|(first, _)| *first == name).map(|(_, rest)| rest).collect();
+            let is_written = match value {
+                Value::Object(_) => !rests.is_empty(),
+                _ => rests.iter().any(|rest| rest.is_empty()),
+            };
+            if !is_written {
+                continue;
+            }
+            if out.len() > start {
+                out.push(',');
+            }
+            string(out, name);
+            out.push(':');
+            match value {
+                Value::Object(inner) => inner.write_at(&rests, out),
+                other => other.write(out),
+            }
+        }
+        out.push('}');
     }
 
     /// Parses an object.
@@ -357,6 +406,33 @@ mod tests {
         let many = |count: usize| format!("[{}]", vec!["0"; count].join(","));
         assert!(Value::parse(many(VALUES_MAX - 1).as_bytes()).is_ok());
         assert_eq!(Value::parse(many(VALUES_MAX).as_bytes()), Err(ValueError::Size));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_is_at_some_paths_is_written_and_found_there_again() {
+        let text = r#"{"a":{"b":[1,1.0,-2.5,"x",null,true,{"c":1}],"d":"left out"},"https://e.test/\"q\"":"\u00e4\n","e":{"f":{}},"g":1,"h":1e300}"#;
+        let members = Members::parse(text.as_bytes()).unwrap();
+        let path = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let paths = [
+            path(&["a", "b"]),
+            path(&["https://e.test/\"q\""]),
+            path(&["e"]),
+            path(&["e", "f"]),
+            path(&["g", "x"]),
+            path(&["h"]),
+            path(&["none"]),
+        ];
+        let mut out = String::new();
+        members.write_at(&paths.iter().map(Vec::as_slice).collect::<Vec<_>>(), &mut out);
+        let read = Members::parse(out.as_bytes()).unwrap();
+        for path in &paths {
+            let of = |members: &Members| members.at(path).map(Value::without_members);
+            assert_eq!(of(&read), of(&members), "{path:?} {out}");
+        }
+        assert!(!out.contains("left out") && read.get("g").is_none(), "{out}");
+        let mut out = String::new();
+        members.write_at(&[], &mut out);
+        assert_eq!(out, "{}");
     }
 
     proptest! {

@@ -75,7 +75,7 @@ async fn read<H: Host>(
         let confirmed = rare(confirmed(settings, name, (isolate, host), session, now)).await.map_err(unavailable)?;
         confirmed.ok_or_else(|| without_session(received, Reason::SessionWithdrawn))?
     };
-    let principal = Arc::new(session.principal(name));
+    let principal = Arc::new(session.principal(name, settings));
     match check {
         SessionCheck::Valid(until) if is_fresh => {
             if let Some(mark) = mark {

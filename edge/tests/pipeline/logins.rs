@@ -3,9 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderName, Request, Response, StatusCode};
 use tollgate_core::authn::{Credential, IdentityName, IdentityRules, LinkRules, OidcLoginSettings};
-use tollgate_core::forward::UpstreamError;
+use tollgate_core::forward::{Attribute, IdentityField, UpstreamError};
 use tollgate_core::kinds::{Named, Place, Policy, PolicyKind};
 use tollgate_core::oauth::ClientAuthentication;
 use tollgate_core::secret::SecretText;
@@ -131,8 +131,16 @@ impl World {
         let guarded = |path: &str| RouteSettings { authn: vec![vec![Place::new(0)]], ..route(path, &["GET", "POST"]) };
         let open = RouteSettings { authn: vec![vec![Place::new(0)], vec![]], ..route("/news", &["GET"]) };
         let routes = vec![guarded("/reports"), open];
-        bench.publish(&on_any_host(SiteSettings { policies: [named].into_iter().collect(), ..site(routes) }));
+        bench.publish(&on_any_host(SiteSettings { policies: [named].into_iter().collect(), ..told_emails(routes) }));
         Self { bench, claims, status, nonce, instead, metadata, is_away, gives_refresh, refreshes, is_reused, person }
+    }
+
+    /// Publishes the policy with other settings.
+    pub(crate) fn publish(&self, settings: OidcLoginSettings) {
+        let named = Named { name: "staff".into(), policy: Policy::from(settings) };
+        let guarded = RouteSettings { authn: vec![vec![Place::new(0)]], ..route("/reports", &["GET", "POST"]) };
+        let site = SiteSettings { policies: [named].into_iter().collect(), ..told_emails(vec![guarded]) };
+        self.bench.publish(&on_any_host(site));
     }
 
     pub(crate) fn send(&self, method: &str, target: &str, fields: &[(&str, &str)]) -> Answer {
@@ -140,14 +148,14 @@ impl World {
     }
 
     /// A person opens a page; answers the URL of the provider and the cookie of the login.
-    fn begin(&self) -> (String, String) {
+    pub(crate) fn begin(&self) -> (String, String) {
         let answer = self.send("GET", "/reports?of=may", &[("accept", "text/html")]);
         assert_eq!((answer.status, answer.problem().as_str()), (302, "login-required"), "{answer:?}");
         (answer.field("location").to_owned(), pair(answer.field("set-cookie")))
     }
 
     /// The provider sends the browser back, with these cookies.
-    fn back(&self, url: &str, cookies: &str) -> Answer {
+    pub(crate) fn back(&self, url: &str, cookies: &str) -> Answer {
         *self.nonce.borrow_mut() = parameter(url, "nonce");
         let target = format!("/.login/callback?code=c0de&state={}", parameter(url, "state"));
         self.send("GET", &target, &[("cookie", cookies)])
@@ -169,6 +177,14 @@ impl World {
         let clock = &self.bench.host.clock;
         clock.drive(clock.sleep(ms)).unwrap();
     }
+}
+
+/// A site whose upstream is told the claim `email` of its callers.
+fn told_emails(routes: Vec<RouteSettings>) -> SiteSettings {
+    let mut site = site(routes);
+    let tells = Attribute::Claim(vec!["email".into()]).into();
+    site.upstreams[0].identity = vec![IdentityField { name: HeaderName::from_static("x-email"), tells }];
+    site
 }
 
 /// The name and the value of a cookie that is set.

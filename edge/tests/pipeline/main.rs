@@ -17,6 +17,7 @@ mod identity_tokens;
 mod introspection;
 mod limits;
 mod links;
+mod login_claims;
 mod login_refresh;
 mod logins;
 mod operator;

@@ -15,12 +15,22 @@ scenarios! { "authenticate";
     a_person_logs_in_at_a_real_provider_and_out_again,
     a_login_that_another_browser_began_is_refused,
     a_session_lives_as_long_as_a_real_provider_confirms_it,
+    claims_of_a_person_who_has_logged_in_are_told_and_decide,
 }
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// A provider that knows the gateway as `portal`, and a route for which people log in there.
 async fn provider(world: &World, more: &str) -> Result<IdentityProvider> {
+    provider_for(world, more, |project| project.route("{path: /a, methods: [GET, POST], authn: staff}")).await
+}
+
+/// The same for other routes.
+async fn provider_for(
+    world: &World,
+    more: &str,
+    complete: impl FnOnce(Project) -> Project,
+) -> Result<IdentityProvider> {
     let callback = format!("http://{}/.login/callback", world.domain);
     let provider = IdentityProvider::with_portal(world.artifacts(), ("portal", HOST_SECRET.1, &callback)).await?;
     let issuer = provider.url();
@@ -28,8 +38,7 @@ async fn provider(world: &World, more: &str) -> Result<IdentityProvider> {
         "staff: {{kind: oidc-login, issuer: \"{issuer}\", client-id: portal, client-secret: \"${{secret.UPSTREAM_TOKEN}}\", \
          secret: \"${{secret.UPSTREAM_TOKEN}}${{secret.UPSTREAM_TOKEN}}\", private-network: true, groups: groups{more}}}"
     );
-    let project = Project::new(world).policy(&policy).route("{path: /a, methods: [GET, POST], authn: staff}");
-    world.publish(project).await?;
+    world.publish(complete(Project::new(world).policy(&policy))).await?;
     Ok(provider)
 }
 
@@ -173,5 +182,26 @@ async fn a_session_lives_as_long_as_a_real_provider_confirms_it(world: Rc<World>
     assert_problem(&browser.send(&world, Request::get("/a")).await?, 401, "credential-expired");
     browser.cookies = first;
     assert_problem(&browser.send(&world, Request::get("/a")).await?, 401, "credential-expired");
+    Ok(())
+}
+
+async fn claims_of_a_person_who_has_logged_in_are_told_and_decide(world: Rc<World>) -> Outcome {
+    let rule = |name: &str, group: &str| {
+        format!("{name}: {{kind: condition, allow: \"'{group}' in principal.claims.groups\"}}")
+    };
+    let provider = provider_for(&world, "", |project| {
+        let project = project.policy(&rule("admins", "admins")).policy(&rule("owners", "owners"));
+        let project = project.route("{path: /a, authn: staff, identity: {X-Person: claims.sub, X-Org: claims.org}}");
+        project
+            .route("{path: /admins, authn: staff, authz: admins}")
+            .route("{path: /owners, authn: staff, authz: owners}")
+    });
+    let provider = provider.await?;
+    let mut browser = Browser::logged_in(&world, &provider).await?;
+    assert_eq!(browser.open(&world, "/a").await?.status, 200);
+    let received = world.upstream.report().last().ok_or("not forwarded")?;
+    assert_eq!((received.field("x-person"), received.field("x-org")), (Some("ada"), None), "{:?}", received.fields);
+    assert_eq!(browser.open(&world, "/admins").await?.status, 200);
+    assert_problem(&browser.open(&world, "/owners").await?, 403, "not-authorized");
     Ok(())
 }

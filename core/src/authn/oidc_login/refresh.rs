@@ -50,7 +50,11 @@ impl Session {
     pub fn standing(&self, settings: &OidcLoginSettings, now: Timestamp) -> Standing {
         let refresh_s = u64::from(settings.refresh_s);
         let age_s = now.as_secs().saturating_sub(self.confirmed_s);
-        if refresh_s == 0 || age_s < refresh_s {
+        if refresh_s == 0 {
+            Standing::Fresh
+        } else if !self.keeps(settings) {
+            Standing::Overdue
+        } else if age_s < refresh_s {
             Standing::Fresh
         } else if age_s < refresh_s * OVERDUE {
             Standing::Due
@@ -91,6 +95,8 @@ const CLAIM_MS_MAX: u32 = 120_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authn::IdentityRules;
+    use crate::authn::oidc_login::SessionCheck;
     use crate::authn::oidc_login::settings::tests::settings;
     use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -104,6 +110,8 @@ mod tests {
             began_s: 1_000,
             renewed_s: 1_000,
             confirmed_s,
+            claims: String::new(),
+            kept: 0,
         }
     }
 
@@ -120,6 +128,24 @@ mod tests {
         // A clock that was set back.
         check(600, 10, Standing::Fresh);
         check(0, 9_000_000, Standing::Fresh);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_session_without_the_claims_that_are_kept_now_is_not_used() {
+        let now = Timestamp::from_millis(1_000_000);
+        let keeping = |refresh_s, paths: &[&str]| {
+            let kept_claims = paths.iter().map(|name| vec![(*name).to_owned()]).collect();
+            let plain = settings();
+            OidcLoginSettings { refresh_s, rules: IdentityRules { kept_claims, ..plain.rules.clone() }, ..plain }
+        };
+        let of = |settings: &OidcLoginSettings| (session(1_000).check(settings, now), session(1_000).standing(settings, now));
+        assert_ne!(of(&keeping(0, &[])).0, SessionCheck::Ended);
+        assert_eq!(of(&keeping(0, &["banned"])), (SessionCheck::Ended, Standing::Fresh));
+        let (check, standing) = of(&keeping(600, &["banned"]));
+        assert_eq!(standing, Standing::Overdue, "the provider says it");
+        assert_ne!(check, SessionCheck::Ended);
+        let [a, b] = [&["a", "b"][..], &["b"]].map(|paths| Session { kept: 0, ..session(1_000) }.keeps(&keeping(0, paths)));
+        assert!(!a && !b);
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -7,8 +7,10 @@ use thiserror::Error;
 
 use super::OidcLoginSettings;
 use crate::authn::{Identity, Principal};
+use crate::canonical::mark;
 use crate::codec::{self, Decode};
 use crate::jose::Members;
+use crate::json;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
@@ -58,6 +60,12 @@ pub struct Session {
     /// When the provider has confirmed it last, likewise.
     #[n(7)]
     pub confirmed_s: u64,
+    /// The claims that were kept of the ID token, as JSON; empty if none were to be kept.
+    #[cbor(n(8), skip_if = "codec::is_default")]
+    pub claims: String,
+    /// Stands for the paths of the claims that were to be kept: what is not among `claims` was not in the ID token.
+    #[cbor(n(9), skip_if = "codec::is_default")]
+    pub kept: u64,
 }
 
 /// Whether a session is valid.
@@ -85,7 +93,7 @@ pub enum LoginRefusal {
     Issuer,
     /// The provider says too much.
     #[error(
-        "the identity provider says more about the person than a cookie can hold: fewer groups or scopes are needed"
+        "the identity provider says more about the person than a cookie can hold: fewer groups, scopes or claims are needed"
     )]
     TooLarge,
     /// The ID token belongs to another login.
@@ -169,27 +177,44 @@ impl Session {
         codec::decode(bytes).ok()
     }
 
-    /// The session of a person, with these random bytes for its id.
+    /// The session of a person with this ID token, with these random bytes for its id.
     #[must_use]
-    pub fn new(identity: Identity, random: [u8; 8], now: Timestamp) -> Self {
-        let Identity { consumer, plan, scopes, groups, until: _, confirmation: _, link: _ } = identity;
+    pub fn new(
+        settings: &OidcLoginSettings,
+        (identity, claims): (Identity, &Members),
+        random: [u8; 8],
+        now: Timestamp,
+    ) -> Self {
         let (id, began_s) = (crate::hex::encode(&random), now.as_secs());
-        Self { consumer, id, plan, scopes, groups, began_s, renewed_s: began_s, confirmed_s: began_s }
+        let blank = Self { id, began_s, renewed_s: began_s, confirmed_s: began_s, ..Self::blank() };
+        blank.of(settings, (identity, claims))
     }
 
     /// The same session of what the provider says of the person now.
     #[must_use]
-    pub fn of(self, identity: Identity) -> Self {
+    pub fn of(self, settings: &OidcLoginSettings, (identity, claims): (Identity, &Members)) -> Self {
         let Identity { consumer, plan, scopes, groups, until: _, confirmation: _, link: _ } = identity;
-        Self { consumer, plan, scopes, groups, ..self }
+        let paths: Vec<&[String]> = settings.rules.kept_claims.iter().map(Vec::as_slice).collect();
+        let mut kept = String::new();
+        if !paths.is_empty() {
+            claims.write_at(&paths, &mut kept);
+        }
+        Self { consumer, plan, scopes, groups, claims: kept, kept: kept_mark(settings), ..self }
+    }
+
+    /// Whether it has what the policy keeps of claims now: who publishes a policy that keeps others must not take them for absent.
+    #[must_use]
+    pub fn keeps(&self, settings: &OidcLoginSettings) -> bool {
+        self.kept == kept_mark(settings)
     }
 
     /// The person.
     #[must_use]
-    pub fn principal(&self, policy: &str) -> Principal {
+    pub fn principal(&self, policy: &str, settings: &OidcLoginSettings) -> Principal {
         let id = format!("{policy}/{}", self.id);
-        Principal::new(self.consumer.clone(), id, self.plan.clone(), self.scopes.clone())
-            .with_groups(self.groups.clone())
+        let principal = Principal::new(self.consumer.clone(), id, self.plan.clone(), self.scopes.clone());
+        let claims = Members::parse(self.claims.as_bytes()).unwrap_or_default();
+        principal.with_groups(self.groups.clone()).with_claims(&settings.rules.kept_claims, &claims)
     }
 
     /// Whether it is valid now.
@@ -199,8 +224,10 @@ impl Session {
         let idle_ends_s = self.renewed_s.saturating_add(settings.idle_s.into());
         let at = |seconds: u64| Timestamp::from_millis(seconds.saturating_mul(1_000));
         let until = at(ends_s.min(idle_ends_s));
+        // Where the provider is not asked again, only a new login says what is not kept.
+        let lacks_claims = settings.refresh_s == 0 && !self.keeps(settings);
         // A clock that was set back does not make a session of the future valid for longer than it would be.
-        if now >= until || self.renewed_s > now.as_secs().saturating_add(CLOCKS_DIFFER_S) {
+        if now >= until || lacks_claims || self.renewed_s > now.as_secs().saturating_add(CLOCKS_DIFFER_S) {
             SessionCheck::Ended
         } else if idle_ends_s < ends_s && now.as_secs() >= self.renewed_s.saturating_add((settings.idle_s / 4).into()) {
             SessionCheck::Renew
@@ -228,6 +255,17 @@ impl OidcLoginSettings {
         let is_ours = claims.get("azp").is_none_or(|_| claims.text("azp") == self.client.client_id());
         if is_ours { Ok(()) } else { Err(LoginRefusal::Client) }
     }
+}
+
+/// Stands for the paths of the claims that are kept; 0 for none.
+fn kept_mark(settings: &OidcLoginSettings) -> u64 {
+    let paths = &settings.rules.kept_claims;
+    if paths.is_empty() {
+        return 0;
+    }
+    let mut text = String::new();
+    json::list(&mut text, paths, |text, path| json::list(text, path, |text, name| json::string(text, name)));
+    mark(&text)
 }
 
 /// Memory takes all that is written.

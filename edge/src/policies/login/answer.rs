@@ -113,7 +113,7 @@ async fn logged_in<H: Host>(
     settings.check_login(&login, &claims).map_err(refused)?;
     let mut random = [0; 8];
     host.entropy().fill(&mut random);
-    let session = Session::new(identity, random, now);
+    let session = Session::new(settings, (identity, &claims), random, now);
     let line = session_cookie(settings, name, isolate, host, &session).await.map_err(unavailable)?;
     let line = line.ok_or_else(|| refused(LoginRefusal::TooLarge))?;
     if settings.refresh_s > 0 && refresh_token.is_some() {

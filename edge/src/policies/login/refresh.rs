@@ -42,6 +42,18 @@ pub(crate) async fn confirmed<H: Host>(
     session: Session,
     now: Timestamp,
 ) -> Result<Option<Session>, String> {
+    let confirmed = known(settings, policy, (isolate, host), session, now).await?;
+    // The provider may have confirmed it without an ID token, which would have the claims that are kept now.
+    Ok(confirmed.filter(|session| session.keeps(settings)))
+}
+
+async fn known<H: Host>(
+    settings: &OidcLoginSettings,
+    policy: &PolicyName,
+    (isolate, host): (&Isolate, &H),
+    session: Session,
+    now: Timestamp,
+) -> Result<Option<Session>, String> {
     let may_wait = |session: &Session| session.standing(settings, now) != Standing::Overdue;
     let kept = match read(settings, policy, (isolate, host), &session).await {
         Ok(Some(kept)) => kept,
@@ -147,7 +159,7 @@ async fn asked<H: Host>(
     // OpenID Connect Core 1.0, section 12.2: an ID token is of the same person, if there is one.
     if let Some(text) = granted.id_token {
         session = match who(settings, policy, (isolate, host), &text).await {
-            Ok((identity, _)) if identity.consumer == session.consumer => session.of(identity),
+            Ok((identity, claims)) if identity.consumer == session.consumer => session.of(settings, (identity, &claims)),
             Ok(_) => return Refreshed::Ended,
             Err(problem) if problem.kind == ProblemKind::StoreUnavailable => {
                 return Refreshed::Away(problem.reason.to_string());

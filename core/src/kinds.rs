@@ -159,6 +159,8 @@ pub struct Uses<'s> {
     pub outage: Option<&'s OutageRules>,
     /// Reads the link of the identity of a token.
     pub link: bool,
+    /// Reads whether the person, or the person's session at the provider, was logged out: a record of each.
+    pub ended: bool,
 }
 
 impl<'s> Uses<'s> {

@@ -87,10 +87,16 @@ pub fn session(gateway: &str, policy: &str, id: &str) -> String {
     format!("{gateway}:session:{policy}:{id}")
 }
 
+/// The record of the sessions of a policy that ended before their time: of a session at the provider or a person, by what stands for it.
+#[must_use]
+pub fn sessions_end(gateway: &str, policy: &str, mark: &str) -> String {
+    format!("{gateway}:sessions-end:{policy}:{mark}")
+}
+
 /// Whether the gateway itself writes records under the key; all other records are written by publishing.
 #[must_use]
 pub fn is_written_at_edge(key: &str) -> bool {
-    matches!(key.split(':').nth(1), Some("audit" | "fetched" | "known-token" | "session"))
+    matches!(key.split(':').nth(1), Some("audit" | "fetched" | "known-token" | "session" | "sessions-end"))
 }
 
 /// Whether records under the key are purges of a response cache.

@@ -55,7 +55,9 @@ pub use need::{Need, NeedError};
 pub use part::{Part, Routes, decode_part, decode_part_unnamed, encode_part};
 pub use publication::{Publication, PublishError};
 pub use record::{Record, RecordError, decode, encode};
-pub use records::{GENERATION_MAX, Generation, KeyIndex, KeyUse, Pointer, SealedSession, credential_records};
+pub use records::{
+    GENERATION_MAX, Generation, KeyIndex, KeyUse, Pointer, SealedSession, SessionsEnd, credential_records,
+};
 pub use schemas::{RecordSchema, SCHEMAS};
 pub use show::readable;
 

@@ -110,6 +110,13 @@ pub struct SealedSession {
     pub sealed: String,
 }
 
+/// Sessions of browsers that ended before their time: one session at the provider, or all of a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, FromJson)]
+pub struct SessionsEnd {
+    /// Sessions have ended that began with an ID token which was issued until then.
+    pub issued_until: Timestamp,
+}
+
 /// The records of a key, in the order in which to write them: the indexes by its id and by its consumer, and the credential.
 ///
 /// A key without its indexes could not be revoked by its id, and would be in no list of its consumer.
@@ -173,6 +180,12 @@ impl Record for SealedSession {
     const KIND: &'static str = "session";
     /// A cookie and a refresh token, each of at most 4 KiB in most cases, and four times that.
     const BYTES_MAX: usize = 32 * 1024;
+}
+
+impl Record for SessionsEnd {
+    const KIND: &'static str = "sessions-end";
+    /// A timestamp, and ten times that.
+    const BYTES_MAX: usize = 1024;
 }
 
 impl Record for AuditEvent {

@@ -4,6 +4,7 @@
 //   {"id":1,"publish":["k2","k1"]}  publishes these keys; the first one signs. A key is made when it is first named.
 //   {"id":2,"count":"/jwks"}        the number of requests for a path so far.
 //   {"id":3,"forget":"ada"}         this person has no account any more.
+//   {"id":4,"logout":"ada"}         this person logs out: the form that the portal is told so with (OpenID Connect Back-Channel Logout 1.0).
 // It is started with --port N (0: any), --client ID=SECRET (repeatable) and --portal ID=SECRET=CALLBACK, a client at which people
 // log in: everyone is `ada`, without a form.
 
@@ -24,6 +25,9 @@ const { values } = parseArgs({
 const keys = new Map();
 const counts = new Map();
 const forgotten = new Set();
+// The provider with the newest keys, and what it has told the portal last.
+let current;
+let told;
 
 function jwk(id) {
   if (!keys.has(id)) {
@@ -55,6 +59,8 @@ function portal(text) {
     response_types: ["code"],
     redirect_uris: [callback],
     post_logout_redirect_uris: [new URL("/", callback).href],
+    backchannel_logout_uri: "https://portal.example.com/told",
+    backchannel_logout_session_required: true,
     id_token_signed_response_alg: "ES256",
     introspection_signed_response_alg: "ES256",
   };
@@ -94,7 +100,12 @@ function provider(issuer, ids) {
     findAccount: (_, id) => forgotten.has(id) ? undefined : ({ accountId: id, claims: () => ({ sub: id, groups: ["admins"] }) }),
     loadExistingGrant: grant,
     interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
+    fetch: (_, { body }) => {
+      told = String(body);
+      return new Response();
+    },
     features: {
+      backchannelLogout: { enabled: true },
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
@@ -108,6 +119,7 @@ function provider(issuer, ids) {
       },
     },
   });
+  current = made;
   const answer = made.callback();
   return (request, response) => {
     if (!request.url.startsWith("/interaction/")) return answer(request, response);
@@ -146,11 +158,12 @@ server.listen(Number(values.port), "127.0.0.1", () => {
   answering = provider(issuer, ["k1"]);
   say({ ready: { url: issuer } });
   const lines = createInterface({ input: process.stdin });
-  lines.on("line", (line) => {
-    const { id, publish, count, forget } = JSON.parse(line);
+  lines.on("line", async (line) => {
+    const { id, publish, count, forget, logout } = JSON.parse(line);
     if (forget) forgotten.add(forget);
     if (publish) answering = provider(issuer, publish);
-    say(count ? { ack: id, value: counts.get(count) ?? 0 } : { ack: id });
+    if (logout) await (await current.Client.find("portal")).backchannelLogout(logout);
+    say(count ? { ack: id, value: counts.get(count) ?? 0 } : { ack: id, value: told });
   });
   lines.on("close", () => process.exit(0));
 });

@@ -90,6 +90,12 @@ impl IdentityProvider {
         self.command(json!({"forget": person})).await.map(drop)
     }
 
+    /// A person logs out: the form with which the portal is told so (OpenID Connect Back-Channel Logout 1.0, section 2.5).
+    pub async fn logout(&mut self, person: &str) -> Result<String, String> {
+        let answer = self.command(json!({"logout": person})).await?;
+        answer["value"].as_str().map(str::to_owned).ok_or_else(|| "the provider told nothing".to_owned())
+    }
+
     /// A token for its first client, by client credentials (RFC 6749, section 4.4) at the endpoint that its metadata name.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! `tollgate token`: tokens of identity providers that are refused before they end, at a running gateway.
+//! `tollgate token`: tokens of identity providers, and sessions of people, that are refused before they end, at a running gateway.
 
 use std::io::Read;
 
@@ -17,7 +17,8 @@ use crate::terminal;
 
 /// Revoke tokens of identity providers before they end.
 ///
-/// For `jwt` and `introspection` policies with `revocable: true`, or with `on-unavailable: known`.
+/// For `jwt`, `introspection` and `oidc-login` policies with `revocable: true`, or with `on-unavailable: known`. Sessions of
+/// `oidc-login` are revoked by `--id` or `--consumer`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -157,7 +157,7 @@ fn branches(route: &CompiledRoute, policies: &Policies) -> Vec<Branch> {
     for policy in named(Slot::Authn) {
         let name = policy.name.to_owned();
         all.extend([Branch::Accepted(name.clone()), Branch::Refused(name.clone())]);
-        all.extend(policy.uses.outage.map(|_| Branch::InOutage(name)));
+        all.extend(policy.uses.outage.filter(|rules| rules.admits()).map(|_| Branch::InOutage(name)));
     }
     if !settings.authn.is_empty() {
         all.push(Branch::NoCredential);

@@ -388,7 +388,7 @@ codes! {
         never`."
     AnsweredByLogin "TG0419" "A route matches a path that a policy for logins answers itself."
         "An `oidc-login` policy answers some paths below its `path` on every host, before routes: `/callback`, to which the provider \
-        sends browsers, and `/logout`. A route below this path gets no request for them, whatever its methods. Other paths below it \
+        sends browsers, `/logout`, and with `revocable: true` `/back-channel-logout`. A route below this path gets no request for them, whatever its methods. Other paths below it \
         are routed."
     ProxiesWithoutEffect "TG0430" "Trusted proxies have no effect on a target platform."
         "`trusted-proxies` says which proxies before the gateway may name their client. On Cloudflare Workers, the first \

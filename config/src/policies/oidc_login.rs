@@ -43,8 +43,8 @@ pub(super) static TABLE: Object = Object {
         .examples(&["\"${secret.SESSIONS}\""]),
         Key::optional(
             "path",
-            "The path below which the policy answers itself, on every host: `/callback`, to which the provider sends browsers, and \
-             `/logout`.",
+            "The path below which the policy answers itself, on every host: `/callback`, to which the provider sends browsers, \
+             `/logout`, and with `revocable` `/back-channel-logout`.",
             Shape::Text,
         )
         .default("\"/.login\"")
@@ -71,6 +71,19 @@ pub(super) static TABLE: Object = Object {
         .absent("the provider is not asked about a session")
         .change(Change::MoreIsLooser)
         .examples(&["\"15m\""]),
+        Key::optional(
+            "revocable",
+            "Whether a session can be ended before its time: by operators with `tollgate token revoke`, by the provider with a `POST` to \
+             `/back-channel-logout` below `path` (OpenID Connect Back-Channel Logout 1.0), and with the logout also for copies of \
+             the cookie. Each isolate reads once a minute for each session whether it was ended.",
+            Shape::Boolean,
+        )
+        .default("false")
+        .change(Change::LoosestFirst {
+            words: &["false", "true"],
+            looser: "sessions that operators or the provider have ended are accepted",
+            stricter: "sessions that operators or the provider have ended are refused",
+        }),
         Key::optional("after-logout", "The path to which a browser goes after the logout.", Shape::Text)
             .default("\"/\"")
             .change(Change::Review("browsers go to another page")),
@@ -141,6 +154,7 @@ impl Kind for OidcLoginSettings {
             session_s,
             idle_s,
             refresh_s,
+            is_revocable: written.boolean("revocable"),
             is_private,
             after_logout: after_logout?,
         })
@@ -169,6 +183,7 @@ impl Kind for OidcLoginSettings {
             text("scope", &self.scope),
             ("session", Value::DurationMs(u64::from(self.session_s) * 1_000)),
             ("idle", Value::DurationMs(u64::from(self.idle_s) * 1_000)),
+            ("revocable", Value::Boolean(self.is_revocable)),
             text("after-logout", &self.after_logout),
             ("private-network", Value::Boolean(self.is_private)),
         ];
@@ -203,7 +218,7 @@ fn path(text: &Spanned<String>, report: &mut Report) -> Option<String> {
         return Some(text.value.clone());
     }
     let what = format!("`{}` is no path for logins", text.value.escape_debug());
-    let why = "`/callback` and `/logout` are added to it, and it is compared with the paths of requests as it is";
+    let why = "`/callback`, `/logout` and `/back-channel-logout` are added to it, and it is compared with the paths of requests as it is";
     refuse(
         report,
         text.span,

@@ -204,7 +204,7 @@ impl IdentityRules {
     }
 
     /// One text or a list of texts (RFC 7519, section 4.1.3).
-    fn check_audience(&self, claims: &Members) -> Result<(), ClaimError> {
+    pub(super) fn check_audience(&self, claims: &Members) -> Result<(), ClaimError> {
         if self.audiences.is_empty() {
             return Ok(());
         }
@@ -219,7 +219,7 @@ impl IdentityRules {
     }
 
     /// The times of the token; answers until when it is accepted.
-    fn check_times(&self, claims: &Members, now: Timestamp, late_s: u32) -> Result<Timestamp, ClaimError> {
+    pub(super) fn check_times(&self, claims: &Members, now: Timestamp, late_s: u32) -> Result<Timestamp, ClaimError> {
         let leeway_ms = u64::from(self.leeway_s) * 1_000;
         let mut until = self.end(claims)?.plus_millis(u64::from(late_s) * 1_000);
         let (not_before, issued) = (date(claims, "nbf")?, date(claims, "iat")?);

@@ -54,9 +54,9 @@ pub use jwt::{JwtSettings, KeySource};
 pub use links::{IdentityName, IdentityNameError};
 pub use mark::{MarkSecret, TextMark};
 pub use oidc_login::{
-    KeptSession, LOGIN_S, LOGINS_MAX, Login, LoginPath, LoginRefusal, OidcLoginSettings, Session, SessionCheck,
-    Standing, digest_text, is_caused_here, is_navigation, is_same_origin, return_target, seal_key, sealed_parts,
-    sealed_text,
+    EndedSessions, KeptSession, LOGIN_S, LOGINS_MAX, Login, LoginPath, LoginRefusal, OidcLoginSettings, Session,
+    SessionCheck, Standing, digest_text, is_caused_here, is_navigation, is_same_origin, return_target, seal_key,
+    sealed_parts, sealed_text,
 };
 pub use password::{SlowHash, SlowHashError, try_charge, try_release};
 pub use places::{CredentialNames, authorization_holds_key};

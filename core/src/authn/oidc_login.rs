@@ -6,11 +6,13 @@
 //! of its `state`. A cookie is read only at the host that set it, over HTTPS, and not by scripts.
 
 mod browser;
+mod logout;
 mod refresh;
 mod session;
 mod settings;
 
 pub use browser::{is_caused_here, is_navigation, is_same_origin, return_target};
+pub use logout::EndedSessions;
 pub use refresh::{KeptSession, Standing};
 pub use session::{
     LOGIN_S, Login, LoginRefusal, Session, SessionCheck, digest_text, seal_key, sealed_parts, sealed_text,

@@ -169,6 +169,14 @@ reasons! {
     LoggedIn = "logged-in", "logged in";
     /// A person has logged out.
     LoggedOut = "logged-out", "logged out";
+    /// The provider says that sessions have ended.
+    SessionsEnded = "sessions-ended", "the identity provider ended sessions";
+    /// The person was logged out, by themselves or the provider.
+    SessionLoggedOut = "session-logged-out", "the person has logged out, or the identity provider ended the session";
+    /// Whether the person was logged out is not known.
+    LogoutsUnknown { text: Local<Arc<str>> } = "logouts-unknown", "{text}";
+    /// The provider sent no logout token.
+    LogoutTokenMissing = "logout-token-missing", "no `logout_token`";
     /// Nobody can log in, and no session can be read.
     LoginUnavailable { text: Local<Arc<str>> } = "login-away", "{text}";
     /// No token in any place where the policy reads one.

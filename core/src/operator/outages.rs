@@ -196,10 +196,11 @@ impl TokensRequest {
     }
 }
 
-/// Whether a text is the public id of a token, as in logs.
+/// Whether a text is the public id of a token, or of a session after the name of its policy, as in logs.
 fn is_token_id(text: &str) -> bool {
     let is_hex = |text: &str| text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    digest_of_token(text).is_some_and(is_hex)
+    let of_session = || text.rsplit_once('/').filter(|(policy, _)| is_note(policy)).map(|(_, id)| id);
+    digest_of_token(text).or_else(of_session).is_some_and(is_hex)
 }
 
 impl Outage {

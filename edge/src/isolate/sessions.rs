@@ -102,6 +102,12 @@ impl Sessions {
         std::mem::take(&mut self.left)
     }
 
+    /// Forgets the sessions of a policy: some of them have ended.
+    pub(crate) fn forget(&mut self, policy: &PolicyName) {
+        self.known.retain(|_, known| known.policy != *policy);
+        self.bytes = self.known.values().map(|known| known.principal.size()).sum();
+    }
+
     /// Forgets a session.
     pub(crate) fn remove(&mut self, mark: TextMark) {
         self.known.remove(&mark);

@@ -17,7 +17,7 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use super::exchange::{Exchange, Received};
 use super::guard::too_large;
 use super::undo::Undo;
-use crate::ports::{Content, ContentFault, Entropy, Gathered, Host};
+use crate::ports::{Content, ContentFault, Entropy, Gathered, GatheredContent, Host};
 use crate::timeout::in_time;
 
 /// The content of a request, with the bounds for reading it.
@@ -125,23 +125,33 @@ impl<'c, C: Content> RequestContent<'c, C> {
         self.is_lost = true;
         let certificate = host.client_certificate(self.content);
         let content = std::mem::replace(self.content, C::empty());
-        let whole = match in_time(host, self.timeout_ms, content.gather(self.bytes_max)).await {
-            Some(Ok(Gathered::Complete(whole))) => whole,
-            Some(Ok(Gathered::TooLarge(_)) | Err(ContentFault::LimitExceeded)) => {
-                return Err(too_large(self.bytes_max, Reason::ContentNotVerifiable { max: self.bytes_max }));
-            }
-            Some(Err(ContentFault::Interrupted)) => {
-                let detail = "The request's content is incomplete or invalid.";
-                return Err(Problem::new(ProblemKind::BadRequest, detail, Reason::ContentInterrupted));
-            }
-            None => {
-                let detail = "The request's content did not arrive in time. Send it faster.";
-                return Err(Problem::new(ProblemKind::ContentTimeout, detail, Reason::ContentLate));
-            }
-        };
+        let whole = gathered(host, content, self.bytes_max, self.timeout_ms).await?;
         *self.content = C::replay(&whole);
         self.is_lost = false;
         self.read = Some(Box::new(Read { trailers: whole.trailers, certificate }));
         Ok(whole.bytes)
+    }
+}
+
+/// All of some content, within these bounds.
+pub(crate) async fn gathered<H: Host>(
+    host: &H,
+    content: H::Content,
+    bytes_max: u64,
+    timeout_ms: u64,
+) -> Result<GatheredContent, Problem> {
+    match in_time(host, timeout_ms, content.gather(bytes_max)).await {
+        Some(Ok(Gathered::Complete(whole))) => Ok(whole),
+        Some(Ok(Gathered::TooLarge(_)) | Err(ContentFault::LimitExceeded)) => {
+            Err(too_large(bytes_max, Reason::ContentNotVerifiable { max: bytes_max }))
+        }
+        Some(Err(ContentFault::Interrupted)) => {
+            let detail = "The request's content is incomplete or invalid.";
+            Err(Problem::new(ProblemKind::BadRequest, detail, Reason::ContentInterrupted))
+        }
+        None => {
+            let detail = "The request's content did not arrive in time. Send it faster.";
+            Err(Problem::new(ProblemKind::ContentTimeout, detail, Reason::ContentLate))
+        }
     }
 }

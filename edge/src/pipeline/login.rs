@@ -21,15 +21,17 @@ pub(super) async fn answered<H: Host>(
     isolate: &Isolate,
     host: &H,
     received: &Received,
+    content: H::Content,
     asked: Asked<'_>,
     journal: &mut Journal,
 ) -> Step<Answer<H::Content>, H::Content> {
     let (named, _, path) = asked;
-    let response = answer(isolate, host, received, asked).await;
+    let response = answer(isolate, host, received, content, asked).await;
     let response = response.map_err(|problem| journal.refused(Phase::Authenticate, problem))?;
     let reason = match path {
         LoginPath::Callback => Reason::LoggedIn,
         LoginPath::Logout => Reason::LoggedOut,
+        LoginPath::BackChannelLogout => Reason::SessionsEnded,
     };
     journal.note_policy(Phase::Authenticate, &named.name, Verdict::Answer, reason);
     Ok(Answer::new(Reply::own(response)))

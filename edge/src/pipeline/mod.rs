@@ -36,7 +36,7 @@ use crate::apart::rare;
 use crate::isolate::Isolate;
 use crate::ports::{Content, Host};
 use crate::problems::problem_response;
-pub(crate) use content::RequestContent;
+pub(crate) use content::{RequestContent, gathered};
 pub(crate) use exchange::Received;
 use exchange::{Answer, Journal};
 use limit::Limits;
@@ -108,7 +108,7 @@ async fn phases<H: Host>(
         return rare(keys::answer(isolate, host, signing, received.method == Method::HEAD, journal)).await;
     }
     if let Some(asked) = login::asked(&sites, received.path.as_str()) {
-        return rare(login::answered(isolate, host, &received, asked, journal)).await;
+        return rare(login::answered(isolate, host, &received, content, asked, journal)).await;
     }
     let mut exchange = route::route(sites, received, journal)?;
     exchange.complete_fields(&content);

@@ -1,10 +1,12 @@
 //! Logins of people at an OpenID Connect provider (`oidc-login`): the redirect to the provider, and what the policy answers itself.
 
 mod answer;
+mod ended;
 mod provider;
 mod refresh;
 
 pub(crate) use answer::{Asked, answer};
+pub(crate) use ended::has_ended;
 use provider::OpenIdProvider;
 pub(crate) use refresh::{confirmed, work};
 
@@ -26,7 +28,8 @@ use crate::isolate::sealed::Sealing;
 use crate::pipeline::Received;
 use crate::policies::jwt::{malformed, not_accepted, verify};
 use crate::policies::linked::linked;
-use crate::ports::{Entropy, Host};
+use crate::ports::{Clock, Entropy, Host, Records, WriteFault};
+use crate::timeout::within;
 
 /// What is encrypted.
 const SESSION: &str = "session";
@@ -136,6 +139,21 @@ pub(crate) async fn begin<H: Host>(
 pub(crate) fn redirect_uri(settings: &OidcLoginSettings, received: &Received) -> String {
     format!("{}{}/callback", origin(received), settings.path)
 }
+
+/// Writes a record of sessions, which expires. A store may refuse to write a key twice in a second (Workers KV), and a person may log in
+/// and out at once: then it waits.
+async fn written<H: Host>(host: &H, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault> {
+    let write = || within(host, "the record store", host.records().write(key, bytes, keep_s));
+    match write().await {
+        Err(WriteFault::TooOften) => {
+            host.clock().sleep(WRITES_APART_MS).await;
+            write().await
+        }
+        written => written,
+    }
+}
+
+const WRITES_APART_MS: u64 = 1_100;
 
 /// The login or the session cannot be made or read now.
 pub(crate) fn unavailable(why: String) -> Problem {

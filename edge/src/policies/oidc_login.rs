@@ -13,7 +13,8 @@ use super::Authenticates;
 use crate::apart::rare;
 use crate::isolate::{Freshness, Isolate};
 use crate::pipeline::{Received, RequestContent};
-use crate::policies::login::{confirmed, cookie, origin, session, session_cookie, unavailable};
+use crate::policies::login::{confirmed, cookie, has_ended, origin, session, session_cookie, unavailable};
+use crate::policies::outage::revoked;
 use crate::ports::Host;
 
 impl Authenticates for OidcLoginSettings {
@@ -41,13 +42,17 @@ impl Authenticates for OidcLoginSettings {
         }
         let remembers = isolate.settings.freshness == Freshness::Cached;
         let mark = remembers.then(|| TextMark::of(text, &isolate.mark_secret(host)));
-        if let Some(mark) = mark
-            && let Some(known) = isolate.sessions.borrow().get(mark, name, isolate.times(host.clock()))
+        let known = mark.and_then(|mark| isolate.sessions.borrow().get(mark, name, isolate.times(host.clock())));
+        let person = match known {
+            Some(known) => known,
+            None => rare(read(self, name, (isolate, host), received, (text, mark), content)).await?,
+        };
+        if self.is_revocable
+            && let Some(revoked) = rare(revoked(isolate, host, name, &person)).await?
         {
-            return Ok(known);
+            return Err(without_session(received, revoked));
         }
-        let presented = (text, mark);
-        rare(read(self, name, (isolate, host), received, presented, content)).await
+        Ok(person)
     }
 }
 
@@ -67,6 +72,9 @@ async fn read<H: Host>(
     let check = session.check(settings, now);
     if check == SessionCheck::Ended {
         return Err(without_session(received, Reason::SessionEnded));
+    }
+    if !session.person.is_empty() && settings.is_revocable && rare(has_ended(name, (isolate, host), &session)).await? {
+        return Err(without_session(received, Reason::SessionLoggedOut));
     }
     let (at, is_fresh) = (session.confirmed_s, session.standing(settings, now) == Standing::Fresh);
     let session = if is_fresh {

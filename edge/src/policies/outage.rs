@@ -224,12 +224,28 @@ impl Presented<'_> {
 
 /// The bearer, unless an operator has revoked the token.
 fn unrevoked(said: &Said, principal: Arc<Principal>, now: Timestamp) -> Result<Arc<Principal>, Problem> {
-    if !said.revocations.include(&principal.credential, &principal.consumer, principal.token.as_deref(), now) {
-        return Ok(principal);
-    }
-    let (credential, consumer) = (principal.credential.as_str().into(), principal.consumer.as_str().into());
+    let Some(reason) = revocation(said, &principal, now) else { return Ok(principal) };
     let detail = "This token was revoked. Request a new one from your identity provider.";
-    Err(Problem::new(ProblemKind::CredentialRevoked, detail, Reason::CredentialRevoked { credential, consumer }))
+    Err(Problem::new(ProblemKind::CredentialRevoked, detail, reason))
+}
+
+/// Why a credential is not accepted, if an operator has revoked it.
+pub(super) async fn revoked<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    policy: &PolicyName,
+    principal: &Principal,
+) -> Result<Option<Reason>, Problem> {
+    let outage = said(isolate, host, policy, CREDENTIAL_FRESH_MS).await.map_err(|away| unknown(&away))?;
+    Ok(revocation(&outage, principal, isolate.time(host.clock())))
+}
+
+fn revocation(said: &Said, principal: &Principal, now: Timestamp) -> Option<Reason> {
+    let Principal { credential, consumer, token, .. } = principal;
+    let is_revoked = said.revocations.include(credential, consumer, token.as_deref(), now);
+    let reason =
+        || Reason::CredentialRevoked { credential: credential.as_str().into(), consumer: consumer.as_str().into() };
+    is_revoked.then(reason)
 }
 
 /// Whether the reason may be that the provider is away: it cannot be asked, its keys are not known, or the client got no new token.

@@ -39,6 +39,7 @@ pub(crate) fn settings() -> OidcLoginSettings {
         is_private: false,
         after_logout: "/bye".into(),
         refresh_s: 0,
+        is_revocable: false,
     }
 }
 

@@ -18,6 +18,7 @@ mod introspection;
 mod limits;
 mod links;
 mod login_claims;
+mod login_ends;
 mod login_refresh;
 mod logins;
 mod operator;

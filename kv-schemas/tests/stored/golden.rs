@@ -18,8 +18,8 @@ use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{
-    Bundle, Generation, Id, KeyIndex, KeyUse, Manifest, Part, Pointer, Record, RecordError, SealedSession, decode,
-    decode_part, decode_part_unnamed, encode, encode_part,
+    Bundle, Generation, Id, KeyIndex, KeyUse, Manifest, Part, Pointer, Record, RecordError, SealedSession, SessionsEnd,
+    decode, decode_part, decode_part_unnamed, encode, encode_part,
 };
 
 use crate::sample;
@@ -34,6 +34,7 @@ const KEY_USE: &str = include_str!("../golden/key-use.v1.json");
 const IDP_OUTAGE: &str = include_str!("../golden/idp-outage.v1.json");
 const KNOWN_TOKEN: &str = include_str!("../golden/known-token.v1.json");
 const SESSION: &str = include_str!("../golden/session.v1.json");
+const SESSIONS_END: &str = include_str!("../golden/sessions-end.v1.json");
 const PURGES: &str = include_str!("../golden/purges.v1.json");
 
 #[track_caller]
@@ -183,6 +184,8 @@ fn outages_known_tokens_and_sessions_are_unchanged() {
     assert!(!known.withdrawn && known.answer.is_some_and(|answer| answer.contains("ada")));
     let session: SealedSession = check(SESSION);
     assert_eq!(session.sealed, "AAECAwQFBgcICQoLc2VhbGVk");
+    let end: SessionsEnd = check(SESSIONS_END);
+    assert_eq!(end.issued_until.to_rfc3339(), "2027-01-15T08:00:00.000Z");
 }
 
 #[test]

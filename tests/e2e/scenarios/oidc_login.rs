@@ -1,7 +1,7 @@
 //! People who log in at a real provider: what a browser does, with its cookies.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tollgate_tests::client::{Answer, Client, Request};
 use tollgate_tests::identity_provider::IdentityProvider;
@@ -16,6 +16,7 @@ scenarios! { "authenticate";
     a_login_that_another_browser_began_is_refused,
     a_session_lives_as_long_as_a_real_provider_confirms_it,
     claims_of_a_person_who_has_logged_in_are_told_and_decide,
+    a_real_provider_ends_the_sessions_of_a_person,
 }
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -203,5 +204,49 @@ async fn claims_of_a_person_who_has_logged_in_are_told_and_decide(world: Rc<Worl
     assert_eq!((received.field("x-person"), received.field("x-org")), (Some("ada"), None), "{:?}", received.fields);
     assert_eq!(browser.open(&world, "/admins").await?.status, 200);
     assert_problem(&browser.open(&world, "/owners").await?, 403, "not-authorized");
+    Ok(())
+}
+
+async fn a_real_provider_ends_the_sessions_of_a_person(world: Rc<World>) -> Outcome {
+    let mut provider = provider(&world, ", revocable: true").await?;
+    let mut browser = Browser::logged_in(&world, &provider).await?;
+    assert_eq!(browser.open(&world, "/a").await?.status, 200);
+    let form = provider.logout("ada").await?;
+    let told = |form: &str| {
+        let request = Request::post("/.login/back-channel-logout", form.to_owned());
+        request.field("Content-Type", "application/x-www-form-urlencoded")
+    };
+    let (head, _) = form.rsplit_once('.').ok_or("no token")?;
+    assert_problem(&world.client().send(told(&format!("{head}.AAAA"))).await?, 400, "bad-request");
+    assert_eq!(browser.open(&world, "/a").await?.status, 200, "which was no logout");
+    let answer = world.client().send(told(&form)).await?;
+    assert_eq!((answer.status, answer.field("cache-control")), (200, Some("no-store")), "{}", answer.text());
+    // Other isolates look after a session once a minute, and a store may show a record late.
+    let end = Instant::now() + Duration::from_secs(150);
+    loop {
+        let answer = browser.send(&world, Request::get("/a")).await?;
+        if answer.status != 200 {
+            assert_problem(&answer, 401, "credential-expired");
+            break;
+        }
+        assert!(Instant::now() < end, "the session goes on");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    // The person logs in again, and the same message ends nothing more.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let mut again = Browser::logged_in(&world, &provider).await?;
+    assert_eq!(world.client().send(told(&form)).await?.status, 200);
+    assert_eq!(again.open(&world, "/a").await?.status, 200);
+    // A copy of a cookie ends with the logout.
+    let copied = again.cookies.clone();
+    assert_eq!(again.open(&world, "/.login/logout").await?.status, 303);
+    let mut thief = Browser { cookies: copied, ..Browser::default() };
+    let end = Instant::now() + Duration::from_secs(150);
+    while thief.send(&world, Request::get("/a")).await?.status == 200 {
+        assert!(Instant::now() < end, "the copy goes on");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let logs = world.host.logs().concat();
+    assert!(!logs.contains(form.trim_start_matches("logout_token=")));
     Ok(())
 }

@@ -166,7 +166,8 @@ impl Count<'_> {
     /// long as the configuration is fresh, and `uses::record`, if a key identified the caller.
     fn record_reads(&self) -> u64 {
         let credentials = self.most(|uses| uses.record.into());
-        let read = credentials + self.most(|uses| uses.answers + u32::from(uses.link));
+        let read =
+            credentials + self.most(|uses| uses.answers + u32::from(uses.link) + ENDS_READ * u32::from(uses.ended));
         let reads = |rules: &OutageRules| if rules.admits() { OUTAGE_READS } else { REVOCATION_READS };
         let outages: u64 = self.outage_rules().map(reads).sum();
         let last_use = u64::from(credentials > 0);
@@ -328,6 +329,9 @@ const MANIFEST: u64 = 1;
 /// `policies/outage.rs` reads what operators have said, again if the verification took long, and the record of the token; or, after
 /// the response, the record of a token that was verified.
 const OUTAGE_READS: u64 = 3;
+
+/// Whether a session ended before its time: one record for it, and one for the person.
+const ENDS_READ: u32 = 2;
 
 /// If tokens can only be revoked, what operators have said.
 const REVOCATION_READS: u64 = 1;

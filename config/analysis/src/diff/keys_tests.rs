@@ -363,6 +363,7 @@ const LOGIN: &[Row] = &[
     // Without it, nobody ends the session of someone whom the provider does not know any more.
     ("refresh", "refresh: 15m", "refresh: 30m", Looser),
     ("refresh", "refresh: 15m", "", Looser),
+    ("revocable", "revocable: true", "", Looser),
 ];
 
 const ACCESS: &[Row] = &[

@@ -110,8 +110,7 @@ mod tests {
             began_s: 1_000,
             renewed_s: 1_000,
             confirmed_s,
-            claims: String::new(),
-            kept: 0,
+            ..Session::blank()
         }
     }
 
@@ -138,13 +137,16 @@ mod tests {
             let plain = settings();
             OidcLoginSettings { refresh_s, rules: IdentityRules { kept_claims, ..plain.rules.clone() }, ..plain }
         };
-        let of = |settings: &OidcLoginSettings| (session(1_000).check(settings, now), session(1_000).standing(settings, now));
+        let of = |settings: &OidcLoginSettings| {
+            (session(1_000).check(settings, now), session(1_000).standing(settings, now))
+        };
         assert_ne!(of(&keeping(0, &[])).0, SessionCheck::Ended);
         assert_eq!(of(&keeping(0, &["banned"])), (SessionCheck::Ended, Standing::Fresh));
         let (check, standing) = of(&keeping(600, &["banned"]));
         assert_eq!(standing, Standing::Overdue, "the provider says it");
         assert_ne!(check, SessionCheck::Ended);
-        let [a, b] = [&["a", "b"][..], &["b"]].map(|paths| Session { kept: 0, ..session(1_000) }.keeps(&keeping(0, paths)));
+        let [a, b] =
+            [&["a", "b"][..], &["b"]].map(|paths| Session { kept: 0, ..session(1_000) }.keeps(&keeping(0, paths)));
         assert!(!a && !b);
     }
 

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::OidcLoginSettings;
-use crate::authn::{Identity, Principal};
+use crate::authn::{Identity, Principal, TokenFacts};
 use crate::canonical::mark;
 use crate::codec::{self, Decode};
 use crate::jose::Members;
@@ -66,6 +66,15 @@ pub struct Session {
     /// Stands for the paths of the claims that were to be kept: what is not among `claims` was not in the ID token.
     #[cbor(n(9), skip_if = "codec::is_default")]
     pub kept: u64,
+    /// When the ID token of the login was issued, in seconds since 1970; this and the following only if it can be revoked.
+    #[cbor(n(10), skip_if = "codec::is_default")]
+    pub issued_s: u64,
+    /// Stands for the person at the provider (`sub`).
+    #[cbor(n(11), skip_if = "codec::is_default")]
+    pub person: String,
+    /// Stands for the person's session at the provider (`sid`), if it said one.
+    #[cbor(n(12), skip_if = "codec::is_default")]
+    pub at_provider: String,
 }
 
 /// Whether a session is valid.
@@ -199,13 +208,16 @@ impl Session {
         if !paths.is_empty() {
             claims.write_at(&paths, &mut kept);
         }
-        Self { consumer, plan, scopes, groups, claims: kept, kept: kept_mark(settings), ..self }
+        let session = Self { consumer, plan, scopes, groups, claims: kept, kept: kept_mark(settings), ..self };
+        let is_known = !settings.is_revocable || !session.person.is_empty();
+        if is_known { session } else { session.known_by(claims) }
     }
 
-    /// Whether it has what the policy keeps of claims now: who publishes a policy that keeps others must not take them for absent.
+    /// Whether it has what the policy keeps now. A claim that an older policy did not keep must not be taken for absent, and a session
+    /// of which it is not known whose it is could not be revoked.
     #[must_use]
     pub fn keeps(&self, settings: &OidcLoginSettings) -> bool {
-        self.kept == kept_mark(settings)
+        self.kept == kept_mark(settings) && (!settings.is_revocable || !self.person.is_empty())
     }
 
     /// The person.
@@ -214,7 +226,10 @@ impl Session {
         let id = format!("{policy}/{}", self.id);
         let principal = Principal::new(self.consumer.clone(), id, self.plan.clone(), self.scopes.clone());
         let claims = Members::parse(self.claims.as_bytes()).unwrap_or_default();
-        principal.with_groups(self.groups.clone()).with_claims(&settings.rules.kept_claims, &claims)
+        let issued = settings.is_revocable.then(|| Timestamp::from_millis(self.issued_s.saturating_mul(1_000)));
+        let token = issued.map(|issued| Box::new(TokenFacts { issued: Some(issued), id: None }));
+        let principal = principal.with_groups(self.groups.clone()).with_token(token);
+        principal.with_claims(&settings.rules.kept_claims, &claims)
     }
 
     /// Whether it is valid now.

@@ -3,7 +3,7 @@
 use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
-use crate::authn::{Authenticator, IdentityRules, JwtSettings, KeySource};
+use crate::authn::{Authenticator, IdentityRules, JwtSettings, KeySource, OutageRules};
 use crate::bounds::ROUTE_LIST_MAX;
 use crate::codec::{self, Decode};
 use crate::jose::Algorithm;
@@ -51,6 +51,10 @@ pub struct OidcLoginSettings {
     #[serde(default)]
     #[cbor(n(10), skip_if = "codec::is_default")]
     pub refresh_s: u32,
+    /// Whether sessions can be ended before their time: by operators, by the provider, and for copies of a cookie by the logout.
+    #[serde(default)]
+    #[cbor(n(11), skip_if = "codec::is_default")]
+    pub is_revocable: bool,
 }
 
 impl codec::Section for OidcLoginSettings {}
@@ -62,17 +66,20 @@ pub enum LoginPath {
     Callback,
     /// The session ends.
     Logout,
+    /// The provider says that sessions have ended, if they are revocable.
+    BackChannelLogout,
 }
 
 impl LoginPath {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Callback, Self::Logout];
+    pub const ALL: [Self; 3] = [Self::Callback, Self::Logout, Self::BackChannelLogout];
 
     /// The end of the path.
     const fn end(self) -> &'static str {
         match self {
             Self::Callback => "/callback",
             Self::Logout => "/logout",
+            Self::BackChannelLogout => "/back-channel-logout",
         }
     }
 }
@@ -82,12 +89,17 @@ impl OidcLoginSettings {
     #[must_use]
     pub fn asked(&self, path: &str) -> Option<LoginPath> {
         let end = path.strip_prefix(self.path.as_str())?;
-        LoginPath::ALL.into_iter().find(|own| own.end() == end)
+        self.answers().find(|own| own.end() == end)
     }
 
     /// The paths that the policy answers itself.
     pub fn own_paths(&self) -> impl Iterator<Item = String> {
-        LoginPath::ALL.into_iter().map(|own| format!("{}{}", self.path, own.end()))
+        self.answers().map(|own| format!("{}{}", self.path, own.end()))
+    }
+
+    fn answers(&self) -> impl Iterator<Item = LoginPath> + use<> {
+        let is_revocable = self.is_revocable;
+        LoginPath::ALL.into_iter().filter(move |own| is_revocable || *own != LoginPath::BackChannelLogout)
     }
 
     /// The name of the cookie of a login, one of [`LOGINS_MAX`].
@@ -137,6 +149,8 @@ impl PolicyKind for OidcLoginSettings {
             fetches: 1 + u32::from(refreshes),
             answers: 1,
             verifications: u32::from(refreshes),
+            outage: self.is_revocable.then_some(&REVOCABLE),
+            ended: self.is_revocable,
             ..Uses::default()
         }
     }
@@ -152,6 +166,9 @@ impl Authenticator for OidcLoginSettings {
         Some(self)
     }
 }
+
+/// Operators can revoke sessions; none is admitted while the provider is away, which need not be asked.
+static REVOCABLE: OutageRules = OutageRules::only_revocation();
 
 /// The cookies of logins in a browser: someone may have several pages open when a session ends. Each has less than 150 bytes.
 pub const LOGINS_MAX: u8 = 16;
@@ -178,6 +195,18 @@ pub(super) mod tests {
             is_private: false,
             after_logout: "/".into(),
             refresh_s: 0,
+            is_revocable: false,
+        }
+    }
+
+    #[test]
+    fn the_provider_is_listened_to_only_where_sessions_are_revocable() {
+        let revocable = OidcLoginSettings { is_revocable: true, ..settings() };
+        assert_eq!(revocable.asked("/.login/back-channel-logout"), Some(LoginPath::BackChannelLogout));
+        assert_eq!(settings().asked("/.login/back-channel-logout"), None);
+        for settings in [settings(), revocable] {
+            assert_eq!(settings.asked("/.login/callback"), Some(LoginPath::Callback));
+            assert!(settings.own_paths().all(|path| settings.asked(&path).is_some()));
         }
     }
 

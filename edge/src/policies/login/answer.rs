@@ -1,4 +1,4 @@
-//! What an `oidc-login` policy answers itself: the return from the provider, and the logout.
+//! What an `oidc-login` policy answers itself: the return from the provider, and logouts.
 
 use http::header::{ALLOW, CACHE_CONTROL, LOCATION, REFERRER_POLICY, SET_COOKIE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -7,11 +7,12 @@ use tollgate_core::authn::{
     digest_text, is_caused_here,
 };
 use tollgate_core::event::Reason;
-use tollgate_core::kinds::{AuthnPolicy, Named};
+use tollgate_core::kinds::{AuthnPolicy, Named, PolicyName};
 use tollgate_core::oauth::add_parameter;
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::query::parameter;
 
+use super::ended::{end, told};
 use super::provider::{Granted, TokenRefused};
 use super::{
     LOGIN, OpenIdProvider, cookie, origin, redirect_uri, refused, session, session_cookie, set_cookie, unavailable, who,
@@ -30,20 +31,35 @@ pub(crate) async fn answer<H: Host>(
     isolate: &Isolate,
     host: &H,
     received: &Received,
+    content: H::Content,
     (named, settings, asked): Asked<'_>,
 ) -> Result<Response<H::Content>, Problem> {
-    let is_allowed = received.method == Method::GET || asked == LoginPath::Logout && received.method == Method::POST;
-    if !is_allowed {
-        let allow = if asked == LoginPath::Logout { "GET, POST" } else { "GET" };
+    let (methods, allow): (&[Method], _) = match asked {
+        LoginPath::Callback => (&[Method::GET], "GET"),
+        LoginPath::Logout => (&[Method::GET, Method::POST], "GET, POST"),
+        LoginPath::BackChannelLogout => (&[Method::POST], "POST"),
+    };
+    if !methods.contains(&received.method) {
         let detail = format!("This URL supports {allow}.");
         return Err(Problem::new(ProblemKind::MethodNotAllowed, detail, Reason::OtherMethod).with(ALLOW, allow));
     }
     let answered = match asked {
         LoginPath::Callback => logged_in(named, settings, isolate, host, received).await,
         LoginPath::Logout => logged_out(named, settings, isolate, host, received).await,
+        LoginPath::BackChannelLogout => {
+            let told = told(named, settings, (isolate, host), content).await;
+            return told.map(|()| done()).map_err(|problem| problem.by(named.name.clone()));
+        }
     };
     let (location, cookies) = answered.map_err(|problem| problem.by(named.name.clone()))?;
     Ok(redirect(&location, &cookies))
+}
+
+/// What the provider told was taken note of (OpenID Connect Back-Channel Logout 1.0, section 2.8).
+fn done<C: Content>() -> Response<C> {
+    let mut response = Response::new(C::empty());
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// A redirect that sets cookies. Its URL is not told to the next page: that of the provider's answer contains a code.
@@ -136,6 +152,23 @@ async fn has_session<H: Host>(
     Ok(session.is_some_and(|session| session.check(settings, isolate.time(host.clock())) != SessionCheck::Ended))
 }
 
+/// Whoever has copied the cookie of a session loses it. That a store is away must not keep anybody logged in here.
+async fn withdraw<H: Host>(
+    policy: &PolicyName,
+    settings: &OidcLoginSettings,
+    (isolate, host): (&Isolate, &H),
+    session: Session,
+) {
+    if settings.is_revocable {
+        let ended = session.ended(isolate.time(host.clock()));
+        let _ = end(policy, settings, (isolate, host), &ended).await;
+    }
+    if settings.refresh_s > 0 {
+        let kept = KeptSession { session, token: None };
+        isolate.sessions.borrow_mut().leave(SessionWork::keep(policy, settings, kept));
+    }
+}
+
 /// The session ends, here and at the provider.
 async fn logged_out<H: Host>(
     named: &Named<AuthnPolicy>,
@@ -151,12 +184,10 @@ async fn logged_out<H: Host>(
     }
     if let Presented::Text(text) = cookie(&received.fields, &settings.cookie) {
         isolate.sessions.borrow_mut().remove(TextMark::of(text, &isolate.mark_secret(host)));
-        // Nobody who has copied the cookie can have it confirmed.
-        if settings.refresh_s > 0
+        if (settings.refresh_s > 0 || settings.is_revocable)
             && let Ok(Some(session)) = session(settings, &named.name, isolate, host, text).await
         {
-            let kept = KeptSession { session, token: None };
-            isolate.sessions.borrow_mut().leave(SessionWork::keep(&named.name, settings, kept));
+            withdraw(&named.name, settings, (isolate, host), session).await;
         }
     }
     // A provider that is away must not keep anybody logged in here.

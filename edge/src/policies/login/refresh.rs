@@ -13,13 +13,13 @@ use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{SealedSession, decode, encode, keys};
 
 use super::provider::TokenRefused;
-use super::{KEPT, OpenIdProvider, who};
+use super::{KEPT, OpenIdProvider, who, written};
 use crate::apart::rare;
 use crate::isolate::Isolate;
 use crate::isolate::sealed::Sealing;
 use crate::isolate::sessions::SessionWork;
-use crate::ports::{Entropy, Host, Records};
-use crate::timeout::{counted, record, within};
+use crate::ports::{Entropy, Host};
+use crate::timeout::{counted, record};
 
 /// Does what was left for a session. If it fails, a later request asks again.
 pub(crate) async fn work<H: Host>(
@@ -74,7 +74,7 @@ async fn known<H: Host>(
             Ok(Some(known))
         }
         Standing::Overdue => match rare(refreshed(settings, policy, (isolate, host), kept)).await {
-            Refreshed::Confirmed(session) => Ok(Some(session)),
+            Refreshed::Confirmed(session) => Ok(Some(*session)),
             // It is being confirmed.
             Refreshed::Claimed => Ok(Some(known)),
             Refreshed::Ended => Ok(None),
@@ -86,7 +86,7 @@ async fn known<H: Host>(
 /// What the provider says of a session.
 enum Refreshed {
     /// This is the session now.
-    Confirmed(Session),
+    Confirmed(Box<Session>),
     /// Another isolate asks, or has asked.
     Claimed,
     /// The person may not have it any more.
@@ -114,7 +114,7 @@ async fn refreshed<H: Host>(
             read(settings, policy, (isolate, host), &kept.session).await
             && session.confirmed_s > kept.session.confirmed_s
         {
-            return Refreshed::Confirmed(session);
+            return Refreshed::Confirmed(Box::new(session));
         }
         write(settings, policy, (isolate, host), &KeptSession { token: None, ..kept }).await;
     }
@@ -159,7 +159,9 @@ async fn asked<H: Host>(
     // OpenID Connect Core 1.0, section 12.2: an ID token is of the same person, if there is one.
     if let Some(text) = granted.id_token {
         session = match who(settings, policy, (isolate, host), &text).await {
-            Ok((identity, claims)) if identity.consumer == session.consumer => session.of(settings, (identity, &claims)),
+            Ok((identity, claims)) if identity.consumer == session.consumer => {
+                session.of(settings, (identity, &claims))
+            }
             Ok(_) => return Refreshed::Ended,
             Err(problem) if problem.kind == ProblemKind::StoreUnavailable => {
                 return Refreshed::Away(problem.reason.to_string());
@@ -170,7 +172,7 @@ async fn asked<H: Host>(
     let session = session.confirmed(isolate.time(host.clock()));
     let token = granted.refresh_token.or_else(|| kept.token.clone());
     write(settings, policy, (isolate, host), &KeptSession { session: session.clone(), token }).await;
-    Refreshed::Confirmed(session)
+    Refreshed::Confirmed(Box::new(session))
 }
 
 /// What is kept of a session, unless its cookie is newer.
@@ -201,5 +203,5 @@ async fn write<H: Host>(
     let Ok(sealed) = sealing.seal(isolate, host, &kept.to_bytes()).await else { return };
     let key = keys::session(&isolate.settings.gateway, policy, &kept.session.id);
     let bytes = encode(&SealedSession { sealed });
-    let _ = within(host, "the record store", host.records().write(&key, &bytes, settings.session_s)).await;
+    let _ = written(host, &key, &bytes, settings.session_s).await;
 }

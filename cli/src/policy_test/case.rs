@@ -1,18 +1,24 @@
 //! Runs one case: its steps in order, up to the first that fails.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Instant;
 
-use http::{Request, Response};
-use tollgate_config::Span;
-use tollgate_config::policy_tests::{Action, Case, Expect, Port, PurgeWhat, RequestStep, Step};
+use http::header::{CONTENT_TYPE, HOST};
+use http::{Method, Request, Response};
+use tollgate_config::policy_tests::{
+    Action, Case, Expect, IssuerChange, Port, PurgeWhat, RequestStep, Step, TestToken,
+};
+use tollgate_config::{Span, Spanned};
 use tollgate_core::cache::{CacheKey, Purge, Purges};
 use tollgate_core::route::{CanonicalPath, HostName};
 use tollgate_core::telemetry::ExchangeRecord;
+use tollgate_edge::Client;
 use tollgate_edge::memory::{Content, Fault};
-use tollgate_edge::ports::Clock;
+use tollgate_edge::ports::{Clock, Content as _};
 use tollgate_kv_schemas::{encode, keys};
 
+use super::browser::{back, next};
 use super::coverage::Coverage;
 use super::judge::judge;
 use super::outage::say;
@@ -68,6 +74,10 @@ impl Running<'_, '_> {
             Action::Restore(ports) => ports.iter().for_each(|port| self.fault(*port).set(false)),
             Action::Issuers(changes) => {
                 changes.iter().for_each(|(name, change)| self.bench.issuers.change(&name.value, change));
+                return changes.iter().try_for_each(|(name, change)| match change {
+                    IssuerChange::LogsOut(person) => self.log_out(name, person, number),
+                    IssuerChange::Publishes(_) | IssuerChange::Answers(_) | IssuerChange::Accounts(_) => Ok(()),
+                });
             }
             Action::Outage(outage) => {
                 let said = say(&self.bench, outage);
@@ -106,9 +116,11 @@ impl Running<'_, '_> {
             if nth > 1 && has_proof {
                 prepared = prepare(&self.bench)?;
             }
-            let Some(exchanged) = self.send(&prepared) else {
-                return Err(failed(line, "a request that waits for an event that never happens"));
+            let exchanged = match &step.browser {
+                Some(browser) => self.open(browser, step.log_in.as_ref(), &prepared),
+                None => self.send(&prepared).ok_or_else(|| NEVER_ENDS.to_owned()),
             };
+            let exchanged = exchanged.map_err(|why| failed(line.clone(), &why))?;
             *counts.entry(exchanged.response.status().as_u16()).or_default() += 1;
             for expect in expected_of(step, nth) {
                 let mismatches = judge(expect, &exchanged);
@@ -139,6 +151,66 @@ impl Running<'_, '_> {
             coverage.note(&record);
         }
         Some(Exchanged { response, record, calls })
+    }
+
+    /// Sends a request of a browser. If that is sent to the provider, the person with this token logs in there, and the browser comes
+    /// back and goes on to the page; the exchange is the last one.
+    fn open(&mut self, browser: &str, token: Option<&TestToken>, first: &Prepared) -> Result<Exchanged, String> {
+        let (request, exchanged) = self.visit(browser, first, first.request.clone())?;
+        let Some(token) = token else { return Ok(exchanged) };
+        let back = back(&self.bench.issuers, token, &request, exchanged.response.headers())?;
+        let Some(back) = back else { return Ok(exchanged) };
+        let (request, exchanged) = self.visit(browser, first, back)?;
+        match next(&request, exchanged.response.headers())? {
+            Some(page) => self.visit(browser, first, page).map(|(_, exchanged)| exchanged),
+            None => Ok(exchanged),
+        }
+    }
+
+    /// Sends one request of a browser, from the same client as another one.
+    fn visit(
+        &mut self,
+        browser: &str,
+        from: &Prepared,
+        mut request: Request<Content>,
+    ) -> Result<(Request<Content>, Exchanged), String> {
+        let now = |bench: &Bench| bench.host.clock.now();
+        self.bench.browsers.complete(browser, &mut request, now(&self.bench));
+        let (certificate, location) = (Rc::clone(&from.certificate), from.location.clone());
+        let prepared = Prepared { request, client: from.client, certificate, location };
+        let exchanged = self.send(&prepared).ok_or_else(|| NEVER_ENDS.to_owned())?;
+        let fields = exchanged.response.headers();
+        self.bench.browsers.keep(browser, &prepared.request, fields, now(&self.bench));
+        Ok((prepared.request, exchanged))
+    }
+
+    /// An issuer tells the gateway that a person has logged out.
+    fn log_out(&self, issuer: &Spanned<String>, person: &str, number: usize) -> Result<(), TestFailure> {
+        let failed = |expected: &str, got: String| {
+            let mismatch = Mismatch { what: "logs-out".into(), at: issuer.span, expected: expected.to_owned(), got };
+            failure(issuer.span, format!("step {number}, issuers"), mismatch)
+        };
+        let told = self.stage.told_of_logouts(&issuer.value);
+        if told.is_empty() {
+            let got = "none: such policies have `kind: oidc-login` and `revocable: true`".to_owned();
+            return Err(failed("a policy for logins at this issuer that can be told", got));
+        }
+        for (host, path) in told {
+            let token = self.bench.issuers.logout_token(issuer, person, self.bench.host.clock.now());
+            let form = token.map(|token| Content::from_bytes(format!("logout_token={token}").into()));
+            let request = form.and_then(|form| {
+                let request = Request::builder().method(Method::POST).uri(&path).header(HOST, &host);
+                request.header(CONTENT_TYPE, FORM).body(form).map_err(|error| error.to_string())
+            });
+            let request = request.map_err(|why| failed("a logout token", why))?;
+            let client = Client { address: None, https: true, inside: false };
+            let status = self.bench.serve(request, client).map(|(response, _)| response.status().as_u16());
+            if status != Some(200) {
+                let got = status.map_or_else(|| NEVER_ENDS.to_owned(), |status| format!("status {status}"));
+                return Err(failed("a gateway that takes note of the logout", got));
+            }
+        }
+        Ok(())
     }
 
     /// Publishes a purge and lets the isolate read it, as it would within the delay of purges.
@@ -195,6 +267,11 @@ fn check_counts(step: &RequestStep, counts: &BTreeMap<u16, u32>) -> Option<Misma
     let differs = Mismatch { what: "count".into(), at: first.span, expected: shown(&expected), got: shown(counts) };
     (expected != *counts).then_some(differs)
 }
+
+/// What a request is that is never answered.
+const NEVER_ENDS: &str = "a request that waits for an event that never happens";
+
+const FORM: &str = "application/x-www-form-urlencoded";
 
 fn late(at: Span, number: usize, wanted: &str, now: &str) -> TestFailure {
     let expected = format!("{wanted} is in the future");

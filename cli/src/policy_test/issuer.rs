@@ -3,9 +3,10 @@
 use std::cell::{Cell, RefCell};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use tollgate_config::Spanned;
 use tollgate_config::policy_tests::{Issuer, IssuerAnswer, IssuerChange, TestToken};
 use tollgate_core::authn::DpopRules;
 use tollgate_core::forward::UpstreamError;
@@ -15,6 +16,7 @@ use tollgate_edge::memory::Content;
 use tollgate_edge::ports::Content as _;
 use tollgate_signatures::SeededKey;
 
+use super::people::{People, logout_claims};
 use super::proof::{ClientKeys, thumbprint};
 
 /// The issuers of a case.
@@ -29,6 +31,7 @@ struct Provider {
     /// The keys that it publishes.
     keys: RefCell<Vec<String>>,
     answers: Cell<IssuerAnswer>,
+    people: People,
 }
 
 type Scripted = (u64, Result<Response<Content>, UpstreamError>);
@@ -39,6 +42,7 @@ impl Issuers {
             issuer: issuer.clone(),
             keys: RefCell::new(issuer.keys.clone()),
             answers: Cell::new(IssuerAnswer::Up),
+            people: People::default(),
         };
         Self { providers: issuers.iter().map(provider).collect(), clients: ClientKeys::default() }
     }
@@ -48,22 +52,71 @@ impl Issuers {
         match change {
             IssuerChange::Publishes(keys) => drop(provider.keys.replace(keys.clone())),
             IssuerChange::Answers(answers) => provider.answers.set(*answers),
+            IssuerChange::Accounts(accounts) => {
+                accounts.iter().for_each(|(subject, change)| provider.people.change(subject, change.clone()));
+            }
+            IssuerChange::LogsOut(person) => provider.people.log_out(person),
         }
     }
 
-    /// The answer to a request of the gateway for metadata or keys; `None` if no issuer has the URL.
-    pub(super) fn answer(&self, request: &Request<Content>) -> Option<Scripted> {
+    /// The answer to a request of the gateway for metadata or keys, or with what the issuer has given it for a login; `None` to others.
+    pub(super) fn answer(&self, request: &Request<Content>, now: Timestamp) -> Option<Scripted> {
         let url = request.uri().to_string();
-        let (provider, document) =
-            self.providers.iter().find_map(|provider| Some((provider, provider.document(&url)?)))?;
-        let text = |text: Vec<u8>| Ok(Response::new(Content::from_bytes(text.into())));
+        let (provider, status, document) = self.providers.iter().find_map(|provider| {
+            let granted = || self.granted(provider, &url, request, now);
+            let (status, document) = provider.document(&url).map(|document| (200, document)).or_else(granted)?;
+            Some((provider, status, document))
+        })?;
+        let text = |status: u16, text: Vec<u8>| {
+            let mut response = Response::new(Content::from_bytes(text.into()));
+            *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+            Ok(response)
+        };
         Some(match provider.answers.get() {
-            IssuerAnswer::Up => (0, text(document.to_string().into_bytes())),
+            IssuerAnswer::Up => (0, text(status, document.to_string().into_bytes())),
             IssuerAnswer::Down => (0, Err(UpstreamError::ConnectionRefused)),
-            IssuerAnswer::Html => (0, text(b"<html>".to_vec())),
-            IssuerAnswer::Large => (0, text(vec![b' '; LARGE_BYTES])),
-            IssuerAnswer::Slow => (SLOW_MS, text(document.to_string().into_bytes())),
+            IssuerAnswer::Html => (0, text(200, b"<html>".to_vec())),
+            IssuerAnswer::Large => (0, text(200, vec![b' '; LARGE_BYTES])),
+            IssuerAnswer::Slow => (SLOW_MS, text(status, document.to_string().into_bytes())),
         })
+    }
+
+    /// What the token endpoint answers, if it is asked for the tokens of a login.
+    fn granted(
+        &self,
+        provider: &Provider,
+        url: &str,
+        request: &Request<Content>,
+        now: Timestamp,
+    ) -> Option<(u16, Value)> {
+        let form = String::from_utf8_lossy(request.body().bytes());
+        // While it is away, what it was asked with is not used.
+        let is_asked = url == provider.service("token") && provider.answers.get() == IssuerAnswer::Up;
+        let issue = |token: &TestToken| self.token(token, None, now);
+        is_asked.then(|| provider.people.answer(request.headers(), &form, issue))?
+    }
+
+    /// The URL to which a browser goes back when a person with this ID token has logged in at a URL; `None` if that is none of the
+    /// issuer's. `Err` says what the provider was not told.
+    pub(super) fn log_in(&self, token: &TestToken, url: &str) -> Result<Option<String>, String> {
+        let Some(provider) = self.of(&token.issuer.value) else { return Ok(None) };
+        let query = url.strip_prefix(&provider.service("auth")).and_then(|rest| rest.strip_prefix('?'));
+        query.map(|query| provider.people.log_in(token, query)).transpose()
+    }
+
+    /// The logout token that an issuer sends when a person has logged out there.
+    pub(super) fn logout_token(
+        &self,
+        issuer: &Spanned<String>,
+        person: &str,
+        now: Timestamp,
+    ) -> Result<String, String> {
+        let token = TestToken {
+            claims: logout_claims(person, now.as_micros()),
+            kind: Some("logout+jwt".to_owned()),
+            ..TestToken::plain(issuer.clone())
+        };
+        self.token(&token, None, now)
     }
 
     /// A token; `Err` says why there is none.
@@ -106,11 +159,17 @@ impl Provider {
         }
         (url == format!("{base}/.well-known/openid-configuration"))
             .then(|| {
-            let [authorization, token] = ["auth", "token"].map(|path| format!("{base}/{path}"));
+            let [authorization, token, end] = ["auth", "token", "logout"].map(|path| self.service(path));
             json!({
                 "issuer": issuer.url, "jwks_uri": keys_at, "authorization_endpoint": authorization, "token_endpoint": token,
+                "end_session_endpoint": end,
             })
         })
+    }
+
+    /// The URL of one of its services.
+    fn service(&self, path: &str) -> String {
+        format!("{}/{path}", self.issuer.url.trim_end_matches('/'))
     }
 }
 
@@ -168,7 +227,7 @@ fn jwk(issuer: &Issuer, id: &str) -> Option<Value> {
 }
 
 /// The claim `sub`, if a token sets none.
-const SUBJECT: &str = "test";
+pub(super) const SUBJECT: &str = "test";
 
 /// More than the gateway reads of an issuer's answer, and longer than it waits for one.
 const LARGE_BYTES: usize = 10 << 20;

@@ -4,6 +4,7 @@
 //! case on it, [`judge`] compares answers with expectations, [`coverage`] reads from the decision traces what was
 //! reached, and `report/` formats the results. Where to start: [`run`].
 
+mod browser;
 mod case;
 mod coverage;
 mod invariant;
@@ -11,6 +12,7 @@ mod issuer;
 mod judge;
 mod outage;
 mod outcome;
+mod people;
 mod proof;
 mod report;
 mod request;

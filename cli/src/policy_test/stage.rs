@@ -7,15 +7,17 @@ use http::header::HOST;
 use http::{HeaderValue, Request, Response};
 use tollgate_config::policy_tests::{Case, TestFile, TestKey};
 use tollgate_config::{Compiled, CompiledRoute};
-use tollgate_core::authn::{Credential, CredentialPlace, JwtSettings, OidcLoginSettings};
+use tollgate_core::authn::{Credential, CredentialPlace, JwtSettings, LoginPath, OidcLoginSettings};
 use tollgate_core::kinds::{AuthnPolicy, PolicyName};
 use tollgate_core::operator::Role;
 use tollgate_core::route::HostPattern;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_edge::memory::{Content, MemoryHost, MemoryRecords, MemorySignatures, ScriptedFetch, VirtualClock};
+use tollgate_edge::ports::Clock;
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
 use tollgate_kv_schemas::{encode, keys};
 
+use super::browser::Browsers;
 use super::issuer::Issuers;
 use super::outage::OPERATOR_TOKEN;
 use super::script::Scripts;
@@ -45,6 +47,7 @@ pub(super) struct Bench {
     pub(super) isolate: Rc<Isolate>,
     pub(super) scripts: Rc<Scripts>,
     pub(super) issuers: Rc<Issuers>,
+    pub(super) browsers: Browsers,
 }
 
 impl<'f> Stage<'f> {
@@ -142,6 +145,16 @@ impl<'f> Stage<'f> {
         logins.find(|(_, login)| login.rules.issuers.iter().any(|own| own == issuer))
     }
 
+    /// The paths and hosts at which policies are told of logouts at an issuer.
+    pub(super) fn told_of_logouts(&self, issuer: &str) -> Vec<(String, String)> {
+        let url = self.file.issuers.iter().find(|own| own.name.value == issuer).map(|own| own.url.as_str());
+        let host = self.hosts(false).first().map_or("localhost", |host| host).to_owned();
+        let logins = self.compiled.whole().policies.authn.iter().filter_map(|named| named.policy.login());
+        let of_issuer = logins.filter(|login| login.rules.issuers.first().map(String::as_str) == url);
+        let paths = of_issuer.filter_map(|login| login.path_of(LoginPath::BackChannelLogout));
+        paths.map(|path| (host.clone(), path)).collect()
+    }
+
     /// The route that matches a request.
     pub(super) fn route_of(&self, request: Request<Content>, client: Client) -> Option<&'f CompiledRoute> {
         let (_, record) = self.scout.serve(request, client)?;
@@ -184,8 +197,9 @@ fn bench(
     });
     let issuers = Rc::new(Issuers::new(&file.issuers));
     let providers = Rc::clone(&issuers);
+    let clock = host.clock.clone();
     host.fetch = ScriptedFetch::new(host.clock.clone(), move |request: &Request<Content>| {
-        providers.answer(request).unwrap_or_else(|| services.answer(request))
+        providers.answer(request, clock.now()).unwrap_or_else(|| services.answer(request))
     });
     host.signatures = MemorySignatures::new(tollgate_signatures::verifies)
         .signing(tollgate_signatures::sign)
@@ -202,7 +216,7 @@ fn bench(
     for (name, value) in &file.secrets {
         host.secrets.put(&name.value, value);
     }
-    Bench { host, isolate: Rc::new(isolate.renewed()), scripts, issuers }
+    Bench { host, isolate: Rc::new(isolate.renewed()), scripts, issuers, browsers: Browsers::default() }
 }
 
 fn records(compiled: &Compiled, file: &TestFile) -> HashMap<String, Vec<u8>> {

@@ -125,7 +125,11 @@ fn check_issuers(cases: &[Case], issuers: &[Issuer], report: &mut Report) {
     for step in cases.iter().flat_map(|case| &case.steps) {
         match &step.action {
             Action::Request(request) => {
-                request.token.iter().for_each(|token| issuer::check_name(&token.issuer, issuers, report));
+                request
+                    .token
+                    .iter()
+                    .chain(&request.log_in)
+                    .for_each(|token| issuer::check_name(&token.issuer, issuers, report));
             }
             Action::Issuers(changes) => {
                 changes.iter().for_each(|(name, _)| issuer::check_name(name, issuers, report));

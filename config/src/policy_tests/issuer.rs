@@ -85,6 +85,19 @@ pub enum IssuerChange {
     Publishes(Vec<String>),
     /// How it answers.
     Answers(IssuerAnswer),
+    /// What becomes of the accounts of people, by their subjects.
+    Accounts(Vec<(String, AccountChange)>),
+    /// A person is logged out there, and the gateway is told of it.
+    LogsOut(String),
+}
+
+/// What becomes of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountChange {
+    /// Nobody logs in with it any more, and no session is confirmed.
+    Closed,
+    /// ID tokens have these claims from now on, beside the others or in place of them.
+    Claims(Map<String, Json>),
 }
 
 /// How an issuer answers.
@@ -100,6 +113,25 @@ pub enum IssuerAnswer {
     Large,
     /// After more time than a request waits.
     Slow,
+}
+
+impl TestToken {
+    /// A token of an issuer with the usual claims.
+    #[must_use]
+    pub fn plain(issuer: Spanned<String>) -> Self {
+        Self {
+            issuer,
+            key: None,
+            claims: Map::new(),
+            kind: None,
+            issued: None,
+            lifetime_s: LIFETIME_S,
+            is_forged: false,
+            bound_key: None,
+            bound_certificate: None,
+            proof: None,
+        }
+    }
 }
 
 /// Decodes `issuers:` of a file.
@@ -132,20 +164,8 @@ pub(super) fn issuers(node: &Node, report: &mut Report) -> Option<Vec<Issuer>> {
 
 /// Decodes `token:` of a step: the name of an issuer, or a mapping.
 pub(super) fn token(node: &Node, report: &mut Report) -> Option<TestToken> {
-    let plain = |issuer| TestToken {
-        issuer,
-        key: None,
-        claims: Map::new(),
-        kind: None,
-        issued: None,
-        lifetime_s: LIFETIME_S,
-        is_forged: false,
-        bound_key: None,
-        bound_certificate: None,
-        proof: None,
-    };
     if matches!(node.value, Value::Text(_)) {
-        return decode::text(node, report).map(plain);
+        return decode::text(node, report).map(TestToken::plain);
     }
     let mut fields = Fields::open(node, &tables::TEST_TOKEN, "this token", node.span, report)?;
     let issuer = fields.required("issuer", report, decode::text);
@@ -178,7 +198,7 @@ pub(super) fn token(node: &Node, report: &mut Report) -> Option<TestToken> {
         issued,
         lifetime_s: lifetime.map_or(LIFETIME_S, |ms| ms.value / 1_000),
         is_forged: is_forged.unwrap_or(false),
-        ..plain(issuer?)
+        ..TestToken::plain(issuer?)
     })
 }
 
@@ -211,11 +231,31 @@ pub(super) fn changes(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<S
     let change = |Entry { key, value }: &Entry| {
         let state = match &value.value {
             Value::List(_) => IssuerChange::Publishes(key_ids(value, report)?),
+            Value::Map(_) => people(value, report)?,
             _ => IssuerChange::Answers(decode::word(value, ANSWERS, report)?),
         };
         Some((key.clone(), state))
     };
     Some(entries.iter().filter_map(change).collect())
+}
+
+/// `{accounts: {ada: closed}}` or `{logs-out: ada}`.
+fn people(node: &Node, report: &mut Report) -> Option<IssuerChange> {
+    let mut fields = Fields::open(node, &tables::TEST_ISSUER_CHANGE, "this change", node.span, report)?;
+    let accounts = fields.optional("accounts", report, |node, report| {
+        let entries = named(node, "accounts", "write a mapping such as `{ada: closed}`", report)?;
+        let account = |Entry { key, value }: &Entry| {
+            let change = match &value.value {
+                Value::Map(_) => AccountChange::Claims(claims(value, report)?),
+                _ => decode::word(value, &[("closed", ())], report).map(|()| AccountChange::Closed)?,
+            };
+            Some((key.value.clone(), change))
+        };
+        Some(entries.iter().filter_map(account).collect())
+    });
+    let person = fields.optional("logs-out", report, decode::text);
+    fields.finish(report);
+    accounts.map(IssuerChange::Accounts).or(person.map(|person| IssuerChange::LogsOut(person.value)))
 }
 
 /// Reports the name of an issuer that the file does not have.

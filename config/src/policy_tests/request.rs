@@ -40,6 +40,10 @@ pub struct RequestStep {
     pub sign: Option<Spanned<String>>,
     /// The token that is sent, in the place that the route's policy reads.
     pub token: Option<TestToken>,
+    /// The browser that sends it, which keeps cookies.
+    pub browser: Option<String>,
+    /// The ID token of the person who logs in, if the browser is sent to the provider.
+    pub log_in: Option<TestToken>,
     /// The client's address.
     pub address: Option<IpAddr>,
     /// The certificate of the client's connection.
@@ -132,6 +136,16 @@ impl RequestStep {
         let key = f.optional("key", report, |node, report| key(node, keys, report));
         let sign = f.optional("sign", report, decode::text);
         let token = f.optional("token", report, issuer::token);
+        let browser = f.optional("browser", report, decode::text);
+        let log_in_at = f.key_span("log-in");
+        let log_in = f.optional("log-in", report, issuer::token);
+        if let (Some(at), None) = (log_in_at, &browser) {
+            report.push(
+                Diagnostic::error(Code::BadRequest, at, "`log-in` without a browser")
+                    .why("a login is between pages that a browser opens, and it ends with a cookie")
+                    .fix("add `browser: NAME`, in other steps too; or write `token`, which is sent with the request itself"),
+            );
+        }
         let client = f.optional("client", report, |node, report| client(node, keys, report));
         let inside = f.optional("from", report, |node, report| {
             decode::word(node, &[("inside", true), ("outside", false)], report)
@@ -161,6 +175,8 @@ impl RequestStep {
             key,
             sign,
             token,
+            browser: browser.map(|name| name.value),
+            log_in,
             address: client.address,
             certificate: client.certificate,
             location: client.location,

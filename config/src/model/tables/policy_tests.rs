@@ -5,7 +5,7 @@ use tollgate_core::problem::ProblemKind;
 use super::FILE;
 use super::fixtures::IDENTITIES;
 use super::key_properties::KEY_PROPERTIES;
-use super::test_issuers::{KEY_IDS, TEST_ISSUER, TOKEN};
+use super::test_issuers::{KEY_IDS, TEST_ISSUER, TEST_ISSUER_CHANGE, TOKEN};
 use super::test_scripts::{ANSWER_OR_ANSWERS, ANY_INTEGER, CONTENT_SHAPE, FIELD_LINES, SCRIPT_OR_ANSWERS};
 use crate::schema::texts::{FIELD, ID, INSTANT, METHOD, NAME, URL};
 use crate::schema::{Key, List, Named, Object, Quantity, Rule, Shape, TextRule};
@@ -145,6 +145,22 @@ pub(crate) static REQUEST_STEP: Object = Object {
         )
         .absent("none")
         .examples(&["\"staff\"", "{\"issuer\": \"staff\", \"claims\": {\"sub\": \"ada\"}}"]),
+        Key::optional(
+            "browser",
+            "The name of a browser that sends the request: it keeps cookies from step to step, and says of its requests what browsers say \
+             (`Accept`, `Sec-Fetch-Mode`, `Sec-Fetch-Site`), unless `headers` does.",
+            Shape::Ruled(&ID),
+        )
+        .absent("none, and no cookies are kept")
+        .examples(&["\"laptop\""]),
+        Key::optional(
+            "log-in",
+            "The ID token of the person who logs in, if the browser is sent to its issuer: the name of the issuer, or a mapping. The browser \
+             goes there and back, and the expectation is for the page at the end.",
+            TOKEN,
+        )
+        .absent("nobody logs in")
+        .examples(&["{\"issuer\": \"id\", \"claims\": {\"sub\": \"ada\"}}"]),
         Key::optional("client", "The client that sends the request.", Shape::Object(&CLIENT))
             .absent("address 192.0.2.1 with HTTPS"),
         Key::optional(
@@ -246,10 +262,10 @@ pub(crate) static OTHER_STEP: Object = Object {
         Key::optional("restore", "Makes stores available again.", RESTORED).examples(&["\"all\"", "[\"counters\"]"]),
         Key::optional(
             "issuers",
-            "What changes at identity providers, by name: the keys that they publish, or how they answer.",
+            "What changes at identity providers, by name: the keys that they publish, how they answer, or what becomes of people.",
             Shape::Named(&ISSUER_CHANGES),
         )
-        .examples(&["{\"staff\": [\"k2\"]}", "{\"staff\": \"down\"}"]),
+        .examples(&["{\"staff\": [\"k2\"]}", "{\"staff\": \"down\"}", "{\"staff\": {\"accounts\": {\"ada\": \"closed\"}}}"]),
         Key::optional(
             "idp-outage",
             "What an operator says about the outage of a policy's provider, as `tollgate idp-outage` does.",
@@ -261,8 +277,11 @@ pub(crate) static OTHER_STEP: Object = Object {
     ..Object::PLAIN
 };
 
-static ISSUER_CHANGES: Named =
-    Named { names: &NAME, of: Shape::AnyOf(&[Shape::List(&KEY_IDS), Shape::Word(ISSUER_ANSWERS)]), max: usize::MAX };
+static ISSUER_CHANGES: Named = Named {
+    names: &NAME,
+    of: Shape::AnyOf(&[Shape::List(&KEY_IDS), Shape::Word(ISSUER_ANSWERS), Shape::Object(&TEST_ISSUER_CHANGE)]),
+    max: usize::MAX,
+};
 
 const ISSUER_ANSWERS: &[(&str, &str)] = &[
     ("up", "with its metadata and keys"),

@@ -1,7 +1,7 @@
 //! The identity providers of policy tests, and their tokens.
 
 use crate::schema::texts::{CLAIM, ID, INSTANT, NAME};
-use crate::schema::{Key, List, Named, Object, Quantity, Shape};
+use crate::schema::{Key, List, Named, Object, Quantity, Rule, Shape, TextRule};
 
 pub(super) static KEY_IDS: List = List::some_texts(Shape::Ruled(&ID), TEST_ISSUER_KEYS_MAX);
 
@@ -30,6 +30,42 @@ pub(crate) static TEST_ISSUER: Object = Object {
 };
 
 const TEST_ALGORITHMS: &[(&str, &str)] = &[("EdDSA", "with Ed25519"), ("ES256", "ECDSA over P-256")];
+
+/// What becomes of people at an identity provider of a test.
+pub(crate) static TEST_ISSUER_CHANGE: Object = Object {
+    name: "test-issuer-change",
+    doc: "What becomes of the people who log in at an identity provider of a test.",
+    keys: &[
+        Key::optional(
+            "accounts",
+            "What becomes of accounts, by the subject (`sub`) of the person: `closed`, so that nobody logs in and no session is confirmed; or \
+             claims that ID tokens have from now on, beside those of the login or in place of them.",
+            Shape::Named(&ACCOUNTS),
+        )
+        .examples(&["{\"ada\": \"closed\"}", "{\"ada\": {\"groups\": [\"staff\"]}}"]),
+        Key::optional(
+            "logs-out",
+            "Logs this person out (`sub`), and tells it to the `oidc-login` policies with `revocable` (OpenID Connect Back-Channel Logout \
+             1.0).",
+            Shape::Text,
+        )
+        .examples(&["\"ada\""]),
+    ],
+    rules: &[Rule::OneOf(&["accounts", "logs-out"])],
+    ..Object::PLAIN
+};
+
+static ACCOUNTS: Named = Named {
+    names: &SUBJECT,
+    of: Shape::AnyOf(&[
+        Shape::Word(&[("closed", "nobody logs in with it any more, and no session is confirmed")]),
+        Shape::Named(&TEST_CLAIMS),
+    ]),
+    max: usize::MAX,
+};
+
+static SUBJECT: TextRule =
+    TextRule { name: "subject", doc: "What a person is called at the provider.", pattern: "^.+$", examples: &["ada"] };
 
 /// A token of a request.
 pub(crate) static TEST_TOKEN: Object = Object {

@@ -94,7 +94,13 @@ impl OidcLoginSettings {
 
     /// The paths that the policy answers itself.
     pub fn own_paths(&self) -> impl Iterator<Item = String> {
-        self.answers().map(|own| format!("{}{}", self.path, own.end()))
+        self.answers().filter_map(|own| self.path_of(own))
+    }
+
+    /// The path at which the policy answers this, if it does.
+    #[must_use]
+    pub fn path_of(&self, own: LoginPath) -> Option<String> {
+        self.answers().any(|answered| answered == own).then(|| format!("{}{}", self.path, own.end()))
     }
 
     fn answers(&self) -> impl Iterator<Item = LoginPath> + use<> {

@@ -7,17 +7,22 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bytes::Bytes;
+use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tollgate_analysis::compile_str;
 use tollgate_config::{Code, Diagnostics, expression as conditions, fixtures, fmt, openapi, policy_tests};
 use tollgate_core::authn::{
-    DpopRules, HttpSignatureSettings, IdentityRules, JwtSettings, KeySource, Principal, Proof, ProvedRequest,
-    SignedRequest, SigningKeys, WebhookSender, WebhookSettings, content_digests,
+    CredentialPlace, DpopRules, HttpSignatureSettings, IdentityRules, JwtSettings, KeptSession, KeySource, Login,
+    OidcLoginSettings, Presented, Principal, Proof, ProvedRequest, Session, SessionCheck, SignedRequest, SigningKeys,
+    Standing, WebhookSender, WebhookSettings, content_digests, return_target, sealed_parts, sealed_text,
 };
 use tollgate_core::client::Location;
 use tollgate_core::expression::Facts;
 use tollgate_core::jose::{Algorithm, Algorithms, JwkSet, KeyType, SignatureCheck, Thumbprint, Token};
+use tollgate_core::oauth::ClientAuthentication;
+use tollgate_core::query::parameter;
 use tollgate_core::route::{CanonicalPath, HostName, RequestHead};
+use tollgate_core::secret::SecretText;
 use tollgate_core::structured;
 use tollgate_core::time::Timestamp;
 use tollgate_edge::BundleRecords;
@@ -38,6 +43,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dpop_proof", dpop_proof),
     ("jwk_set", jwk_set),
     ("signature_fields", signature_fields),
+    ("login", login),
 ];
 
 /// A project of one file, and the same text as fixtures: any input is compiled or refused with a reason.
@@ -273,6 +279,85 @@ pub fn signature_fields(input: &[u8]) {
             let _ = webhook.check_time(&signed, Timestamp::EPOCH);
             assert!(signed.message(&Bytes::from_static(b"content")).ends_with(b"content"));
         }
+    }
+}
+
+/// What a browser and a provider send for a login: a line each for the query of an answer, the cookies, the path of a page, and a form
+/// with a logout token; the rest is what the gateway finds in a cookie that it has made. Nothing else is taken for one, a browser
+/// returns to the same host only, and a session is read as it was written.
+pub fn login(input: &[u8]) {
+    let mut lines = input.splitn(5, |byte| *byte == b'\n');
+    let mut text = || lines.next().and_then(|line| std::str::from_utf8(line).ok()).unwrap_or_default();
+    let (query, cookies, path, form) = (text(), text(), text(), text());
+    let content = lines.next().unwrap_or_default();
+    let sent = [parameter(query, "state"), parameter(query, "code"), parameter(query, "iss")].into_iter().flatten();
+    let mut fields = HeaderMap::new();
+    fields.extend(HeaderValue::from_str(cookies).ok().map(|value| (COOKIE, value)));
+    let cookie = match CredentialPlace::in_cookie(&fields, "__Host-session") {
+        Presented::Text(text) => Some(text.to_owned()),
+        Presented::Nothing | Presented::Several => None,
+    };
+    for text in sent.chain(cookie) {
+        if let Some((nonce, sealed)) = sealed_parts(&text) {
+            assert_eq!(sealed_text(&nonce, &sealed), text, "no other text is the same one");
+            assert_eq!(tollgate_signatures::open(&[7; 32], &nonce, &sealed), None, "the gateway did not make it");
+        }
+    }
+    let target = return_target(path);
+    assert!(target.starts_with('/') && !target[1..].starts_with(['/', '\\']) && target.is_ascii(), "{target}");
+    let settings = login_settings();
+    if let Some(token) = parameter(form, "logout_token")
+        && let Ok(token) = Token::parse(&token)
+        && let Ok(claims) = token.claims()
+        && let Ok(ended) = settings.ended_by(&token, &claims, Timestamp::from_millis(1_800_000_000_000))
+    {
+        assert!(!ended.mark.is_empty() && ended.issued_s < Timestamp::MAX.as_secs());
+    }
+    read_sessions(content, &settings);
+}
+
+/// What is encrypted in cookies and records.
+fn read_sessions(content: &[u8], settings: &OidcLoginSettings) {
+    if let Some(login) = Login::read(content) {
+        assert!(Login::read(&login.to_bytes()) == Some(login));
+    }
+    if let Some(kept) = KeptSession::read(content) {
+        assert!(KeptSession::read(&kept.to_bytes()) == Some(kept));
+    }
+    let Some(session) = Session::read(content) else { return };
+    assert!(Session::read(&session.to_bytes()).as_ref() == Some(&session));
+    for seconds in [0, 1_800_000_000, Timestamp::MAX.as_secs()] {
+        let now = Timestamp::from_millis(seconds * 1_000);
+        let (check, standing) = (session.check(settings, now), session.standing(settings, now));
+        // What has to be confirmed is not remembered for longer than until then.
+        let is_due = standing != Standing::Fresh && session.keeps(settings);
+        assert!(!is_due || !matches!(check, SessionCheck::Valid(until) if until > now));
+    }
+    let person = session.principal("staff", settings);
+    assert_eq!(person.consumer, session.consumer);
+    assert!(session.marks().iter().all(|mark| mark.len() <= content.len().max(22)));
+}
+
+fn login_settings() -> OidcLoginSettings {
+    let secret = || SecretText::parse("${secret.A}").expect("a secret");
+    OidcLoginSettings {
+        client: ClientAuthentication::Post("portal".into(), secret()),
+        rules: IdentityRules {
+            issuers: vec!["https://id.example.com".into()],
+            audiences: vec!["portal".into()],
+            kept_claims: vec![vec!["email".into()]],
+            ..IdentityRules::default()
+        },
+        secrets: vec![secret(), secret()],
+        path: "/.login".into(),
+        cookie: "__Host-session".into(),
+        scope: "openid".into(),
+        session_s: 28_800,
+        idle_s: 3_600,
+        is_private: false,
+        after_logout: "/".into(),
+        refresh_s: 900,
+        is_revocable: true,
     }
 }
 

@@ -142,6 +142,29 @@ fn the_settings_of_a_route_are_shown_with_their_origins() {
 }
 
 #[test]
+fn a_page_behind_a_login_is_explained_with_the_redirect_to_the_provider() {
+    let portal = example("portal");
+    let explained = |field: &str| run(&["explain", "GET", "/reports", &portal, "-H", field, "--output", "json"]).json();
+    let page = explained("Accept: text/html");
+    assert_eq!(page["response"]["status"], 302, "{page}");
+    let shown = page["response"]["fields"].to_string();
+    assert!(
+        shown.contains("https://id.example.com/authorization_endpoint?response_type=code&client_id=portal&"),
+        "{page}"
+    );
+    assert!(page["decisions"].to_string().contains("session-missing"), "{page}");
+    assert_eq!(explained("Accept: application/json")["response"]["status"], 401);
+    let cookie = format!("Cookie: __Host-session={}", "A".repeat(80));
+    let session = explained(&cookie);
+    assert_eq!(
+        (&session["response"]["status"], &session["tokens"][0]["policy"]),
+        (&401.into(), &"staff".into()),
+        "{session}"
+    );
+    assert!(session["tokens"][0]["says"].to_string().contains("a policy test"), "{session}");
+}
+
+#[test]
 fn the_last_of_many_requests_is_explained_also_if_telemetry_is_exported() {
     let exporting = Project::new();
     exporting.edit("\ngateway:", "\ntelemetry: {otlp: {endpoint: \"http://127.0.0.1:4318\"}}\ngateway:");

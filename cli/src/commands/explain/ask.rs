@@ -6,6 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
+use serde_json::json;
 use tollgate_analysis::proofs::Analysis;
 use tollgate_config::fixtures::Fixtures;
 use tollgate_config::{Compiled, Witness};
@@ -43,7 +44,7 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
     let mut host = MemoryHost::new(VirtualClock::at(question.at), SEED, |_: &Request<Content>| {
         (0, Ok(Response::new(Content::default())))
     });
-    host.fetch = ScriptedFetch::new(host.clock.clone(), token_servers(compiled));
+    host.fetch = ScriptedFetch::new(host.clock.clone(), services(compiled));
     host.signatures = MemorySignatures::new(tollgate_signatures::verifies)
         .signing(tollgate_signatures::sign)
         .sealing(tollgate_signatures::seal, tollgate_signatures::open)
@@ -51,7 +52,7 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
     let records = compiled.records().iter().cloned().chain(fixtures.records(compiled.gateway()));
     records.for_each(|(key, value)| host.records.put(key, value));
     for name in compiled.whole().secret_names() {
-        host.secrets.put(name, "not-a-secret-of-a-host");
+        host.secrets.put(name, NOT_A_SECRET);
     }
     for name in compiled.settings().identity_tokens.iter().flat_map(|signing| signing.key.secret_names()) {
         host.secrets.put(name, KEY_OF_NOBODY);
@@ -80,14 +81,31 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
 /// A private key that everybody knows (RFC 8037, appendix A.1): no host has it.
 pub(crate) const KEY_OF_NOBODY: &str = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
-/// The servers of tokens for upstreams: each issues one, to the gateway and for every caller. No other service answers.
-fn token_servers(compiled: &Compiled) -> impl Fn(&Request<Content>) -> Scripted + 'static {
+/// As long as secrets of sessions have to be.
+const NOT_A_SECRET: &str = "not-a-secret-of-a-host-but-as-long-as-one";
+
+/// The servers of tokens for upstreams: each issues one, to the gateway and for every caller. Of providers at which people log in, the
+/// metadata, in which the URLs of services have their names. No other service answers.
+fn services(compiled: &Compiled) -> impl Fn(&Request<Content>) -> Scripted + 'static {
     let servers = compiled.upstreams().iter().filter_map(|upstream| upstream.auth.server());
-    let urls: BTreeSet<String> = servers.map(|server| server.url.clone()).collect();
+    let token = r#"{"access_token":"token-of-the-server","token_type":"Bearer","expires_in":60}"#;
+    let mut answers: BTreeMap<String, String> = servers.map(|server| (server.url.clone(), token.to_owned())).collect();
+    let logins = compiled.whole().policies.authn.iter().filter_map(|named| named.policy.login());
+    for issuer in logins.filter_map(|login| login.rules.issuers.first()) {
+        let base = issuer.trim_end_matches('/');
+        let service = |name: &str| format!("{base}/{name}");
+        let metadata = json!({
+            "issuer": issuer,
+            "jwks_uri": service("jwks_uri"),
+            "authorization_endpoint": service("authorization_endpoint"),
+            "token_endpoint": service("token_endpoint"),
+            "end_session_endpoint": service("end_session_endpoint"),
+        });
+        answers.insert(format!("{base}/.well-known/openid-configuration"), metadata.to_string());
+    }
     move |request| {
-        let token = br#"{"access_token":"token-of-the-server","token_type":"Bearer","expires_in":60}"#;
-        let is_known = urls.iter().any(|url| url.parse::<Uri>().is_ok_and(|url| url == *request.uri()));
-        let answer = is_known.then(|| Response::new(Content::from_bytes(Bytes::from_static(token))));
+        let known = answers.iter().find(|(url, _)| url.parse::<Uri>().is_ok_and(|url| url == *request.uri()));
+        let answer = known.map(|(_, text)| Response::new(Content::from_bytes(Bytes::copy_from_slice(text.as_bytes()))));
         (0, answer.ok_or(UpstreamError::ConnectionRefused))
     }
 }

@@ -1,4 +1,5 @@
-//! What can be said of a token whose signature cannot be verified here, because its keys are fetched and the network is not used.
+//! What can be said of a token whose signature cannot be verified here, because its keys are fetched and the network is not used, and
+//! of a session, because it is encrypted with a secret of the host.
 
 use tollgate_config::Compiled;
 use tollgate_core::authn::{JwtSettings, Presented};
@@ -11,7 +12,8 @@ use super::ask::{Explained, Question};
 /// What a policy would say of the token of a request, if its signature were right.
 pub(super) struct Unverified {
     pub(super) policy: String,
-    pub(super) is_accepted: bool,
+    /// `None` if nothing is known of it here.
+    pub(super) is_accepted: Option<bool>,
     /// Who the bearer is, or why the token is refused in any case.
     pub(super) says: String,
 }
@@ -26,13 +28,19 @@ pub(super) fn unverified(question: &Question, explained: &Explained, compiled: &
         let AuthnPolicy::Jwt(settings) = &named.policy else { return None };
         Some(judged(settings, name, question))
     };
-    without_keys.filter_map(|event| check(event.policy.as_deref()?)).collect()
+    let tokens = without_keys.filter_map(|event| check(event.policy.as_deref()?));
+    let events = explained.record.events.as_slice().iter();
+    let unreadable = events.filter(|event| matches!(event.reason, Reason::SessionUnreadable));
+    let session = |name: &str| Unverified { policy: name.to_owned(), is_accepted: None, says: SESSION.to_owned() };
+    tokens.chain(unreadable.filter_map(|event| Some(session(event.policy.as_deref()?)))).collect()
 }
+
+const SESSION: &str = "the session is encrypted with a secret of the host; a policy test with `token` or `browser` shows what a session may do";
 
 fn judged(settings: &JwtSettings, policy: &str, question: &Question) -> Unverified {
     let (is_accepted, says) = match bearer(settings, policy, question) {
-        Ok(says) => (true, says),
-        Err(why) => (false, why),
+        Ok(says) => (Some(true), says),
+        Err(why) => (Some(false), why),
     };
     Unverified { policy: policy.to_owned(), is_accepted, says }
 }
@@ -59,10 +67,10 @@ impl Unverified {
     /// A line for people.
     pub(super) fn text(&self) -> String {
         let Self { policy, is_accepted, says } = self;
-        if *is_accepted {
-            format!("{policy}  accepted if the signature is right, which is not verified here: {says}\n")
-        } else {
-            format!("{policy}  refused, whatever its signature is: {says}\n")
+        match is_accepted {
+            Some(true) => format!("{policy}  accepted if the signature is right, which is not verified here: {says}\n"),
+            Some(false) => format!("{policy}  refused, whatever its signature is: {says}\n"),
+            None => format!("{policy}  not known here: {says}\n"),
         }
     }
 }

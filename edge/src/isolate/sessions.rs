@@ -55,6 +55,8 @@ struct Known {
     principal: Arc<Principal>,
     /// When it ends, and until when it is remembered: the clock that sessions are dated with can be set.
     until: (Timestamp, MonotonicInstant),
+    /// Under what records may say that it has ended, if they are read.
+    ends: Option<Box<[String; 2]>>,
 }
 
 impl Known {
@@ -81,13 +83,14 @@ impl Sessions {
         mark: TextMark,
         policy: &PolicyName,
         principal: Arc<Principal>,
+        ends: Option<Box<[String; 2]>>,
         until: Timestamp,
         now: (Timestamp, MonotonicInstant),
     ) {
         let (size, is_used) = (|own: &Known| own.principal.size(), |own: &Known| own.is_current(now));
         make_room_for(&mut self.known, &mut self.bytes, &principal, size, is_used);
         let until = (until, now.1.plus_millis(REMEMBERED_MS));
-        self.known.insert(mark, Known { policy: policy.clone(), principal, until });
+        self.known.insert(mark, Known { policy: policy.clone(), principal, until, ends });
     }
 
     /// Leaves work for after a reply; a session is asked about once. What there is no room for is done by a later request.
@@ -102,9 +105,12 @@ impl Sessions {
         std::mem::take(&mut self.left)
     }
 
-    /// Forgets the sessions of a policy: some of them have ended.
-    pub(crate) fn forget(&mut self, policy: &PolicyName) {
-        self.known.retain(|_, known| known.policy != *policy);
+    /// Forgets the sessions of a policy that have ended under this mark.
+    pub(crate) fn forget(&mut self, policy: &PolicyName, mark: &str) {
+        let has_ended = |known: &Known| {
+            known.policy == *policy && known.ends.as_ref().is_some_and(|ends| ends.iter().any(|own| own == mark))
+        };
+        self.known.retain(|_, known| !has_ended(known));
         self.bytes = self.known.values().map(|known| known.principal.size()).sum();
     }
 
@@ -143,7 +149,7 @@ mod tests {
     fn a_session_is_remembered_for_a_minute_whatever_the_wall_clock_is_set_to() {
         let (mut sessions, staff) = (Sessions::default(), PolicyName::from("staff"));
         let hour = 3_600_000;
-        sessions.put(mark("a"), &staff, ada(1), at(3 * hour, 0).0, at(2 * hour, 0));
+        sessions.put(mark("a"), &staff, ada(1), None, at(3 * hour, 0).0, at(2 * hour, 0));
         let is_known = |wall_ms, ms| sessions.get(mark("a"), &staff, at(wall_ms, ms)).is_some();
         assert!(is_known(hour, REMEMBERED_MS - 1) && !is_known(hour, REMEMBERED_MS));
         assert!(is_known(3 * hour - 1, 0) && !is_known(3 * hour, 0), "it has ended");
@@ -151,11 +157,33 @@ mod tests {
     }
 
     #[test]
+    fn only_the_sessions_that_ended_are_forgotten() {
+        let (mut sessions, staff, guests) =
+            (Sessions::default(), PolicyName::from("staff"), PolicyName::from("guests"));
+        let ends = |own: &str, person: &str| Some(Box::new([own.to_owned(), person.to_owned()]));
+        for (cookie, policy, ends) in [
+            ("a", &staff, ends("s1", "ada")),
+            ("b", &staff, ends("s2", "ada")),
+            ("c", &staff, ends("s3", "bob")),
+            ("d", &staff, None),
+            ("e", &guests, ends("s1", "ada")),
+        ] {
+            sessions.put(mark(cookie), policy, ada(1), ends, Timestamp::MAX, at(0, 0));
+        }
+        let left = |sessions: &Sessions| ["a", "b", "c", "d", "e"].map(|one| sessions.known.contains_key(&mark(one)));
+        sessions.forget(&staff, "s1");
+        assert_eq!(left(&sessions), [false, true, true, true, true]);
+        sessions.forget(&staff, "ada");
+        assert_eq!(left(&sessions), [false, false, true, true, true]);
+        assert_eq!(sessions.bytes, 3 * ada(1).size());
+    }
+
+    #[test]
     fn memory_is_bounded_by_number_and_by_bytes() {
         let (mut sessions, staff) = (Sessions::default(), PolicyName::from("staff"));
         let mut put = |groups: usize, number: usize| {
             for n in 0..number {
-                sessions.put(mark(&format!("{groups} {n}")), &staff, ada(groups), Timestamp::MAX, at(0, 0));
+                sessions.put(mark(&format!("{groups} {n}")), &staff, ada(groups), None, Timestamp::MAX, at(0, 0));
             }
             let bytes = sessions.known.values().map(|own| own.principal.size()).sum::<usize>();
             (sessions.known.len(), bytes)

@@ -87,7 +87,9 @@ async fn read<H: Host>(
     match check {
         SessionCheck::Valid(until) if is_fresh => {
             if let Some(mark) = mark {
-                isolate.sessions.borrow_mut().put(mark, name, Arc::clone(&principal), until, (now, instant));
+                let ends = settings.is_revocable.then(|| Box::new(session.marks()));
+                let person = Arc::clone(&principal);
+                isolate.sessions.borrow_mut().put(mark, name, person, ends, until, (now, instant));
             }
         }
         // It is being confirmed; what comes of it is in the next cookie.

@@ -335,7 +335,7 @@ fn read_sessions(content: &[u8], settings: &OidcLoginSettings) {
     }
     let person = session.principal("staff", settings);
     assert_eq!(person.consumer, session.consumer);
-    assert!(session.marks().iter().all(|mark| mark.len() <= content.len().max(22)));
+    assert!(session.marks().iter().all(|mark| mark.len() <= content.len().max(32)));
 }
 
 fn login_settings() -> OidcLoginSettings {

@@ -1,10 +1,10 @@
 //! Sessions that end before their time: by a logout, or because the provider says so (OpenID Connect Back-Channel Logout 1.0).
 
-use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
 use super::{OidcLoginSettings, Session};
 use crate::authn::{ClaimError, IdentityRules};
+use crate::hex;
 use crate::jose::{Members, Token, Value};
 use crate::time::Timestamp;
 
@@ -97,13 +97,13 @@ impl Session {
     }
 }
 
-/// Stands for a name of a kind: 128 bits of its digest.
+/// Stands for a name of a kind: 128 bits of its digest, in the digits by which stores tell the records of one kind and policy.
 fn mark(kind: &str, name: &str) -> String {
     let mut hash = Sha256::new();
     hash.update(kind.as_bytes());
     hash.update([0]);
     hash.update(name.as_bytes());
-    Base64UrlUnpadded::encode_string(&hash.finalize()[..16])
+    hex::encode(&hash.finalize()[..16])
 }
 
 const SESSION: &str = "sid";
@@ -121,6 +121,7 @@ mod tests {
     use super::*;
     use crate::authn::oidc_login::settings::tests::settings;
     use crate::codec::Decode;
+    use base64ct::{Base64UrlUnpadded, Encoding};
     use wasm_bindgen_test::wasm_bindgen_test;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);

@@ -12,7 +12,7 @@ use tollgate_core::oauth::add_parameter;
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::query::parameter;
 
-use super::ended::{end, told};
+use super::ended::{end, has_ended, told};
 use super::provider::{Granted, TokenRefused};
 use super::{
     LOGIN, OpenIdProvider, cookie, origin, redirect_uri, refused, session, session_cookie, set_cookie, unavailable, who,
@@ -159,7 +159,8 @@ async fn withdraw<H: Host>(
     (isolate, host): (&Isolate, &H),
     session: Session,
 ) {
-    if settings.is_revocable {
+    // Whoever sends the cookie again causes no other write.
+    if settings.is_revocable && !matches!(has_ended(policy, (isolate, host), &session).await, Ok(true)) {
         let ended = session.ended(isolate.time(host.clock()));
         let _ = end(policy, settings, (isolate, host), &ended).await;
     }

@@ -79,8 +79,7 @@ pub(super) async fn end<H: Host>(
         let keep_s = settings.session_s.saturating_add(LATE_S);
         written(host, &key, &encode(&end), keep_s).await.map_err(|fault| fault.to_string())?;
     }
-    // The others of the policy are decrypted again, which costs little.
-    isolate.sessions.borrow_mut().forget(policy);
+    isolate.sessions.borrow_mut().forget(policy, &ended.mark);
     Ok(())
 }
 

@@ -34,24 +34,29 @@ pub(crate) struct World {
     trails: RefCell<Vec<Trail>>,
     /// What its collectors of telemetry received.
     collected: RefCell<Vec<Rc<Report>>>,
+    /// What its other servers received, and its upstream.
+    received: RefCell<Vec<Rc<Report>>>,
     /// Its secrets that no client sent.
-    secrets: Seen,
+    secrets: Rc<Seen>,
 }
 
 impl World {
     pub(crate) async fn new(host: Rc<Host>, index: usize, artifacts: Artifacts) -> Result<Self> {
         let name = format!("s{index}");
         let trails = RefCell::new(vec![host.trail()]);
+        let upstream = Upstream::start().await?;
+        let received = RefCell::new(vec![upstream.shared_report()]);
         Ok(Self {
             host,
-            upstream: Upstream::start().await?,
+            upstream,
             domain: format!("{name}.test"),
             name,
             artifacts,
             keys_made: Cell::new(0),
             trails,
             collected: RefCell::default(),
-            secrets: Seen::default(),
+            received,
+            secrets: Rc::default(),
         })
     }
 
@@ -112,15 +117,31 @@ impl World {
         Ok(collector)
     }
 
+    /// Another server that the gateway calls, such as an authorization server.
+    pub(crate) async fn server(&self) -> Result<Upstream> {
+        let server = Upstream::start().await?;
+        self.received.borrow_mut().push(server.shared_report());
+        Ok(server)
+    }
+
     /// Notes a secret: the gateway must never write it.
     pub(crate) fn secret(&self, text: &str) {
-        self.secrets.credential(text);
+        self.secrets.secret(text);
+    }
+
+    /// Where secrets are noted.
+    pub(crate) const fn secrets(&self) -> &Rc<Seen> {
+        &self.secrets
     }
 
     /// Where a secret or a token of the scenario is in something that the gateway wrote.
     pub(crate) async fn leak(&self) -> Option<String> {
         let trails = self.trails.borrow().clone();
-        let secrets: Vec<String> = trails.iter().flat_map(Trail::secrets).chain(self.secrets.credentials()).collect();
+        for report in &*self.received.borrow() {
+            report.requests().iter().for_each(|request| self.secrets.received(request));
+            report.contents().iter().for_each(|content| self.secrets.granted(content));
+        }
+        let secrets: Vec<String> = trails.iter().flat_map(Trail::secrets).chain(self.secrets.secrets()).collect();
         let mut texts: Vec<(&str, String)> = trails.iter().flat_map(Trail::texts).collect();
         for report in &*self.collected.borrow() {
             texts.extend(report.requests().into_iter().map(|batch| ("a batch of telemetry", batch.content)));

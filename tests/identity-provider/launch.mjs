@@ -3,10 +3,12 @@
 // It speaks the protocol of the hosts' launchers (tests/README.md), with its own commands:
 //   {"id":1,"publish":["k2","k1"]}  publishes these keys; the first one signs. A key is made when it is first named.
 //   {"id":2,"count":"/jwks"}        the number of requests for a path so far.
-//   {"id":3,"forget":"ada"}         this person has no account any more.
-//   {"id":4,"logout":"ada"}         this person logs out: the form that the portal is told so with (OpenID Connect Back-Channel Logout 1.0).
+//   {"id":3,"times":"/jwks"}        when they came, in milliseconds.
+//   {"id":4,"forget":"ada"}         this person has no account any more.
+//   {"id":5,"logout":"ada"}         this person logs out: the form that the portal is told so with (OpenID Connect Back-Channel Logout 1.0).
+// It also says {"issued":[TOKEN]} whenever it issues tokens or codes.
 // It is started with --port N (0: any), --client ID=SECRET (repeatable) and --portal ID=SECRET=CALLBACK, a client at which people
-// log in: everyone is `ada`, without a form.
+// log in: everyone is `ada`, without a form. With --forms they say who they are in the provider's own form, and agree in another.
 
 import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
@@ -19,11 +21,17 @@ console.info = () => {};
 const { Provider } = await import("oidc-provider");
 
 const { values } = parseArgs({
-  options: { port: { type: "string", default: "0" }, client: { type: "string", multiple: true, default: [] }, portal: { type: "string", multiple: true, default: [] } },
+  options: {
+    port: { type: "string", default: "0" },
+    client: { type: "string", multiple: true, default: [] },
+    portal: { type: "string", multiple: true, default: [] },
+    forms: { type: "boolean", default: false },
+  },
 });
 
 const keys = new Map();
-const counts = new Map();
+// When requests came, by path.
+const requests = new Map();
 const forgotten = new Set();
 // The provider with the newest keys, and what it has told the portal last.
 let current;
@@ -98,15 +106,14 @@ function provider(issuer, ids) {
     issueRefreshToken: (_, client) => client.grantTypeAllowed("refresh_token"),
     rotateRefreshToken: true,
     findAccount: (_, id) => forgotten.has(id) ? undefined : ({ accountId: id, claims: () => ({ sub: id, groups: ["admins"] }) }),
-    loadExistingGrant: grant,
-    interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
+    ...(values.forms ? {} : { loadExistingGrant: grant, interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` } }),
     fetch: (_, { body }) => {
       told = String(body);
       return new Response();
     },
     features: {
       backchannelLogout: { enabled: true },
-      devInteractions: { enabled: false },
+      devInteractions: { enabled: values.forms },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
       jwtIntrospection: { enabled: true },
@@ -120,11 +127,23 @@ function provider(issuer, ids) {
     },
   });
   current = made;
+  made.use(async (ctx, next) => {
+    await next();
+    noteIssued(ctx);
+  });
   const answer = made.callback();
   return (request, response) => {
-    if (!request.url.startsWith("/interaction/")) return answer(request, response);
+    if (values.forms || !request.url.startsWith("/interaction/")) return answer(request, response);
     return made.interactionFinished(request, response, { login: { accountId: "ada" } });
   };
+}
+
+// The tests search the logs of the gateway for what it issues.
+function noteIssued({ body, response }) {
+  const { access_token, refresh_token, id_token } = body ?? {};
+  const code = /[?&]code=([^&]+)/.exec(response.get("location"))?.[1];
+  const issued = [access_token, refresh_token, id_token, code].filter((one) => typeof one === "string");
+  if (issued.length > 0) say({ issued });
 }
 
 // Below these paths are issuers that answer something else than their metadata.
@@ -141,7 +160,7 @@ const broken = {
 
 const server = createServer((request, response) => {
   const path = request.url.split("?")[0];
-  counts.set(path, (counts.get(path) ?? 0) + 1);
+  requests.set(path, [...(requests.get(path) ?? []), Math.round(performance.now())]);
   const answer = broken[path.split("/")[1]];
   if (answer) {
     answer(response);
@@ -159,11 +178,12 @@ server.listen(Number(values.port), "127.0.0.1", () => {
   say({ ready: { url: issuer } });
   const lines = createInterface({ input: process.stdin });
   lines.on("line", async (line) => {
-    const { id, publish, count, forget, logout } = JSON.parse(line);
+    const { id, publish, count, times, forget, logout } = JSON.parse(line);
     if (forget) forgotten.add(forget);
     if (publish) answering = provider(issuer, publish);
     if (logout) await (await current.Client.find("portal")).backchannelLogout(logout);
-    say(count ? { ack: id, value: counts.get(count) ?? 0 } : { ack: id, value: told });
+    const came = requests.get(count ?? times) ?? [];
+    say({ ack: id, value: count ? came.length : times ? came : told });
   });
   lines.on("close", () => process.exit(0));
 });

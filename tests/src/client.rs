@@ -195,7 +195,7 @@ impl OpenAnswer {
         while let Some(piece) = self.piece().await {
             content.extend_from_slice(&piece);
         }
-        self.seen.answer(self.field("content-type"), &content);
+        self.seen.answer(&self.fields, &content);
         Answer { status: self.status, fields: std::mem::take(&mut self.fields), content, broken: self.broken }
     }
 }
@@ -325,6 +325,7 @@ impl Client {
     }
 
     async fn raw_answer(&self, bytes: &[u8], silence: Duration, first_only: bool) -> Result<RawAnswer, Failed> {
+        self.seen.raw_request(bytes);
         let mut stream = self.connect().await?;
         // A server may refuse, and close, before it has read everything.
         let written = stream.write_all(bytes).await;
@@ -339,6 +340,7 @@ impl Client {
         if text.is_empty() {
             written.map_err(|error| failed("write")(&error))?;
         }
+        self.seen.raw_answer(&text);
         Ok(RawAnswer(String::from_utf8_lossy(&text).into_owned()))
     }
 

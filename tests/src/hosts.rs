@@ -364,7 +364,7 @@ impl Trail {
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
         let Heard { secrets, seen, .. } = &*self.0;
-        [secrets.credentials(), seen.credentials()].concat()
+        [secrets.secrets(), seen.secrets()].concat()
     }
 
     /// What must contain none of them.
@@ -379,8 +379,8 @@ impl Trail {
 fn secrets_of(options: &Options) -> Seen {
     let secrets = Seen::default();
     for (_, value) in &options.secrets {
-        secrets.credential(value);
-        secrets.credential(value.split_once(':').map_or("", |(_, token)| token));
+        secrets.secret(value);
+        secrets.secret(value.split_once(':').map_or("", |(_, token)| token));
     }
     secrets
 }

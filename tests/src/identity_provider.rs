@@ -1,46 +1,61 @@
 //! A real identity provider, in a process of its own: npm `oidc-provider`, started by `identity-provider/launch.mjs`.
 
 use std::process::Stdio;
+use std::rc::Rc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::{OnceCell, mpsc};
 use tokio::time::timeout;
 
 use crate::client::{Answer, Client, PATIENCE, Request};
 use crate::hosts::Artifacts;
+use crate::leaks::Seen;
 
 /// A running provider; dropping it ends its process.
 pub struct IdentityProvider {
     url: String,
     child: Child,
     stdin: ChildStdin,
-    lines: Lines<BufReader<ChildStdout>>,
+    events: mpsc::UnboundedReceiver<Value>,
     clients: Vec<(String, String)>,
+    token_endpoint: OnceCell<String>,
 }
 
 impl IdentityProvider {
-    /// Starts a provider with these clients, which are ids and secrets, on a port; 0 is a free one.
+    /// Starts a provider with these clients, which are ids and secrets, on a port; 0 is a free one. What it issues is noted. Must be
+    /// called within a tokio `LocalSet`, as the others.
     ///
     /// # Errors
     /// Why it does not start.
-    pub async fn start(artifacts: &Artifacts, clients: &[(&str, &str)], port: u16) -> Result<Self, String> {
-        Self::started(artifacts, clients, port, &[]).await
+    pub async fn start(place: Place<'_>, clients: &[(&str, &str)], port: u16) -> Result<Self, String> {
+        Self::started(place, clients, port, &[]).await
     }
 
     /// Starts a provider with a client at which people log in: its id, its secret and its callback.
     ///
     /// # Errors
     /// Why it does not start.
-    pub async fn with_portal(artifacts: &Artifacts, portal: (&str, &str, &str)) -> Result<Self, String> {
+    pub async fn with_portal(place: Place<'_>, portal: (&str, &str, &str)) -> Result<Self, String> {
         let (id, secret, callback) = portal;
-        Self::started(artifacts, &[], 0, &["--portal".to_owned(), format!("{id}={secret}={callback}")]).await
+        Self::started(place, &[], 0, &["--portal".to_owned(), format!("{id}={secret}={callback}")]).await
+    }
+
+    /// The same, where people fill in the provider's forms.
+    ///
+    /// # Errors
+    /// Why it does not start.
+    pub async fn with_forms(place: Place<'_>, portal: (&str, &str, &str)) -> Result<Self, String> {
+        let (id, secret, callback) = portal;
+        let more = ["--forms".to_owned(), "--portal".to_owned(), format!("{id}={secret}={callback}")];
+        Self::started(place, &[], 0, &more).await
     }
 
     async fn started(
-        artifacts: &Artifacts,
+        (artifacts, seen): Place<'_>,
         clients: &[(&str, &str)],
         port: u16,
         more: &[String],
@@ -56,7 +71,9 @@ impl IdentityProvider {
         let stdin = child.stdin.take().ok_or("the provider has no stdin")?;
         let stdout = child.stdout.take().ok_or("the provider has no stdout")?;
         let clients = clients.iter().map(|(id, secret)| ((*id).to_owned(), (*secret).to_owned())).collect();
-        let mut provider = Self { url: String::new(), child, stdin, lines: BufReader::new(stdout).lines(), clients };
+        let (sender, events) = mpsc::unbounded_channel();
+        tokio::task::spawn_local(listen(stdout, Rc::clone(seen), sender));
+        let mut provider = Self { url: String::new(), child, stdin, events, clients, token_endpoint: OnceCell::new() };
         let ready = provider.event("ready").await?;
         provider.url = ready["ready"]["url"].as_str().unwrap_or_default().to_owned();
         Ok(provider)
@@ -85,6 +102,12 @@ impl IdentityProvider {
         answer["value"].as_u64().ok_or_else(|| "the provider counted nothing".to_owned())
     }
 
+    /// When the requests for a path came, in milliseconds.
+    pub async fn times(&mut self, path: &str) -> Result<Vec<u64>, String> {
+        let answer = self.command(json!({"times": path})).await?;
+        serde_json::from_value(answer["value"].clone()).map_err(|error| error.to_string())
+    }
+
     /// A person has no account any more.
     pub async fn forget(&mut self, person: &str) -> Result<(), String> {
         self.command(json!({"forget": person})).await.map(drop)
@@ -101,8 +124,7 @@ impl IdentityProvider {
     /// # Errors
     /// What the provider answers instead.
     pub async fn token(&self, resource: &str, scope: &str) -> Result<String, String> {
-        let metadata = self.get("/.well-known/openid-configuration").await?.json();
-        let endpoint = metadata["token_endpoint"].as_str().unwrap_or_default();
+        let endpoint = self.token_endpoint.get_or_try_init(|| self.named("token_endpoint")).await?;
         let form = format!("grant_type=client_credentials&resource={resource}&scope={scope}");
         let answer = self.post(endpoint, form).await?;
         match answer.json()["access_token"].as_str() {
@@ -120,6 +142,12 @@ impl IdentityProvider {
     /// Kills its process.
     pub async fn kill(mut self) -> Result<(), String> {
         self.child.kill().await.map_err(|error| error.to_string())
+    }
+
+    /// What its metadata name.
+    async fn named(&self, service: &str) -> Result<String, String> {
+        let metadata = self.get("/.well-known/openid-configuration").await?.json();
+        Ok(metadata[service].as_str().unwrap_or_default().to_owned())
     }
 
     async fn get(&self, path: &str) -> Result<Answer, String> {
@@ -143,18 +171,33 @@ impl IdentityProvider {
         self.event("ack").await
     }
 
-    /// The next event of a kind; other lines are for human readers.
+    /// The next event of a kind.
     async fn event(&mut self, kind: &str) -> Result<Value, String> {
         loop {
-            let line = timeout(PATIENCE, self.lines.next_line()).await.map_err(|_| "the provider is silent")?;
-            let line = line.map_err(|error| error.to_string())?.ok_or("the provider ended")?;
-            let event: Value = serde_json::from_str(&line).unwrap_or_default();
+            let event = timeout(PATIENCE, self.events.recv()).await.map_err(|_| "the provider is silent")?;
+            let event = event.ok_or("the provider ended")?;
             if let Some(why) = event["failed"].as_str() {
                 return Err(why.to_owned());
             }
             if !event[kind].is_null() {
                 return Ok(event);
             }
+        }
+    }
+}
+
+/// The programs, and where the tokens and codes are noted that the provider issues.
+pub type Place<'p> = (&'p Artifacts, &'p Rc<Seen>);
+
+async fn listen(stdout: ChildStdout, seen: Rc<Seen>, events: mpsc::UnboundedSender<Value>) {
+    let mut lines = BufReader::new(stdout).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        // Other lines are for human readers.
+        let event: Value = serde_json::from_str(&line).unwrap_or_default();
+        match event["issued"].as_array() {
+            Some(issued) => issued.iter().filter_map(Value::as_str).for_each(|secret| seen.secret(secret)),
+            // Without a receiver the provider was stopped.
+            None => drop(events.send(event)),
         }
     }
 }

@@ -12,7 +12,6 @@ use serde_json::json;
 use tollgate_core::jose::{Jwk, Thumbprint};
 use tollgate_core::x509::Fingerprint;
 use tollgate_tests::client::{Answer, Request};
-use tollgate_tests::upstream::Upstream;
 
 use super::jwt::{ISSUER, jwk, key, token};
 use crate::project::Project;
@@ -163,7 +162,7 @@ async fn a_token_is_accepted_from_who_has_its_certificate(world: Rc<World>) -> O
 
 /// What the provider says of a token binds it as what is in a token (RFC 8705, section 3.2; RFC 9449, section 6.2).
 async fn an_opaque_token_is_accepted_from_its_holder(world: Rc<World>) -> Outcome {
-    let provider = Upstream::start().await?;
+    let provider = world.server().await?;
     let jkt = thumbprint(&device(1)).map(|digest| digest.to_string()).ok_or("no thumbprint")?;
     let active = format!(r#"{{"active":true,"aud":"pets","sub":"ada","cnf":{{"jkt":"{jkt}"}}}}"#);
     provider.serve("/introspect", &active);

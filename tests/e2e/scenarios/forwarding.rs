@@ -259,7 +259,7 @@ async fn the_upstream_is_told_who_the_caller_is(world: Rc<World>) -> Outcome {
 }
 
 async fn the_upstream_gets_a_token_that_is_issued_to_the_gateway(world: Rc<World>) -> Outcome {
-    let server = Upstream::start().await?;
+    let server = world.server().await?;
     server.serve("/token", r#"{"access_token":"t0k3n","token_type":"Bearer","expires_in":300}"#);
     let auth = format!(
         "{{kind: client-credentials, token-url: \"{}/token\", private-network: true, client-id: gateway, \

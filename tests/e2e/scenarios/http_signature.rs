@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 use tollgate_core::jose::Algorithm;
 use tollgate_tests::client::{Answer, Request};
 use tollgate_tests::hosts::Kind;
-use tollgate_tests::upstream::Upstream;
 
 use crate::project::Project;
 use crate::scenario::{Outcome, scenarios};
@@ -190,7 +189,7 @@ async fn a_signed_request_is_accepted_once(world: Rc<World>) -> Outcome {
 }
 
 async fn the_keys_of_signers_are_fetched(world: Rc<World>) -> Outcome {
-    let owner = Upstream::start().await?;
+    let owner = world.server().await?;
     owner.serve("/keys", &keys());
     let policy = format!("signed: {{kind: http-signature, jwks: \"{}/keys\", private-network: true}}", owner.url());
     let project = Project::new(&world).policy(&policy).route("{path: /a, methods: [POST], authn: signed}");

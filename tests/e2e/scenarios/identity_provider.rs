@@ -28,7 +28,8 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// A provider with a client `app`, and with the gateway as its client.
 async fn provider(world: &World, port: u16) -> Result<IdentityProvider> {
     world.secret(APP_SECRET);
-    Ok(IdentityProvider::start(world.artifacts(), &[("app", APP_SECRET), ("gateway", HOST_SECRET.1)], port).await?)
+    let place = (world.artifacts(), world.secrets());
+    Ok(IdentityProvider::start(place, &[("app", APP_SECRET), ("gateway", HOST_SECRET.1)], port).await?)
 }
 
 const APP_SECRET: &str = "s3cr3t-of-the-app";

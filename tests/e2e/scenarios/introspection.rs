@@ -30,7 +30,7 @@ fn policy(name: &str, place: &str, more: &str) -> String {
 
 /// A gateway whose provider answers this about every token.
 async fn guarded(world: &World, answer: &str, more: &str) -> Result<Upstream, Box<dyn std::error::Error>> {
-    let provider = Upstream::start().await?;
+    let provider = world.server().await?;
     provider.serve("/introspect", answer);
     let policy = policy("opaque", &format!("url: \"{}/introspect\"", provider.url()), more);
     let project = Project::new(world).policy(&policy).route("{path: /a, authn: opaque}");
@@ -63,7 +63,7 @@ async fn an_active_token_is_accepted_and_not_forwarded(world: Rc<World>) -> Outc
 }
 
 async fn the_upstream_gets_a_token_in_exchange_for_the_callers(world: Rc<World>) -> Outcome {
-    let provider = Upstream::start().await?;
+    let provider = world.server().await?;
     provider.serve("/introspect", ACTIVE);
     provider.serve(
         "/token",
@@ -122,7 +122,7 @@ async fn a_revocation_takes_effect_when_the_answer_is_too_old(world: Rc<World>) 
 }
 
 async fn the_endpoint_is_found_by_the_metadata_of_the_issuer(world: Rc<World>) -> Outcome {
-    let provider = Upstream::start().await?;
+    let provider = world.server().await?;
     let issuer = provider.url();
     let metadata = format!(r#"{{"issuer":"{issuer}","introspection_endpoint":"{issuer}/ask"}}"#);
     provider.serve("/.well-known/openid-configuration", &metadata);
@@ -134,7 +134,7 @@ async fn the_endpoint_is_found_by_the_metadata_of_the_issuer(world: Rc<World>) -
 }
 
 async fn a_provider_that_is_away_or_broken_admits_nobody(world: Rc<World>) -> Outcome {
-    let provider = Upstream::start().await?;
+    let provider = world.server().await?;
     provider.serve("/html", "<html>");
     provider.serve("/unclear", r#"{"sub":"ada"}"#);
     provider.serve("/large", &format!(r#"{{"active":true,"aud":"pets","sub":"ada","x":"{}"}}"#, "x".repeat(70_000)));

@@ -6,7 +6,6 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use ed25519_dalek::{Signer, SigningKey};
 use tollgate_core::jose::{JwkSet, SignatureCheck, Token};
 use tollgate_tests::client::{Answer, Request};
-use tollgate_tests::upstream::Upstream;
 
 use crate::project::Project;
 use crate::scenario::{Outcome, scenarios};
@@ -273,7 +272,7 @@ async fn every_family_of_algorithms_is_verified(world: Rc<World>) -> Outcome {
 }
 
 async fn keys_are_found_by_the_metadata_of_the_issuer(world: Rc<World>) -> Outcome {
-    let provider = Upstream::start().await?;
+    let provider = world.server().await?;
     let issuer = provider.url();
     provider
         .serve("/.well-known/openid-configuration", &format!(r#"{{"issuer":"{issuer}","jwks_uri":"{issuer}/keys"}}"#));
@@ -290,7 +289,7 @@ async fn keys_are_found_by_the_metadata_of_the_issuer(world: Rc<World>) -> Outco
 }
 
 async fn an_issuer_that_is_away_refuses_nobody_else(world: Rc<World>) -> Outcome {
-    let provider = Upstream::start().await?;
+    let provider = world.server().await?;
     provider.serve("/keys", "<html>");
     let policy = |name: &str, url: &str| {
         format!("{name}: {{kind: jwt, issuer: \"{ISSUER}\", audience: pets, jwks: \"{url}\", private-network: true}}")

@@ -33,7 +33,9 @@ async fn provider_for(
     complete: impl FnOnce(Project) -> Project,
 ) -> Result<IdentityProvider> {
     let callback = format!("http://{}/.login/callback", world.domain);
-    let provider = IdentityProvider::with_portal(world.artifacts(), ("portal", HOST_SECRET.1, &callback)).await?;
+    let provider =
+        IdentityProvider::with_portal((world.artifacts(), world.secrets()), ("portal", HOST_SECRET.1, &callback))
+            .await?;
     let issuer = provider.url();
     let policy = format!(
         "staff: {{kind: oidc-login, issuer: \"{issuer}\", client-id: portal, client-secret: \"${{secret.UPSTREAM_TOKEN}}\", \

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tollgate_core::operator::Role;
 use tollgate_tests::client::{Answer, Request};
-use tollgate_tests::upstream::Upstream;
 
 use super::jwt::{ISSUER, jwk, key, token};
 use crate::lane;
@@ -30,7 +29,7 @@ const VALID_S: u64 = 5;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 async fn an_outage_of_the_provider_is_ridden_out_by_the_consumers_that_an_operator_names(world: Rc<World>) -> Outcome {
-    let provider = Upstream::start().await?;
+    let provider = world.server().await?;
     let keys = |keys: &[String]| format!(r#"{{"keys":[{}]}}"#, keys.join(","));
     provider.serve("/keys", &keys(&[jwk(&key())]));
     let policy = format!(

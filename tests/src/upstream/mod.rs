@@ -16,6 +16,7 @@ use std::rc::Rc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+pub use plan::decoded;
 pub use received::{Received, Report};
 pub use tls::{Authority, self_signed};
 

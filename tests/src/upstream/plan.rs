@@ -127,7 +127,7 @@ fn millis(value: &str) -> Duration {
 }
 
 /// Decodes `%XX` and `+`; invalid escapes are kept unchanged.
-fn decoded(value: &str) -> String {
+pub fn decoded(value: &str) -> String {
     let bytes = value.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -83,6 +83,12 @@ impl Report {
         self.served.borrow().get(target.split('?').next().unwrap_or_default()).cloned()
     }
 
+    /// What it answers requests for some paths with.
+    #[must_use]
+    pub fn contents(&self) -> Vec<String> {
+        self.served.borrow().values().cloned().collect()
+    }
+
     /// A copy of the recorded requests.
     #[must_use]
     pub fn requests(&self) -> Vec<Received> {

@@ -4,6 +4,7 @@
 //! run by the program `e2e`; the contract suites of the ports are in `conformance/`; the seeded simulation is in
 //! `simulation/`. Open [`upstream::Upstream`] first, then [`hosts::Host`].
 
+pub mod browser;
 pub mod client;
 pub mod hosts;
 pub mod identity_provider;

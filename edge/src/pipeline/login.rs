@@ -1,5 +1,6 @@
 //! login: requests for the paths of `oidc-login` policies are answered before routing.
 
+use http::{HeaderName, HeaderValue};
 use tollgate_core::authn::LoginPath;
 use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::forward::Reply;
@@ -16,6 +17,9 @@ pub(super) fn asked<'s>(sites: &'s Sites, path: &str) -> Option<Asked<'s>> {
     sites.iter().find_map(|site| site.login(path))
 }
 
+/// Clear Site Data, section 3.1.
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
 /// Answers it.
 pub(super) async fn answered<H: Host>(
     isolate: &Isolate,
@@ -27,10 +31,14 @@ pub(super) async fn answered<H: Host>(
 ) -> Step<Answer<H::Content>, H::Content> {
     let (named, _, path) = asked;
     let response = answer(isolate, host, received, content, asked).await;
-    let response = response.map_err(|problem| journal.refused(Phase::Authenticate, problem))?;
+    let mut response = response.map_err(|problem| journal.refused(Phase::Authenticate, problem))?;
     let reason = match path {
         LoginPath::Callback => Reason::LoggedIn,
-        LoginPath::Logout => Reason::LoggedOut,
+        LoginPath::Logout => {
+            // The back button shows pages without asking for them: here the next person would see those of this one.
+            response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
+            Reason::LoggedOut
+        }
         LoginPath::BackChannelLogout => Reason::SessionsEnded,
     };
     journal.note_policy(Phase::Authenticate, &named.name, Verdict::Answer, reason);

@@ -434,6 +434,7 @@ fn a_logout_ends_the_session_here_and_at_the_provider() {
     );
     for method in ["GET", "POST"] {
         let answer = world.send(method, "/.login/logout", &[("cookie", &session), ("sec-fetch-site", "same-origin")]);
+        assert_eq!(answer.field("clear-site-data"), "\"cache\"");
         assert_eq!(answer.status, 303);
         let end =
             "https://id.example.com/end?client_id=portal&post_logout_redirect_uri=https%3A%2F%2Fapi.example.com%2Fbye";

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod binding;
+mod browser;
 mod bundle;
 mod cache;
 mod faults;
@@ -38,6 +39,7 @@ pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
         binding::ALL,
         identity_mapping::ALL,
         identity_provider::ALL,
+        browser::ALL,
         cache::ALL,
         forwarding::ALL,
         messages::ALL,

@@ -2,6 +2,7 @@
 //!
 //! Both open a connection per request, so that tests do not share connections, and both give up after [`PATIENCE`].
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
@@ -297,19 +298,26 @@ impl Client {
         let mut took = Vec::with_capacity(count);
         for _ in 0..count {
             let begun = Instant::now();
-            stream.write_all(request.as_bytes()).await.map_err(|error| failed("write")(&error))?;
-            let (mut text, mut piece) = (Vec::new(), [0; 8192]);
-            while !is_whole(&text) {
-                let read = timeout(PATIENCE, stream.read(&mut piece)).await;
-                match read.map_err(|_| Failed("no answer came in time".to_owned()))? {
-                    Ok(0) => return Err(Failed("the server closed the connection".to_owned())),
-                    Ok(read) => text.extend_from_slice(&piece[..read]),
-                    Err(error) => return Err(failed("read")(&error)),
-                }
-            }
+            exchanged(&mut stream, request.as_bytes()).await?;
             took.push(begun.elapsed());
         }
         Ok(took)
+    }
+
+    /// Sends GETs on one connection, each a target and further fields as lines, until there are no more; returns how many answers had
+    /// each status.
+    pub async fn statuses_on_one_connection(
+        &self,
+        mut next: impl AsyncFnMut() -> Option<(String, String)>,
+    ) -> Result<BTreeMap<u16, u64>, Failed> {
+        let mut stream = self.connect().await?;
+        let mut statuses = BTreeMap::new();
+        while let Some((target, fields)) = next().await {
+            let request = format!("GET {target} HTTP/1.1\r\nHost: {}\r\n{fields}\r\n", self.host);
+            let answer = exchanged(&mut stream, request.as_bytes()).await?;
+            *statuses.entry(RawAnswer(String::from_utf8_lossy(&answer).into_owned()).status()).or_default() += 1;
+        }
+        Ok(statuses)
     }
 
     /// Sends the bytes, ends the sending direction, and reads until the server closes or is silent.
@@ -403,6 +411,21 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for Local {
             future.await;
         });
     }
+}
+
+/// The complete answer to a request, on a connection that stays open.
+async fn exchanged(stream: &mut TcpStream, request: &[u8]) -> Result<Vec<u8>, Failed> {
+    stream.write_all(request).await.map_err(|error| failed("write")(&error))?;
+    let (mut text, mut piece) = (Vec::new(), [0; 8192]);
+    while !is_whole(&text) {
+        let read = timeout(PATIENCE, stream.read(&mut piece)).await;
+        match read.map_err(|_| Failed("no answer came in time".to_owned()))? {
+            Ok(0) => return Err(Failed("the server closed the connection".to_owned())),
+            Ok(read) => text.extend_from_slice(&piece[..read]),
+            Err(error) => return Err(failed("read")(&error)),
+        }
+    }
+    Ok(text)
 }
 
 /// Whether the bytes are an answer with its complete declared content.

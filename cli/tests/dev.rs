@@ -58,6 +58,21 @@ fn the_quickstart_shows_routes_a_key_and_three_working_commands() {
 }
 
 #[test]
+fn a_secret_without_a_value_is_told_at_the_start() {
+    let project = Project::new();
+    let fields = "{url: \"http://127.0.0.1:8082\", headers: {X-A: \"${secret.ABSENT}\", X-B: \"${secret.GIVEN}\"}}";
+    project.edit("echo: \"http://127.0.0.1:8082\"", &format!("echo: {fields}"));
+    let mut command = tollgate(&["dev", &project.path(), "--port", "0", "--echo-port", "0"]);
+    command.env("TOLLGATE_SECRET_GIVEN", "s3cr3t").env("TOLLGATE_SECRET_ABSENT", "");
+    let running = Running::start(command);
+    running.url();
+    let err = running.err();
+    let told = "the secret ABSENT has no value, so requests that need it fail: upstream echo (x-a). Set TOLLGATE_SECRET_ABSENT";
+    assert_eq!((err.matches("has no value").count(), err.matches(told).count()), (1, 1), "{err}");
+    assert!(!err.contains("s3cr3t"), "{err}");
+}
+
+#[test]
 fn an_edit_is_active_within_a_second_and_drops_no_request() {
     let project = Project::new();
     let running = Running::dev(&project.path());

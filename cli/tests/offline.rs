@@ -73,6 +73,7 @@ fn invalid_command_lines_end_with_2() {
         vec!["metrics", "--at", "ftp://api.example.com"],
         vec!["key", "new", "--consumer", "a", "--at", "http://127.0.0.1:1", "--to", "spin"],
         vec!["key", "new", "--consumer", "a b", "--gateway", "g"],
+        vec!["key", "new", "--consumer", "anonymous", "--gateway", "g"],
         vec!["key", "new", "--consumer", "a", "--gateway", "Ä"],
         vec!["key", "new", "--consumer", "a", "--gateway", "g", "--expires", "tomorrow"],
         vec!["key", "new", "--consumer", "a", "--gateway", "g", "--expires", "2020-01-01T00:00:00Z"],

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tollgate_config::Compiled;
+use tollgate_config::Whole;
 use tollgate_core::authn::{WEBHOOK_SECRET_BYTES_MIN, WebhookSender};
 use tollgate_core::kinds::AuthnPolicy;
 use tollgate_core::operator::{Resource, SecretView};
-use tollgate_core::secret::{Piece, SecretText};
+use tollgate_core::secret::{Piece, Secret, SecretText};
+use tollgate_core::settings::GatewaySettings;
 use tollgate_native::SecretSource;
 
 use self::certificates::Checked;
@@ -76,7 +77,7 @@ pub(crate) fn run(args: &SecretsArgs) -> Result<(), Failure> {
 fn audit(args: &AuditArgs) -> Result<(), Failure> {
     let compiled = Project::at(&args.project).compiled_for_any()?;
     let is_local = args.at.at.is_none();
-    let used = uses(&compiled, is_local);
+    let used = uses(compiled.whole(), compiled.settings(), is_local);
     let of_upstreams = compiled.whole().certificates().map(|(upstream, own)| (upstream.name.as_str(), own));
     let certificates = certificates::check(of_upstreams.filter(|_| is_local), &source(args));
     let views = used.keys().map(|name| view(args, name)).collect::<Result<Vec<_>, _>>()?;
@@ -170,9 +171,8 @@ impl Used {
     }
 }
 
-fn uses(compiled: &Compiled, is_local: bool) -> Uses {
+fn uses(whole: &Whole, settings: &GatewaySettings, is_local: bool) -> Uses {
     let mut uses = Uses::new();
-    let whole = compiled.whole();
     for (upstream, own) in whole.certificates().filter(|_| is_local) {
         for name in own.secret_names() {
             uses.entry(name.to_owned()).or_default().places.insert(format!("upstream {} (tls)", upstream.name));
@@ -191,13 +191,13 @@ fn uses(compiled: &Compiled, is_local: bool) -> Uses {
             add(text, format!("upstream {} (auth)", upstream.name));
         }
     }
-    if let Some(signing) = &compiled.settings().identity_tokens {
+    if let Some(signing) = &settings.identity_tokens {
         add(&signing.key, "identity-tokens".to_owned());
     }
     for policy in whole.policies.iter() {
         policy.uses.all_secrets().for_each(|text| add(text, format!("policy {}", policy.name)));
     }
-    for (field, text) in compiled.settings().telemetry.otlp.iter().flat_map(|otlp| &otlp.fields) {
+    for (field, text) in settings.telemetry.otlp.iter().flat_map(|otlp| &otlp.fields) {
         add(text, format!("telemetry.otlp ({field})"));
     }
     for named in &whole.policies.authn {
@@ -210,6 +210,19 @@ fn uses(compiled: &Compiled, is_local: bool) -> Uses {
         whole.for_each(|name| uses.entry(name.clone()).or_default().verifies(&settings.sender));
     }
     uses
+}
+
+/// The secrets that a project names and that have no value, with the places that use them. Certificates of the gateway are secrets
+/// on native only.
+pub(crate) fn missing(
+    whole: &Whole,
+    settings: &GatewaySettings,
+    is_native: bool,
+    value_of: impl Fn(&str) -> Option<Secret>,
+) -> Vec<(String, Vec<String>)> {
+    let has_value = |name: &str| SecretView::of(name, value_of(name).as_ref()).values > 0;
+    let used = uses(whole, settings, is_native).into_iter().filter(|(name, _)| !has_value(name));
+    used.map(|(name, used)| (name, used.places.into_iter().collect())).collect()
 }
 
 fn view(args: &AuditArgs, name: &str) -> Result<SecretView, Failure> {
@@ -227,7 +240,6 @@ fn source(args: &AuditArgs) -> SecretSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tollgate_core::secret::Secret;
 
     #[test]
     fn a_secret_that_its_webhook_cannot_have_is_told_without_it() {

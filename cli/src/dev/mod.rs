@@ -23,6 +23,7 @@ use tollgate_core::secret::Secret;
 use crate::at::DevToken;
 use crate::failure::Failure;
 use crate::project::{EnvArgs, Project};
+use crate::terminal;
 use echo::Echo;
 use snapshot::Snapshot;
 pub(crate) use start::{DRAINING, StopSignal, explain_start};
@@ -112,7 +113,9 @@ pub(crate) fn run(project: Project, options: DevOptions) -> Result<(), Failure> 
     }
     let watch = Watch::of(project, inputs);
     snapshot.report_warnings();
-    let session = Session { project: project.clone(), options, snapshot, echo, watch, token: DevToken::new()? };
+    let token = DevToken::new()?;
+    report_missing_secrets(&snapshot, options.on, &secrets(&token));
+    let session = Session { project: project.clone(), options, snapshot, echo, watch, token };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default())
@@ -156,6 +159,16 @@ impl On {
 
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// Tells which secrets the environment does not have: otherwise the first request that needs one is a surprise.
+fn report_missing_secrets(snapshot: &Snapshot, on: On, given: &BTreeMap<String, Secret>) {
+    for (name, places) in snapshot.missing_secrets(on == On::Native, |name| given.get(name).cloned()) {
+        terminal::message(&format!(
+            "warning: the secret {name} has no value, so requests that need it fail: {}. Set TOLLGATE_SECRET_{name} and start again",
+            places.join(", ")
+        ));
+    }
 }
 
 /// The secrets from environment variables, by name, and the token of this server.

@@ -8,11 +8,13 @@ use tollgate_config::{Compiled, Diagnostics, Inputs, Whole};
 use tollgate_core::authn::Credential;
 use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::route::HostPattern;
+use tollgate_core::secret::Secret;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_kv_schemas::Bundle;
 
 use super::echo;
 use crate::commands::key::now;
+use crate::commands::secrets;
 use crate::project::{Project, report_diagnostics};
 use crate::target::KeyValue;
 
@@ -71,6 +73,15 @@ impl Snapshot {
 
     pub(super) fn report_warnings(&self) {
         self.warnings.iter().for_each(report_diagnostics);
+    }
+
+    /// The secrets that the project names and that have no value, with the places that use them.
+    pub(super) fn missing_secrets(
+        &self,
+        is_native: bool,
+        value_of: impl Fn(&str) -> Option<Secret>,
+    ) -> Vec<(String, Vec<String>)> {
+        secrets::missing(&self.whole, &self.settings, is_native, value_of)
     }
 
     /// Redirects the upstreams at the echo's default address to another.

@@ -10,6 +10,9 @@ use super::{Authenticator, Principal};
 use crate::codec::{self, Decode};
 use crate::kinds::{PolicyKind, Uses};
 
+/// The consumer of callers without a credential, unless a policy names another one.
+pub const ANONYMOUS: &str = "anonymous";
+
 /// Settings of one `anonymous` policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(deny_unknown_fields)]

@@ -29,7 +29,7 @@ pub use crate::outage::{
     Allowance, JTI, KnownToken, OF_CONSUMER, OUTAGE_S_MAX, Outage, OutagePolicy, OutageRules, Revocations,
     RevokedToken, TokenFacts, admitted, read_admitted,
 };
-pub use anonymous::AnonymousSettings;
+pub use anonymous::{ANONYMOUS, AnonymousSettings};
 pub use api_key::{
     ApiKey, ApiKeySettings, KeyDigest, KeyError, KeyPresented, KeyRules, KeyText, is_environment, keys_in,
 };

@@ -89,6 +89,17 @@ pub struct Sent {
     pub text: String,
 }
 
+/// What a service decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The request is authorized.
+    Authorized,
+    /// It is not.
+    Refused,
+    /// The rule has no value, so nothing authorizes the request.
+    Undefined,
+}
+
 /// Why an answer is no decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NoDecision {
@@ -143,11 +154,11 @@ impl ExternalSettings {
         Ok(())
     }
 
-    /// Whether the service authorizes the request.
+    /// What the service decided about the request.
     ///
     /// # Errors
     /// If the answer is no decision.
-    pub fn decision(&self, answer: &FetchAnswer) -> Result<bool, NoDecision> {
+    pub fn decision(&self, answer: &FetchAnswer) -> Result<Decision, NoDecision> {
         let status = answer.status.as_u16();
         let members = || match status {
             200 => Members::parse(&answer.content).map_err(|_| NoDecision::Form),
@@ -155,31 +166,43 @@ impl ExternalSettings {
         };
         match self.protocol {
             Protocol::Opa => match members()?.get("result") {
-                // A rule that is not defined for this input authorizes nothing.
-                None => Ok(false),
-                Some(jose::Value::Bool(decision)) => Ok(*decision),
+                // The data API answers so about a rule that does not exist, too.
+                None => Ok(Decision::Undefined),
+                Some(jose::Value::Bool(decision)) => Ok(Decision::of(*decision)),
                 Some(jose::Value::Object(result)) => match result.get("allow") {
-                    Some(jose::Value::Bool(decision)) => Ok(*decision),
+                    Some(jose::Value::Bool(decision)) => Ok(Decision::of(*decision)),
                     _ => Err(NoDecision::Form),
                 },
                 Some(_) => Err(NoDecision::Form),
             },
             Protocol::Authzen => match members()?.get("decision") {
-                Some(jose::Value::Bool(decision)) => Ok(*decision),
+                Some(jose::Value::Bool(decision)) => Ok(Decision::of(*decision)),
                 _ => Err(NoDecision::Form),
             },
             Protocol::Http => match status {
-                200..=299 => Ok(true),
-                401 | 403 => Ok(false),
+                200..=299 => Ok(Decision::Authorized),
+                401 | 403 => Ok(Decision::Refused),
                 status => Err(NoDecision::Status(status)),
             },
         }
     }
+}
 
-    /// The refusal of a request that the service does not authorize.
-    #[must_use]
-    pub fn refused() -> Problem {
-        not_authorized(Reason::ExternalRefused)
+impl Decision {
+    const fn of(is_authorized: bool) -> Self {
+        if is_authorized { Self::Authorized } else { Self::Refused }
+    }
+
+    /// Why the request is authorized.
+    ///
+    /// # Errors
+    /// The refusal of a request that is not.
+    pub fn verdict(self) -> Result<Reason, Problem> {
+        match self {
+            Self::Authorized => Ok(Reason::Authorized),
+            Self::Refused => Err(not_authorized(Reason::ExternalRefused)),
+            Self::Undefined => Err(not_authorized(Reason::ExternalUndefined)),
+        }
     }
 }
 
@@ -319,7 +342,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(protocol: Protocol, status: u16, content: &'static str, want: Result<bool, NoDecision>) {
+    fn check(protocol: Protocol, status: u16, content: &'static str, want: Result<Decision, NoDecision>) {
         let (status, fields) = (StatusCode::from_u16(status).unwrap(), HeaderMap::new());
         let answer = FetchAnswer { status, fields, content: Bytes::from_static(content.as_bytes()) };
         assert_eq!(settings(protocol, vec![]).decision(&answer), want, "{protocol:?} {status} {content}");
@@ -327,13 +350,15 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn only_a_decision_authorizes() {
+        use Decision::{Authorized, Refused, Undefined};
         use NoDecision::{Form, Status};
         for (content, want) in [
-            (r#"{"result":true}"#, Ok(true)),
-            (r#"{"result":false}"#, Ok(false)),
-            (r#"{"result":{"allow":true,"reasons":[]}}"#, Ok(true)),
-            (r#"{"result":{"allow":false}}"#, Ok(false)),
-            (r#"{"decision_id":"1"}"#, Ok(false)),
+            (r#"{"result":true}"#, Ok(Authorized)),
+            (r#"{"result":false}"#, Ok(Refused)),
+            (r#"{"result":{"allow":true,"reasons":[]}}"#, Ok(Authorized)),
+            (r#"{"result":{"allow":false}}"#, Ok(Refused)),
+            (r#"{"decision_id":"1"}"#, Ok(Undefined)),
+            ("{}", Ok(Undefined)),
             (r#"{"result":"true"}"#, Err(Form)),
             (r#"{"result":{"allow":"true"}}"#, Err(Form)),
             (r#"{"result":false,"result":true}"#, Err(Form)),
@@ -344,15 +369,15 @@ mod tests {
             check(Protocol::Opa, 200, content, want);
         }
         check(Protocol::Opa, 500, r#"{"result":true}"#, Err(Status(500)));
-        check(Protocol::Authzen, 200, r#"{"decision":true,"context":{}}"#, Ok(true));
-        check(Protocol::Authzen, 200, r#"{"decision":false}"#, Ok(false));
+        check(Protocol::Authzen, 200, r#"{"decision":true,"context":{}}"#, Ok(Authorized));
+        check(Protocol::Authzen, 200, r#"{"decision":false}"#, Ok(Refused));
         check(Protocol::Authzen, 200, r#"{"result":true}"#, Err(Form));
         check(Protocol::Authzen, 403, r#"{"decision":true}"#, Err(Status(403)));
         for (status, want) in [
-            (200, Ok(true)),
-            (204, Ok(true)),
-            (401, Ok(false)),
-            (403, Ok(false)),
+            (200, Ok(Authorized)),
+            (204, Ok(Authorized)),
+            (401, Ok(Refused)),
+            (403, Ok(Refused)),
             (302, Err(Status(302))),
             (500, Err(Status(500))),
         ] {

@@ -9,7 +9,7 @@ crate::policy_kinds!(declare_modules @authz);
 
 pub use access::{AccessSettings, Callers};
 pub use condition::ConditionSettings;
-pub use external::{ExternalSettings, NoDecision, PATH_MAX, Protocol, Sent};
+pub use external::{Decision, ExternalSettings, NoDecision, PATH_MAX, Protocol, Sent};
 
 pub use crate::expression::Facts;
 

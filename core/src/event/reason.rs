@@ -268,7 +268,10 @@ reasons! {
     /// The caller is in no list of callers that are allowed.
     CallerNotAllowed = "caller-not-allowed", "none of the lists of allowed callers names the caller";
     /// A service does not authorize the request.
-    ExternalRefused = "external-refused", "the service refuses the request, or has no rule for it";
+    ExternalRefused = "external-refused", "the service refuses the request";
+    /// A policy agent has no value for the rule that it is asked for.
+    ExternalUndefined = "external-undefined",
+        "the rule that the policy names in `url` does not exist at the service, or is not defined for this input: its answer has no `result`";
     /// There is no decision of a service.
     ExternalUnavailable { text: Local<Arc<str>> } = "external-away", "{text}";
     /// A condition is false.

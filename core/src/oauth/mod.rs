@@ -5,8 +5,10 @@
 
 mod client;
 mod form;
+mod refusal;
 mod token;
 
 pub use client::{ClientAuthentication, ClientRequest, Proof, assertion_claims};
 pub use form::add as add_parameter;
+pub use refusal::refusal;
 pub use token::{GrantError, Granted};

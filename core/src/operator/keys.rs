@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::is_name;
 use super::members::Members;
-use crate::authn::{ApiKey, Credential, CredentialState, IdentityName, KeyDigest, Restrictions};
+use crate::authn::{ANONYMOUS, ApiKey, Credential, CredentialState, IdentityName, KeyDigest, Restrictions};
 use crate::bounds::KEY_PLACES_MAX;
 use crate::guard::{Cidr, Networks};
 use crate::problem::{Problem, ProblemKind};
@@ -192,6 +192,12 @@ impl KeyRequest {
         let is_consumer = if self.identity.is_some() { is_caller_name } else { is_name };
         if !is_consumer(&self.consumer) || self.plan.as_ref().is_some_and(|plan| !is_name(plan)) {
             return Err("The names of a consumer and a plan have 1 to 80 letters, digits, `-`, `_` and `.`.");
+        }
+        if self.consumer == ANONYMOUS {
+            return Err(
+                "`anonymous` is the consumer of callers without a credential (policy kind `anonymous`): a key of it would share their \
+                 limits and their name in logs. Give the key to a consumer of another name.",
+            );
         }
         for words in [&self.scopes, &self.groups] {
             if words.len() > SCOPES_MAX || !words.iter().all(|word| is_scope(word)) {
@@ -520,6 +526,7 @@ mod tests {
             "{}",
             r#"{"consumer":""}"#,
             r#"{"consumer":"a b"}"#,
+            r#"{"consumer":"anonymous"}"#,
             r#"{"consumer":"a","plan":"ü"}"#,
             r#"{"consumer":"a","scopes":["a b"]}"#,
             r#"{"consumer":"a","scopes":"x"}"#,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
 use rustc_hash::FxHasher;
+use tollgate_core::authz::Decision;
 use tollgate_core::bounds::DECISIONS_REMEMBERED_MAX;
 use tollgate_core::time::MonotonicInstant;
 use tollgate_kv_schemas::Id;
@@ -11,20 +12,20 @@ use tollgate_kv_schemas::Id;
 /// What services decided, by the question; and which cannot be asked, by the service.
 #[derive(Debug, Default)]
 pub(crate) struct Decisions {
-    known: HashMap<Id, (bool, MonotonicInstant), BuildHasherDefault<FxHasher>>,
+    known: HashMap<Id, (Decision, MonotonicInstant), BuildHasherDefault<FxHasher>>,
     /// Until when a service is not asked again.
     away: HashMap<Id, MonotonicInstant, BuildHasherDefault<FxHasher>>,
 }
 
 impl Decisions {
     /// The decision about a question, if it is known.
-    pub(crate) fn get(&self, question: Id, now: MonotonicInstant) -> Option<bool> {
+    pub(crate) fn get(&self, question: Id, now: MonotonicInstant) -> Option<Decision> {
         let (decision, until) = self.known.get(&question)?;
         (now < *until).then_some(*decision)
     }
 
     /// Remembers a decision for a time.
-    pub(crate) fn put(&mut self, question: Id, decision: bool, until: MonotonicInstant, now: MonotonicInstant) {
+    pub(crate) fn put(&mut self, question: Id, decision: Decision, until: MonotonicInstant, now: MonotonicInstant) {
         if self.known.len() >= DECISIONS_REMEMBERED_MAX {
             self.known.retain(|_, (_, until)| now < *until);
             // Each can be asked for again.
@@ -70,10 +71,10 @@ mod tests {
     fn a_decision_is_known_for_its_time() {
         let mut known = Decisions::default();
         let id = Id::of(b"a");
-        known.put(id, true, at(100), at(0));
+        known.put(id, Decision::Undefined, at(100), at(0));
         assert_eq!(
             (known.get(id, at(99)), known.get(id, at(100)), known.get(Id::of(b"b"), at(1))),
-            (Some(true), None, None)
+            (Some(Decision::Undefined), None, None)
         );
         known.put_away(id, at(0));
         assert_eq!((known.is_away(id, at(AWAY_MS - 1)), known.is_away(id, at(AWAY_MS))), (true, false));
@@ -83,7 +84,7 @@ mod tests {
     fn memory_is_bounded() {
         let mut known = Decisions::default();
         for number in 0..DECISIONS_REMEMBERED_MAX + 10 {
-            known.put(Id::of(&number.to_le_bytes()), true, at(1_000), at(0));
+            known.put(Id::of(&number.to_le_bytes()), Decision::Authorized, at(1_000), at(0));
         }
         assert!(known.known.len() <= DECISIONS_REMEMBERED_MAX);
         for number in 0..200_u64 {

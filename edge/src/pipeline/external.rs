@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Uri};
-use tollgate_core::authz::{Asked, ExternalSettings};
+use tollgate_core::authz::{Asked, Decision, ExternalSettings};
 use tollgate_core::event::{Local, Reason};
 use tollgate_core::fetch::{AddressRule, FetchAnswer, FetchBounds, FetchError, FetchRequest};
 use tollgate_core::kinds::PolicyName;
@@ -24,8 +24,7 @@ pub(super) async fn ask<H: Host>(
 ) -> Result<Reason, Problem> {
     let Asked { settings, content } = asked;
     match decide(isolate, host, name, settings, content).await {
-        Ok(true) => Ok(Reason::Authorized),
-        Ok(false) => Err(ExternalSettings::refused()),
+        Ok(decision) => decision.verdict(),
         Err(why) => {
             let reason = Reason::ExternalUnavailable { text: Local(why.into()) };
             match settings.on_unavailable {
@@ -43,7 +42,7 @@ async fn decide<H: Host>(
     name: &PolicyName,
     settings: &ExternalSettings,
     content: String,
-) -> Result<bool, String> {
+) -> Result<Decision, String> {
     let is_kept = settings.cache_ms > 0 && isolate.settings.freshness == Freshness::Cached;
     // Another service may decide differently, and one that is asked under another name with another token.
     let question = is_kept.then(|| Id::of([name.as_str(), &settings.url, &content].join("\n").as_bytes()));

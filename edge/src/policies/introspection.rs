@@ -13,6 +13,7 @@ use tollgate_core::event::{Local, Reason};
 use tollgate_core::fetch::FetchAnswer;
 use tollgate_core::jose::Members;
 use tollgate_core::kinds::PolicyName;
+use tollgate_core::oauth::refusal;
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 
@@ -212,9 +213,8 @@ async fn ask<H: Host>(policy: &Policy, isolate: &Isolate, host: &H, token: &str)
             isolate.defer(metadata.after_reply);
         }
     }
-    let in_words =
-        |unanswered: Unanswered| Unanswered { why: format!("introspection: {}", unanswered.why), ..unanswered };
-    let answer = answer.map_err(in_words)?;
+    let told = |why: &str, more: &str| format!("introspection: {why}{more}");
+    let answer = answer.map_err(|unanswered| Unanswered { why: told(&unanswered.why, ""), ..unanswered })?;
     if answer.status == StatusCode::BAD_REQUEST && says_no_token(&answer) {
         return Ok(Asked { claims: None, content: answer.content });
     }
@@ -228,7 +228,11 @@ async fn ask<H: Host>(policy: &Policy, isolate: &Isolate, host: &H, token: &str)
         }
         Some(signed) => signed_claims((settings, signed), isolate, host, &answer, is_of_question).await,
     };
-    let claims = claims.map_err(in_words)?;
+    let claims = claims.map_err(|unanswered| {
+        let said = status.is_client_error().then(|| refusal(&answer.content, token)).flatten();
+        let said = said.map(|said| format!("; it says {said}")).unwrap_or_default();
+        Unanswered { why: told(&unanswered.why, &said), ..unanswered }
+    })?;
     Ok(Asked { claims, content: answer.content })
 }
 

@@ -178,6 +178,29 @@ fn a_provider_that_does_not_answer_admits_nobody_and_is_left_alone_for_a_moment(
 }
 
 #[test]
+fn what_the_provider_says_of_a_refusal_is_in_the_log_without_the_token() {
+    let said = r#"{"error":"invalid_request","error_description":"The token abcdefghij-klmnop is no UUID."}"#;
+    for (content, want) in [
+        (
+            r#"{"error":"invalid_client","error_description":"Unknown client"}"#,
+            "; it says `invalid_client` (Unknown client)",
+        ),
+        (said, "; it says `invalid_request`"),
+    ] {
+        for status in [400, 401, 403, 429] {
+            let world = World::new(settings());
+            world.answers(status, content);
+            let refused = world.get("abcdefghij-klmnop");
+            let why = refused.record.refusal().map(|refusal| refusal.reason.to_string()).unwrap_or_default();
+            assert!(why.contains(&format!("status {status}")) && why.ends_with(want), "{why}");
+            let log = world.bench.host.sink.lines().join("\n");
+            assert!(log.contains(want) && !log.contains("abcdefghij"), "{log}");
+            assert!(!String::from_utf8_lossy(&refused.content).contains("invalid_"), "{refused:?}");
+        }
+    }
+}
+
+#[test]
 fn a_question_that_the_provider_refuses_keeps_nobody_else_out() {
     let world = World::new(settings());
     for status in [400, 403, 404, 413] {

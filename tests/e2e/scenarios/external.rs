@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tollgate_tests::client::{Answer, Request};
-use tollgate_tests::upstream::Upstream;
 
 use crate::project::Project;
 use crate::scenario::{Outcome, scenarios};
@@ -30,7 +29,7 @@ async fn send(world: &World, request: Request, key: &str) -> Result<Answer, Box<
 }
 
 async fn a_policy_agent_is_told_what_is_named_and_decides(world: Rc<World>) -> Outcome {
-    let service = Upstream::start().await?;
+    let service = world.server().await?;
     service.serve("/v1/data/allow", r#"{"result":true}"#);
     let opa = policy(
         "opa",
@@ -57,11 +56,14 @@ async fn a_policy_agent_is_told_what_is_named_and_decides(world: Rc<World>) -> O
         assert_eq!(refused.json()["policy"], "opa");
     }
     assert_eq!(world.upstream.report().total(), forwarded);
+    let records = world.records(5).await?;
+    let says = |text: &str| records.iter().filter(|line| line.to_string().contains(text)).count();
+    assert_eq!((says("the service refuses the request"), says("its answer has no `result`")), (2, 1), "{records:?}");
     Ok(())
 }
 
 async fn a_service_with_the_evaluation_api_decides(world: Rc<World>) -> Outcome {
-    let service = Upstream::start().await?;
+    let service = world.server().await?;
     service.serve("/access/v1/evaluation", r#"{"decision":true,"context":{"id":"0"}}"#);
     let sent = "subject.type: \"'user'\", subject.id: principal.consumer, action.name: request.method, resource.type: \"'pet'\", \
                 resource.id: params.id";
@@ -88,7 +90,7 @@ async fn a_service_with_the_evaluation_api_decides(world: Rc<World>) -> Outcome 
 }
 
 async fn without_a_decision_the_policy_says_what_happens(world: Rc<World>) -> Outcome {
-    let service = Upstream::start().await?;
+    let service = world.server().await?;
     service.serve("/html", "<html>");
     service.serve("/twice", r#"{"result":false,"result":true}"#);
     service.serve("/large", &format!(r#"{{"result":true,"x":"{}"}}"#, "x".repeat(70_000)));
@@ -115,7 +117,7 @@ async fn without_a_decision_the_policy_says_what_happens(world: Rc<World>) -> Ou
 }
 
 async fn a_decision_is_used_for_equal_questions(world: Rc<World>) -> Outcome {
-    let service = Upstream::start().await?;
+    let service = world.server().await?;
     service.serve("/ask", r#"{"result":true}"#);
     let opa = policy("opa", &format!("{}/ask", service.url()), &format!("{OPA}, cache: 1s"));
     world.publish(Project::new(&world).policy(&opa).route("{path: \"/a/{id}\", authn: keys, authz: opa}")).await?;

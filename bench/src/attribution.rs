@@ -151,7 +151,7 @@ mod tests {
     fn code_belongs_to_the_crate_that_needs_it() {
         for (name, krate, module) in [
             ("tollgate_edge::pipeline::limit::charge", "tollgate_edge", "pipeline"),
-            ("<tollgate_core::cell::Gcra as core::fmt::Debug>::fmt", "tollgate_core", "cell"),
+            ("<tollgate_core::cell::Charge as core::fmt::Debug>::fmt", "tollgate_core", "cell"),
             ("core::ptr::drop_in_place::<tollgate_core::Problem>", "tollgate_core", ""),
             ("alloc::vec::Vec<u8>::push", "alloc", ""),
             ("memcpy", "(no path)", ""),

@@ -8,7 +8,7 @@ use base64ct::{Base64Unpadded, Encoding};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::cell::{CellKey, CellOperations, Gcra, Operation, OperationId, Terms, Update};
+use crate::cell::{CellKey, CellOperations, Charge, Operation, OperationId, Terms, Update};
 use crate::hex;
 
 /// What a slow hash of a password was made with.
@@ -117,7 +117,7 @@ pub fn try_charge(policy: &str, name: &str, client: &CellKey, id: OperationId) -
     let cell = CellKey::partition("tries", &format!("{policy}.{}", hex::encode(&digests[0][..1])));
     let charge = |kind: &str, digest: &[u8], burst: NonZeroU32| {
         let quota = format!("{kind}{}", hex::encode(&digest[..8])).into();
-        Operation::Charge(Gcra { quota, rate: burst, period_ms: TRY_MS, burst, cost: NonZeroU32::MIN })
+        Operation::Charge(Charge { quota, rate: burst, period_ms: TRY_MS, burst, cost: NonZeroU32::MIN, algorithm: None })
     };
     let operations = vec![charge("a", &digests[0], ADDRESS_TRIES), charge("n", &digests[1], NAME_TRIES)];
     Update { terms: Terms { id, hold_ms: Some(TRY_MS) }, cells: vec![CellOperations { cell, operations }] }

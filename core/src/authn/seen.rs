@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use sha2::{Digest, Sha256};
 
-use crate::cell::{CellKey, CellOperations, Gcra, Operation, OperationId, Terms, Update};
+use crate::cell::{CellKey, CellOperations, Charge, Operation, OperationId, Terms, Update};
 use crate::hex;
 
 /// What is used once.
@@ -33,7 +33,7 @@ impl Once<'_> {
         let quota = hex::encode(name);
         let cell = self.cell(&quota[..CELL_DIGITS]);
         let one = NonZeroU32::MIN;
-        let charge = Gcra { quota: quota.into(), rate: one, period_ms: window_ms, burst: one, cost: one };
+        let charge = Charge { quota: quota.into(), rate: one, period_ms: window_ms, burst: one, cost: one, algorithm: None };
         let operations = vec![Operation::Charge(charge)];
         let terms = Terms { id: OperationId::new(request), hold_ms: Some(window_ms) };
         Update { terms, cells: vec![CellOperations { cell, operations }] }

@@ -4,117 +4,62 @@
 //! charge moves the instant forward, and is refused if it would then be further in the future than the burst allows.
 //! There is no window boundary at which twice the burst could pass, and a refusal contains the earliest instant at
 //! which the same charge would pass.
+//!
+//! Spaced operations are counted in the same way: the burst is then what may wait, and an operation waits until the instant
+//! that it found.
 
-use std::num::NonZeroU32;
+use super::charge::{Algorithm, Charge, Verdict};
 
-use crate::codec::Decode;
-use minicbor::Encode;
-
-use crate::policy_name::PolicyName;
-
-/// One charge against one quota.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Gcra {
-    /// The quota's name within the cell.
-    #[n(0)]
-    pub quota: PolicyName,
-    /// Charges of cost 1 that become available again within `period_ms`.
-    #[n(1)]
-    pub rate: NonZeroU32,
-    /// The period of `rate`, in milliseconds.
-    #[n(2)]
-    pub period_ms: NonZeroU32,
-    /// The maximum that can be charged at once.
-    #[n(3)]
-    pub burst: NonZeroU32,
-    /// The cost of this operation.
-    #[n(4)]
-    pub cost: NonZeroU32,
-}
-
-/// The state of one quota after a charge.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Verdict {
-    /// Whether this quota allows the charge.
-    #[n(0)]
-    pub allowed: bool,
-    /// Cost that could still be charged at once.
-    #[n(1)]
-    pub remaining: u32,
-    /// Microseconds until the quota is fully available again.
-    #[n(2)]
-    pub reset_us: u64,
-    /// Microseconds until the same charge would pass; 0 if allowed; `None` if it never can (cost above burst).
-    #[n(3)]
-    pub retry_after_us: Option<u64>,
-}
-
-impl Verdict {
-    /// The same if time passes only after this delay.
-    pub(super) fn later_by(self, us: u64) -> Self {
-        let later = |wait_us: u64| if wait_us == 0 { 0 } else { wait_us.saturating_add(us) };
-        Self { reset_us: later(self.reset_us), retry_after_us: self.retry_after_us.map(later), ..self }
-    }
-}
-
-/// The effect that a charge would have on a quota.
+/// The effect that a charge would have on a limit whose state is one instant.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Move {
+pub(super) struct Shift {
     pub(super) allowed: bool,
     pub(super) old_tat_ns: u64,
     pub(super) new_tat_ns: u64,
 }
 
-impl Gcra {
+impl Charge {
     /// The effect of the charge on a quota that is fully available again at `tat_ns`.
-    pub(super) fn charge(&self, tat_ns: u64, now_ns: u64) -> Move {
+    pub(super) fn shift(&self, tat_ns: u64, now_ns: u64) -> Shift {
         // May be further in the future than this burst allows, if the quota was charged under a higher limit. It is not
         // reduced: one consumer may have keys of two plans, and using the smaller plan must not reset the larger one.
         let old_tat_ns = tat_ns.max(now_ns);
         let new_tat_ns = old_tat_ns.saturating_add(self.increment_ns());
         let allowed = self.cost <= self.burst && new_tat_ns - now_ns <= self.capacity_ns();
-        Move { allowed, old_tat_ns, new_tat_ns }
+        Shift { allowed, old_tat_ns, new_tat_ns }
     }
 
     /// The quota's verdict on the charge; `tat_ns` is its state after the charge.
-    pub(super) fn verdict(&self, charge: &Move, tat_ns: u64, now_ns: u64) -> Verdict {
+    pub(super) fn instant_verdict(&self, shift: &Shift, tat_ns: u64, now_ns: u64) -> Verdict {
         let ahead_ns = tat_ns.saturating_sub(now_ns);
-        let retry_after_us = if charge.allowed {
+        let retry_after_us = if shift.allowed {
             Some(0)
         } else if self.cost > self.burst {
             None
         } else {
-            Some((charge.new_tat_ns - now_ns).saturating_sub(self.capacity_ns()).div_ceil(NANOS_PER_US))
+            Some((shift.new_tat_ns - now_ns).saturating_sub(self.capacity_ns()).div_ceil(NANOS_PER_US))
         };
         Verdict {
-            allowed: charge.allowed,
+            allowed: shift.allowed,
             remaining: self.units(self.capacity_ns().saturating_sub(ahead_ns)),
             reset_us: ahead_ns.div_ceil(NANOS_PER_US),
             retry_after_us,
+            wait_us: self.wait_us(shift, now_ns),
         }
     }
 
-    /// Microseconds until the quota would allow the same charge once more, with what it said when it took effect.
-    #[must_use]
-    pub fn again_us(&self, said: &Verdict) -> u64 {
-        let ahead_ns = said.reset_us.saturating_mul(NANOS_PER_US).saturating_add(self.increment_ns());
-        ahead_ns.saturating_sub(self.capacity_ns()).div_ceil(NANOS_PER_US)
-    }
-
-    /// The verdict as it is after a refund of the charge that it was made for.
-    #[must_use]
-    pub fn refunded(&self, said: &Verdict) -> Verdict {
-        let ahead_ns = said.reset_us.saturating_mul(NANOS_PER_US).saturating_sub(self.increment_ns());
-        let remaining = said.remaining.saturating_add(self.cost.get()).min(self.burst.get());
-        Verdict { remaining, reset_us: ahead_ns.div_ceil(NANOS_PER_US), ..said.clone() }
+    /// For how long an operation waits for those before it, if they are spaced.
+    fn wait_us(&self, shift: &Shift, now_ns: u64) -> Option<u64> {
+        let is_spaced = matches!(self.algorithm, Some(Algorithm::Spacing)) && shift.allowed;
+        is_spaced.then(|| (shift.old_tat_ns - now_ns).div_ceil(NANOS_PER_US)).filter(|us| *us > 0)
     }
 
     /// How far the charge moves the theoretical arrival time.
-    fn increment_ns(&self) -> u64 {
+    pub(super) fn increment_ns(&self) -> u64 {
         self.cost_ns(self.cost.get())
     }
 
-    fn capacity_ns(&self) -> u64 {
+    pub(super) fn capacity_ns(&self) -> u64 {
         self.cost_ns(self.burst.get())
     }
 
@@ -137,7 +82,7 @@ impl Gcra {
 }
 
 /// The quotient, in 64 bits where these suffice: wasm has no wider division, and a charge divides five times.
-fn divided(value: u128, by: u64) -> u128 {
+pub(super) fn divided(value: u128, by: u64) -> u128 {
     u64::try_from(value).map_or_else(|_| value / u128::from(by), |value| u128::from(value / by))
 }
 

@@ -37,16 +37,38 @@ pub(super) struct Hold {
 pub(super) struct Held {
     #[n(0)]
     pub(super) quota: PolicyName,
+    /// How far the charge moved the limit's instant; of a limit that is counted otherwise, its cost.
     #[n(1)]
     pub(super) ns: u64,
     /// The value of this and all older charges of the quota together; absent, their sum.
     #[n(2)]
     pub(super) cap_ns: Option<u64>,
+    /// Of a limit that is counted otherwise: when the window of the charge began.
+    #[n(3)]
+    pub(super) window_us: Option<u64>,
+}
+
+/// What a hold gives back to a limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refund {
+    pub(super) id: OperationId,
+    pub(super) quota: PolicyName,
+    pub(super) worth: u64,
+    pub(super) window_us: Option<u64>,
 }
 
 impl Held {
     pub(super) const fn new(quota: PolicyName, ns: u64) -> Self {
-        Self { quota, ns, cap_ns: None }
+        Self { quota, ns, cap_ns: None, window_us: None }
+    }
+
+    pub(super) const fn counted(quota: PolicyName, cost: u64, window_us: u64) -> Self {
+        Self { quota, ns: cost, cap_ns: None, window_us: Some(window_us) }
+    }
+
+    /// Whether it is a charge of this limit, whose state is one instant.
+    fn is_of(&self, quota: &str) -> bool {
+        self.window_us.is_none() && self.quota == *quota
     }
 
     fn cap(&mut self, ns: u64) {
@@ -94,7 +116,7 @@ impl Holds {
     }
 
     /// Removes a hold, and returns its refund for each quota.
-    pub(super) fn release(&mut self, id: OperationId) -> Vec<(PolicyName, u64)> {
+    pub(super) fn release(&mut self, id: OperationId) -> Vec<Refund> {
         match self.0.iter().position(|hold| hold.id == id) {
             Some(place) => self.refund(place),
             None => Vec::new(),
@@ -102,7 +124,7 @@ impl Holds {
     }
 
     /// Removes an expired hold, and returns its refund. `None` if there is none.
-    pub(super) fn expire(&mut self, now_us: u64) -> Option<Vec<(PolicyName, u64)>> {
+    pub(super) fn expire(&mut self, now_us: u64) -> Option<Vec<Refund>> {
         let place = self.0.iter().position(|hold| hold.until_us <= now_us)?;
         if self.0[place].confirmed {
             self.remove(place);
@@ -121,19 +143,21 @@ impl Holds {
         }
     }
 
-    fn refund(&mut self, place: usize) -> Vec<(PolicyName, u64)> {
-        let charges: Vec<(PolicyName, u64)> =
-            self.0[place].charges.iter().map(|held| (held.quota.clone(), held.ns)).collect();
-        let worth = charges.into_iter().map(|(quota, ns)| {
-            let newer = || self.0[place..].iter().flat_map(|hold| &hold.charges).filter(|held| held.quota == quota);
-            let worth_ns = newer().filter_map(|held| held.cap_ns).fold(ns, u64::min);
-            (quota, worth_ns)
+    fn refund(&mut self, place: usize) -> Vec<Refund> {
+        let hold = &self.0[place];
+        let worth = hold.charges.iter().map(|held| {
+            let newer = self.0[place..].iter().flat_map(|hold| &hold.charges).filter(|newer| newer.is_of(&held.quota));
+            let worth = match held.window_us {
+                None => newer.filter_map(|newer| newer.cap_ns).fold(held.ns, u64::min),
+                Some(_) => held.ns,
+            };
+            Refund { id: hold.id, quota: held.quota.clone(), worth, window_us: held.window_us }
         });
-        let worth: Vec<(PolicyName, u64)> = worth.collect();
-        for (quota, ns) in &worth {
+        let worth: Vec<Refund> = worth.collect();
+        for Refund { quota, worth, .. } in worth.iter().filter(|refund| refund.window_us.is_none()) {
             let newer = self.0[place..].iter_mut().flat_map(|hold| &mut hold.charges);
-            for cap_ns in newer.filter(|held| held.quota == *quota).filter_map(|held| held.cap_ns.as_mut()) {
-                *cap_ns -= ns;
+            for cap_ns in newer.filter(|held| held.is_of(quota)).filter_map(|held| held.cap_ns.as_mut()) {
+                *cap_ns -= worth;
             }
         }
         self.remove(place);
@@ -151,7 +175,7 @@ impl Holds {
     }
 
     fn newest_of(&mut self, quota: &str, before: usize) -> Option<&mut Held> {
-        self.0[..before].iter_mut().rev().flat_map(|hold| &mut hold.charges).find(|held| held.quota == *quota)
+        self.0[..before].iter_mut().rev().flat_map(|hold| &mut hold.charges).find(|held| held.is_of(quota))
     }
 }
 

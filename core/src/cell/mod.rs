@@ -39,10 +39,13 @@
 //! [`Operation::List`] adds a name to the list of a cell, which is stored before the reply; [`Operation::ReadList`] reads all. A list
 //! that is full refuses further names, so that it never lacks one.
 
+mod charge;
+mod entries;
 mod gcra;
 mod holds;
 mod key;
 mod listed;
+mod meter;
 mod operation;
 mod plan;
 mod purges;
@@ -52,9 +55,11 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod time;
+mod windows;
 mod wire;
 
-pub use gcra::{Gcra, Verdict};
+pub use charge::{Algorithm, Charge, Verdict};
+pub use entries::ENTRIES_MAX;
 pub use key::{CellKey, OperationId};
 pub use listed::Listed;
 pub use operation::{CellError, CellOperations, Operation, Outcome, Reply, Terms, Update};
@@ -62,4 +67,5 @@ pub use plan::{Committed, Plan};
 pub use recent::{RECENT_MAX, RECENT_MS};
 pub use state::Cell;
 pub use table::Table;
+pub use windows::Edges;
 pub use wire::{Applied, Served, StateChange, apply, idle_at, read_answer, serve, write_request};

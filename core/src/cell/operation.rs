@@ -4,7 +4,7 @@ use crate::codec::Decode;
 use minicbor::Encode;
 use thiserror::Error;
 
-use super::gcra::{Gcra, Verdict};
+use super::charge::{Charge, Verdict};
 use super::listed::Listed;
 use super::{CellKey, OperationId};
 use crate::cache::{Purge, Purges};
@@ -46,7 +46,7 @@ pub struct Terms {
 pub enum Operation {
     /// Charges a quota, or refuses the whole update. Answered with [`Reply::Charged`].
     #[n(0)]
-    Charge(#[n(0)] Gcra),
+    Charge(#[n(0)] Charge),
     /// Makes the held charges of an earlier update with this id final. Answered with [`Reply::Confirmed`] or
     /// [`Reply::NotHeld`].
     #[n(1)]
@@ -71,6 +71,14 @@ pub enum Operation {
     /// Reads the cell's list. Answered with [`Reply::List`].
     #[n(6)]
     ReadList,
+    /// Ends what an earlier update has in flight; if that update arrives later, the cell refuses it. Answered with
+    /// [`Reply::Released`] or [`Reply::NotHeld`].
+    #[n(7)]
+    Leave {
+        /// The id of that update.
+        #[n(0)]
+        id: OperationId,
+    },
 }
 
 /// The answer to one [`Operation`].

@@ -1,13 +1,14 @@
 //! An update in two steps, so that all cells of one owner change, or none: first the plan for each cell, then the
 //! commit.
 
-use super::gcra::{Gcra, Move};
+use super::charge::Charge;
 use super::holds::{Held, Hold};
 use super::listed::Listed;
 use super::recent::RecordedResult;
-use super::state::Quota;
+use super::meter::{Effect, Meter};
+use super::state::{Metered, Quota};
 use super::time::{Advance, MICROS_PER_MS, nanos};
-use super::{Cell, CellError, Operation, Outcome, Reply, Terms};
+use super::{Cell, CellError, Operation, OperationId, Outcome, Reply, Terms};
 use crate::bounds::ROUTE_LIST_MAX;
 use crate::cache::{Purge, Purges};
 use crate::policy_name::PolicyName;
@@ -44,9 +45,10 @@ enum Arrival {
 #[derive(Debug)]
 enum Step<'o> {
     Charge {
-        gcra: &'o Gcra,
-        quota: Option<usize>,
-        charge: Move,
+        charge: &'o Charge,
+        /// Whether the cell has a state of the limit.
+        is_known: bool,
+        effect: Effect,
     },
     /// Whether something is held.
     Confirm {
@@ -61,6 +63,11 @@ enum Step<'o> {
     },
     List(&'o Listed),
     ReadList,
+    /// Whether something is in flight.
+    Leave {
+        id: OperationId,
+        held: bool,
+    },
 }
 
 impl Cell {
@@ -133,11 +140,13 @@ impl Cell {
 
     fn step<'o>(&self, terms: Terms, operation: &'o Operation, before: &[Step<'o>]) -> Step<'o> {
         match operation {
-            Operation::Charge(gcra) => {
-                let earlier = before.iter().rev().find_map(|step| step.tat_of(&gcra.quota));
-                let quota = self.quotas.iter().position(|quota| quota.name == gcra.quota);
-                let tat_ns = earlier.or_else(|| Some(self.quotas.get(quota?)?.tat_ns)).unwrap_or(0);
-                Step::Charge { gcra, quota, charge: gcra.charge(tat_ns, nanos(self.at_us)) }
+            Operation::Charge(charge) => {
+                let unused = Meter::unused(charge.algorithm);
+                let stored = self.meter_of(&charge.quota, &unused);
+                let is_known = stored.is_some();
+                let earlier = before.iter().rev().find_map(|step| step.meter_after(&charge.quota, &unused));
+                let meter = earlier.or(stored).unwrap_or(unused);
+                Step::Charge { charge, is_known, effect: meter.charge(charge, terms.id, self.at_us) }
             }
             Operation::Confirm => Step::Confirm { held: self.holds.find(terms.id).is_some() },
             Operation::Release => Step::Release { held: self.holds.find(terms.id).is_some() },
@@ -145,27 +154,43 @@ impl Cell {
             Operation::ReadPurges { recorded } => Step::ReadPurges { recorded: *recorded },
             Operation::List(new) => Step::List(new),
             Operation::ReadList => Step::ReadList,
+            Operation::Leave { id } => {
+                Step::Leave { id: *id, held: self.meters().iter().any(|metered| metered.state.has(*id)) }
+            }
+        }
+    }
+
+    /// The state of a limit that is counted in this form.
+    fn meter_of(&self, name: &PolicyName, form: &Meter) -> Option<Meter> {
+        match form {
+            Meter::Instant(_) => {
+                self.quotas.iter().find(|quota| quota.name == *name).map(|quota| Meter::Instant(quota.tat_ns))
+            }
+            Meter::Counted(form) => {
+                let of_form = |metered: &&Metered| metered.name == *name && metered.state.is_like(form);
+                self.meters().iter().find(of_form).map(|metered| Meter::Counted(metered.state.clone()))
+            }
         }
     }
 
     fn has_room(&self, plan: &Plan<'_>) -> bool {
-        let added = plan.steps.iter().filter(|step| matches!(step, Step::Charge { quota: None, .. })).count();
+        let added = plan.steps.iter().filter(|step| matches!(step, Step::Charge { is_known: false, .. })).count();
         let takes = |step: &Step<'_>| match (step, &self.listed) {
             (Step::List(new), Some(list)) => list.has_room(new),
+            (Step::Charge { effect, .. }, _) => !effect.allowed() || effect.has_room(),
             _ => true,
         };
         plan.steps.iter().all(takes)
-            && self.quotas.len() + added <= QUOTAS_MAX
+            && self.quotas.len() + self.meters().len() + added <= QUOTAS_MAX
             && (plan.terms.hold_ms.is_none() || self.holds.have_room())
     }
 
     fn apply(&mut self, step: &Step<'_>, terms: &Terms, charges: &mut Vec<Held>, committed: &mut Committed) {
         match step {
-            Step::Charge { gcra, charge, .. } => {
-                self.holds.charged(&gcra.quota, charge.old_tat_ns - nanos(self.at_us));
-                self.set_tat(&gcra.quota, charge.new_tat_ns);
+            Step::Charge { charge, effect, .. } => {
+                let held = self.take(charge, effect);
                 if terms.hold_ms.is_some() {
-                    charges.push(Held::new(gcra.quota.clone(), charge.new_tat_ns - charge.old_tat_ns));
+                    charges.push(held);
                 }
             }
             Step::Confirm { .. } => {
@@ -193,8 +218,36 @@ impl Cell {
                 committed.write_through = true;
             }
             Step::ReadList => return,
+            Step::Leave { id, .. } => {
+                for metered in self.counted.iter_mut().flat_map(|meters| &mut meters.0) {
+                    metered.state.leave(*id);
+                }
+                self.drop_available();
+                // A charge that arrives later is refused: its operation has ended.
+                self.recent.add(*id, RecordedResult::Released, self.at_us);
+            }
         }
         committed.changed = true;
+    }
+
+    /// Charges a limit; returns what a hold has to know of the charge.
+    fn take(&mut self, charge: &Charge, effect: &Effect) -> Held {
+        match effect {
+            Effect::Instant(shift) => {
+                self.holds.charged(&charge.quota, shift.old_tat_ns - nanos(self.at_us));
+                self.set_tat(&charge.quota, shift.new_tat_ns);
+                Held::new(charge.quota.clone(), shift.new_tat_ns - shift.old_tat_ns)
+            }
+            Effect::Counted { after, .. } => {
+                let meters = self.counted.get_or_insert_default();
+                let of_form = |metered: &&mut Metered| metered.name == charge.quota && metered.state.is_like(after);
+                match meters.0.iter_mut().find(of_form) {
+                    Some(metered) => metered.state = after.clone(),
+                    None => meters.0.push(Metered { name: charge.quota.clone(), state: after.clone() }),
+                }
+                Held::counted(charge.quota.clone(), charge.cost.get().into(), after.start_us())
+            }
+        }
     }
 
     fn set_tat(&mut self, name: &PolicyName, tat_ns: u64) {
@@ -216,14 +269,14 @@ impl Cell {
 
     fn reply(&self, step: &Step<'_>, plan: &Plan<'_>, takes_effect: bool) -> Reply {
         match step {
-            Step::Charge { gcra, charge, .. } => {
-                let charge = Move { allowed: plan.arrival.decides(charge.allowed), ..*charge };
-                let tat_ns = if takes_effect { charge.new_tat_ns } else { charge.old_tat_ns };
-                Reply::Charged(gcra.verdict(&charge, tat_ns, nanos(self.at_us)).later_by(plan.advance.stands_us))
+            Step::Charge { charge, effect, .. } => {
+                let allowed = plan.arrival.decides(effect.allowed());
+                let verdict = effect.verdict(charge, allowed, takes_effect, self.at_us);
+                Reply::Charged(verdict.later_by(plan.advance.stands_us))
             }
             Step::Confirm { held: true } => Reply::Confirmed,
-            Step::Release { held: true } => Reply::Released,
-            Step::Confirm { held: false } | Step::Release { held: false } => Reply::NotHeld,
+            Step::Release { held: true } | Step::Leave { held: true, .. } => Reply::Released,
+            Step::Confirm { held: false } | Step::Release { held: false } | Step::Leave { held: false, .. } => Reply::NotHeld,
             Step::AppendPurge(_) => Reply::Purged { sequence: self.purges.as_ref().map_or(0, |log| log.sequence) },
             Step::ReadPurges { .. } => match &self.purges {
                 Some(log) => {
@@ -243,13 +296,14 @@ impl Plan<'_> {
     #[must_use]
     pub fn granted(&self) -> bool {
         self.steps.iter().all(|step| match step {
-            Step::Charge { charge, .. } => self.arrival.decides(charge.allowed),
+            Step::Charge { effect, .. } => self.arrival.decides(effect.allowed()),
             Step::Confirm { .. }
             | Step::Release { .. }
             | Step::AppendPurge(_)
             | Step::ReadPurges { .. }
             | Step::List(_)
-            | Step::ReadList => true,
+            | Step::ReadList
+            | Step::Leave { .. } => true,
         })
     }
 }
@@ -266,17 +320,20 @@ impl Arrival {
 }
 
 impl Step<'_> {
-    /// When a quota would be fully available again after this step, if the step charges it.
-    fn tat_of(&self, quota: &PolicyName) -> Option<u64> {
+    /// The state of a limit of this form after this step, if the step charges it.
+    fn meter_after(&self, quota: &PolicyName, form: &Meter) -> Option<Meter> {
         match self {
-            Self::Charge { gcra, charge, .. } if gcra.quota == *quota => Some(charge.new_tat_ns),
+            Self::Charge { charge, effect, .. } if charge.quota == *quota => {
+                Some(effect.after()).filter(|after| after.is_like(form))
+            }
             Self::Charge { .. }
             | Self::Confirm { .. }
             | Self::Release { .. }
             | Self::AppendPurge(_)
             | Self::ReadPurges { .. }
             | Self::List(_)
-            | Self::ReadList => None,
+            | Self::ReadList
+            | Self::Leave { .. } => None,
         }
     }
 }

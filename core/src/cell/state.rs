@@ -2,8 +2,9 @@ use crate::codec::{self, Decode};
 use minicbor::Encode;
 
 use super::CellError;
-use super::holds::Holds;
+use super::holds::{Holds, Refund};
 use super::listed::List;
+use super::meter::Counted;
 use super::purges::PurgeLog;
 use super::recent::Recent;
 use super::time::{Advance, Reading, nanos};
@@ -33,6 +34,23 @@ pub struct Cell {
     /// The names of its list, each until its time.
     #[n(6)]
     pub(super) listed: Option<Box<List>>,
+    /// The limits whose state is not one instant.
+    #[n(7)]
+    pub(super) counted: Option<Box<Meters>>,
+}
+
+/// Limits by their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub(super) struct Meters(#[n(0)] pub(super) Vec<Metered>);
+
+/// A limit whose state is not one instant.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Metered {
+    #[n(0)]
+    pub(super) name: PolicyName,
+    #[n(1)]
+    pub(super) state: Counted,
 }
 
 /// A quota that is not fully available.
@@ -46,8 +64,8 @@ pub(super) struct Quota {
 
 impl Cell {
     /// The newest version of the encoding. A state is written in the oldest version that can represent it, so that after a
-    /// rollback only cells that use a new kind of state cannot be read: version 2 has lists.
-    pub const VERSION: u8 = 2;
+    /// rollback only cells that use a new kind of state cannot be read: version 2 has lists, version 3 limits that are counted.
+    pub const VERSION: u8 = 3;
 
     /// Decodes bytes of [`Cell::to_bytes`].
     ///
@@ -65,10 +83,18 @@ impl Cell {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(64);
-        bytes.push(if self.listed.is_some() { Self::VERSION } else { 1 });
+        bytes.push(self.least_version());
         // Writing to memory does not fail.
         let _ = minicbor::encode(self, &mut bytes);
         bytes
+    }
+
+    const fn least_version(&self) -> u8 {
+        match (&self.counted, &self.listed) {
+            (Some(_), _) => Self::VERSION,
+            (None, Some(_)) => 2,
+            (None, None) => 1,
+        }
     }
 
     /// Whether the cell has no information, so that a store may delete it.
@@ -78,6 +104,7 @@ impl Cell {
             && self.holds.is_empty()
             && self.purges.is_none()
             && self.listed.is_none()
+            && self.counted.is_none()
             && self.recent.released_until_us().is_none()
     }
 
@@ -90,8 +117,9 @@ impl Cell {
         let available_us = self.quotas.iter().map(|quota| quota.tat_ns.div_ceil(nanos(1)));
         let held_us = self.holds.last_until_us();
         let listed_us = self.listed.iter().flat_map(|list| &list.0).map(|listed| listed.kept_until.as_micros());
+        let counted_us = self.meters().iter().map(|metered| metered.state.idle_at_us());
         Some(Timestamp::from_micros(
-            available_us.chain(held_us).chain(listed_us).chain(self.recent.released_until_us()).max().unwrap_or(0),
+            available_us.chain(held_us).chain(listed_us).chain(counted_us).chain(self.recent.released_until_us()).max().unwrap_or(0),
         ))
     }
 
@@ -123,6 +151,9 @@ impl Cell {
         for quota in &mut self.quotas {
             quota.tat_ns = quota.tat_ns.saturating_sub(nanos(by_us));
         }
+        for metered in self.counted.iter_mut().flat_map(|meters| &mut meters.0) {
+            metered.state.set_back(by_us, self.at_us);
+        }
         self.holds.set_back(by_us);
         self.recent.set_back(by_us);
     }
@@ -143,12 +174,27 @@ impl Cell {
     }
 
     /// Refunds the value of a hold.
-    pub(super) fn refund(&mut self, worth: Vec<(PolicyName, u64)>) {
-        for (name, ns) in worth {
-            if let Some(quota) = self.quotas.iter_mut().find(|quota| quota.name == name) {
-                quota.tat_ns = quota.tat_ns.saturating_sub(ns);
+    pub(super) fn refund(&mut self, refunds: Vec<Refund>) {
+        for Refund { id, quota: name, worth, window_us } in refunds {
+            match window_us {
+                None => {
+                    if let Some(quota) = self.quotas.iter_mut().find(|quota| quota.name == name) {
+                        quota.tat_ns = quota.tat_ns.saturating_sub(worth);
+                    }
+                }
+                Some(start_us) => {
+                    let counted = self.counted.iter_mut().flat_map(|meters| &mut meters.0);
+                    for metered in counted.filter(|metered| metered.name == name) {
+                        metered.state.take_back(id, start_us, worth);
+                    }
+                }
             }
         }
+    }
+
+    /// The limits whose state is not one instant.
+    pub(super) fn meters(&self) -> &[Metered] {
+        self.counted.as_ref().map_or(&[], |meters| &meters.0)
     }
 
     /// Limits the value of holds to what is still charged.
@@ -165,6 +211,14 @@ impl Cell {
     pub(super) fn drop_available(&mut self) {
         let now_ns = nanos(self.at_us);
         self.quotas.retain(|quota| quota.tat_ns > now_ns);
+        let Some(meters) = &mut self.counted else { return };
+        meters.0.retain_mut(|metered| {
+            metered.state.forget(self.at_us);
+            metered.state.idle_at_us() > self.at_us
+        });
+        if meters.0.is_empty() {
+            self.counted = None;
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use http::HeaderName;
 
-use crate::cell::{Gcra, Verdict};
+use crate::cell::{Charge, Verdict};
 use crate::text::decimal;
 
 /// The name of the policy field.
@@ -14,7 +14,7 @@ pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-poli
 pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Writes the value of `RateLimit-Policy`: a quota of `q` units, fully available again after `w` seconds.
-pub fn policy_field<'c>(out: &mut String, charges: impl IntoIterator<Item = &'c Gcra>) {
+pub fn policy_field<'c>(out: &mut String, charges: impl IntoIterator<Item = &'c Charge>) {
     list(out, charges.into_iter(), |out, c| {
         let window_ms = u64::from(c.period_ms.get()).saturating_mul(u64::from(c.burst.get())) / u64::from(c.rate.get());
         let window_s = window_ms.div_ceil(1_000).max(1);
@@ -23,7 +23,7 @@ pub fn policy_field<'c>(out: &mut String, charges: impl IntoIterator<Item = &'c 
 }
 
 /// Writes the value of `RateLimit`: `r` units remain, and all are available again in `t` seconds.
-pub fn state_field<'c>(out: &mut String, charges: impl IntoIterator<Item = (&'c Gcra, &'c Verdict)>) {
+pub fn state_field<'c>(out: &mut String, charges: impl IntoIterator<Item = (&'c Charge, &'c Verdict)>) {
     list(out, charges.into_iter(), |out, (c, v)| {
         let reset_s = v.reset_us.div_ceil(MICROS_PER_S);
         member(out, &c.quota, [(";r=", v.remaining.into()), (";t=", reset_s)]);
@@ -77,8 +77,8 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn fields_are_structured_and_in_whole_seconds() {
-        let charge = Gcra { quota: "burst".into(), rate: n(100), period_ms: n(60_000), burst: n(200), cost: n(1) };
-        let verdict = |allowed, us| Verdict { allowed, remaining: 7, reset_us: 1_000_001, retry_after_us: us };
+        let charge = Charge { quota: "burst".into(), rate: n(100), period_ms: n(60_000), burst: n(200), cost: n(1), algorithm: None };
+        let verdict = |allowed, us| Verdict { allowed, remaining: 7, reset_us: 1_000_001, retry_after_us: us, wait_us: None };
         let (mut policy, mut state) = (String::new(), String::new());
         policy_field(&mut policy, [&charge, &charge]);
         state_field(&mut state, [(&charge, &verdict(true, Some(0)))]);

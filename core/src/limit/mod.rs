@@ -4,7 +4,7 @@ mod fault;
 pub mod fields;
 mod quotas;
 
-use crate::cell::Gcra;
+use crate::cell::Charge;
 use crate::kinds::{PolicyKind, PolicyName, declare_modules};
 
 crate::policy_kinds!(declare_modules @limit);
@@ -19,7 +19,7 @@ pub trait Limiter: PolicyKind {
     fn by(&self) -> LimitBy;
 
     /// The charge for an operation of the given cost, by a principal of a plan; `policy` names the quota.
-    fn charge(&self, policy: &PolicyName, plan: Option<&str>, cost: std::num::NonZeroU32) -> Gcra;
+    fn charge(&self, policy: &PolicyName, plan: Option<&str>, cost: std::num::NonZeroU32) -> Charge;
 
     /// What happens while the counter store does not answer.
     fn on_unavailable(&self) -> OnUnavailable;

@@ -3,20 +3,20 @@
 use http::header::RETRY_AFTER;
 
 use super::fields;
-use crate::cell::{Gcra, Verdict};
+use crate::cell::{Charge, Verdict};
 use crate::forward::{Edits, Texts};
 use crate::problem::Problem;
 
 /// The charges of an exchange, with the verdicts of their quotas.
 #[derive(Debug, Default)]
 pub struct Quotas {
-    charged: Vec<(Gcra, Verdict)>,
+    charged: Vec<(Charge, Verdict)>,
     retry_after_us: u64,
 }
 
 impl Quotas {
     /// Adds the charges of a phase; `kept` says whether they are final, and not released after the reply.
-    pub fn add<'c>(&mut self, charged: impl Iterator<Item = (&'c Gcra, &'c Verdict)> + Clone, kept: bool) {
+    pub fn add<'c>(&mut self, charged: impl Iterator<Item = (&'c Charge, &'c Verdict)> + Clone, kept: bool) {
         if kept {
             let waits = charged.clone().map(|(charge, verdict)| charge.again_us(verdict));
             self.retry_after_us = waits.fold(self.retry_after_us, u64::max);
@@ -62,9 +62,9 @@ mod tests {
     use std::num::NonZeroU32;
     use wasm_bindgen_test::wasm_bindgen_test;
 
-    fn daily(burst: u32) -> Gcra {
+    fn daily(burst: u32) -> Charge {
         let n = |value| NonZeroU32::new(value).unwrap();
-        Gcra { quota: "daily".into(), rate: n(1), period_ms: n(86_400_000), burst: n(burst), cost: n(1) }
+        Charge { quota: "daily".into(), rate: n(1), period_ms: n(86_400_000), burst: n(burst), cost: n(1), algorithm: None }
     }
 
     const DAY_US: u64 = 86_400_000_000;
@@ -72,7 +72,7 @@ mod tests {
     #[track_caller]
     fn check(kept: bool, ahead_us: u64, stated: u64, want: &str) {
         let mut quotas = Quotas::default();
-        let said = Verdict { allowed: true, remaining: 0, reset_us: ahead_us, retry_after_us: Some(0) };
+        let said = Verdict { allowed: true, remaining: 0, reset_us: ahead_us, retry_after_us: Some(0), wait_us: None };
         quotas.add([(&daily(2), &said)].into_iter(), kept);
         let problem = Problem::plain(ProblemKind::StoreUnavailable, "").with(RETRY_AFTER, stated.to_string());
         assert_eq!(quotas.postponed(problem).fields[RETRY_AFTER], *want);
@@ -98,8 +98,8 @@ mod tests {
             edits.as_slice().iter().filter_map(|edit| Some(edit.value()?.clone())).collect::<Vec<_>>()
         };
         assert!(lines(&quotas).is_empty());
-        let said = Verdict { allowed: true, remaining: 1, reset_us: DAY_US, retry_after_us: Some(0) };
-        let hourly = Gcra { quota: "hourly".into(), ..daily(3) };
+        let said = Verdict { allowed: true, remaining: 1, reset_us: DAY_US, retry_after_us: Some(0), wait_us: None };
+        let hourly = Charge { quota: "hourly".into(), ..daily(3) };
         quotas.add([(&daily(2), &said)].into_iter(), true);
         quotas.add([(&hourly, &said)].into_iter(), true);
         assert_eq!(

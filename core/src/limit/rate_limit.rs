@@ -1,4 +1,4 @@
-//! The `rate-limit` policy: quotas that become available again at a steady rate, counted by [`crate::cell::Gcra`].
+//! The `rate-limit` policy: quotas that become available again at a steady rate, counted by [`crate::cell::Charge`].
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Limiter;
 use crate::bounds::PLANS_MAX;
-use crate::cell::Gcra;
+use crate::cell::Charge;
 use crate::codec::{self, Decode};
 use crate::kinds::{PolicyKind, PolicyName, Uses};
 
@@ -109,9 +109,9 @@ impl Limiter for RateLimitSettings {
 
     /// For a plan that the policy does not list, the policy's own numbers apply. All plans share the quota's name, so a
     /// consumer that changes to another plan keeps its charges.
-    fn charge(&self, policy: &PolicyName, plan: Option<&str>, cost: NonZeroU32) -> Gcra {
+    fn charge(&self, policy: &PolicyName, plan: Option<&str>, cost: NonZeroU32) -> Charge {
         let PlanLimit { rate, period_ms, burst } = self.numbers(plan);
-        Gcra { quota: policy.clone(), rate, period_ms, burst, cost }
+        Charge { quota: policy.clone(), rate, period_ms, burst, cost, algorithm: None }
     }
 
     fn on_unavailable(&self) -> OnUnavailable {

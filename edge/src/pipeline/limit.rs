@@ -7,7 +7,7 @@ use std::pin::pin;
 use futures_util::future::join_all;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::Principal;
-use tollgate_core::cell::{self, CellKey, CellOperations, Gcra, Operation, OperationId, Outcome, Reply, Terms, Update};
+use tollgate_core::cell::{self, CellKey, CellOperations, Charge, Operation, OperationId, Outcome, Reply, Terms, Update};
 use tollgate_core::client::ClientNetwork;
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::kinds::{LimitPolicy, Named, Place, PolicyName};
@@ -148,7 +148,7 @@ impl Charged {
     }
 
     /// The charges that were answered, with the verdicts of their quotas.
-    fn verdicts(&self) -> impl Iterator<Item = (&Gcra, &cell::Verdict)> + Clone {
+    fn verdicts(&self) -> impl Iterator<Item = (&Charge, &cell::Verdict)> + Clone {
         let answered = self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().ok()?)));
         answered.flat_map(|(update, outcome)| charges_of(update).zip(outcome.verdicts()))
     }
@@ -236,7 +236,7 @@ async fn ask<H: Host>(host: &H, updates: Vec<Update>) -> Vec<(Update, Result<Out
     }
 }
 
-fn charges_of(update: &Update) -> impl Iterator<Item = &Gcra> + Clone {
+fn charges_of(update: &Update) -> impl Iterator<Item = &Charge> + Clone {
     update.cells.iter().flat_map(|part| &part.operations).filter_map(|operation| match operation {
         Operation::Charge(charge) => Some(charge),
         Operation::Confirm
@@ -244,7 +244,8 @@ fn charges_of(update: &Update) -> impl Iterator<Item = &Gcra> + Clone {
         | Operation::AppendPurge(_)
         | Operation::ReadPurges { .. }
         | Operation::List(_)
-        | Operation::ReadList => None,
+        | Operation::ReadList
+        | Operation::Leave { .. } => None,
     })
 }
 

@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use tollgate_core::cache::{CacheKey, Purge};
 use tollgate_core::cell::{
-    Cell, CellKey, CellOperations, Gcra, Operation, OperationId, Reply, StateChange, Table, Terms, Update, apply,
+    Cell, CellKey, CellOperations, Charge, Operation, OperationId, Reply, StateChange, Table, Terms, Update, apply,
 };
 use tollgate_core::time::Timestamp;
 
@@ -21,7 +21,7 @@ fn terms(number: u8, hold_ms: Option<u32>) -> Terms {
 
 fn charge(quota: &str, cost: u32) -> Operation {
     let n = |value| NonZeroU32::new(value).unwrap();
-    let gcra = Gcra { quota: quota.into(), rate: n(100), period_ms: n(60_000), burst: n(20), cost: n(cost) };
+    let gcra = Charge { quota: quota.into(), rate: n(100), period_ms: n(60_000), burst: n(20), cost: n(cost), algorithm: None };
     Operation::Charge(gcra)
 }
 

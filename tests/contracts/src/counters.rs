@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use futures_util::future::join_all;
 use tollgate_core::cache::{CacheKey, Purge};
 use tollgate_core::cell::{
-    CellKey, CellOperations, Gcra, Listed, Operation, OperationId, Outcome, Reply, Terms, Update, Verdict,
+    CellKey, CellOperations, Charge, Listed, Operation, OperationId, Outcome, Reply, Terms, Update, Verdict,
 };
 use tollgate_core::time::Timestamp;
 use tollgate_edge::ports::{Clock, CounterFault, Counters, Entropy, Host};
@@ -26,7 +26,7 @@ pub fn charge(quota: &str, burst: u32, cost: u32) -> Operation {
 fn charge_in(quota: &str, burst: u32, cost: u32, period_ms: u32) -> Operation {
     let number = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
     let (rate, period_ms, burst, cost) = (number(burst), number(period_ms), number(burst), number(cost));
-    Operation::Charge(Gcra { quota: quota.into(), rate, period_ms, burst, cost })
+    Operation::Charge(Charge { quota: quota.into(), rate, period_ms, burst, cost, algorithm: None })
 }
 
 /// Operations on one cell.

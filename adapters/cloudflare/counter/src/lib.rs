@@ -154,7 +154,7 @@ fn timestamp(now_ms: f64) -> Timestamp {
 mod tests {
     use std::num::NonZeroU32;
 
-    use tollgate_core::cell::{Gcra, Operation, OperationId, Outcome, Terms, read_answer, write_request};
+    use tollgate_core::cell::{Charge, Operation, OperationId, Outcome, Terms, read_answer, write_request};
 
     use super::*;
 
@@ -171,7 +171,7 @@ mod tests {
 
     fn update(cell: f64, id: u8, now_ms: f64) -> (Outcome, usize) {
         let n = |value| NonZeroU32::new(value).unwrap();
-        let gcra = Gcra { quota: "p".into(), rate: n(1), period_ms: n(1_000), burst: n(1), cost: n(1) };
+        let gcra = Charge { quota: "p".into(), rate: n(1), period_ms: n(1_000), burst: n(1), cost: n(1), algorithm: None };
         let terms = Terms { id: OperationId::new([id; 16]), hold_ms: None };
         input(&write_request(terms, &[Operation::Charge(gcra)]));
         let result = cell_update(cell, now_ms);

@@ -3,7 +3,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use tollgate_core::cache::Purge;
-use tollgate_core::cell::{Gcra, Operation, OperationId, Reply, Terms};
+use tollgate_core::cell::{Charge, Operation, OperationId, Reply, Terms};
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn terms(number: u64) -> Terms {
 
 fn part(cell: &str, burst: u32) -> CellOperations {
     let n = |value| NonZeroU32::new(value).unwrap();
-    let charge = Gcra { quota: "p".into(), rate: n(1), period_ms: n(60_000), burst: n(burst), cost: n(1) };
+    let charge = Charge { quota: "p".into(), rate: n(1), period_ms: n(60_000), burst: n(burst), cost: n(1), algorithm: None };
     CellOperations { cell: CellKey::new(cell), operations: vec![Operation::Charge(charge)] }
 }
 

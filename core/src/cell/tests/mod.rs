@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod clocks;
+mod counting;
 mod forms;
 mod holding;
 mod protocol;
@@ -25,8 +26,8 @@ pub(super) fn id(number: u64) -> OperationId {
     OperationId::new(bytes)
 }
 
-pub(super) fn gcra(quota: &str, rate: u32, period_ms: u32, burst: u32, cost: u32) -> Gcra {
-    Gcra { quota: quota.into(), rate: n(rate), period_ms: n(period_ms), burst: n(burst), cost: n(cost) }
+pub(super) fn gcra(quota: &str, rate: u32, period_ms: u32, burst: u32, cost: u32) -> Charge {
+    Charge { quota: quota.into(), rate: n(rate), period_ms: n(period_ms), burst: n(burst), cost: n(cost), algorithm: None }
 }
 
 pub(super) fn final_of(number: u64) -> Terms {
@@ -46,7 +47,7 @@ pub(super) struct Subject {
 
 impl Subject {
     /// Charges with a new update.
-    pub(super) fn charge(&mut self, charges: &[Gcra], now: Timestamp) -> Outcome {
+    pub(super) fn charge(&mut self, charges: &[Charge], now: Timestamp) -> Outcome {
         self.updates += 1;
         let operations: Vec<Operation> = charges.iter().cloned().map(Operation::Charge).collect();
         self.apply(final_of(1_000_000 + self.updates), &operations, now)

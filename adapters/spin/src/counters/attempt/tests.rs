@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::num::NonZeroU32;
 
-use tollgate_core::cell::{CellKey, CellOperations, Gcra, Operation, OperationId, StateChange, Table, Terms, Update};
+use tollgate_core::cell::{CellKey, CellOperations, Charge, Operation, OperationId, StateChange, Table, Terms, Update};
 use tollgate_core::time::Timestamp;
 
 use super::super::CELLS_MAX;
@@ -47,7 +47,7 @@ const BURST: usize = 2;
 fn charge(request: u8) -> Update {
     let number = |n: u32| NonZeroU32::new(n).unwrap();
     let (rate, period_ms, burst, cost) = (number(2), number(86_400_000), number(2), number(1));
-    let operations = vec![Operation::Charge(Gcra { quota: "daily".into(), rate, period_ms, burst, cost })];
+    let operations = vec![Operation::Charge(Charge { quota: "daily".into(), rate, period_ms, burst, cost, algorithm: None })];
     let terms = Terms { id: OperationId::new([request; 16]), hold_ms: None };
     Update { terms, cells: vec![CellOperations { cell: CellKey::new("consumer=acme"), operations }] }
 }

@@ -1,0 +1,134 @@
+//! What an update charges against a limit, and what the limit says of it.
+
+use std::num::NonZeroU32;
+
+use crate::codec::Decode;
+use minicbor::Encode;
+
+use super::gcra::NANOS_PER_US;
+use super::windows::Edges;
+use crate::policy_name::PolicyName;
+
+/// One charge against one limit: the state of the limit is the cell's, its numbers come with each charge.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Charge {
+    /// The limit's name within the cell.
+    #[n(0)]
+    pub quota: PolicyName,
+    /// What becomes available again within `period_ms`.
+    #[n(1)]
+    pub rate: NonZeroU32,
+    /// The period of `rate`, the length of a window, or for how long a request counts that never ends, in milliseconds.
+    #[n(2)]
+    pub period_ms: NonZeroU32,
+    /// The maximum that can be charged when nothing was charged before.
+    #[n(3)]
+    pub burst: NonZeroU32,
+    /// The cost of this operation.
+    #[n(4)]
+    pub cost: NonZeroU32,
+    /// How it is counted; absent, by the generic cell rate algorithm, which is what was there first.
+    #[n(5)]
+    pub algorithm: Option<Algorithm>,
+}
+
+/// How a limit counts, if not by the generic cell rate algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(flat)]
+pub enum Algorithm {
+    /// Up to `burst` operations wait for each other, so that they are spaced by `period_ms / rate`.
+    #[n(0)]
+    Spacing,
+    /// Counts in windows of `period_ms` that begin at multiples of it since 1970.
+    #[n(1)]
+    FixedWindow,
+    /// As a fixed window, with the part of the window before that a window ending now would contain.
+    #[n(2)]
+    SlidingWindow,
+    /// Each charge counts for `period_ms`: exact, and stored one by one.
+    #[n(3)]
+    SlidingLog,
+    /// Counts in windows of a calendar.
+    #[n(4)]
+    Calendar(#[n(0)] Edges),
+    /// Each charge counts until it is ended with [`super::Operation::Leave`], and for `period_ms` at most.
+    #[n(5)]
+    Concurrency,
+}
+
+/// The state of one limit after a charge.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Verdict {
+    /// Whether this limit allows the charge.
+    #[n(0)]
+    pub allowed: bool,
+    /// Cost that could still be charged at once.
+    #[n(1)]
+    pub remaining: u32,
+    /// Microseconds until the limit is fully available again.
+    #[n(2)]
+    pub reset_us: u64,
+    /// Microseconds until the same charge would pass; 0 if allowed; `None` if it never can (cost above the maximum).
+    #[n(3)]
+    pub retry_after_us: Option<u64>,
+    /// For how many microseconds an operation that is allowed has to wait for its turn.
+    #[n(4)]
+    pub wait_us: Option<u64>,
+}
+
+impl Verdict {
+    /// The same if time passes only after this delay.
+    pub(super) fn later_by(self, us: u64) -> Self {
+        let later = |wait_us: u64| if wait_us == 0 { 0 } else { wait_us.saturating_add(us) };
+        Self { reset_us: later(self.reset_us), retry_after_us: self.retry_after_us.map(later), ..self }
+    }
+}
+
+impl Charge {
+    /// Whether one instant is the state of the limit.
+    const fn is_one_instant(&self) -> bool {
+        matches!(self.algorithm, None | Some(Algorithm::Spacing))
+    }
+
+    /// Microseconds until the limit would allow the same charge once more, with what it said when it took effect. Of a window that
+    /// slides it may be less.
+    #[must_use]
+    pub fn again_us(&self, said: &Verdict) -> u64 {
+        if self.is_one_instant() {
+            let ahead_ns = said.reset_us.saturating_mul(NANOS_PER_US).saturating_add(self.increment_ns());
+            return ahead_ns.saturating_sub(self.capacity_ns()).div_ceil(NANOS_PER_US);
+        }
+        if said.remaining >= self.cost.get() { 0 } else { said.reset_us }
+    }
+
+    /// The verdict as it is after a refund of the charge that it was made for.
+    #[must_use]
+    pub fn refunded(&self, said: &Verdict) -> Verdict {
+        let remaining = said.remaining.saturating_add(self.cost.get()).min(self.burst.get());
+        let reset_us = if self.is_one_instant() {
+            let ahead_ns = said.reset_us.saturating_mul(NANOS_PER_US).saturating_sub(self.increment_ns());
+            ahead_ns.div_ceil(NANOS_PER_US)
+        } else if remaining == self.burst.get() {
+            0
+        } else {
+            said.reset_us
+        };
+        Verdict { remaining, reset_us, wait_us: None, ..said.clone() }
+    }
+
+    /// The seconds after which a limit with nothing left is fully available again.
+    #[must_use]
+    pub fn window_s(&self) -> u64 {
+        let period_ms = u64::from(self.period_ms.get());
+        let window_ms = match self.algorithm {
+            None | Some(Algorithm::Spacing) => {
+                period_ms.saturating_mul(u64::from(self.burst.get())) / u64::from(self.rate.get())
+            }
+            Some(Algorithm::Calendar(edges)) => edges.length_us() / 1_000,
+            Some(
+                Algorithm::FixedWindow | Algorithm::SlidingWindow | Algorithm::SlidingLog | Algorithm::Concurrency,
+            ) => period_ms,
+        };
+        window_ms.div_ceil(1_000).max(1)
+    }
+}

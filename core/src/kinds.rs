@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub use crate::policy_name::PolicyName;
 
 use crate::credential_place::CredentialPlace;
-use crate::limit::LimitBy;
+use crate::limit::Partition;
 use crate::outage::OutageRules;
 use crate::secret::SecretText;
 
@@ -72,6 +72,10 @@ macro_rules! policy_kinds {
             limit Limit LimitPolicy Limiter {
                 /// Limits the request rate of callers.
                 rate_limit RateLimit RateLimitSettings "rate-limit",
+                /// Limits the number of requests in a window of a calendar.
+                quota Quota QuotaSettings "quota",
+                /// Limits the number of requests at the same time.
+                concurrency Concurrency ConcurrencySettings "concurrency",
             }
         }
     };
@@ -136,7 +140,9 @@ pub struct Uses<'s> {
     /// Reads the record of the credential.
     pub record: bool,
     /// Charges the counters of a partition.
-    pub charge: Option<LimitBy>,
+    pub charge: Option<Partition<'s>>,
+    /// Tells the partition when the request has ended.
+    pub ends: bool,
     /// Reads the secrets that these texts refer to.
     pub secrets: &'s [SecretText],
     /// Reads the whole content of the request into memory.

@@ -15,7 +15,6 @@ use crate::codec::{self, Decode};
 use crate::field_name::is_field_name;
 use crate::forward::{ClientFields, OwnCertificate, TokenSigning, UpstreamSettings};
 use crate::kinds::{AuthnPolicy, AuthzPolicy, GuardPolicy, LimitPolicy, Place, Policies, PolicyView};
-use crate::limit::LimitBy;
 use crate::outage::OutagePolicy;
 use crate::route::{Entry, HostPattern, Methods, PathTemplate, Predicate};
 use crate::telemetry::TelemetrySettings;
@@ -197,7 +196,7 @@ impl RouteSettings {
             && self
                 .guard_limit
                 .iter()
-                .all(|place| policies.get(*place).is_some_and(|limit| limit.policy.by() == LimitBy::Address))
+                .all(|place| policies.get(*place).is_some_and(|limit| limit.policy.partition().is_known_before_authentication()))
             && self.authn.iter().map(Vec::len).sum::<usize>() <= ROUTE_LIST_MAX
             && self.authn.iter().flatten().all(|place| policies.has(*place))
             && self.has_coherent_alternatives()

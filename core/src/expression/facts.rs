@@ -149,6 +149,18 @@ impl<'v> Facts<'v> {
         }
     }
 
+    /// The value of a source as text; `None` if it has none, or one that is no single value.
+    #[must_use]
+    pub fn text(&self, source: &'v Source) -> Option<Cow<'v, str>> {
+        match self.read(source).ok()? {
+            Value::Text(text) => Some(text),
+            Value::Integer(number) => Some(number.to_string().into()),
+            Value::Bool(value) => Some(if value { "true" } else { "false" }.into()),
+            Value::Address(address) => Some(address.to_string().into()),
+            _ => None,
+        }
+    }
+
     /// Whether a source has a value, or several.
     pub(super) fn has(&self, source: &'v Source) -> bool {
         match source {

@@ -16,9 +16,7 @@ pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// Writes the value of `RateLimit-Policy`: a quota of `q` units, fully available again after `w` seconds.
 pub fn policy_field<'c>(out: &mut String, charges: impl IntoIterator<Item = &'c Charge>) {
     list(out, charges.into_iter(), |out, c| {
-        let window_ms = u64::from(c.period_ms.get()).saturating_mul(u64::from(c.burst.get())) / u64::from(c.rate.get());
-        let window_s = window_ms.div_ceil(1_000).max(1);
-        member(out, &c.quota, [(";q=", c.burst.get().into()), (";w=", window_s)]);
+        member(out, &c.quota, [(";q=", c.burst.get().into()), (";w=", c.window_s())]);
     });
 }
 

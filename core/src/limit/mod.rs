@@ -1,26 +1,44 @@
-//! Rate limits: charges, what happens if a charge cannot be made, and the response fields for the client.
+//! Limits: charges, what happens if a charge cannot be made, and the response fields for the client.
 
+mod calendar;
+mod counting;
 mod fault;
 pub mod fields;
 mod quotas;
 
+use std::num::NonZeroU32;
+
 use crate::cell::Charge;
 use crate::kinds::{PolicyKind, PolicyName, declare_modules};
+use crate::time::Timestamp;
 
 crate::policy_kinds!(declare_modules @limit);
 
+pub use calendar::{Unit, Windows};
+pub use concurrency::ConcurrencySettings;
+pub use counting::{Counting, LimitBy, OnUnavailable, PARTS_MAX, Part, Partition, WARNINGS_MAX, Whereabouts};
 pub use fault::{Fault, OnFault};
+pub use quota::QuotaSettings;
 pub use quotas::Quotas;
-pub use rate_limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
+pub use rate_limit::{PlanLimit, RateAlgorithm, RateLimitSettings};
 
 /// The decisions of every kind of the limit slot.
 pub trait Limiter: PolicyKind {
     /// Which requests share a quota.
-    fn by(&self) -> LimitBy;
+    fn partition(&self) -> Partition<'_>;
+
+    /// What it has in common with all limits.
+    fn counting(&self) -> &Counting;
 
     /// The charge for an operation of the given cost, by a principal of a plan; `policy` names the quota.
-    fn charge(&self, policy: &PolicyName, plan: Option<&str>, cost: std::num::NonZeroU32) -> Charge;
+    fn charge(&self, policy: &PolicyName, plan: Option<&str>, cost: NonZeroU32, now: Timestamp) -> Charge;
 
     /// What happens while the counter store does not answer.
     fn on_unavailable(&self) -> OnUnavailable;
+
+    /// The maximum that callers without a plan can charge at once.
+    fn own_maximum(&self) -> NonZeroU32;
+
+    /// The maximum that callers of each plan can charge at once.
+    fn maximum_of_plans(&self) -> Vec<(&str, NonZeroU32)>;
 }

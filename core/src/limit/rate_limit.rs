@@ -1,4 +1,4 @@
-//! The `rate-limit` policy: quotas that become available again at a steady rate, counted by [`crate::cell::Charge`].
+//! The `rate-limit` policy: quotas that become available again at a steady rate.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -6,11 +6,13 @@ use std::num::NonZeroU32;
 use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
-use super::Limiter;
+use super::counting::{Counting, LimitBy, Partition};
+use super::{Limiter, OnUnavailable};
 use crate::bounds::PLANS_MAX;
-use crate::cell::Charge;
+use crate::cell::{Algorithm, Charge, ENTRIES_MAX};
 use crate::codec::{self, Decode};
 use crate::kinds::{PolicyKind, PolicyName, Uses};
+use crate::time::Timestamp;
 
 /// Settings of one `rate-limit` policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
@@ -35,14 +37,51 @@ pub struct RateLimitSettings {
     /// Different numbers for consumers of a plan, by the plan's name.
     #[cbor(n(5), skip_if = "codec::is_default")]
     pub plans: BTreeMap<String, PlanLimit>,
+    /// How requests are counted.
+    #[serde(default)]
+    #[cbor(n(6), skip_if = "codec::is_default")]
+    pub algorithm: RateAlgorithm,
+    /// What all limits have in common.
+    #[serde(default)]
+    #[cbor(n(7), skip_if = "codec::is_default")]
+    pub counting: Counting,
 }
 
-/// Version 2 has limits by installation.
+/// How the requests of a rate limit are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "kebab-case")]
+#[cbor(index_only)]
+pub enum RateAlgorithm {
+    /// By the generic cell rate algorithm.
+    #[default]
+    #[n(0)]
+    Gcra,
+    /// As [`Algorithm::FixedWindow`].
+    #[n(1)]
+    FixedWindow,
+    /// As [`Algorithm::SlidingWindow`].
+    #[n(2)]
+    SlidingWindow,
+    /// As [`Algorithm::SlidingLog`].
+    #[n(3)]
+    SlidingLog,
+    /// As [`Algorithm::Spacing`].
+    #[n(4)]
+    Spacing,
+}
+
+/// Version 2 has limits by installation; version 3 has other algorithms and what all limits have in common.
 impl codec::Section for RateLimitSettings {
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
 
     fn least_version(&self) -> u16 {
-        if self.by == LimitBy::Installation { Self::VERSION } else { Self::OLDEST }
+        if self.algorithm != RateAlgorithm::Gcra || self.counting != Counting::default() {
+            Self::VERSION
+        } else if self.by == LimitBy::Installation {
+            2
+        } else {
+            Self::OLDEST
+        }
     }
 }
 
@@ -62,60 +101,53 @@ pub struct PlanLimit {
     pub burst: NonZeroU32,
 }
 
-/// Which requests share a quota: the partition key of a rate limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-#[serde(rename_all = "kebab-case")]
-#[cbor(index_only)]
-pub enum LimitBy {
-    /// The authenticated consumer, or the client's address if there is none.
-    #[n(0)]
-    Consumer,
-    /// The client's address.
-    #[n(1)]
-    Address,
-    /// The installation of the client: the key or certificate to which its token is bound; as for `Consumer` if it is bound to
-    /// nothing.
-    #[n(2)]
-    Installation,
-}
-
-/// What a policy does while a store it depends on does not answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
-#[serde(rename_all = "kebab-case")]
-#[cbor(index_only)]
-pub enum OnUnavailable {
-    /// Let the request pass, and report it in telemetry.
-    #[n(0)]
-    Open,
-    /// Refuse the request with 503.
-    #[n(1)]
-    Closed,
-}
-
 impl PolicyKind for RateLimitSettings {
     fn is_coherent(&self) -> bool {
+        let own = PlanLimit { rate: self.rate, period_ms: self.period_ms, burst: self.burst };
+        let is_log = self.algorithm == RateAlgorithm::SlidingLog;
         self.plans.len() <= PLANS_MAX
+            && self.counting.is_coherent()
+            && self.plans.values().chain([&own]).all(|limit| !is_log || limit.burst.get() as usize <= ENTRIES_MAX)
     }
 
     fn uses(&self) -> Uses<'_> {
-        Uses { charge: Some(self.by), ..Uses::default() }
+        Uses { charge: Some(self.partition()), ..Uses::default() }
     }
 }
 
 impl Limiter for RateLimitSettings {
-    fn by(&self) -> LimitBy {
-        self.by
+    fn partition(&self) -> Partition<'_> {
+        self.counting.partition(self.by)
+    }
+
+    fn counting(&self) -> &Counting {
+        &self.counting
     }
 
     /// For a plan that the policy does not list, the policy's own numbers apply. All plans share the quota's name, so a
     /// consumer that changes to another plan keeps its charges.
-    fn charge(&self, policy: &PolicyName, plan: Option<&str>, cost: NonZeroU32) -> Charge {
+    fn charge(&self, policy: &PolicyName, plan: Option<&str>, cost: NonZeroU32, _: Timestamp) -> Charge {
         let PlanLimit { rate, period_ms, burst } = self.numbers(plan);
-        Charge { quota: policy.clone(), rate, period_ms, burst, cost, algorithm: None }
+        let algorithm = match self.algorithm {
+            RateAlgorithm::Gcra => None,
+            RateAlgorithm::FixedWindow => Some(Algorithm::FixedWindow),
+            RateAlgorithm::SlidingWindow => Some(Algorithm::SlidingWindow),
+            RateAlgorithm::SlidingLog => Some(Algorithm::SlidingLog),
+            RateAlgorithm::Spacing => Some(Algorithm::Spacing),
+        };
+        Charge { quota: policy.clone(), rate, period_ms, burst, cost, algorithm }
     }
 
     fn on_unavailable(&self) -> OnUnavailable {
         self.on_unavailable
+    }
+
+    fn own_maximum(&self) -> NonZeroU32 {
+        self.burst
+    }
+
+    fn maximum_of_plans(&self) -> Vec<(&str, NonZeroU32)> {
+        self.plans.iter().map(|(plan, limit)| (plan.as_str(), limit.burst)).collect()
     }
 }
 

@@ -11,7 +11,7 @@ mod set_back;
 mod timestamp;
 mod zone;
 
-pub(crate) use calendar::civil_from_days as civil;
+pub(crate) use calendar::{civil_from_days as civil, days_from_civil as day_of};
 pub use monotonic::{ForwardSteps, MonotonicInstant};
 pub use set_back::SetBack;
 pub(crate) use timestamp::SECOND_BYTES;

@@ -37,7 +37,28 @@ impl Zone {
         let passed = self.changes.partition_point(|change| change.at_s <= second);
         passed.checked_sub(1).and_then(|last| self.changes.get(last)).map_or(self.minutes, |change| change.minutes)
     }
+
+    /// The first second since 1970 at which its clocks show this time, or have passed over it.
+    #[must_use]
+    pub fn first_at(&self, local_s: i64) -> i64 {
+        // Clocks are less than two days from UTC: changes before have no part in it.
+        let passed = self.changes.partition_point(|change| change.at_s <= local_s.saturating_sub(2 * DAY_S));
+        let mut from = passed.checked_sub(1).and_then(|last| self.changes.get(last)).copied();
+        let later = self.changes.get(passed..).unwrap_or_default();
+        for next in later.iter().map(Some).chain([None]) {
+            let begins_s = from.map_or(i64::MIN, |change| change.at_s);
+            let minutes = from.map_or(self.minutes, |change| change.minutes);
+            let shown_s = local_s.saturating_sub(i64::from(minutes) * 60).max(begins_s);
+            match next {
+                Some(next) if shown_s >= next.at_s => from = Some(*next),
+                Some(_) | None => return shown_s,
+            }
+        }
+        local_s
+    }
 }
+
+const DAY_S: i64 = 86_400;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,85 @@
+//! The `concurrency` policy: a number of requests at the same time, counted by [`crate::cell::Algorithm::Concurrency`].
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use minicbor::Encode;
+use serde::{Deserialize, Serialize};
+
+use super::counting::{Counting, LimitBy, Partition};
+use super::{Limiter, OnUnavailable};
+use crate::bounds::PLANS_MAX;
+use crate::cell::{Algorithm, Charge, ENTRIES_MAX};
+use crate::codec::{self, Decode};
+use crate::kinds::{PolicyKind, PolicyName, Uses};
+use crate::time::Timestamp;
+
+/// Settings of one `concurrency` policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct ConcurrencySettings {
+    /// What can be in flight at the same time.
+    #[n(0)]
+    pub max: NonZeroU32,
+    /// For how long a request counts whose end is never told, in milliseconds.
+    #[n(1)]
+    pub lease_ms: NonZeroU32,
+    /// Which requests are counted together.
+    #[n(2)]
+    pub by: LimitBy,
+    /// What happens while the counter store does not answer.
+    #[n(3)]
+    pub on_unavailable: OnUnavailable,
+    /// Other numbers for consumers of a plan, by the plan's name.
+    #[serde(default)]
+    #[cbor(n(4), skip_if = "codec::is_default")]
+    pub plans: BTreeMap<String, NonZeroU32>,
+    /// What all limits have in common.
+    #[serde(default)]
+    #[cbor(n(5), skip_if = "codec::is_default")]
+    pub counting: Counting,
+}
+
+impl codec::Section for ConcurrencySettings {}
+
+impl PolicyKind for ConcurrencySettings {
+    fn is_coherent(&self) -> bool {
+        let numbers = || self.plans.values().chain([&self.max]);
+        self.plans.len() <= PLANS_MAX
+            && numbers().all(|max| max.get() as usize <= ENTRIES_MAX)
+            && self.counting.is_coherent()
+    }
+
+    fn uses(&self) -> Uses<'_> {
+        Uses { charge: Some(self.partition()), ends: true, ..Uses::default() }
+    }
+}
+
+impl Limiter for ConcurrencySettings {
+    fn partition(&self) -> Partition<'_> {
+        self.counting.partition(self.by)
+    }
+
+    fn counting(&self) -> &Counting {
+        &self.counting
+    }
+
+    fn charge(&self, policy: &PolicyName, plan: Option<&str>, cost: NonZeroU32, _: Timestamp) -> Charge {
+        let max = plan.and_then(|plan| self.plans.get(plan)).copied().unwrap_or(self.max);
+        let (period_ms, algorithm) = (self.lease_ms, Some(Algorithm::Concurrency));
+        Charge { quota: policy.clone(), rate: max, period_ms, burst: max, cost, algorithm }
+    }
+
+    fn on_unavailable(&self) -> OnUnavailable {
+        self.on_unavailable
+    }
+
+    fn own_maximum(&self) -> NonZeroU32 {
+        self.max
+    }
+
+    fn maximum_of_plans(&self) -> Vec<(&str, NonZeroU32)> {
+        self.plans.iter().map(|(plan, max)| (plan.as_str(), *max)).collect()
+    }
+}

@@ -177,7 +177,10 @@ fn upstreams_and_policies_are_compiled_with_defaults() {
     assert_eq!((pets.url.to_string().as_str(), pets.connect_timeout_ms), ("https://pets.internal:8443/base", 2_000));
     assert_eq!(pets.fields[0].0, "x-token");
     assert_eq!(pets.fields[0].1.secret_names().collect::<Vec<_>>(), ["PETS"]);
-    let LimitPolicy::RateLimit(slow) = &site.policies.limit.iter().find(|limit| limit.name == "slow").unwrap().policy;
+    let LimitPolicy::RateLimit(slow) = &site.policies.limit.iter().find(|limit| limit.name == "slow").unwrap().policy
+    else {
+        panic!("a rate limit")
+    };
     assert_eq!((slow.rate.get(), slow.period_ms.get(), slow.burst.get()), (1, 1_000, 1));
     let staff = &site.policies.authn.iter().find(|keys| keys.name == "staff").unwrap().policy;
     let AuthnPolicy::ApiKey(staff) = staff else { panic!("{staff:?}") };

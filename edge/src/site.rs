@@ -112,8 +112,7 @@ impl Site {
             || upstreams().any(|upstream| upstream.auth.reads_content());
         let reads = |uses: Uses<'_>| uses.certificate || uses.named_certificate;
         let reads_certificates = part.policies.iter().any(|policy| reads(policy.uses));
-        let mut read = part.policies.authz.iter().flat_map(|named| named.policy.reads());
-        let reads_location = read.any(Source::is_of_location);
+        let reads_location = read_sources(&part).any(Source::is_of_location);
         let pages = (0..part.page_count()).map(|_| RefCell::default()).collect();
         Self {
             gateway,
@@ -380,13 +379,19 @@ fn field_rules(part: &Part) -> FieldRules {
         upstream.identity.iter().for_each(|field| rules.add_identity(field.name.as_str()));
     }
     part.selecting.iter().for_each(|name| rules.add_selecting(name));
-    // A field that a condition reads must not reach the upstream in another spelling, with another value.
-    for source in part.policies.authz.iter().flat_map(|named| named.policy.reads()) {
+    // A field that a condition reads, or a limit counts by, must not reach the upstream in another spelling, with another value.
+    for source in read_sources(part) {
         if let Source::Header(name) = source {
             rules.add_selecting(name);
         }
     }
     rules
+}
+
+/// What policies read of requests by name.
+fn read_sources(part: &Part) -> impl Iterator<Item = &Source> {
+    let authz = part.policies.authz.iter().flat_map(|named| named.policy.reads());
+    authz.chain(part.policies.limit.iter().flat_map(|named| named.policy.partition().sources()))
 }
 
 /// A cache of parts, bounded by size; when it is full it is cleared, because parts can be read again.

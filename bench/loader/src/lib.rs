@@ -11,7 +11,7 @@ use tollgate_core::authn::{ApiKeySettings, CredentialPlace};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
 use tollgate_core::forward::{ClientFields, UpstreamAuth, UpstreamSettings};
 use tollgate_core::kinds::{Named, Place, Policy};
-use tollgate_core::limit::{LimitBy, OnUnavailable, RateLimitSettings};
+use tollgate_core::limit::{Counting, LimitBy, OnUnavailable, RateAlgorithm, RateLimitSettings};
 use tollgate_core::route::{CanonicalPath, Entry, HostName, Matched, RequestHead, RouteIndex, Router};
 use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
 use tollgate_core::telemetry::TelemetrySettings;
@@ -121,6 +121,8 @@ fn site(routes: usize) -> SiteSettings {
         by: LimitBy::Consumer,
         on_unavailable: OnUnavailable::Open,
         plans: BTreeMap::new(),
+        algorithm: RateAlgorithm::default(),
+        counting: Counting::default(),
     };
     let keys = ApiKeySettings::from(CredentialPlace::field(HeaderName::from_static("x-api-key"), None));
     let policies = [("keys", Policy::from(keys)), ("burst", Policy::from(limit))];

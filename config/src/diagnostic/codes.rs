@@ -326,6 +326,14 @@ codes! {
         one. Certificate and key are secrets, each as `${secret.NAME}` alone: the key is never in the project, and a certificate that \
         is renewed needs no publish. Spin chooses certificates by the upstream's host, so all upstreams at one host have the same one there."
 
+    BadLimit "TG0352" "A limit counts by nothing that requests have, or has a setting that does not apply."
+        "`by` of a limit says which requests share a quota: one or several of the words `consumer`, `address`, `installation`, `credential`, \
+        `route`, `api`, `upstream`, `gateway`, and values that an expression reads, such as `request.headers[\"x-tenant\"]`. Where a window of a `quota` begins \
+        is said by `anchor-day`, `anchor-month` and `anchor-weekday`, each for some windows, and by `zone`, the name of a time zone in the IANA database."
+    FreePartition "TG0353" "Callers choose the quota that they are counted to."
+        "A limit that counts only by what callers write into their requests, such as a field or a parameter, gives everyone another quota for another value. \
+        Add `consumer` or `address` to `by`, or count by something that a credential proves."
+
     RouteConflict "TG0401" "Two routes match the same request with equal precedence."
         "The most specific route is selected, and the order in the file has no effect. These two routes are equally \
         specific and match the same request, so the selection is ambiguous. Change one of the paths, or give the routes \

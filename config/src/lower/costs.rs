@@ -49,11 +49,12 @@ struct Refused<'p> {
 
 impl<'p> Refused<'p> {
     fn of(limit: &'p LimitPolicy, cost: u32, has_plans: bool) -> Self {
-        let LimitPolicy::RateLimit(limit) = limit;
-        let own = limit.burst.get() < cost;
-        let bursts = || limit.plans.iter().filter(|_| has_plans).map(|(name, plan)| (name.as_str(), plan.burst.get()));
+        let maximum = limit.own_maximum().get();
+        let own = maximum < cost;
+        let of_plans = limit.maximum_of_plans();
+        let bursts = || of_plans.iter().filter(|_| has_plans).map(|(name, burst)| (*name, burst.get()));
         let small = || bursts().filter(|(_, burst)| *burst < cost);
-        let burst = small().map(|(_, burst)| burst).chain(own.then_some(limit.burst.get())).max().unwrap_or_default();
+        let burst = small().map(|(_, burst)| burst).chain(own.then_some(maximum)).max().unwrap_or_default();
         Self {
             own,
             plans: small().map(|(name, _)| name).collect(),

@@ -34,8 +34,9 @@ pub(super) fn plans(project: &Project, definitions: &mut Definitions<NamedPolicy
             };
             let span = definitions.span(place);
             let Some(named) = definitions.get_mut(place) else { continue };
+            let kind = named.policy.kind();
             if !policies::take_plan(&mut named.policy, &plan.value, limit, report) {
-                report_no_numbers(policy, span, report);
+                report_no_numbers(policy, (kind, span), report);
             }
         }
     }
@@ -107,16 +108,21 @@ fn report_too_many(plan: &Spanned<String>, report: &mut Report) {
     );
 }
 
-fn report_no_numbers(policy: &Spanned<String>, defined: Option<Span>, report: &mut Report) {
+fn report_no_numbers(policy: &Spanned<String>, (kind, defined): (&str, Option<Span>), report: &mut Report) {
     let kinds = listed(KINDS.iter().filter(|kind| kind.takes_plans).map(|kind| kind.word));
+    let (what, why, fix) = if KINDS.iter().any(|known| known.takes_plans && known.word == kind) {
+        let what = format!("`{}` is a `{kind}`, which has no such numbers", policy.value);
+        let fix = "write `rate` for a `rate-limit`, `quota` for a `quota`, `max` for a `concurrency` limit";
+        (what, "a plan replaces the numbers of a policy by others of the same meaning".to_owned(), fix.to_owned())
+    } else {
+        let what = format!("`{}` has no numbers that a plan can replace", policy.value);
+        let fix = format!("write a policy of kind {kinds}, or remove the entry");
+        (what, format!("a plan can only replace numbers of policies of kind {kinds}"), fix)
+    };
     report.push(
-        Diagnostic::error(
-            Code::PlanWithoutLimit,
-            policy.span,
-            format!("`{}` has no numbers that a plan can replace", policy.value),
-        )
-        .why(format!("a plan can only replace numbers of policies of kind {kinds}"))
-        .fix(format!("write a policy of kind {kinds}, or remove the entry"))
-        .related(defined.unwrap_or(policy.span), "defined here"),
+        Diagnostic::error(Code::PlanWithoutLimit, policy.span, what)
+            .why(why)
+            .fix(fix)
+            .related(defined.unwrap_or(policy.span), "defined here"),
     );
 }

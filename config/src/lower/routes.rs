@@ -1,17 +1,16 @@
 //! Lowers routes with the merged settings of the three levels.
 
+mod reads;
+
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use tollgate_core::authn::BindingMode;
 use tollgate_core::bounds::{CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
-use tollgate_core::expression::Source;
-use tollgate_core::forward::{Attribute, UpstreamSettings, is_never_forwarded};
-use tollgate_core::kinds::{AuthzPolicy, NamedPolicy, Place, Policy, PolicyName, Slot, SlotPolicy};
-use tollgate_core::limit::LimitBy;
-use tollgate_core::route::{Methods, PathTemplate, Predicate, Segment};
+use tollgate_core::forward::{Attribute, UpstreamSettings};
+use tollgate_core::kinds::{NamedPolicy, Place, Policy, Slot, SlotPolicy};
+use tollgate_core::route::{Methods, PathTemplate, Predicate};
 use tollgate_core::settings::RouteSettings;
 
 use super::hosts::{ApiHosts, Hosts};
@@ -19,9 +18,8 @@ use super::merge::{Cache, Effective, Single, merge, report_violations};
 use super::passed_on::{PassedOn, Statements};
 use super::policies::Definitions;
 use super::route_checks::{
-    Mistake, Uncached, check, report_anonymous, report_charged_twice, report_empty, report_no_claims,
-    report_no_installation, report_no_location, report_no_parameter, report_not_forwarded, report_refuses_all,
-    report_unverified, report_without_caller,
+    Mistake, Uncached, check, report_anonymous, report_charged_twice, report_empty,
+    report_unverified,
 };
 use super::scopes::scopes;
 use super::spec_security::{Accepted, Required, Weaknesses};
@@ -29,7 +27,6 @@ use super::when::{self, predicates};
 use super::whole::Stated;
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::expression::constant::Requests;
 use crate::lower::{CompiledRoute, Guarded, WrittenRoute};
 use crate::model::api::{Api, Route};
 use crate::model::level::{Item, Level, ListStatement, Timeout};
@@ -206,7 +203,8 @@ impl<'p> Lowering<'p, '_> {
         self.check_authz(&effective, &authz);
         let upstream = self.pass_on(context, &effective, &authn);
         PassedOn::check_tokens(&effective, route.path.span, self.have_tokens(&authn), self.report);
-        self.apply_reads(&effective, (&authn, &authz), path.as_ref(), upstream);
+        let limits = [limit.as_slice(), guard_limit.as_slice()].concat();
+        self.apply_reads(&effective, (&authn, &authz), &limits, path.as_ref(), upstream);
         self.check_conditions(&effective, (&authn, &authz), &methods, needs_one);
         self.check_installations(&effective, &authn, &limit);
         weaknesses.compare(
@@ -332,13 +330,13 @@ impl<'p> Lowering<'p, '_> {
         for name in items.flat_map(|item| &item.names) {
             let fits = |named: &NamedPolicy| match &named.policy {
                 Policy::Guard(_) => true,
-                Policy::Limit(limit) => limit.by() == LimitBy::Address,
+                Policy::Limit(limit) => limit.partition().is_known_before_authentication(),
                 Policy::Authn(_) | Policy::Authz(_) => false,
             };
             let Some(place) = self.policies.find(name, api, fits, self.report) else { continue };
             match self.policies.get(place).map(|policy| &policy.policy) {
                 Some(Policy::Guard(_)) => guards.push(place),
-                Some(Policy::Limit(limit)) if limit.by() == LimitBy::Address => limits.push(place),
+                Some(Policy::Limit(limit)) if limit.partition().is_known_before_authentication() => limits.push(place),
                 Some(Policy::Limit(_)) => self.report_limit_by_caller(name, place),
                 Some(Policy::Authn(_) | Policy::Authz(_)) => self.report_slot(name, place, Slot::Guard),
                 None => {}
@@ -397,90 +395,6 @@ impl<'p> Lowering<'p, '_> {
         places
     }
 
-    /// Reports policies that decide by the caller, on a route that has none.
-    fn check_authz(&mut self, effective: &Effective<'_>, places: &[usize]) {
-        if !effective.authn.items.is_empty() {
-            return;
-        }
-        let needs_caller = |place: &usize| match self.policies.get(*place).map(|named| &named.policy) {
-            Some(Policy::Authz(policy)) => policy.needs_caller(),
-            Some(Policy::Guard(_) | Policy::Authn(_) | Policy::Limit(_)) | None => false,
-        };
-        let named: Vec<_> = effective.authz.items().flat_map(|item| &item.names).collect();
-        if let Some((name, _)) = named.into_iter().zip(places).find(|(_, place)| needs_caller(place)) {
-            report_without_caller(name, self.report);
-        }
-    }
-
-    /// Lets the authenticators of a route keep the claims that its conditions read, and reports parameters that its path
-    /// does not have, and what its upstream does not receive.
-    fn apply_reads(
-        &mut self,
-        effective: &Effective<'_>,
-        (authn, authz): Policies<'_>,
-        path: Option<&PathTemplate>,
-        upstream: usize,
-    ) {
-        let named: Vec<_> = effective.authz.items().flat_map(|item| &item.names).collect();
-        let mut claims: Vec<Vec<String>> = Vec::new();
-        for (place, name) in authz.iter().zip(named) {
-            let Some(Policy::Authz(policy)) = self.policies.get(*place).map(|named| &named.policy) else { continue };
-            for source in policy.reads() {
-                match source {
-                    Source::Claim(path) => claims.push(path.clone()),
-                    Source::Parameter(parameter) => {
-                        if let Some(path) = path.filter(|path| !has_parameter(path, parameter)) {
-                            let defined = self.policies.span(*place).unwrap_or(name.span);
-                            report_no_parameter(name, parameter, path, defined, self.report);
-                        }
-                    }
-                    // A service that decides may have to know a credential; what a condition reads, the upstream should see too.
-                    source if matches!(policy, AuthzPolicy::Condition(_)) => {
-                        if let Some(why) = self.why_not_forwarded(source, upstream) {
-                            let defined = self.policies.span(*place).unwrap_or(name.span);
-                            report_not_forwarded(name, source, why, defined, self.report);
-                        }
-                    }
-                    _ => {}
-                }
-            }
-        }
-        for claim in claims {
-            self.keep(authn, &Attribute::Claim(claim));
-        }
-    }
-
-    /// Why an upstream does not receive a field or a parameter as the client sent it.
-    fn why_not_forwarded(&self, source: &Source, upstream: usize) -> Option<String> {
-        let places = || self.policies.all().filter_map(|named| Some((&named.name, named.policy.uses().credential?)));
-        let of_policy = |name: &PolicyName| format!("policy `{name}` reads a credential there, which is not forwarded");
-        match source {
-            Source::Header(field) => {
-                if is_never_forwarded(field) {
-                    return Some(
-                        "the gateway removes this field, or writes it itself, because clients can write anything"
-                            .into(),
-                    );
-                }
-                let upstream = self.upstreams.get(upstream).or_else(|| self.passed_on.get(upstream));
-                if upstream.is_some_and(|to| to.fields.iter().any(|(name, _)| name == field)) {
-                    return Some("`headers` of the upstream sets this field".into());
-                }
-                if upstream.is_some_and(|to| to.identity.iter().any(|own| own.name.as_str() == field)) {
-                    return Some(
-                        "`identity` of the upstream sets this field; what the client sends in it is not who it is"
-                            .into(),
-                    );
-                }
-                places().find(|(_, place)| place.field.as_str() == field).map(|(name, _)| of_policy(name))
-            }
-            Source::Query(parameter) => {
-                places().find(|(_, place)| place.query.as_ref() == Some(parameter)).map(|(name, _)| of_policy(name))
-            }
-            _ => None,
-        }
-    }
-
     /// Lets the authenticators of a route keep a fact; returns whether one of them has such facts.
     fn keep(&mut self, authn: &[Vec<usize>], fact: &Attribute) -> bool {
         keep(self.policies, authn, fact)
@@ -508,72 +422,6 @@ impl<'p> Lowering<'p, '_> {
         passed_on.place(defined, own, effective, report)
     }
 
-    /// Reports policies that refuse every request of a route, but not those of every route.
-    fn check_conditions(
-        &mut self,
-        effective: &Effective<'_>,
-        (authn, authz): Policies<'_>,
-        methods: &Methods,
-        have_caller: bool,
-    ) {
-        let named: Vec<_> = effective.authz.items().flat_map(|item| &item.names).collect();
-        let requests = Requests::of(methods, have_caller);
-        let untold = self
-            .project
-            .gateway
-            .iter()
-            .filter(|gateway| gateway.proxy_country_field.is_none() && gateway.proxy_asn_field.is_none());
-        let targets = untold.flat_map(|gateway| &gateway.targets.value);
-        let without_location = targets.copied().find(|target| !target.is_workers());
-        let without_claims = !authn.is_empty() && !authn.iter().flatten().any(|place| self.may_know_claims(*place));
-        for (place, name) in authz.iter().zip(named) {
-            let Some(policy) = self.policies.get(*place).map(|named| &named.policy) else { continue };
-            let of = |requests: &Requests<'_>| policies::decided(policy, requests);
-            if of(&requests) == Some(false) && of(&Requests::default()).is_none() {
-                let defined = self.policies.span(*place).unwrap_or(name.span);
-                report_refuses_all(name, defined, self.report);
-            } else if let Some(target) = without_location
-                && of(&requests) != Some(false)
-                && of(&Requests { without_location: true, ..requests.clone() }) == Some(false)
-            {
-                let defined = self.policies.span(*place).unwrap_or(name.span);
-                report_no_location(name, target, defined, self.report);
-            } else if without_claims
-                && of(&requests) != Some(false)
-                && of(&Requests { without_claims, ..requests.clone() }) == Some(false)
-            {
-                let defined = self.policies.span(*place).unwrap_or(name.span);
-                report_no_claims(name, defined, self.report);
-            }
-        }
-    }
-
-    /// Whether callers of a policy may have claims that conditions can read.
-    fn may_know_claims(&self, place: usize) -> bool {
-        let of = |named: &NamedPolicy| policies::keep(&mut named.policy.clone(), &Attribute::Claim(Vec::new()));
-        self.policies.get(place).is_none_or(of)
-    }
-
-    /// Reports limits that count by installation on a route whose tokens are bound to nothing.
-    fn check_installations(&mut self, effective: &Effective<'_>, authn: &[Vec<usize>], limit: &[usize]) {
-        let binds = |place: &usize| {
-            let named = self.policies.get(*place);
-            named.is_none_or(|named| {
-                policies::token_rules(&named.policy).is_some_and(|rules| rules.binding_mode() != BindingMode::Bearer)
-            })
-        };
-        if authn.iter().flatten().any(binds) {
-            return;
-        }
-        let named = effective.limit.items().flat_map(|item| &item.names);
-        for (place, name) in limit.iter().zip(named) {
-            let by = self.policies.get(*place).and_then(|named| named.policy.uses().charge);
-            if by == Some(LimitBy::Installation) {
-                report_no_installation(name, self.report);
-            }
-        }
-    }
-
     fn report_slot(&mut self, name: &Spanned<String>, place: usize, slot: Slot) {
         let defined = self.policies.span(place).unwrap_or(name.span);
         self.report.push(
@@ -594,7 +442,7 @@ impl<'p> Lowering<'p, '_> {
             Diagnostic::error(
                 Code::WrongPolicyKind,
                 name.span,
-                format!("limit `{}` counts by consumer, which is unknown in `guard`", name.value),
+                format!("limit `{}` counts by the caller, who is unknown in `guard`", name.value),
             )
             .why("guards run before authentication")
             .fix("name a limit with `by: address`, or list this one in `limit`")
@@ -640,13 +488,6 @@ fn allowed_policies(slot: Slot) -> String {
         Slot::Guard => format!("a policy of kind {kinds}, or a limit with `by: address`"),
         Slot::Authn | Slot::Authz | Slot::Limit => format!("a policy of kind {kinds}"),
     }
-}
-
-fn has_parameter(path: &PathTemplate, parameter: &str) -> bool {
-    path.segments().iter().any(|segment| match segment {
-        Segment::Parameter { name, .. } | Segment::Rest { name } => name == parameter,
-        Segment::Literal(_) => false,
-    })
 }
 
 /// The time limit of the lowest level that sets it.

@@ -1,5 +1,7 @@
 //! `plans:`, the numbers that replace those of policies for the consumers of a plan.
 
+use tollgate_core::cell::ENTRIES_MAX;
+
 use super::project::format_version;
 use crate::decode::{self, Fields, Named, RATE};
 use crate::diagnostic::Report;
@@ -54,10 +56,17 @@ fn limit(policy: &Spanned<String>, node: &Node, report: &mut Report) -> Option<P
     }
     let owner = format!("the plan's limit `{}`", policy.value);
     let mut fields = Fields::open(node, &tables::PLAN_LIMIT, owner, policy.span, report)?;
-    let rate = fields.required("rate", report, |node, report| decode::quantity(node, &RATE, report));
-    let burst = fields.optional("burst", report, |node, report| {
-        decode::integer(node, 1, u32::MAX, report).map(|burst| Spanned::new(burst, node.span))
-    });
+    let number = |most: u32| {
+        move |node: &Node, report: &mut Report| {
+            decode::integer(node, 1, most, report).map(|number| Spanned::new(number, node.span))
+        }
+    };
+    let rate = fields.optional("rate", report, |node, report| decode::quantity(node, &RATE, report));
+    let burst = fields.optional("burst", report, number(u32::MAX));
+    let quota = fields.optional("quota", report, number(u32::MAX));
+    let max = fields.optional("max", report, number(u32::try_from(ENTRIES_MAX).unwrap_or(u32::MAX)));
+    let is_complete = fields.check_rules(report);
     fields.finish(report);
-    Some(PlanLimit { rate: rate?, burst })
+    let rate = rate.map(|rate| PlanLimit::Rate { rate, burst });
+    rate.or(quota.map(PlanLimit::Quota)).or(max.map(PlanLimit::Max)).filter(|_| is_complete)
 }

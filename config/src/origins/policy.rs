@@ -6,6 +6,7 @@ use super::{Origin, show};
 use crate::lower;
 use crate::model::level::OriginLevel;
 use crate::model::project::Project;
+use crate::place::Spanned;
 use crate::policies::{self, PlanLimit, Settings, Value, WrittenPolicy};
 
 /// The origins of a policy that a route names.
@@ -38,13 +39,18 @@ fn plans(project: &Project, policy: &str) -> Vec<Origin> {
     let limits = plans.flat_map(|(name, plan)| plan.limits.iter().map(move |(of, limit)| (name, of, limit)));
     limits
         .filter(|(_, of, _)| of.value == policy)
-        .flat_map(|(name, _, PlanLimit { rate, burst })| {
+        .flat_map(|(name, _, limit)| {
             let key = |key: &str| format!("policies.{policy}.plans.{}.{key}", name.value);
-            let plan = OriginLevel::Plan;
-            let rate = Origin::new(&key("rate"), show::rate(rate.value), plan, Some(rate.span));
-            let burst = burst.as_ref();
-            let burst = burst.map(|b| Origin::new(&key("burst"), b.value.to_string(), plan, Some(b.span)));
-            [Some(rate), burst].into_iter().flatten().collect::<Vec<_>>()
+            let origin = |name: &str, text: String, span| Origin::new(&key(name), text, OriginLevel::Plan, Some(span));
+            let number = |name: &str, number: &Spanned<u32>| origin(name, number.value.to_string(), number.span);
+            match limit {
+                PlanLimit::Rate { rate, burst } => {
+                    let burst = burst.as_ref().map(|burst| number("burst", burst));
+                    std::iter::once(origin("rate", show::rate(rate.value), rate.span)).chain(burst).collect()
+                }
+                PlanLimit::Quota(quota) => vec![number("quota", quota)],
+                PlanLimit::Max(max) => vec![number("max", max)],
+            }
         })
         .collect()
 }

@@ -8,6 +8,7 @@
 
 mod bearer;
 mod binding;
+mod counting;
 mod definition;
 mod mapping;
 mod pem;
@@ -62,8 +63,10 @@ pub(crate) trait Kind: Sized {
         false
     }
 
-    /// Adds the numbers that replace the policy's own for the consumers of a plan.
-    fn take_plan(&mut self, _plan: &str, _limit: &PlanLimit, _report: &mut Report) {}
+    /// Adds the numbers that replace the policy's own for the consumers of a plan; returns whether it has such numbers.
+    fn take_plan(&mut self, _plan: &str, _limit: &PlanLimit, _report: &mut Report) -> bool {
+        false
+    }
 
     /// For each plan with its own numbers, the values that replace those of the policy.
     fn plans(&self) -> Vec<(&str, Vec<(&'static str, Value)>)> {
@@ -73,9 +76,13 @@ pub(crate) trait Kind: Sized {
 
 /// The numbers of a plan for a policy.
 #[derive(Clone, Debug)]
-pub(crate) struct PlanLimit {
-    pub(crate) rate: Spanned<Rate>,
-    pub(crate) burst: Option<Spanned<u32>>,
+pub(crate) enum PlanLimit {
+    /// Of a rate limit.
+    Rate { rate: Spanned<Rate>, burst: Option<Spanned<u32>> },
+    /// Of a quota.
+    Quota(Spanned<u32>),
+    /// Of a limit of concurrency.
+    Max(Spanned<u32>),
 }
 
 /// One policy kind.
@@ -283,15 +290,11 @@ macro_rules! declare {
             }
         }
 
-        /// Adds the numbers of a plan to a policy; returns whether policies of its kind can have any.
+        /// Adds the numbers of a plan to a policy; returns whether policies of its kind have such numbers.
         pub(crate) fn take_plan(policy: &mut Policy, plan: &str, limit: &PlanLimit, report: &mut Report) -> bool {
-            fn take<K: Kind>(settings: &mut K, plan: &str, limit: &PlanLimit, report: &mut Report) -> bool {
-                settings.take_plan(plan, limit, report);
-                K::TAKES_PLANS
-            }
             match policy {
                 $( Policy::$Slot(policy) => match policy {
-                    $( tollgate_core::kinds::$SlotPolicy::$Kind(settings) => take(settings, plan, limit, report), )*
+                    $( tollgate_core::kinds::$SlotPolicy::$Kind(settings) => Kind::take_plan(settings, plan, limit, report), )*
                 }, )*
             }
         }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use tollgate_core::limit::{self, LimitBy, OnUnavailable, RateLimitSettings};
+use tollgate_core::cell::ENTRIES_MAX;
+use tollgate_core::limit::{self, RateAlgorithm, RateLimitSettings};
 
+use super::counting::{self, Common};
 use super::{Change, Kind, PlanLimit, Value, Written, kind_key};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::Spanned;
@@ -16,8 +18,8 @@ pub(super) const DOES: &str = "limits the number of requests per period; named i
 
 pub(super) static TABLE: Object = Object {
     name: "rate-limit",
-    doc: "Limits the number of requests per period, and answers further requests with 429. Named in `limit`, or with \
-          `by: address` also in `guard`.",
+    doc: "Limits the number of requests per period, and answers further requests with 429. Named in `limit`, or in `guard` if \
+          `by` needs no caller.",
     keys: &[
         kind_key(&[("rate-limit", DOES)]),
         Key::required(
@@ -29,69 +31,64 @@ pub(super) static TABLE: Object = Object {
         .examples(&["\"100/s\"", "\"5/10s\""]),
         Key::optional(
             "burst",
-            "The maximum number of requests at once, after a time without requests.",
+            "The maximum number of requests at once, after a time without requests; of spaced requests, how many may wait.",
             Shape::Integer(1, u32::MAX as i64),
         )
         .absent("the number in `rate`")
         .change(Change::MoreIsLooser)
         .examples(&["200"]),
-        Key::optional("by", "Which requests are counted together.", Shape::Word(BY_WORDS))
-            .default("\"consumer\"")
-            .change(Change::Review("other requests are counted together")),
-        Key::optional(
-            "on-unavailable",
-            "What happens to requests while the counter store is unavailable.",
-            Shape::Word(ON_UNAVAILABLE_WORDS),
-        )
-        .default("\"open\"")
-        .change(Change::LoosestFirst {
-            words: &["open", "closed"],
-            looser: "requests are accepted while the counter store is unavailable",
-            stricter: "requests are refused while the counter store is unavailable",
-        }),
+        Key::optional("algorithm", "How requests are counted.", Shape::Word(ALGORITHM_WORDS))
+            .default("\"gcra\"")
+            .change(Change::Review("requests are counted in another way, from zero")),
     ],
+    shared: &[counting::KEYS],
     examples: &["{\"kind\": \"rate-limit\", \"rate\": \"100/s\", \"burst\": 200}"],
     ..Object::PLAIN
 };
 
-const BY_WORDS: &[(&str, &str)] = &[
-    ("consumer", "the requests of a consumer; without authentication, of the client's address"),
-    ("address", "the requests of the client's address"),
-    (
-        "installation",
-        "the requests of one installation of a client: with tokens that are bound to the same key or certificate; otherwise as `consumer`",
-    ),
+const ALGORITHM_WORDS: &[(&str, &str)] = &[
+    ("gcra", "the rate, evenly, with bursts: exact in any period, one instant is stored"),
+    ("sliding-window", "the count of this window, and of the one before as far as it would still be part of it: an approximation"),
+    ("sliding-log", "each request by itself: exact in any period, for rates of up to 256"),
+    ("fixed-window", "windows that begin at multiples of the period: up to twice the rate can pass around the beginning of one"),
+    ("spacing", "requests wait for each other, so that they are spaced evenly; `burst` is how many may wait"),
 ];
 
-const BY: &[(&str, LimitBy)] =
-    &[("consumer", LimitBy::Consumer), ("address", LimitBy::Address), ("installation", LimitBy::Installation)];
-
-const ON_UNAVAILABLE_WORDS: &[(&str, &str)] = &[("open", "requests are accepted"), ("closed", "requests are refused")];
-
-const ON_UNAVAILABLE: &[(&str, OnUnavailable)] = &[("open", OnUnavailable::Open), ("closed", OnUnavailable::Closed)];
+const ALGORITHMS: &[(&str, RateAlgorithm)] = &[
+    ("gcra", RateAlgorithm::Gcra),
+    ("sliding-window", RateAlgorithm::SlidingWindow),
+    ("sliding-log", RateAlgorithm::SlidingLog),
+    ("fixed-window", RateAlgorithm::FixedWindow),
+    ("spacing", RateAlgorithm::Spacing),
+];
 
 impl Kind for RateLimitSettings {
     const TAKES_PLANS: bool = true;
 
     fn lower(written: &Written, report: &mut Report) -> Option<Self> {
+        let common = counting::lower(written, report);
+        let algorithm = written.word("algorithm", ALGORITHMS)?;
+        let burst = written.integer("burst");
         let limit::PlanLimit { rate, period_ms, burst } =
-            numbers(&written.rate("rate")?, written.integer("burst").as_ref(), report)?;
-        let by = written.word("by", BY)?;
-        let on_unavailable = written.word("on-unavailable", ON_UNAVAILABLE)?;
-        Some(Self { rate, period_ms, burst, by, on_unavailable, plans: BTreeMap::new() })
+            numbers(&written.rate("rate")?, burst.as_ref(), algorithm, report)?;
+        let Common { by, on_unavailable, counting } = common?;
+        Some(Self { rate, period_ms, burst, by, on_unavailable, plans: BTreeMap::new(), algorithm, counting })
     }
 
     fn values(&self) -> Vec<(&'static str, Value)> {
-        let Self { rate, period_ms, burst, by, on_unavailable, .. } = self;
+        let Self { rate, period_ms, burst, by, on_unavailable, algorithm, counting, .. } = self;
         let own = limit::PlanLimit { rate: *rate, period_ms: *period_ms, burst: *burst };
         let mut values = limit_values(own);
-        values.extend(Value::word("by", BY, by));
-        values.extend(Value::word("on-unavailable", ON_UNAVAILABLE, on_unavailable));
+        values.extend(Value::word("algorithm", ALGORITHMS, algorithm));
+        values.extend(counting::values(*by, *on_unavailable, counting));
         values
     }
 
-    fn take_plan(&mut self, plan: &str, PlanLimit { rate, burst }: &PlanLimit, report: &mut Report) {
-        self.plans.extend(numbers(rate, burst.as_ref(), report).map(|limit| (plan.to_owned(), limit)));
+    fn take_plan(&mut self, plan: &str, limit: &PlanLimit, report: &mut Report) -> bool {
+        let PlanLimit::Rate { rate, burst } = limit else { return false };
+        let numbers = numbers(rate, burst.as_ref(), self.algorithm, report);
+        self.plans.extend(numbers.map(|limit| (plan.to_owned(), limit)));
+        true
     }
 
     fn plans(&self) -> Vec<(&str, Vec<(&'static str, Value)>)> {
@@ -105,12 +102,38 @@ fn limit_values(limit::PlanLimit { rate, period_ms, burst }: limit::PlanLimit) -
 }
 
 /// Checks and converts the numbers of a limit.
-fn numbers(rate: &Spanned<Rate>, burst: Option<&Spanned<u32>>, report: &mut Report) -> Option<limit::PlanLimit> {
+fn numbers(
+    rate: &Spanned<Rate>,
+    burst: Option<&Spanned<u32>>,
+    algorithm: RateAlgorithm,
+    report: &mut Report,
+) -> Option<limit::PlanLimit> {
     let (span, Rate { count, period_ms }) = (rate.span, rate.value);
     let (rate, period_ms) = (NonZeroU32::new(count)?, NonZeroU32::new(period_ms)?);
-    let burst = burst.map_or(Some(rate), |burst| NonZeroU32::new(burst.value))?;
-    if u64::from(burst.get()) * u64::from(period_ms.get()) / u64::from(rate.get()) > BURST_MS_MAX {
+    let has_burst = matches!(algorithm, RateAlgorithm::Gcra | RateAlgorithm::Spacing);
+    if let Some(burst) = burst.filter(|_| !has_burst) {
+        let word = ALGORITHMS.iter().find(|(_, known)| *known == algorithm).map_or("", |(word, _)| word);
         report.push(
+            Diagnostic::error(Code::BadLimit, burst.span, format!("`burst` has no effect on `algorithm: {word}`"))
+                .why("it admits the number in `rate` in each window")
+                .fix("remove `burst`, or write `algorithm: gcra`"),
+        );
+        return None;
+    }
+    let burst = burst.map_or(Some(rate), |burst| NonZeroU32::new(burst.value))?;
+    let full_ms = u64::from(burst.get()) * u64::from(period_ms.get()) / u64::from(rate.get());
+    let diagnostic = match algorithm {
+        RateAlgorithm::SlidingLog if burst.get() as usize > ENTRIES_MAX => Some(
+            Diagnostic::error(Code::OutOfRange, span, format!("`algorithm: sliding-log` counts up to {ENTRIES_MAX}"))
+                .why("it stores each request by itself, and reads and writes all of them for each request")
+                .fix("lower the rate, or write `algorithm: gcra`, which is exact too"),
+        ),
+        RateAlgorithm::Spacing if full_ms > WAIT_MS_MAX => Some(
+            Diagnostic::error(Code::OutOfRange, span, "a request would wait longer than 30s for its turn")
+                .why("the client waits for its answer meanwhile, and the gateway keeps its connection")
+                .fix("lower `burst`, or raise `rate`"),
+        ),
+        _ if full_ms > BURST_MS_MAX => Some(
             Diagnostic::error(
                 Code::OutOfRange,
                 span,
@@ -118,11 +141,20 @@ fn numbers(rate: &Spanned<Rate>, burst: Option<&Spanned<u32>>, report: &mut Repo
             )
             .why("the counter would have to be stored for this time")
             .fix("lower `burst`, or raise `rate`"),
-        );
-        return None;
+        ),
+        _ => None,
+    };
+    match diagnostic {
+        Some(diagnostic) => {
+            report.push(diagnostic);
+            None
+        }
+        None => Some(limit::PlanLimit { rate, period_ms, burst }),
     }
-    Some(limit::PlanLimit { rate, period_ms, burst })
 }
+
+/// The longest time that a request waits for its turn: within the time that clients and platforms wait for an answer.
+const WAIT_MS_MAX: u64 = 30_000;
 
 /// A year: longer than any real limit, and the maximum time for which a store should keep a counter.
 const BURST_MS_MAX: u64 = 366 * 86_400_000;

@@ -29,6 +29,14 @@ pub(crate) static GATEWAY_NAME: TextRule = TextRule {
     examples: &["acme"],
 };
 
+/// A share of a limit.
+pub(crate) static PERCENT: TextRule = TextRule {
+    name: "percent",
+    doc: "A whole number of percent, from 1% to 100%.",
+    pattern: "^([1-9][0-9]?|100)%$",
+    examples: &["80%", "95%"],
+};
+
 /// The name of a currency.
 pub(crate) static CURRENCY: TextRule =
     TextRule { name: "currency", doc: "1 to 16 letters.", pattern: "^[A-Za-z]{1,16}$", examples: &["USD"] };

@@ -1,6 +1,6 @@
 //! What an update charges against a limit, and what the limit says of it.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
 
 use crate::codec::Decode;
 use minicbor::Encode;
@@ -88,6 +88,22 @@ impl Charge {
     /// Whether one instant is the state of the limit.
     const fn is_one_instant(&self) -> bool {
         matches!(self.algorithm, None | Some(Algorithm::Spacing))
+    }
+
+    /// Whether it counts until it is ended.
+    #[must_use]
+    pub const fn ends(&self) -> bool {
+        matches!(self.algorithm, Some(Algorithm::Concurrency))
+    }
+
+    /// The largest of these shares of the limit, in percent, that the charge has reached.
+    #[must_use]
+    pub fn reached(&self, said: &Verdict, shares: &[NonZeroU8]) -> Option<NonZeroU8> {
+        let most = u64::from(self.burst.get());
+        let used = most.saturating_sub(said.remaining.into());
+        let before = used.saturating_sub(self.cost.get().into());
+        let is_reached = |used: u64, share: NonZeroU8| used * 100 >= most * u64::from(share.get());
+        shares.iter().rev().copied().find(|share| is_reached(used, *share) && !is_reached(before, *share))
     }
 
     /// Microseconds until the limit would allow the same charge once more, with what it said when it took effect. Of a window that

@@ -144,6 +144,18 @@ pub struct Refusal<'e> {
     pub reason: &'e Reason,
 }
 
+/// What a limit tells of that does not end the exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitNotice {
+    /// It would refuse the request, but is only observed.
+    WouldRefuse,
+    /// So much of it is used now, in percent.
+    Reached {
+        /// The share that was reached.
+        percent: u32,
+    },
+}
+
 impl Events {
     /// No events, with capacity for those of a typical exchange.
     #[must_use]
@@ -244,6 +256,18 @@ impl Events {
     pub fn open_on_failure(&self) -> impl Iterator<Item = &str> {
         let open = self.0.iter().filter(|event| event.verdict == Verdict::OpenOnFailure);
         open.map(|event| event.policy.as_deref().unwrap_or(event.phase.as_str()))
+    }
+
+    /// What limits tell of before they refuse, or do not refuse, each with its policy.
+    pub fn limit_notices(&self) -> impl Iterator<Item = (&PolicyName, LimitNotice)> {
+        self.0.iter().filter_map(|event| {
+            let notice = match event.reason {
+                Reason::WouldRefuse { .. } => LimitNotice::WouldRefuse,
+                Reason::QuotaReached { percent } => LimitNotice::Reached { percent },
+                _ => return None,
+            };
+            Some((event.policy.as_ref()?, notice))
+        })
     }
 
     /// The result of the cache, if the route has one.

@@ -285,6 +285,12 @@ reasons! {
     NotCharged { remaining: u32, cost: u32 } = "not-charged", "{remaining} remaining, cost {cost} not charged";
     /// The quota is exhausted.
     Exhausted { remaining: u32, cost: u32 } = "exhausted", "{remaining} remaining, cost {cost} requested";
+    /// The quota would refuse the request, but it is only observed.
+    WouldRefuse { remaining: u32, cost: u32 } = "would-refuse", "{remaining} remaining, cost {cost} requested; only observed";
+    /// So much of the quota is used now, in percent.
+    QuotaReached { percent: u32 } = "quota-reached", "{percent} % of the quota are used";
+    /// The request waited for its turn.
+    Spaced { wait_ms: Local<u64> } = "spaced", "waited {wait_ms} ms for its turn";
     /// The charge could not be made.
     CountersFailed { fault: Fault, text: Local<Arc<str>> } = "counters-failed", "{text}";
 

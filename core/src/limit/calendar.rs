@@ -23,6 +23,10 @@ pub struct Windows {
     #[cbor(n(2), skip_if = "codec::is_default")]
     #[serde(default)]
     pub zone: Option<Zone>,
+    /// The zone's name, as it is written; empty for UTC.
+    #[cbor(n(3), skip_if = "codec::is_default")]
+    #[serde(default)]
+    pub zone_name: String,
 }
 
 /// The length of a window.
@@ -175,7 +179,7 @@ mod tests {
 
     #[track_caller]
     fn check(unit: Unit, anchor: Option<u16>, zone: Option<Zone>, now: &str, start: &str, end: &str) {
-        let windows = Windows { unit, anchor, zone };
+        let windows = Windows { unit, anchor, zone, zone_name: String::new() };
         assert!(windows.is_coherent());
         let edges = windows.edges(at(now));
         let told = |us| us / 1_000_000;
@@ -236,7 +240,7 @@ mod tests {
             // Most changes are near the instant.
             let at_s = if anchor.is_none_or(|anchor| anchor % 2 == 0) { i64::try_from(s).unwrap() - change_s % 90_000 } else { change_s };
             let zone = Zone { minutes, changes: vec![OffsetChange { at_s, minutes: minutes + by }] };
-            let windows = Windows { unit, anchor, zone: Some(zone) };
+            let windows = Windows { unit, anchor, zone: Some(zone), zone_name: String::new() };
             let us = s * MICROS_PER_S;
             let edges = windows.edges(Timestamp::from_micros(us));
             prop_assert!(edges.start_us <= us && us < edges.end_us, "{edges:?}");

@@ -24,6 +24,7 @@ pub(super) const CACHE: &str = "tollgate.cache";
 pub(super) const UPSTREAM: &str = "tollgate.upstream";
 pub(super) const PHASE: &str = "tollgate.phase";
 pub(super) const VERDICT: &str = "tollgate.verdict";
+pub(super) const NOTICE: &str = "tollgate.notice";
 /// The stable code of a reason.
 pub(super) const CODE: &str = "tollgate.reason.code";
 /// A reason as text.
@@ -37,6 +38,7 @@ pub(super) enum Family {
     Refusals,
     CacheOutcomes,
     OpenOnFailure,
+    LimitNotices,
 }
 
 /// What is constant about a [`Family`].
@@ -55,8 +57,14 @@ pub(super) const LABELS_MAX: usize = 6;
 
 impl Family {
     /// In the order in which they are written.
-    pub(super) const ALL: [Self; 5] =
-        [Self::Exchanges, Self::UpstreamCalls, Self::Refusals, Self::CacheOutcomes, Self::OpenOnFailure];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Exchanges,
+        Self::UpstreamCalls,
+        Self::Refusals,
+        Self::CacheOutcomes,
+        Self::OpenOnFailure,
+        Self::LimitNotices,
+    ];
 
     pub(super) const fn description(self) -> &'static Description {
         match self {
@@ -65,6 +73,7 @@ impl Family {
             Self::Refusals => &REFUSALS,
             Self::CacheOutcomes => &CACHE_OUTCOMES,
             Self::OpenOnFailure => &OPEN_ON_FAILURE,
+            Self::LimitNotices => &LIMIT_NOTICES,
         }
     }
 }
@@ -113,6 +122,14 @@ static CACHE_OUTCOMES: Description = Description {
     help: "Exchanges by the result of the cache.",
     is_histogram: false,
     labels: &[(ROUTE_ID, "route_id"), (CACHE, "outcome")],
+};
+
+static LIMIT_NOTICES: Description = Description {
+    otlp: "tollgate.limit_notices",
+    prometheus: "tollgate_limit_notices_total",
+    help: "Requests that a limit in shadow mode would have refused, and shares of limits that were reached.",
+    is_histogram: false,
+    labels: &[(POLICY, "policy"), (NOTICE, "notice")],
 };
 
 static OPEN_ON_FAILURE: Description = Description {

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use super::ExchangeRecord;
 use crate::cache::CacheOutcome;
-use crate::event::UpstreamRecord;
+use crate::event::{LimitNotice, UpstreamRecord};
 use crate::json::{Object, members, object, quoted, string, thousandths};
 use crate::time::{SECOND_BYTES, Timestamp};
 
@@ -145,6 +145,34 @@ fn outcome(line: &mut Object<'_>, record: &ExchangeRecord) {
     }
     if record.events.open_on_failure().next().is_some() {
         line.list("open_on_failure", record.events.open_on_failure(), string);
+    }
+    limits(line, record);
+}
+
+/// What limits told of without refusing.
+fn limits(line: &mut Object<'_>, record: &ExchangeRecord) {
+    let would_refuse = || {
+        record.events.limit_notices().filter_map(|(policy, notice)| match notice {
+            LimitNotice::WouldRefuse => Some(policy.as_str()),
+            LimitNotice::Reached { .. } => None,
+        })
+    };
+    if would_refuse().next().is_some() {
+        line.list("would_refuse", would_refuse(), string);
+    }
+    let reached = || {
+        record.events.limit_notices().filter_map(|(policy, notice)| match notice {
+            LimitNotice::Reached { percent } => Some((policy, percent)),
+            LimitNotice::WouldRefuse => None,
+        })
+    };
+    if reached().next().is_some() {
+        line.list("limits_reached", reached(), |out, (policy, percent)| {
+            object(out, |members| {
+                members.text("policy", policy.as_str());
+                members.number("reached", u64::from(percent));
+            });
+        });
     }
 }
 

@@ -8,7 +8,7 @@ use super::ExchangeRecord;
 use super::attributes::{Description, Family, LABELS_MAX};
 use super::label::Label;
 use crate::bounds::METRIC_SERIES_MAX;
-use crate::event::UpstreamRecord;
+use crate::event::{LimitNotice, UpstreamRecord};
 use crate::json::millionths;
 
 /// Counters and histograms since the start (or since the last export).
@@ -71,6 +71,14 @@ impl Metrics {
         for name in record.events.open_on_failure() {
             let policy = Label::Shared(name.into());
             self.add(Family::OpenOnFailure, [policy, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT], 1);
+        }
+        for (policy, notice) in record.events.limit_notices() {
+            let policy = Label::Shared(Arc::clone(policy.as_shared()));
+            let notice = match notice {
+                LimitNotice::WouldRefuse => Label::Fixed("would-refuse"),
+                LimitNotice::Reached { percent } => Label::Shared(Arc::from(format!("reached-{percent}"))),
+            };
+            self.add(Family::LimitNotices, [policy, notice, ABSENT, ABSENT, ABSENT, ABSENT], 1);
         }
     }
 

@@ -8,6 +8,7 @@ use tollgate_core::telemetry::ExchangeRecord;
 
 use super::exchange::{Journal, ToStore};
 use super::respond::AfterReply;
+use super::undo::Undo;
 use crate::apart::rare;
 use crate::isolate::exporter::export;
 use crate::isolate::{Freshness, Isolate, outages, uses};
@@ -22,8 +23,9 @@ pub(super) async fn after<H: Host>(
     pending: AfterReply<H::Content, impl Future<Output = Delivery>>,
 ) -> ExchangeRecord {
     let recorded = async {
-        run_undos(&host, &mut journal).await;
+        run(&host, std::mem::take(&mut journal.undos)).await;
         let delivery = pending.delivery.await;
+        run(&host, std::mem::take(&mut journal.ends)).await;
         let begun = journal.begun;
         let mut record = journal.into_record();
         record_delivery(&mut record, delivery, host.clock().instant().micros_since(begun));
@@ -53,10 +55,10 @@ pub(super) async fn after<H: Host>(
     record
 }
 
-/// Runs the undo steps, each once and all concurrently.
-async fn run_undos<H: Host>(host: &H, journal: &mut Journal) {
-    if !journal.undos.is_empty() {
-        rare(join_all(std::mem::take(&mut journal.undos).into_iter().map(|undo| undo.run(host)))).await;
+/// Runs steps, each once and all concurrently.
+async fn run<H: Host>(host: &H, steps: Vec<Undo>) {
+    if !steps.is_empty() {
+        rare(join_all(steps.into_iter().map(|step| step.run(host)))).await;
     }
 }
 

@@ -3,7 +3,7 @@
 
 use http::header::WWW_AUTHENTICATE;
 use tollgate_core::authn::Principal;
-use tollgate_core::authz::{Checked, Facts};
+use tollgate_core::authz::Checked;
 use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::kinds::Named;
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -27,16 +27,7 @@ pub(super) async fn authorize<H: Host>(
     if route.authz.is_empty() {
         return Ok(());
     }
-    let received = &exchange.received;
-    let request = Facts {
-        head: received.head(&received.method),
-        host: &received.host,
-        template: &route.path,
-        address: received.origin.address,
-        location: &received.location,
-        principal,
-        now: journal.started,
-    };
+    let request = exchange.facts(principal, journal.started);
     for place in &route.authz {
         let Named { name, policy } = exchange.policy(*place);
         let decided = match policy.check(&request) {

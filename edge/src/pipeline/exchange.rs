@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
-use tollgate_core::authn::{CertificateSource, PeerCertificate};
+use tollgate_core::authn::{CertificateSource, PeerCertificate, Principal};
+use tollgate_core::authz::Facts;
 use tollgate_core::cache::{CacheKey, StoredMeta, Taken};
 use tollgate_core::cell::OperationId;
 use tollgate_core::client::{Location, Origin};
@@ -218,6 +219,20 @@ impl Exchange {
         self.selected.taken(self.received.client.inside)
     }
 
+    /// What expressions read of the request and this caller.
+    pub(super) fn facts<'e>(&'e self, principal: Option<&'e Principal>, now: Timestamp) -> Facts<'e> {
+        let received = &self.received;
+        Facts {
+            head: received.head(&received.method),
+            host: &received.host,
+            template: &self.route().path,
+            address: received.origin.address,
+            location: &received.location,
+            principal,
+            now,
+        }
+    }
+
     /// The policy at a position of the route.
     pub(super) fn policy<P: SlotPolicy>(&self, place: Place<P>) -> &Named<P> {
         self.site.part.policies.get(place).expect("`RouteSettings::is_coherent` was checked when the page was decoded")
@@ -254,6 +269,8 @@ pub(super) struct Journal {
     pub(super) cookie: Option<Box<HeaderValue>>,
     /// The undo steps that run after the reply of a refused request; none once the upstream may have received it.
     pub(super) undos: Vec<Undo>,
+    /// The steps that run when the response has been delivered, whatever it is.
+    pub(super) ends: Vec<Undo>,
     /// The stored responses that this exchange invalidates if it succeeds.
     pub(super) changes: Option<Changes>,
     /// The status of the response.
@@ -296,6 +313,7 @@ impl Journal {
             quotas: Quotas::default(),
             cookie: None,
             undos: Vec::new(),
+            ends: Vec::new(),
             changes: None,
             status: 0,
             answered: begun,

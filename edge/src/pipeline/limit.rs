@@ -1,6 +1,5 @@
 //! limit: the request's cost is charged to its quotas, all of them or none.
 
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::pin::pin;
 
@@ -8,16 +7,16 @@ use futures_util::future::join_all;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::Principal;
 use tollgate_core::cell::{self, CellKey, CellOperations, Charge, Operation, OperationId, Outcome, Reply, Terms, Update};
-use tollgate_core::client::ClientNetwork;
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
-use tollgate_core::kinds::{LimitPolicy, Named, Place, PolicyName};
-use tollgate_core::limit::{LimitBy, OnFault, fields};
+use tollgate_core::kinds::{LimitPolicy, Named, Place, PolicyName, SlotPolicy};
+use tollgate_core::limit::{OnFault, Whereabouts, fields};
 use tollgate_core::problem::{Problem, ProblemKind};
+use tollgate_core::time::Timestamp;
 
 use super::exchange::{Exchange, Journal};
 use super::undo::{Undo, on_held};
 use crate::apart::{apart, rare};
-use crate::ports::{CounterFault, Counters, Host, Unavailable};
+use crate::ports::{Clock, CounterFault, Counters, Host, Unavailable};
 use crate::timeout::{STORE_TIMEOUT_MS, counted};
 
 /// The limits that one phase charges, and whom.
@@ -43,14 +42,16 @@ impl<'a> Limits<'a> {
         self.places.iter().map(|place| self.exchange.policy(*place))
     }
 
-    /// The charges at each owner, in policy order; the charges of one partition are together.
-    fn updates(&self, counters: &impl Counters, id: OperationId) -> Vec<Update> {
+    /// The charges of the policies that refuse, or of those that are only observed, at each owner: in policy order, and those of
+    /// one partition together.
+    fn updates(&self, counters: &impl Counters, id: OperationId, are_observed: bool, now: Timestamp) -> Vec<Update> {
         let plan = self.principal.and_then(|principal| principal.plan.as_deref());
-        let address = self.exchange.received.origin.address;
+        let (route, facts) = (self.exchange.route(), self.exchange.facts(self.principal, now));
+        let at = Whereabouts { route: &route.id, api: &route.api, upstream: &self.exchange.upstream().name };
         let mut updates: Vec<Update> = Vec::with_capacity(1);
-        for Named { name, policy } in self.policies() {
-            let cell = partition(policy.by(), self.principal, address);
-            let charge = Operation::Charge(policy.charge(name, plan, self.exchange.route().cost));
+        for Named { name, policy } in self.policies().filter(|named| named.policy.counting().shadow == are_observed) {
+            let cell = policy.partition().cell(&facts, &at);
+            let charge = Operation::Charge(policy.charge(name, plan, route.cost, now));
             let is_owner = |update: &&mut Update| update.cells.iter().any(|own| counters.same_owner(&own.cell, &cell));
             match updates.iter_mut().find(is_owner) {
                 Some(update) => match update.cells.iter_mut().find(|part| part.cell == cell) {
@@ -63,10 +64,14 @@ impl<'a> Limits<'a> {
                 }
             }
         }
-        if updates.len() > 1 {
+        if updates.len() > 1 && !are_observed {
             updates.iter_mut().for_each(|update| update.terms.hold_ms = Some(HOLD_MS));
         }
         updates
+    }
+
+    fn policy(&self, name: &PolicyName) -> Option<&'a LimitPolicy> {
+        self.policies().find(|named| named.name == *name).map(|named| &named.policy)
     }
 }
 
@@ -84,9 +89,24 @@ pub(super) async fn charge<H: Host>(host: &H, limits: Limits<'_>, journal: &mut 
 }
 
 async fn charge_all<H: Host>(host: &H, limits: Limits<'_>, journal: &mut Journal) -> Result<(), Problem> {
-    let updates = limits.updates(host.counters(), journal.next_operation());
+    let now = host.clock().now();
+    let updates = limits.updates(host.counters(), journal.next_operation(), false, now);
+    let observed = if limits.policies().any(|named| named.policy.counting().shadow) {
+        limits.updates(host.counters(), journal.next_operation(), true, now)
+    } else {
+        Vec::new()
+    };
+    if limits.policies().any(|named| named.policy.as_kind().uses().ends) {
+        // What is in flight is told to have ended, also if its client has gone.
+        host.run_to_end();
+        let all = updates.iter().chain(&observed).filter(|update| charges_of(update).any(Charge::ends));
+        let ends: Vec<Undo> = all.map(|update| Undo::leave(update, journal.next_operation())).collect();
+        journal.ends.extend(ends);
+    }
     let is_held = updates.len() > 1;
-    let mut charged = Charged::at(host, updates).await;
+    let enforced = updates.len();
+    let mut charged = Charged::at(host, updates.into_iter().chain(observed).collect()).await;
+    note_apart(&mut charged, enforced, &limits, journal);
     let refused = charged.refusal(journal.quotas.retry_after_us()).map_or(Ok(()), Err);
     let mut decided = refused.and_then(|()| charged.decide_faults(&limits, journal));
     if decided.is_ok() && is_held {
@@ -95,33 +115,27 @@ async fn charge_all<H: Host>(host: &H, limits: Limits<'_>, journal: &mut Journal
     if decided.is_err() {
         charged.refund();
     }
-    charged.note(limits.phase, decided.is_ok(), journal);
+    charged.note(&limits, decided.is_ok(), journal);
     journal.quotas.add(charged.verdicts(), decided.is_ok());
     if decided.is_err() && is_held {
         journal.undos.extend(charged.undos());
+    } else if decided.is_ok() {
+        charged.wait(host, &limits, journal).await;
     }
     decided
+}
+
+/// Notes what the limits said that are only observed, and drops it.
+fn note_apart(charged: &mut Charged, enforced: usize, limits: &Limits<'_>, journal: &mut Journal) {
+    if charged.0.len() > enforced {
+        Charged(charged.0.split_off(enforced)).note_observed(limits, journal);
+    }
 }
 
 /// How long owners hold a charge: for the call that charges and the one that confirms, each with the timeout of a
 /// store, and until the release after the reply has arrived.
 #[expect(clippy::cast_possible_truncation, reason = "some seconds in milliseconds")]
 const HOLD_MS: NonZeroU32 = NonZeroU32::new(STORE_TIMEOUT_MS as u32 * 3 + 1_000).expect("it is not 0");
-
-/// Which requests share the quota.
-fn partition(by: LimitBy, principal: Option<&Principal>, address: Option<IpAddr>) -> CellKey {
-    match (by, principal) {
-        (LimitBy::Installation, Some(Principal { confirmation: Some(bound), .. })) => {
-            CellKey::partition("installation", &bound.installation())
-        }
-        (LimitBy::Consumer | LimitBy::Installation, Some(principal)) if !principal.is_anonymous => {
-            CellKey::partition("consumer", &principal.consumer)
-        }
-        (LimitBy::Consumer | LimitBy::Installation | LimitBy::Address, _) => {
-            address.map_or_else(ClientNetwork::unknown_cell, |address| ClientNetwork::of(address).cell())
-        }
-    }
-}
 
 /// The updates with the answers of their owners.
 struct Charged(Vec<(Update, Result<Outcome, CounterFault>)>);
@@ -164,7 +178,7 @@ impl Charged {
     }
 
     /// Notes the verdicts; `kept` says whether the charges stay.
-    fn note(&self, phase: Phase, kept: bool, journal: &mut Journal) {
+    fn note(&self, limits: &Limits<'_>, kept: bool, journal: &mut Journal) {
         for (charge, verdict) in self.verdicts() {
             let (remaining, cost) = (verdict.remaining, charge.cost.get());
             let (result, reason) = match (verdict.allowed, kept) {
@@ -172,8 +186,39 @@ impl Charged {
                 (true, false) => (Verdict::Pass, Reason::NotCharged { remaining, cost }),
                 (false, _) => (Verdict::Refuse, Reason::Exhausted { remaining, cost }),
             };
-            journal.note_policy(phase, &charge.quota, result, reason);
+            journal.note_policy(limits.phase, &charge.quota, result, reason);
+            if verdict.allowed && kept {
+                note_reached(limits, charge, verdict, journal);
+            }
         }
+    }
+
+    /// Notes what limits said that refuse nothing.
+    fn note_observed(&self, limits: &Limits<'_>, journal: &mut Journal) {
+        for (charge, verdict) in self.verdicts() {
+            let (remaining, cost) = (verdict.remaining, charge.cost.get());
+            if verdict.allowed {
+                journal.note_policy(limits.phase, &charge.quota, Verdict::Pass, Reason::Charged { remaining, cost });
+                note_reached(limits, charge, verdict, journal);
+            } else {
+                journal.note_policy(limits.phase, &charge.quota, Verdict::Pass, Reason::WouldRefuse { remaining, cost });
+            }
+        }
+        for (update, fault) in self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?))) {
+            for charge in charges_of(update) {
+                let reason = Reason::CountersFailed { fault: fault.kind(), text: Local(fault.to_string().into()) };
+                journal.note_policy(limits.phase, &charge.quota, Verdict::OpenOnFailure, reason);
+            }
+        }
+    }
+
+    /// Waits until it is the turn of a request that is spaced.
+    async fn wait<H: Host>(&self, host: &H, limits: &Limits<'_>, journal: &mut Journal) {
+        let waits = self.verdicts().filter_map(|(charge, verdict)| Some((charge, verdict.wait_us?)));
+        let Some((charge, wait_us)) = waits.max_by_key(|(_, wait_us)| *wait_us) else { return };
+        let wait_ms = wait_us.div_ceil(1_000);
+        journal.note_policy(limits.phase, &charge.quota, Verdict::Pass, Reason::Spaced { wait_ms: Local(wait_ms) });
+        rare(host.clock().sleep(wait_ms)).await;
     }
 
     /// The 429 of the first quota that refused, if one did. What earlier phases charged allows no retry before `earliest_us`.
@@ -233,6 +278,15 @@ async fn ask<H: Host>(host: &H, updates: Vec<Update>) -> Vec<(Update, Result<Out
     match <[Update; 1]>::try_from(updates) {
         Ok([update]) => vec![asked(update).await],
         Err(updates) => rare(join_all(updates.into_iter().map(asked))).await,
+    }
+}
+
+/// Notes the share of a limit that a charge has reached, if it is one that is told.
+fn note_reached(limits: &Limits<'_>, charge: &Charge, verdict: &cell::Verdict, journal: &mut Journal) {
+    let shares = limits.policy(&charge.quota).map_or(&[][..], |policy| policy.counting().warn.as_slice());
+    if let Some(percent) = charge.reached(verdict, shares) {
+        let reason = Reason::QuotaReached { percent: percent.get().into() };
+        journal.note_policy(limits.phase, &charge.quota, Verdict::Pass, reason);
     }
 }
 

@@ -1,15 +1,17 @@
-//! The undo steps of an exchange, which run after the reply.
+//! The undo steps of an exchange, which run after the reply, and those that run when the reply has been delivered.
 
 use tollgate_core::cell::{CellKey, CellOperations, Operation, OperationId, Terms, Update};
 
 use crate::ports::Host;
 use crate::timeout::counted;
 
-/// One undo step. Running it consumes it, so that it runs once.
+/// One step after the reply. Running it consumes it, so that it runs once.
 #[derive(Debug)]
 pub(crate) enum Undo {
     /// Releases what one owner holds for the exchange.
     Release { id: OperationId, cells: Vec<CellKey> },
+    /// Ends what one owner counts as in flight for the exchange.
+    Leave { id: OperationId, step: OperationId, cells: Vec<CellKey> },
 }
 
 impl Undo {
@@ -19,11 +21,23 @@ impl Undo {
         Self::Release { id: update.terms.id, cells }
     }
 
+    /// Ends what an update has, or may have, in flight; `step` is the id of this step.
+    pub(crate) fn leave(update: &Update, step: OperationId) -> Self {
+        let is_in_flight = |operation: &Operation| matches!(operation, Operation::Charge(charge) if charge.ends());
+        let cells = update.cells.iter().filter(|part| part.operations.iter().any(is_in_flight));
+        Self::Leave { id: update.terms.id, step, cells: cells.map(|part| part.cell.clone()).collect() }
+    }
+
     pub(super) async fn run<H: Host>(self, host: &H) {
         match self {
             Self::Release { id, cells } => {
                 let update = on_held(id, &cells, &Operation::Release);
                 // If the release fails, the charges are refunded when the hold expires.
+                let _ = counted(host, &update).await;
+            }
+            Self::Leave { id, step, cells } => {
+                let update = on_held(step, &cells, &Operation::Leave { id });
+                // If it fails, the request counts until its lease expires.
                 let _ = counted(host, &update).await;
             }
         }

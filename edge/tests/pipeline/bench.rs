@@ -14,7 +14,7 @@ use tollgate_core::expression::{Binary, Expression, Node, Source};
 use tollgate_core::forward::{ClientFields, UpstreamAuth, UpstreamError, UpstreamSettings};
 use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::kinds::{AuthnPolicy, AuthzPolicy, GuardPolicy, LimitPolicy, Named, Place, Policy};
-use tollgate_core::limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
+use tollgate_core::limit::{Counting, LimitBy, OnUnavailable, PlanLimit, RateAlgorithm, RateLimitSettings};
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
 use tollgate_core::telemetry::{ExchangeRecord, TelemetrySettings};
@@ -211,6 +211,8 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
             by,
             on_unavailable,
             plans: BTreeMap::from([("silver".to_owned(), silver())]),
+            algorithm: RateAlgorithm::default(),
+            counting: Counting::default(),
         })
     };
     let keys = |query: Option<&str>| {

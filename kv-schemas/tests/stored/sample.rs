@@ -15,7 +15,7 @@ use tollgate_core::forward::{ClientFields, OwnCertificate, UpstreamAuth, Upstrea
 use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::jose::Algorithm;
 use tollgate_core::kinds::{Named, Place, Policies, Policy};
-use tollgate_core::limit::{LimitBy, OnUnavailable, PlanLimit, RateLimitSettings};
+use tollgate_core::limit::{Counting, LimitBy, OnUnavailable, PlanLimit, RateAlgorithm, RateLimitSettings};
 use tollgate_core::route::{HostPattern, Methods, Predicate, Subject, Test};
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
@@ -238,6 +238,8 @@ fn limit(burst: u32, by: LimitBy, on_unavailable: OnUnavailable) -> Policy {
         by,
         on_unavailable,
         plans: BTreeMap::from([("gold".into(), PlanLimit { rate: of(1_000), period_ms: of(1_000), burst: of(2_000) })]),
+        algorithm: RateAlgorithm::default(),
+        counting: Counting::default(),
     };
     limit.into()
 }

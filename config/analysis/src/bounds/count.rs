@@ -10,7 +10,7 @@ use tollgate_core::bounds::{
 };
 use tollgate_core::forward::{IdentityField, Told};
 use tollgate_core::kinds::Uses;
-use tollgate_core::limit::LimitBy;
+use tollgate_core::limit::{LimitBy, Partition};
 use tollgate_core::route::{HostName, HostPattern};
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::RouteSettings;
@@ -193,10 +193,18 @@ impl Count<'_> {
     /// `limit.rs` charges once for each partition; without a principal, the only partition is the client's address.
     fn partitions(&self) -> u64 {
         let policies = &self.compiled.whole().policies;
-        let by: Vec<LimitBy> = policies.at(&self.route.limit).map(|limit| limit.policy.by()).collect();
-        let all = [LimitBy::Consumer, LimitBy::Address, LimitBy::Installation];
-        let different = all.iter().filter(|one| by.contains(one)).count() as u64;
-        if self.route.authn.is_empty() { different.min(1) } else { different }
+        let mut different: Vec<Partition<'_>> = Vec::new();
+        for partition in policies.at(&self.route.limit).map(|limit| limit.policy.partition()) {
+            // Without a principal, everything that has a name is the client's address.
+            let partition = match partition {
+                Partition::By(_) if self.route.authn.is_empty() => Partition::By(LimitBy::Address),
+                other => other,
+            };
+            if !different.contains(&partition) {
+                different.push(partition);
+            }
+        }
+        different.len() as u64
     }
 
     /// What policies ask of services, and the secrets that they read: `edge/src/policies/` for each that is tried.

@@ -120,7 +120,9 @@ fn every_key_of_every_kind_is_compared() {
         (Authz, "access", &["deny: {plans: z}"], &[ACCESS]),
         (Authz, "condition", &["allow: \"request.method == 'GET'\""], &[CONDITION]),
         (Authz, "external", &["url: \"https://o/\"", "protocol: http", "send: {a: principal.consumer}"], &[EXTERNAL]),
-        (Limit, "rate-limit", &["rate: 60/min"], &[RATE_LIMIT]),
+        (Limit, "rate-limit", &["rate: 60/min"], &[RATE_LIMIT, COUNTING]),
+        (Limit, "quota", &["quota: 60", "window: month"], &[QUOTA, COUNTING]),
+        (Limit, "concurrency", &["max: 6"], &[CONCURRENCY, COUNTING]),
     ];
     let checked: BTreeSet<&str> = checks.iter().map(|(_, kind, ..)| *kind).collect();
     let kinds: BTreeSet<&str> = Slot::ALL.iter().flat_map(|slot| slot.kinds()).copied().collect();
@@ -388,6 +390,23 @@ const EXTERNAL: &[Row] = &[
 const RATE_LIMIT: &[Row] = &[
     ("rate", "rate: 60/min, burst: 9", "rate: 61/min, burst: 9", Looser),
     ("burst", "", "burst: 99", Looser),
+    ("algorithm", "", "algorithm: sliding-window", Review),
+];
+
+const QUOTA: &[Row] = &[
+    ("quota", "quota: 60", "quota: 61", Looser),
+    ("window", "window: month", "window: day", Review),
+    ("zone", "", "zone: Europe/Paris", Review),
+    ("anchor-day", "anchor-day: 2", "anchor-day: 31", Review),
+    ("anchor-month", "window: year, anchor-month: 2", "window: year, anchor-month: 4", Review),
+    ("anchor-weekday", "window: week, anchor-weekday: sunday", "window: week, anchor-weekday: friday", Review),
+];
+
+const CONCURRENCY: &[Row] = &[("max", "max: 6", "max: 7", Looser), ("lease", "lease: 60s", "lease: 50s", Looser)];
+
+const COUNTING: &[Row] = &[
     ("by", "", "by: address", Review),
     ("on-unavailable", "on-unavailable: closed", "", Looser),
+    ("shadow", "", "shadow: true", Review),
+    ("warn", "warn: [80%]", "warn: [90%]", Review),
 ];

@@ -1,5 +1,7 @@
 //! `tollgate.yaml`.
 
+use tollgate_core::cell::ENTRIES_MAX;
+
 use tollgate_core::bounds::{PROXIES_MAX, PROXY_NETWORKS_MAX};
 
 use super::FILE;
@@ -72,25 +74,37 @@ pub(crate) static PLAN: Object = Object {
 
 static PLAN_LIMITS: Named = Named { names: &QUALIFIED_NAME, of: Shape::Object(&PLAN_LIMIT), max: usize::MAX };
 
-/// A plan's numbers for one rate limit.
+/// A plan's numbers for one limit.
 pub(crate) static PLAN_LIMIT: Object = Object {
     name: "plan-limit",
-    doc: "The numbers that replace those of a rate limit. The other keys of the policy still apply.",
+    doc: "The numbers that replace those of a limit. The other keys of the policy still apply.",
     keys: &[
-        Key::required(
+        Key::optional(
             "rate",
-            "The number of requests that become available again per period.",
+            "Of a `rate-limit`: the number of requests that become available again per period.",
             Shape::Quantity(Quantity::Rate),
         )
+        .absent("another kind of limit")
         .examples(&["\"1000/s\""]),
         Key::optional(
             "burst",
-            "The maximum number of requests at once, after a time without requests.",
+            "Of a `rate-limit`: the maximum number of requests at once, after a time without requests.",
             Shape::Integer(1, u32::MAX as i64),
         )
         .absent("the number in `rate`")
         .examples(&["2000"]),
+        Key::optional("quota", "Of a `quota`: the number of requests in one window.", Shape::Integer(1, u32::MAX as i64))
+            .absent("another kind of limit")
+            .examples(&["1000000"]),
+        Key::optional(
+            "max",
+            "Of a `concurrency` limit: the number of requests at the same time.",
+            Shape::Integer(1, ENTRIES_MAX as i64),
+        )
+        .absent("another kind of limit")
+        .examples(&["50"]),
     ],
+    rules: &[Rule::OneOf(&["rate", "quota", "max"]), Rule::Needs("burst", "rate")],
     ..Object::PLAIN
 };
 

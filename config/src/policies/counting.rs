@@ -1,0 +1,215 @@
+//! The keys that all kinds of limits have in common.
+
+use std::num::NonZeroU8;
+
+use tollgate_core::expression::{Expression, Node, Source};
+use tollgate_core::limit::{Counting, LimitBy, OnUnavailable, PARTS_MAX, Part, WARNINGS_MAX};
+
+use super::{Change, Value, Written};
+use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
+use crate::expression::compile_value;
+use crate::place::Spanned;
+use crate::schema::texts::PERCENT;
+use crate::schema::{Key, List, Shape};
+
+/// Whose requests share a quota, and what else does not depend on how a limit counts.
+pub(super) const KEYS: &[Key] = &[
+    Key::optional(
+        "by",
+        "Which requests are counted together: those with the same `consumer` (without authentication, the client's address), \
+         `address`, `installation` (tokens that are bound to the same key or certificate; otherwise as `consumer`), `credential`, `route`, `api`, \
+         `upstream`, all of the `gateway`, or with the same value of an expression such as `request.headers[\"x-tenant\"]`, `request.query[\"shop\"]`, `params.store`, \
+         `principal.claims.tenant`, `client.country`. A list counts those together for which all are the same.",
+        PARTS,
+    )
+    .default("\"consumer\"")
+    .change(Change::Review("other requests are counted together"))
+    .examples(&["\"address\"", "[\"consumer\", \"route\"]", "[\"principal.claims.tenant\"]"]),
+    Key::optional(
+        "on-unavailable",
+        "What happens to requests while the counter store is unavailable.",
+        Shape::Word(ON_UNAVAILABLE_WORDS),
+    )
+    .default("\"open\"")
+    .change(Change::LoosestFirst {
+        words: &["open", "closed"],
+        looser: "requests are accepted while the counter store is unavailable",
+        stricter: "requests are refused while the counter store is unavailable",
+    }),
+    Key::optional(
+        "shadow",
+        "Whether the limit is only observed: it counts, and log, trace and metrics tell which requests it would refuse, but it \
+         refuses none.",
+        Shape::Boolean,
+    )
+    .default("false")
+    .change(Change::Review("requests beyond the limit are refused, or no longer")),
+    Key::optional(
+        "warn",
+        "The shares of the limit that log, trace and metrics tell of when a request reaches them.",
+        SHARES,
+    )
+    .absent("none")
+    .change(Change::Review("other shares are told of; the same requests are accepted"))
+    .examples(&["[\"80%\", \"95%\"]"]),
+];
+
+const PARTS: Shape = Shape::AnyOf(&[Shape::Text, Shape::List(&List::some_texts(Shape::Text, PARTS_MAX))]);
+
+const SHARES: Shape = Shape::List(&List::some_texts(Shape::Ruled(&PERCENT), WARNINGS_MAX));
+
+const ON_UNAVAILABLE_WORDS: &[(&str, &str)] = &[("open", "requests are accepted"), ("closed", "requests are refused")];
+
+const ON_UNAVAILABLE: &[(&str, OnUnavailable)] = &[("open", OnUnavailable::Open), ("closed", OnUnavailable::Closed)];
+
+const BY: &[(&str, Part)] = &[
+    ("consumer", Part::By(LimitBy::Consumer)),
+    ("address", Part::By(LimitBy::Address)),
+    ("installation", Part::By(LimitBy::Installation)),
+    ("credential", Part::Credential),
+    ("route", Part::Route),
+    ("api", Part::Api),
+    ("upstream", Part::Upstream),
+    ("gateway", Part::Gateway),
+];
+
+/// What the keys say.
+pub(super) struct Common {
+    pub(super) by: LimitBy,
+    pub(super) on_unavailable: OnUnavailable,
+    pub(super) counting: Counting,
+}
+
+/// Converts the written values; `None` if one is refused, which is reported.
+pub(super) fn lower(written: &Written, report: &mut Report) -> Option<Common> {
+    let on_unavailable = written.word("on-unavailable", ON_UNAVAILABLE)?;
+    let (texts, shadow) = (written.list("by"), written.boolean("shadow"));
+    let parts: Vec<Part> = texts.iter().filter_map(|text| part(text, report)).collect();
+    let shares = written.list("warn");
+    let mut warn: Vec<NonZeroU8> = shares.iter().filter_map(|share| percent(share, report)).collect();
+    if parts.len() < texts.len() || warn.len() < shares.len() {
+        return None;
+    }
+    for (place, text) in texts.iter().enumerate() {
+        if parts[..place].contains(&parts[place]) {
+            report_twice(text, report);
+            return None;
+        }
+    }
+    report_chosen(&parts, &texts, report);
+    warn.sort_unstable();
+    warn.dedup();
+    let (by, parts) = match parts.as_slice() {
+        [Part::By(by)] => (*by, Vec::new()),
+        _ => (LimitBy::default(), parts),
+    };
+    Some(Common { by, on_unavailable, counting: Counting { parts, shadow, warn } })
+}
+
+/// The values as they would be written.
+pub(super) fn values(
+    by: LimitBy,
+    on_unavailable: OnUnavailable,
+    counting: &Counting,
+) -> impl Iterator<Item = (&'static str, Value)> {
+    let only = [Part::By(by)];
+    let parts = if counting.parts.is_empty() { &only[..] } else { &counting.parts };
+    let by = ("by", Value::List(parts.iter().map(written_part).collect()));
+    let shadow = ("shadow", Value::Boolean(counting.shadow));
+    let warn = counting.warn.iter().map(|share| format!("{share}%")).collect::<Vec<_>>();
+    let warn = (!warn.is_empty()).then_some(("warn", Value::List(warn)));
+    let on_unavailable = Value::word("on-unavailable", ON_UNAVAILABLE, &on_unavailable);
+    std::iter::once(by).chain(on_unavailable).chain([shadow]).chain(warn)
+}
+
+fn written_part(part: &Part) -> String {
+    let word = BY.iter().find(|(_, known)| known == part).map(|(word, _)| (*word).to_owned());
+    word.unwrap_or_else(|| match part {
+        Part::Value(source) => source.to_string(),
+        Part::By(_) | Part::Credential | Part::Route | Part::Api | Part::Upstream | Part::Gateway => String::new(),
+    })
+}
+
+fn part(text: &Spanned<String>, report: &mut Report) -> Option<Part> {
+    if let Some((_, part)) = BY.iter().find(|(word, _)| *word == text.value) {
+        return Some(part.clone());
+    }
+    let words = || BY.iter().map(|(word, _)| *word);
+    let is_word = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if is_word(&text.value) {
+        let fix = closest(&text.value, words()).map_or_else(
+            || format!("write {}, or an expression such as `request.headers[\"x-tenant\"]`", listed(words())),
+            |word| format!("did you mean `{word}`?"),
+        );
+        report_part(text, format!("`{}` is nothing that requests have in common", text.value), fix, report);
+        return None;
+    }
+    match compile_value(&text.value) {
+        Ok(expression) => match source(&expression) {
+            Some(source) => Some(Part::Value(source)),
+            None => {
+                let what = format!("`{}` is no single value of the request, its client or its caller", text.value);
+                let fix = "read one text, such as `request.headers[\"x-tenant\"]`, `params.store` or `principal.claims.tenant`; \
+                           several are a list";
+                report_part(text, what, fix.to_owned(), report);
+                None
+            }
+        },
+        Err(fault) => {
+            report.push(Diagnostic::error(Code::BadExpression, text.span, fault.what).why(fault.why).fix(fault.fix));
+            None
+        }
+    }
+}
+
+/// What an expression reads, if it is one value that is read as it is.
+fn source(expression: &Expression) -> Option<Source> {
+    let mut nodes = expression.nodes().iter();
+    match (nodes.next(), nodes.next()) {
+        (Some(Node::Read(Source::Now | Source::Scopes | Source::Groups)), _) => None,
+        (Some(Node::Read(source)), None) => Some(source.clone()),
+        _ => None,
+    }
+}
+
+fn percent(text: &Spanned<String>, report: &mut Report) -> Option<NonZeroU8> {
+    let number = text.value.strip_suffix('%').and_then(|digits| digits.parse::<NonZeroU8>().ok());
+    let share = number.filter(|share| share.get() <= 100);
+    if share.is_none() {
+        report.push(
+            Diagnostic::error(Code::BadLimit, text.span, format!("`{}` is no share of a limit", text.value))
+                .why("a share is a whole number of percent, from 1% to 100%")
+                .fix("write a share such as `80%`"),
+        );
+    }
+    share
+}
+
+/// Reports a limit that counts only by what callers write into their requests.
+fn report_chosen(parts: &[Part], texts: &[Spanned<String>], report: &mut Report) {
+    let is_written = |part: &Part| matches!(part, Part::Value(Source::Header(_) | Source::Query(_)));
+    let is_proved = |part: &Part| match part {
+        Part::By(_) | Part::Credential => true,
+        Part::Value(source) => source.is_of_caller(),
+        Part::Route | Part::Api | Part::Upstream | Part::Gateway => false,
+    };
+    let Some(place) = parts.iter().position(is_written).filter(|_| !parts.iter().any(is_proved)) else { return };
+    report.push(
+        Diagnostic::warning(
+            Code::FreePartition,
+            texts[place].span,
+            format!("callers choose the quota that they are counted to, by `{}`", texts[place].value),
+        )
+        .why("whoever writes another value there has another quota")
+        .fix("add `consumer` or `address` to `by`, or count by a claim or by something else that a credential proves"),
+    );
+}
+
+fn report_part(text: &Spanned<String>, what: String, fix: String, report: &mut Report) {
+    let why = "`by` says which requests share a quota";
+    report.push(Diagnostic::error(Code::BadLimit, text.span, what).why(why).fix(fix));
+}
+
+fn report_twice(text: &Spanned<String>, report: &mut Report) {
+    report_part(text, format!("`{}` is listed twice", text.value), "remove one of them".to_owned(), report);
+}

@@ -1,0 +1,71 @@
+//! Limits of concurrency: a number of requests at the same time.
+
+use std::rc::Rc;
+
+use tollgate_tests::client::{Answer, Request};
+
+use crate::project::Project;
+use crate::scenario::{Outcome, scenarios};
+use crate::world::{World, assert_problem};
+
+scenarios! { "limit";
+    requests_beyond_those_in_flight_are_refused_and_pass_when_one_has_ended,
+    a_request_that_fails_or_is_refused_later_is_no_longer_in_flight,
+}
+
+async fn limited(world: &World, limit: &str) -> Outcome {
+    let name = format!("{}-limit", world.name);
+    let project = Project::new(world)
+        .policy(&format!("{name}: {limit}"))
+        .route(&format!("{{path: \"/{{rest*}}\", authn: keys, limit: {name}}}"));
+    world.publish(project).await
+}
+
+async fn get(world: &World, key: &str, target: &str) -> Result<Answer, Box<dyn std::error::Error>> {
+    Ok(world.client().send(Request::get(target).field("X-API-Key", key)).await?)
+}
+
+async fn requests_beyond_those_in_flight_are_refused_and_pass_when_one_has_ended(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: concurrency, max: 2, lease: 1min}").await?;
+    let key = world.plain_key("acme").await?;
+    assert_eq!(get(&world, &key, "/warm").await?.status, 200);
+    let slow = |target: &'static str| {
+        let (client, key) = (world.client(), key.clone());
+        tokio::task::spawn_local(async move { client.send(Request::get(target).field("X-API-Key", &key)).await })
+    };
+    let (one, two) = (slow("/1?head_ms=2000"), slow("/2?head_ms=2000"));
+    world.eventually("two requests are in flight", || world.upstream.report().total() >= 3).await?;
+    let refused = get(&world, &key, "/3").await?;
+    assert_problem(&refused, 429, "rate-limit-exceeded");
+    assert_eq!(refused.field("retry-after"), Some("1"));
+    assert_eq!((one.await??.status, two.await??.status), (200, 200));
+    // The end is told after the reply.
+    for _ in 0..50 {
+        if get(&world, &key, "/4").await?.status == 200 {
+            return Ok(());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    Err("what has ended is still in flight".into())
+}
+
+async fn a_request_that_fails_or_is_refused_later_is_no_longer_in_flight(world: Rc<World>) -> Outcome {
+    let name = format!("{}-limit", world.name);
+    let project = Project::new(&world)
+        .policy(&format!("{name}: {{kind: concurrency, max: 1, lease: 1min, by: address}}"))
+        .route(&format!("{{path: \"/{{rest*}}\", guard: {name}, authn: keys}}"));
+    world.publish(project).await?;
+    let key = world.plain_key("acme").await?;
+    for (target, key, status) in [("/a", "wrong", 401), ("/b?break=head", key.as_str(), 502), ("/c", key.as_str(), 200)] {
+        let mut last = 0;
+        for _ in 0..50 {
+            last = get(&world, key, target).await?.status;
+            if last != 429 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        assert_eq!(last, status, "{target}");
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! Quotas: a number of requests in each window of a calendar.
+
+use std::rc::Rc;
+
+use tollgate_tests::client::{Answer, Request};
+
+use crate::project::Project;
+use crate::scenario::{Outcome, scenarios};
+use crate::world::{World, assert_problem};
+
+scenarios! { "limit";
+    a_quota_refuses_until_its_window_ends,
+    a_plan_changes_the_quota_of_its_consumers,
+    exactly_the_quota_passes_in_parallel,
+    a_quota_in_shadow_mode_refuses_nothing_and_tells,
+    a_share_of_a_quota_is_told_once_when_it_is_reached,
+}
+
+async fn limited(world: &World, limit: &str, plans: &[&str]) -> Outcome {
+    let name = format!("{}-limit", world.name);
+    let project = Project::new(world)
+        .policy(&format!("{name}: {limit}"))
+        .route(&format!("{{path: /a, authn: keys, limit: {name}}}"));
+    let project = plans.iter().fold(project, |project, plan| project.plan(&plan.replace("LIMIT", &name)));
+    world.publish(project).await
+}
+
+async fn with_key(world: &World, key: &str) -> Result<Answer, Box<dyn std::error::Error>> {
+    Ok(world.client().send(Request::get("/a").field("X-API-Key", key)).await?)
+}
+
+async fn a_quota_refuses_until_its_window_ends(world: Rc<World>) -> Outcome {
+    // No test runs over the end of a year of Apia, but those of one second in it.
+    limited(&world, "{kind: quota, quota: 3, window: year, zone: Pacific/Apia}", &[]).await?;
+    let key = world.plain_key("acme").await?;
+    for left in [2, 1, 0] {
+        let answer = with_key(&world, &key).await?;
+        assert_eq!(answer.status, 200);
+        let state = answer.field("ratelimit").unwrap_or_default();
+        assert!(state.contains(&format!(";r={left};t=")), "{state}");
+    }
+    let refused = with_key(&world, &key).await?;
+    assert_problem(&refused, 429, "rate-limit-exceeded");
+    let wait: u64 = refused.field("retry-after").and_then(|s| s.parse().ok()).unwrap_or(0);
+    assert!((1..=366 * 86_400).contains(&wait), "{refused:?}");
+    let policy = refused.field("ratelimit-policy").unwrap_or_default();
+    assert!(policy.ends_with(";q=3;w=31536000") || policy.ends_with(";q=3;w=31622400"), "{policy}");
+    assert_eq!(world.upstream.report().total(), 3);
+    Ok(())
+}
+
+async fn a_plan_changes_the_quota_of_its_consumers(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: quota, quota: 1, window: year}", &["gold: {limits: {LIMIT: {quota: 3}}}"]).await?;
+    for (consumer, plan, quota) in [("acme", Some("gold"), 3), ("solo", None, 1)] {
+        let key = world.key(consumer, |key| key.plan = plan).await?;
+        for _ in 0..quota {
+            assert_eq!(with_key(&world, &key).await?.status, 200, "{consumer}");
+        }
+        assert_eq!(with_key(&world, &key).await?.status, 429, "{consumer}");
+    }
+    Ok(())
+}
+
+async fn exactly_the_quota_passes_in_parallel(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: quota, quota: 30, window: year}", &[]).await?;
+    let key = world.plain_key("acme").await?;
+    let requests: Vec<_> = (0..60)
+        .map(|_| {
+            let (client, key) = (world.client(), key.clone());
+            tokio::task::spawn_local(async move {
+                client.send(Request::get("/a").field("X-API-Key", &key)).await.map(|answer| answer.status)
+            })
+        })
+        .collect();
+    let mut statuses = Vec::new();
+    for request in requests {
+        statuses.push(request.await??);
+    }
+    let count = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count();
+    assert_eq!((count(200), count(429)), (30, 30), "{statuses:?}");
+    Ok(())
+}
+
+async fn a_quota_in_shadow_mode_refuses_nothing_and_tells(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: quota, quota: 1, window: year, shadow: true}", &[]).await?;
+    let key = world.plain_key("acme").await?;
+    for _ in 0..3 {
+        let answer = with_key(&world, &key).await?;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.field("ratelimit"), None, "what refuses nothing is not promised to clients");
+    }
+    let records = world.records(3).await?;
+    let told = records.iter().filter(|record| record.to_string().contains("would_refuse")).count();
+    assert_eq!(told, 2, "{records:?}");
+    Ok(())
+}
+
+async fn a_share_of_a_quota_is_told_once_when_it_is_reached(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: quota, quota: 4, window: year, warn: [\"50%\", \"100%\"]}", &[]).await?;
+    let key = world.plain_key("acme").await?;
+    for _ in 0..5 {
+        with_key(&world, &key).await?;
+    }
+    let records = world.records(5).await?;
+    let told = |share: &str| records.iter().filter(|record| record.to_string().contains(share)).count();
+    assert_eq!((told("\"reached\":50"), told("\"reached\":100")), (1, 1), "{records:?}");
+    Ok(())
+}

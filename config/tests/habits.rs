@@ -337,7 +337,7 @@ fn units_hosts_urls_and_methods_of_other_gateways_have_a_suggestion() {
         ("format: 1\n", "format: 1\nvalues: {a: {type: string}}\n", "TG0210", "`text`"),
         ("kind: api-key", "kind: key-auth", "TG0210", "`api-key`"),
         ("kind: rate-limit", "kind: limit-req", "TG0210", "`rate-limit`"),
-        ("rate: 10/s", "rate: 10/s, by: ip", "TG0210", "`address`"),
+        ("rate: 10/s", "rate: 10/s, by: ip", "TG0352", "`address`"),
         ("  authn: none\n", "  authn: none\n  target: cloudflare\n", "TG0210", "`workers-free`"),
         ("kind: api-key", "kind: api-key, header: Authorization", "TG0316", "`scheme: Bearer`"),
         ("pets.internal\"", "pets.internal\", headers: {X-A: $TOKEN}", "TG0211", "`${secret.NAME}`"),

@@ -144,7 +144,7 @@ fn every_setting_of_a_route_has_an_origin() {
     check("policies.burst.rate", &[("5/s", Policy, 7)]);
     check("policies.burst.burst", &[("9", Policy, 7)]);
     check("policies.slow.rate", &[("90/min", Policy, 8)]);
-    check("policies.slow.by", &[("address", Policy, 8)]);
+    check("policies.slow.by", &[("[address]", Policy, 8)]);
     check("policies.staff.header", &[("X-API-Key", Default, 0)]);
     check("policies.partners.header", &[]);
     check_origin(&compiled, "a.* /all", "policies.partners.scheme", &[("Bearer", Policy, 6)]);

@@ -18,8 +18,7 @@ use super::merge::{Cache, Effective, Single, merge, report_violations};
 use super::passed_on::{PassedOn, Statements};
 use super::policies::Definitions;
 use super::route_checks::{
-    Mistake, Uncached, check, report_anonymous, report_charged_twice, report_empty,
-    report_unverified,
+    Mistake, Uncached, check, report_anonymous, report_charged_twice, report_empty, report_unverified,
 };
 use super::scopes::scopes;
 use super::spec_security::{Accepted, Required, Weaknesses};

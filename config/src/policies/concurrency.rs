@@ -76,7 +76,7 @@ fn lease(written: &Spanned<u64>, report: &mut Report) -> Option<NonZeroU32> {
     let ms = u32::try_from(written.value).ok().filter(|ms| (LEASE_MS_MIN..=LEASE_MS_MAX).contains(ms));
     if ms.is_none() {
         report.push(
-            Diagnostic::error(Code::OutOfRange, written.span, "a lease is from 1s to 1h long")
+            Diagnostic::error(Code::BadLimit, written.span, "a lease is from 1s to 1h long")
                 .why("a shorter one ends before most requests do; a longer one keeps places taken for as long when a gateway fails")
                 .fix("write a time that the slowest request needs, such as `60s`"),
         );

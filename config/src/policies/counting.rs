@@ -6,10 +6,11 @@ use tollgate_core::expression::{Expression, Node, Source};
 use tollgate_core::limit::{Counting, LimitBy, OnUnavailable, PARTS_MAX, Part, WARNINGS_MAX};
 
 use super::{Change, Value, Written};
+use crate::decode::habits::word;
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::expression::compile_value;
 use crate::place::Spanned;
-use crate::schema::texts::PERCENT;
+use crate::schema::texts::{PART, PERCENT};
 use crate::schema::{Key, List, Shape};
 
 /// Whose requests share a quota, and what else does not depend on how a limit counts.
@@ -54,7 +55,8 @@ pub(super) const KEYS: &[Key] = &[
     .examples(&["[\"80%\", \"95%\"]"]),
 ];
 
-const PARTS: Shape = Shape::AnyOf(&[Shape::Text, Shape::List(&List::some_texts(Shape::Text, PARTS_MAX))]);
+const PARTS: Shape =
+    Shape::AnyOf(&[Shape::Ruled(&PART), Shape::List(&List::some_texts(Shape::Ruled(&PART), PARTS_MAX))]);
 
 const SHARES: Shape = Shape::List(&List::some_texts(Shape::Ruled(&PERCENT), WARNINGS_MAX));
 
@@ -137,10 +139,11 @@ fn part(text: &Spanned<String>, report: &mut Report) -> Option<Part> {
     let words = || BY.iter().map(|(word, _)| *word);
     let is_word = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if is_word(&text.value) {
-        let fix = closest(&text.value, words()).map_or_else(
-            || format!("write {}, or an expression such as `request.headers[\"x-tenant\"]`", listed(words())),
-            |word| format!("did you mean `{word}`?"),
-        );
+        let allowed: Vec<&str> = words().collect();
+        let closest = || closest(&text.value, words()).map(|word| format!("did you mean `{word}`?"));
+        let fix = word::fix(&text.value, &allowed).map(str::to_owned).or_else(closest).unwrap_or_else(|| {
+            format!("write {}, or an expression such as `request.headers[\"x-tenant\"]`", listed(words()))
+        });
         report_part(text, format!("`{}` is nothing that requests have in common", text.value), fix, report);
         return None;
     }

@@ -76,8 +76,15 @@ const UNITS: &[(&str, Unit)] = &[
     ("year", Unit::Year),
 ];
 
-const DAY_WORDS: &[(&str, &str)] =
-    &[("monday", ""), ("tuesday", ""), ("wednesday", ""), ("thursday", ""), ("friday", ""), ("saturday", ""), ("sunday", "")];
+const DAY_WORDS: &[(&str, &str)] = &[
+    ("monday", ""),
+    ("tuesday", ""),
+    ("wednesday", ""),
+    ("thursday", ""),
+    ("friday", ""),
+    ("saturday", ""),
+    ("sunday", ""),
+];
 
 const DAYS: &[(&str, u16)] =
     &[("monday", 1), ("tuesday", 2), ("wednesday", 3), ("thursday", 4), ("friday", 5), ("saturday", 6), ("sunday", 7)];
@@ -159,8 +166,10 @@ fn windows(written: &Written, report: &mut Report) -> Option<Windows> {
 fn zone(name: &crate::place::Spanned<String>, report: &mut Report) -> Option<tollgate_core::time::Zone> {
     let found = zones::zone(&name.value);
     if found.is_none() {
-        let fix = zones::meant(&name.value)
-            .map_or_else(|| "write a name such as `Europe/Paris`".to_owned(), |meant| format!("did you mean `{meant}`?"));
+        let fix = zones::meant(&name.value).map_or_else(
+            || "write a name such as `Europe/Paris`".to_owned(),
+            |meant| format!("did you mean `{meant}`?"),
+        );
         report.push(
             Diagnostic::error(Code::BadLimit, name.span, format!("`{}` is no time zone", name.value))
                 .why("the names are those of the IANA time zone database")

@@ -48,9 +48,15 @@ pub(super) static TABLE: Object = Object {
 
 const ALGORITHM_WORDS: &[(&str, &str)] = &[
     ("gcra", "the rate, evenly, with bursts: exact in any period, one instant is stored"),
-    ("sliding-window", "the count of this window, and of the one before as far as it would still be part of it: an approximation"),
+    (
+        "sliding-window",
+        "the count of this window, and of the one before as far as it would still be part of it: an approximation",
+    ),
     ("sliding-log", "each request by itself: exact in any period, for rates of up to 256"),
-    ("fixed-window", "windows that begin at multiples of the period: up to twice the rate can pass around the beginning of one"),
+    (
+        "fixed-window",
+        "windows that begin at multiples of the period: up to twice the rate can pass around the beginning of one",
+    ),
     ("spacing", "requests wait for each other, so that they are spaced evenly; `burst` is how many may wait"),
 ];
 
@@ -124,12 +130,12 @@ fn numbers(
     let full_ms = u64::from(burst.get()) * u64::from(period_ms.get()) / u64::from(rate.get());
     let diagnostic = match algorithm {
         RateAlgorithm::SlidingLog if burst.get() as usize > ENTRIES_MAX => Some(
-            Diagnostic::error(Code::OutOfRange, span, format!("`algorithm: sliding-log` counts up to {ENTRIES_MAX}"))
+            Diagnostic::error(Code::BadLimit, span, format!("`algorithm: sliding-log` counts up to {ENTRIES_MAX}"))
                 .why("it stores each request by itself, and reads and writes all of them for each request")
                 .fix("lower the rate, or write `algorithm: gcra`, which is exact too"),
         ),
         RateAlgorithm::Spacing if full_ms > WAIT_MS_MAX => Some(
-            Diagnostic::error(Code::OutOfRange, span, "a request would wait longer than 30s for its turn")
+            Diagnostic::error(Code::BadLimit, span, "a request would wait longer than 30s for its turn")
                 .why("the client waits for its answer meanwhile, and the gateway keeps its connection")
                 .fix("lower `burst`, or raise `rate`"),
         ),

@@ -46,11 +46,44 @@ fn settings_have_the_written_values_and_the_defaults() {
     );
     check(
         "{kind: rate-limit, rate: 60/min}",
-        &[("rate", "60/min"), ("burst", "60"), ("by", "consumer"), ("on-unavailable", "open")],
+        &[
+            ("rate", "60/min"),
+            ("burst", "60"),
+            ("algorithm", "gcra"),
+            ("by", "[consumer]"),
+            ("on-unavailable", "open"),
+            ("shadow", "false"),
+        ],
     );
     check(
         "{kind: rate-limit, rate: 5/10s, burst: 9, by: address, on-unavailable: closed}",
-        &[("rate", "5/10s"), ("burst", "9"), ("by", "address"), ("on-unavailable", "closed")],
+        &[
+            ("rate", "5/10s"),
+            ("burst", "9"),
+            ("algorithm", "gcra"),
+            ("by", "[address]"),
+            ("on-unavailable", "closed"),
+            ("shadow", "false"),
+        ],
+    );
+    check(
+        "{kind: quota, quota: 5, window: year, zone: Asia/Tokyo, anchor-day: 31, anchor-month: 4, by: [consumer, 'request.headers[\"x-a\"]'], \
+         warn: [95%, 80%], shadow: true}",
+        &[
+            ("quota", "5"),
+            ("window", "year"),
+            ("zone", "Asia/Tokyo"),
+            ("anchor-day", "31"),
+            ("anchor-month", "4"),
+            ("by", "[consumer, request.headers[\"x-a\"]]"),
+            ("on-unavailable", "open"),
+            ("shadow", "true"),
+            ("warn", "[80%, 95%]"),
+        ],
+    );
+    check(
+        "{kind: concurrency, max: 5, by: gateway}",
+        &[("max", "5"), ("lease", "1m"), ("by", "[gateway]"), ("on-unavailable", "open"), ("shadow", "false")],
     );
     let jwt = "{kind: jwt, issuer: \"https://id.example.com\", audience: pets}";
     check(

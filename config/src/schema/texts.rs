@@ -29,6 +29,15 @@ pub(crate) static GATEWAY_NAME: TextRule = TextRule {
     examples: &["acme"],
 };
 
+/// What the requests of one quota have in common.
+pub(crate) static PART: TextRule = TextRule {
+    name: "partition",
+    doc: "`consumer`, `address`, `installation`, `credential`, `route`, `api`, `upstream`, `gateway`, or an expression that reads one value \
+          of the request, its client or its caller.",
+    pattern: r"^(consumer|address|installation|credential|route|api|upstream|gateway|[a-z].*[.\[].*)$",
+    examples: &["consumer", "request.headers[\"x-tenant\"]"],
+};
+
 /// A share of a limit.
 pub(crate) static PERCENT: TextRule = TextRule {
     name: "percent",

@@ -197,7 +197,7 @@ fn policies_are_checked() {
     found("{kind: rate-limit, rate: 5/s, burst: 0}", "TG0209", 43);
     found("{kind: rate-limit, rate: 5/s, burst: 1.5}", "TG0202", 43);
     found("{kind: rate-limit, rate: 1/d, burst: 4000000000}", "TG0209", 31);
-    found("{kind: rate-limit, rate: 5/s, by: ip}", "TG0210", 40);
+    found("{kind: rate-limit, rate: 5/s, by: ip}", "TG0352", 40);
     found("{kind: rate-limit, rate: 5/s, on-unavailable: close}", "TG0210", 52);
 }
 

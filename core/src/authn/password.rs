@@ -117,7 +117,14 @@ pub fn try_charge(policy: &str, name: &str, client: &CellKey, id: OperationId) -
     let cell = CellKey::partition("tries", &format!("{policy}.{}", hex::encode(&digests[0][..1])));
     let charge = |kind: &str, digest: &[u8], burst: NonZeroU32| {
         let quota = format!("{kind}{}", hex::encode(&digest[..8])).into();
-        Operation::Charge(Charge { quota, rate: burst, period_ms: TRY_MS, burst, cost: NonZeroU32::MIN, algorithm: None })
+        Operation::Charge(Charge {
+            quota,
+            rate: burst,
+            period_ms: TRY_MS,
+            burst,
+            cost: NonZeroU32::MIN,
+            algorithm: None,
+        })
     };
     let operations = vec![charge("a", &digests[0], ADDRESS_TRIES), charge("n", &digests[1], NAME_TRIES)];
     Update { terms: Terms { id, hold_ms: Some(TRY_MS) }, cells: vec![CellOperations { cell, operations }] }

@@ -4,8 +4,8 @@
 use super::charge::Charge;
 use super::holds::{Held, Hold};
 use super::listed::Listed;
-use super::recent::RecordedResult;
 use super::meter::{Effect, Meter};
+use super::recent::RecordedResult;
 use super::state::{Metered, Quota};
 use super::time::{Advance, MICROS_PER_MS, nanos};
 use super::{Cell, CellError, Operation, OperationId, Outcome, Reply, Terms};
@@ -276,7 +276,9 @@ impl Cell {
             }
             Step::Confirm { held: true } => Reply::Confirmed,
             Step::Release { held: true } | Step::Leave { held: true, .. } => Reply::Released,
-            Step::Confirm { held: false } | Step::Release { held: false } | Step::Leave { held: false, .. } => Reply::NotHeld,
+            Step::Confirm { held: false } | Step::Release { held: false } | Step::Leave { held: false, .. } => {
+                Reply::NotHeld
+            }
             Step::AppendPurge(_) => Reply::Purged { sequence: self.purges.as_ref().map_or(0, |log| log.sequence) },
             Step::ReadPurges { .. } => match &self.purges {
                 Some(log) => {

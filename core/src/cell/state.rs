@@ -119,7 +119,13 @@ impl Cell {
         let listed_us = self.listed.iter().flat_map(|list| &list.0).map(|listed| listed.kept_until.as_micros());
         let counted_us = self.meters().iter().map(|metered| metered.state.idle_at_us());
         Some(Timestamp::from_micros(
-            available_us.chain(held_us).chain(listed_us).chain(counted_us).chain(self.recent.released_until_us()).max().unwrap_or(0),
+            available_us
+                .chain(held_us)
+                .chain(listed_us)
+                .chain(counted_us)
+                .chain(self.recent.released_until_us())
+                .max()
+                .unwrap_or(0),
         ))
     }
 

@@ -93,7 +93,9 @@ impl Count {
         let length_us = self.length_us();
         if start_us >= self.start_us {
             self.used = self.used.saturating_sub(cost);
-        } else if let Some(before) = self.before.as_mut().filter(|_| start_us.saturating_add(length_us) >= self.start_us) {
+        } else if let Some(before) =
+            self.before.as_mut().filter(|_| start_us.saturating_add(length_us) >= self.start_us)
+        {
             *before = before.saturating_sub(cost);
         }
     }

@@ -183,7 +183,13 @@ mod tests {
         assert!(windows.is_coherent());
         let edges = windows.edges(at(now));
         let told = |us| us / 1_000_000;
-        assert_eq!((edges.start_us, edges.end_us), (at(start).as_micros(), at(end).as_micros()), "{} to {}", told(edges.start_us), told(edges.end_us));
+        assert_eq!(
+            (edges.start_us, edges.end_us),
+            (at(start).as_micros(), at(end).as_micros()),
+            "{} to {}",
+            told(edges.start_us),
+            told(edges.end_us)
+        );
         let (before, after) = (edges.start_us - 1, edges.end_us);
         assert_eq!(windows.edges(Timestamp::from_micros(before)).end_us, edges.start_us);
         assert_eq!(windows.edges(Timestamp::from_micros(before)).start_us, edges.before_us);
@@ -217,15 +223,24 @@ mod tests {
     fn days_of_a_zone_are_23_or_25_hours_when_its_clocks_change() {
         check(Unit::Day, None, Some(berlin()), "2026-03-28T23:00:00Z", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z");
         check(Unit::Day, None, Some(berlin()), "2026-10-25T22:59:59Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z");
-        check(Unit::Month, None, Some(berlin()), "2026-03-31T22:00:00Z", "2026-03-31T22:00:00Z", "2026-04-30T22:00:00Z");
+        check(
+            Unit::Month,
+            None,
+            Some(berlin()),
+            "2026-03-31T22:00:00Z",
+            "2026-03-31T22:00:00Z",
+            "2026-04-30T22:00:00Z",
+        );
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn clocks_that_change_at_midnight_neither_skip_nor_repeat_a_day() {
         // From 00:00 to 01:00 (as in Beirut), and from 00:00 back to 23:00 of the day before.
-        let forward = Zone { minutes: 120, changes: vec![OffsetChange { at_s: second("2026-03-28T22:00:00Z"), minutes: 180 }] };
+        let forward =
+            Zone { minutes: 120, changes: vec![OffsetChange { at_s: second("2026-03-28T22:00:00Z"), minutes: 180 }] };
         check(Unit::Day, None, Some(forward), "2026-03-28T22:30:00Z", "2026-03-28T22:00:00Z", "2026-03-29T21:00:00Z");
-        let back = Zone { minutes: 180, changes: vec![OffsetChange { at_s: second("2026-10-24T21:00:00Z"), minutes: 120 }] };
+        let back =
+            Zone { minutes: 180, changes: vec![OffsetChange { at_s: second("2026-10-24T21:00:00Z"), minutes: 120 }] };
         check(Unit::Day, None, Some(back), "2026-10-24T21:30:00Z", "2026-10-23T21:00:00Z", "2026-10-24T22:00:00Z");
     }
 

@@ -75,8 +75,16 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn fields_are_structured_and_in_whole_seconds() {
-        let charge = Charge { quota: "burst".into(), rate: n(100), period_ms: n(60_000), burst: n(200), cost: n(1), algorithm: None };
-        let verdict = |allowed, us| Verdict { allowed, remaining: 7, reset_us: 1_000_001, retry_after_us: us, wait_us: None };
+        let charge = Charge {
+            quota: "burst".into(),
+            rate: n(100),
+            period_ms: n(60_000),
+            burst: n(200),
+            cost: n(1),
+            algorithm: None,
+        };
+        let verdict =
+            |allowed, us| Verdict { allowed, remaining: 7, reset_us: 1_000_001, retry_after_us: us, wait_us: None };
         let (mut policy, mut state) = (String::new(), String::new());
         policy_field(&mut policy, [&charge, &charge]);
         state_field(&mut state, [(&charge, &verdict(true, Some(0)))]);

@@ -36,9 +36,9 @@ pub trait Limiter: PolicyKind {
     /// What happens while the counter store does not answer.
     fn on_unavailable(&self) -> OnUnavailable;
 
-    /// The maximum that callers without a plan can charge at once.
+    /// The maximum cost that callers without a plan can charge at once.
     fn own_maximum(&self) -> NonZeroU32;
 
-    /// The maximum that callers of each plan can charge at once.
+    /// The maximum cost that callers of each plan can charge at once, where it is another one.
     fn maximum_of_plans(&self) -> Vec<(&str, NonZeroU32)>;
 }

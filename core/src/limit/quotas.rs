@@ -64,7 +64,14 @@ mod tests {
 
     fn daily(burst: u32) -> Charge {
         let n = |value| NonZeroU32::new(value).unwrap();
-        Charge { quota: "daily".into(), rate: n(1), period_ms: n(86_400_000), burst: n(burst), cost: n(1), algorithm: None }
+        Charge {
+            quota: "daily".into(),
+            rate: n(1),
+            period_ms: n(86_400_000),
+            burst: n(burst),
+            cost: n(1),
+            algorithm: None,
+        }
     }
 
     const DAY_US: u64 = 86_400_000_000;

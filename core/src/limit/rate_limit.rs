@@ -38,11 +38,11 @@ pub struct RateLimitSettings {
     #[cbor(n(5), skip_if = "codec::is_default")]
     pub plans: BTreeMap<String, PlanLimit>,
     /// How requests are counted.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "codec::is_default")]
     #[cbor(n(6), skip_if = "codec::is_default")]
     pub algorithm: RateAlgorithm,
     /// What all limits have in common.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "codec::is_default")]
     #[cbor(n(7), skip_if = "codec::is_default")]
     pub counting: Counting,
 }

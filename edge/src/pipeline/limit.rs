@@ -6,7 +6,9 @@ use std::pin::pin;
 use futures_util::future::join_all;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::Principal;
-use tollgate_core::cell::{self, CellKey, CellOperations, Charge, Operation, OperationId, Outcome, Reply, Terms, Update};
+use tollgate_core::cell::{
+    self, CellKey, CellOperations, Charge, Operation, OperationId, Outcome, Reply, Terms, Update,
+};
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::kinds::{LimitPolicy, Named, Place, PolicyName, SlotPolicy};
 use tollgate_core::limit::{OnFault, Whereabouts, fields};
@@ -201,7 +203,12 @@ impl Charged {
                 journal.note_policy(limits.phase, &charge.quota, Verdict::Pass, Reason::Charged { remaining, cost });
                 note_reached(limits, charge, verdict, journal);
             } else {
-                journal.note_policy(limits.phase, &charge.quota, Verdict::Pass, Reason::WouldRefuse { remaining, cost });
+                journal.note_policy(
+                    limits.phase,
+                    &charge.quota,
+                    Verdict::Pass,
+                    Reason::WouldRefuse { remaining, cost },
+                );
             }
         }
         for (update, fault) in self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?))) {

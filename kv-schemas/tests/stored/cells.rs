@@ -4,7 +4,8 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use tollgate_core::cache::{CacheKey, Purge};
 use tollgate_core::cell::{
-    Cell, CellKey, CellOperations, Charge, Operation, OperationId, Reply, StateChange, Table, Terms, Update, apply,
+    Algorithm, Cell, CellKey, CellOperations, Charge, Edges, Operation, OperationId, Reply, StateChange, Table, Terms,
+    Update, apply,
 };
 use tollgate_core::time::Timestamp;
 
@@ -12,6 +13,7 @@ use crate::golden::check_golden;
 
 const CELL_V1: &[u8] = include_bytes!("../golden/cell.v1.bin");
 const CELL_LATER_MEMBERS_V1: &[u8] = include_bytes!("../golden/cell-later-members.v1.bin");
+const CELL_COUNTED_V3: &[u8] = include_bytes!("../golden/cell-counted.v3.bin");
 const TABLE_V1: &[u8] = include_bytes!("../golden/cell-table.v1.bin");
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -21,7 +23,14 @@ fn terms(number: u8, hold_ms: Option<u32>) -> Terms {
 
 fn charge(quota: &str, cost: u32) -> Operation {
     let n = |value| NonZeroU32::new(value).unwrap();
-    let gcra = Charge { quota: quota.into(), rate: n(100), period_ms: n(60_000), burst: n(20), cost: n(cost), algorithm: None };
+    let gcra = Charge {
+        quota: quota.into(),
+        rate: n(100),
+        period_ms: n(60_000),
+        burst: n(20),
+        cost: n(cost),
+        algorithm: None,
+    };
     Operation::Charge(gcra)
 }
 
@@ -57,6 +66,36 @@ fn a_cell_with_later_members_has_these_bytes() {
     cell.update(terms(7, None), &[recorded], NOW.minus_millis(61_000)).unwrap();
     check_golden("cell-later-members.v1.bin", &cell.to_bytes());
     assert_eq!(Cell::from_bytes(CELL_LATER_MEMBERS_V1), Ok(cell));
+}
+
+#[test]
+fn a_cell_that_counts_has_these_bytes() {
+    let edges = Edges {
+        before_us: NOW.minus_millis(9_000).as_micros(),
+        start_us: NOW.minus_millis(5_000).as_micros(),
+        end_us: NOW.plus_millis(5_000).as_micros(),
+        after_us: NOW.plus_millis(9_000).as_micros(),
+    };
+    let mut cell = sample();
+    for (at, algorithm) in [
+        Algorithm::Spacing,
+        Algorithm::FixedWindow,
+        Algorithm::SlidingWindow,
+        Algorithm::SlidingLog,
+        Algorithm::Calendar(edges),
+        Algorithm::Concurrency,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let Operation::Charge(charge) = charge(&format!("limit-{at}"), 3) else { unreachable!("a charge") };
+        let charge = Operation::Charge(Charge { algorithm: Some(algorithm), ..charge });
+        for (number, now) in [(10, NOW.minus_millis(61_000)), (20, NOW)] {
+            cell.update(terms(number + at as u8, Some(10_000)), std::slice::from_ref(&charge), now).unwrap();
+        }
+    }
+    check_golden("cell-counted.v3.bin", &cell.to_bytes());
+    assert_eq!(Cell::from_bytes(CELL_COUNTED_V3), Ok(cell));
 }
 
 #[test]

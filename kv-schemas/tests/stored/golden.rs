@@ -98,6 +98,19 @@ fn later_versions_of_sections_have_these_bytes_and_are_read() {
 }
 
 #[test]
+fn limits_of_all_kinds_have_these_bytes_and_are_read() {
+    let site = sample::limits_site();
+    let (stored, bundle) =
+        (encode_part(&site), Bundle::new(&sample::gateway(), &[(HostPattern::Any, site.clone())].into()));
+    check_golden("part-limits.v1.bin", &stored);
+    check_golden("part-limits.v1.json", &readable(&site));
+    assert_eq!(decode_part(&stored, &Id::of(&stored)), Ok(site));
+    for need in ["rate-limit@3", "quota@1", "concurrency@1"] {
+        assert!(bundle.needs.contains(&need.parse().unwrap()), "{need} in {:?}", bundle.needs);
+    }
+}
+
+#[test]
 fn records_of_operators_have_these_bytes_and_are_read() {
     let digest = KeyDigest::parse(&"ab".repeat(32)).unwrap();
     let index = KeyIndex { digest };

@@ -1,7 +1,7 @@
 //! Settings with every member that settings can have.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
 
 use http::{HeaderName, Method};
 use tollgate_core::authn::{
@@ -14,8 +14,11 @@ use tollgate_core::expression::{Binary, Expression, Node, Source, TimePart};
 use tollgate_core::forward::{ClientFields, OwnCertificate, UpstreamAuth, UpstreamSettings};
 use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::jose::Algorithm;
-use tollgate_core::kinds::{Named, Place, Policies, Policy};
-use tollgate_core::limit::{Counting, LimitBy, OnUnavailable, PlanLimit, RateAlgorithm, RateLimitSettings};
+use tollgate_core::kinds::{LimitPolicy, Named, Place, Policies, Policy};
+use tollgate_core::limit::{
+    ConcurrencySettings, Counting, LimitBy, OnUnavailable, Part, PlanLimit, QuotaSettings, RateAlgorithm,
+    RateLimitSettings, Unit, Windows,
+};
 use tollgate_core::route::{HostPattern, Methods, Predicate, Subject, Test};
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
@@ -88,6 +91,58 @@ pub(crate) fn later_site() -> SiteSettings {
         routes: vec![RouteSettings {
             authn: vec![vec![Place::new(0)]],
             limit: vec![Place::new(0)],
+            ..route("pets.get", "/pets")
+        }],
+    }
+}
+
+/// A part with limits of all kinds and ways of counting.
+pub(crate) fn limits_site() -> SiteSettings {
+    let of = |number| NonZeroU32::new(number).unwrap();
+    let counting = Counting {
+        parts: vec![Part::By(LimitBy::Consumer), Part::Route, Part::Value(Source::Header("x-tenant".into()))],
+        shadow: true,
+        warn: [80, 95].map(|share| NonZeroU8::new(share).unwrap()).into(),
+    };
+    let Policy::Limit(LimitPolicy::RateLimit(base)) = limit(1, LimitBy::Consumer, OnUnavailable::Closed) else {
+        unreachable!("a rate limit")
+    };
+    let algorithms =
+        [RateAlgorithm::FixedWindow, RateAlgorithm::SlidingWindow, RateAlgorithm::SlidingLog, RateAlgorithm::Spacing];
+    let rates = algorithms.map(|algorithm| {
+        Policy::from(RateLimitSettings {
+            algorithm,
+            plans: BTreeMap::new(),
+            counting: counting.clone(),
+            ..base.clone()
+        })
+    });
+    let zone = Zone { minutes: 60, changes: vec![OffsetChange { at_s: 1_774_746_000, minutes: 120 }] };
+    let windows = Windows { unit: Unit::Year, anchor: Some(229), zone: Some(zone), zone_name: "Europe/Berlin".into() };
+    let quota = QuotaSettings {
+        quota: of(1_000_000),
+        windows,
+        by: LimitBy::Address,
+        on_unavailable: OnUnavailable::Open,
+        plans: BTreeMap::from([("gold".into(), of(7))]),
+        counting: Counting::default(),
+    };
+    let concurrency = ConcurrencySettings {
+        max: of(2),
+        lease_ms: of(60_000),
+        by: LimitBy::Consumer,
+        on_unavailable: OnUnavailable::Open,
+        plans: BTreeMap::from([("gold".into(), of(20))]),
+        counting: Counting { parts: vec![Part::Gateway], ..Counting::default() },
+    };
+    let policies = rates.into_iter().chain([quota.into(), concurrency.into()]).enumerate();
+    SiteSettings {
+        upstreams: vec![upstream("pets", "https://pets.internal", vec![])],
+        policies: policies.map(|(at, policy)| Named { name: format!("limit-{at}").into(), policy }).collect(),
+        routes: vec![RouteSettings {
+            guard: vec![],
+            authn: vec![],
+            limit: (0..6).map(Place::new).collect(),
             ..route("pets.get", "/pets")
         }],
     }

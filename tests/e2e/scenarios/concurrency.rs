@@ -56,7 +56,8 @@ async fn a_request_that_fails_or_is_refused_later_is_no_longer_in_flight(world: 
         .route(&format!("{{path: \"/{{rest*}}\", guard: {name}, authn: keys}}"));
     world.publish(project).await?;
     let key = world.plain_key("acme").await?;
-    for (target, key, status) in [("/a", "wrong", 401), ("/b?break=head", key.as_str(), 502), ("/c", key.as_str(), 200)] {
+    for (target, key, status) in [("/a", "wrong", 401), ("/b?break=head", key.as_str(), 502), ("/c", key.as_str(), 200)]
+    {
         let mut last = 0;
         for _ in 0..50 {
             last = get(&world, key, target).await?.status;

@@ -7,7 +7,7 @@ use tollgate_core::guard::Cidr;
 use super::unit;
 
 /// What to write instead of a word, among the words that are allowed.
-pub(in crate::decode) fn fix(word: &str, allowed: &[&str]) -> Option<&'static str> {
+pub(crate) fn fix(word: &str, allowed: &[&str]) -> Option<&'static str> {
     let word: String = word.chars().filter(|c| c.is_ascii_alphanumeric()).collect::<String>().to_ascii_lowercase();
     let found = WORDS.iter().find(|(words, needs, _)| words.contains(&word.as_str()) && allowed.contains(needs));
     found.map(|(_, _, fix)| *fix)
@@ -111,11 +111,15 @@ const WORDS: &[(&[&str], &str, &str)] = &[
             "throttling",
             "localratelimit",
             "spikearrest",
-            "quota",
-            "inflightreq",
         ],
         "rate-limit",
         "write `rate-limit`",
+    ),
+    (&["quotas", "quotapolicy", "monthlyquota", "quotabykey"], "quota", "write `quota`"),
+    (
+        &["inflightreq", "limitconn", "limitconcurrency", "connectionlimit", "concurrentratelimit", "concurrencylimit"],
+        "concurrency",
+        "write `concurrency`",
     ),
     (&["keyauth", "apikey", "apikeyauth", "apikeyinbound", "apikeys", "key", "bearer"], "api-key", "write `api-key`"),
     (&["oauth2introspection", "tokenintrospection", "opaque"], "introspection", "write `introspection`"),

@@ -80,7 +80,8 @@ impl Lowering<'_, '_> {
         limits: &[usize],
         path: Option<&PathTemplate>,
     ) -> Vec<Vec<String>> {
-        let named: Vec<_> = effective.guard.items().chain(effective.limit.items()).flat_map(|item| &item.names).collect();
+        let named: Vec<_> =
+            effective.guard.items().chain(effective.limit.items()).flat_map(|item| &item.names).collect();
         let mut claims = Vec::new();
         for place in limits {
             let Some(own) = self.policies.get(*place) else { continue };

@@ -93,9 +93,13 @@ pub(crate) static PLAN_LIMIT: Object = Object {
         )
         .absent("the number in `rate`")
         .examples(&["2000"]),
-        Key::optional("quota", "Of a `quota`: the number of requests in one window.", Shape::Integer(1, u32::MAX as i64))
-            .absent("another kind of limit")
-            .examples(&["1000000"]),
+        Key::optional(
+            "quota",
+            "Of a `quota`: the number of requests in one window.",
+            Shape::Integer(1, u32::MAX as i64),
+        )
+        .absent("another kind of limit")
+        .examples(&["1000000"]),
         Key::optional(
             "max",
             "Of a `concurrency` limit: the number of requests at the same time.",
@@ -104,7 +108,11 @@ pub(crate) static PLAN_LIMIT: Object = Object {
         .absent("another kind of limit")
         .examples(&["50"]),
     ],
-    rules: &[Rule::OneOf(&["rate", "quota", "max"]), Rule::Needs("burst", "rate")],
+    rules: &[
+        Rule::OneOf(&["rate", "quota", "max"]),
+        Rule::Excludes("quota", &["burst"]),
+        Rule::Excludes("max", &["burst"]),
+    ],
     ..Object::PLAIN
 };
 

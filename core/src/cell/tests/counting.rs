@@ -81,7 +81,10 @@ fn operations_in_flight_count_until_they_end() {
     assert!(!subject.apply(final_of(1), &operation, NOW).granted, "it has ended");
     assert!(subject.apply(final_of(3), &operation, NOW).granted);
     assert!(!subject.apply(final_of(4), &operation, NOW.plus_millis(29_999)).granted);
-    assert!(subject.apply(final_of(5), &operation, NOW.plus_millis(30_000)).granted, "the holder never said that it ended");
+    assert!(
+        subject.apply(final_of(5), &operation, NOW.plus_millis(30_000)).granted,
+        "the holder never said that it ended"
+    );
 }
 
 #[wasm_bindgen_test(unsupported = test)]

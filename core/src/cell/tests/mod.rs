@@ -27,7 +27,14 @@ pub(super) fn id(number: u64) -> OperationId {
 }
 
 pub(super) fn gcra(quota: &str, rate: u32, period_ms: u32, burst: u32, cost: u32) -> Charge {
-    Charge { quota: quota.into(), rate: n(rate), period_ms: n(period_ms), burst: n(burst), cost: n(cost), algorithm: None }
+    Charge {
+        quota: quota.into(),
+        rate: n(rate),
+        period_ms: n(period_ms),
+        burst: n(burst),
+        cost: n(cost),
+        algorithm: None,
+    }
 }
 
 pub(super) fn final_of(number: u64) -> Terms {

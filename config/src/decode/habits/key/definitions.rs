@@ -139,8 +139,6 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
             "day",
             "count",
             "average",
-            "max",
-            "quota",
             "calls",
             "period",
             "window",
@@ -152,6 +150,11 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
             "windowsize",
         ],
         "write `rate: 100/s`, `100/min` or `5/10s`",
+    ),
+    habit(
+        &["rate-limit"],
+        &["max", "quota"],
+        "write `rate: 100/s`, or define a policy of kind `quota` or `concurrency`",
     ),
     habit(
         &["rate-limit", "plan-limit"],

@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use tollgate_config::{Compiled, CompiledRoute};
 use tollgate_core::cache::{CacheOutcome, Forwarded};
-use tollgate_core::event::{Phase, Verdict};
-use tollgate_core::kinds::{Policies, Slot, Uses};
+use tollgate_core::event::{LimitNotice, Phase, Verdict};
+use tollgate_core::kinds::{Policies, PolicyName, Slot, Uses};
 use tollgate_core::problem::ProblemKind;
 use tollgate_core::telemetry::ExchangeRecord;
 
@@ -208,7 +208,12 @@ impl Branch {
             Self::Authorized(policy) => by(Phase::Authorize, policy, Verdict::Pass),
             Self::NotAuthorized(policy) => by(Phase::Authorize, policy, Verdict::Refuse),
             Self::WithinLimit(policy) => by_limit(policy, Verdict::Pass),
-            Self::OverLimit(policy) => by_limit(policy, Verdict::Refuse),
+            Self::OverLimit(policy) => {
+                let is_told = |(name, notice): (&PolicyName, LimitNotice)| {
+                    *name == policy.as_str() && notice == LimitNotice::WouldRefuse
+                };
+                by_limit(policy, Verdict::Refuse) || record.events.limit_notices().any(is_told)
+            }
             Self::CacheHit => matches!(record.cache(), Some(CacheOutcome::Hit { .. })),
             Self::CacheMiss => matches!(
                 record.cache(),

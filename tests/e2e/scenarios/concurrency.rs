@@ -17,7 +17,7 @@ async fn limited(world: &World, limit: &str) -> Outcome {
     let name = format!("{}-limit", world.name);
     let project = Project::new(world)
         .policy(&format!("{name}: {limit}"))
-        .route(&format!("{{path: \"/{{rest*}}\", authn: keys, limit: {name}}}"));
+        .route(&format!("{{path: \"/{{*rest}}\", authn: keys, limit: {name}}}"));
     world.publish(project).await
 }
 
@@ -53,7 +53,7 @@ async fn a_request_that_fails_or_is_refused_later_is_no_longer_in_flight(world: 
     let name = format!("{}-limit", world.name);
     let project = Project::new(&world)
         .policy(&format!("{name}: {{kind: concurrency, max: 1, lease: 1min, by: address}}"))
-        .route(&format!("{{path: \"/{{rest*}}\", guard: {name}, authn: keys}}"));
+        .route(&format!("{{path: \"/{{*rest}}\", guard: {name}, authn: keys}}"));
     world.publish(project).await?;
     let key = world.plain_key("acme").await?;
     for (target, key, status) in [("/a", "wrong", 401), ("/b?break=head", key.as_str(), 502), ("/c", key.as_str(), 200)]

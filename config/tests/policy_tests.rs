@@ -96,6 +96,27 @@ fn keys_and_types_of_a_file_are_checked() {
 }
 
 #[test]
+fn mistakes_in_steps_of_browsers_are_reported_at_their_positions() {
+    let id = "issuers: {id: {issuer: \"https://id.example.com\"}}";
+    let text = |step: &str| {
+        let used = "{request: GET /used, expect: {status: 200}}";
+        format!("format: 1\n{id}\ncases: [{{name: a, steps: [{used},\n{step}]}}]\n")
+    };
+    let opened = |more: &str| text(&format!("{{request: GET /used, {more}, expect: {{status: 200}}}}"));
+    check(&opened("browser: laptop, log-in: {issuer: id, claims: {sub: ada}}"), &[]);
+    check(&opened("browser: laptop"), &[]);
+    check(&opened("log-in: id"), &[("TG0903", 4, 22)]);
+    check(&opened("browser: laptop, log-in: di"), &[("TG0909", 4, 47)]);
+    let changed = |change: &str| text(&format!("{{issuers: {{id: {change}}}}}"));
+    check(&changed("{accounts: {ada: closed, bob: {groups: [a]}}}"), &[]);
+    check(&changed("{logs-out: ada}"), &[]);
+    check(&changed("{accounts: {ada: open}}"), &[("TG0210", 4, 33)]);
+    check(&changed("{accounts: closed}"), &[("TG0202", 4, 27)]);
+    check(&changed("{}"), &[("TG0203", 4, 16)]);
+    check(&changed("{accounts: {ada: closed}, logs-out: ada}"), &[("TG0201", 4, 42)]);
+}
+
+#[test]
 fn mistakes_in_issuers_and_tokens_are_reported_at_their_positions() {
     let step = "cases: [{name: a, steps: [{request: GET /used, token: TOKEN, expect: {status: 200}}]}]\n";
     let check = |issuer: &str, token: &str, expected: &[(&str, u32, u32)]| {

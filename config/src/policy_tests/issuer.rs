@@ -254,7 +254,11 @@ fn people(node: &Node, report: &mut Report) -> Option<IssuerChange> {
         Some(entries.iter().filter_map(account).collect())
     });
     let person = fields.optional("logs-out", report, decode::text);
+    let is_one = fields.check_rules(report);
     fields.finish(report);
+    if !is_one {
+        return None;
+    }
     accounts.map(IssuerChange::Accounts).or(person.map(|person| IssuerChange::LogsOut(person.value)))
 }
 

@@ -151,6 +151,30 @@ fn check_token_policy(key: &str, value: &str, expected: Option<&str>) {
     }
 }
 
+#[test]
+fn a_route_below_the_path_of_logins_is_reported_if_it_matches_what_the_policy_answers() {
+    let check = |more: &str, path: &str, is_found: bool| {
+        let policy = "kind: oidc-login, issuer: \"https://id.example.com\", client-id: a, client-secret: \"${secret.A}\", secret: \"${secret.B}\"";
+        let text = "format: 1\ngateway: {name: a}\nupstreams: {u: \"http://u\"}\npolicies: {p: {POLICY, path: /a/in}}\n\
+                    apis: {a: {upstream: u, authn: p, routes: [{path: \"PATH\", methods: [GET]}]}}\n";
+        let text = text.replace("POLICY", &format!("{policy}{more}")).replace("PATH", path);
+        let found = findings(&text);
+        let codes: Vec<_> = found.iter().map(|one| one.code.id()).collect();
+        assert_eq!(codes, if is_found { &["TG0419"][..] } else { &[] }, "{path}: {found}");
+    };
+    for path in ["/a/in/callback", "/a/in/logout", "/a/in/{x}", "/a/in/log{x}", "/a/in/{x:(logout|x)}", "/a/in/{*rest}"]
+    {
+        check("", path, true);
+    }
+    for path in
+        ["/a/in", "/a/in/other", "/a/in/{x:int}", "/a/in/callback/x", "/a/{x}/callback", "/{*rest}", "/callback"]
+    {
+        check("", path, false);
+    }
+    check("", "/a/in/back-channel-logout", false);
+    check(", revocable: true", "/a/in/back-channel-logout", true);
+}
+
 /// RFC 9728, sections 1.2 and 3.
 #[test]
 fn a_resource_has_a_url_at_which_its_metadata_are_found() {

@@ -1,13 +1,13 @@
 //! Sessions of browsers that an isolate has read: bounded, each for a minute, so that a request need not decrypt its cookie; and what
 //! is left to do for them after a reply.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use rustc_hash::FxHasher;
-use tollgate_core::authn::{KeptSession, OidcLoginSettings, Principal, TextMark};
+use tollgate_core::authn::{EndedSessions, KeptSession, OidcLoginSettings, Principal, Session, TextMark};
 use tollgate_core::kinds::PolicyName;
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 
@@ -20,6 +20,15 @@ pub(crate) struct Sessions {
     /// About how many bytes they have.
     bytes: usize,
     left: Vec<SessionWork>,
+    /// What has ended here a short time ago: the store may still say otherwise.
+    ended: VecDeque<Ended>,
+}
+
+#[derive(Debug)]
+struct Ended {
+    policy: PolicyName,
+    sessions: EndedSessions,
+    until: MonotonicInstant,
 }
 
 /// What is left to do for a session when a reply is sent.
@@ -105,13 +114,27 @@ impl Sessions {
         std::mem::take(&mut self.left)
     }
 
-    /// Forgets the sessions of a policy that have ended under this mark.
-    pub(crate) fn forget(&mut self, policy: &PolicyName, mark: &str) {
+    /// Forgets the sessions of a policy that have ended, and knows it for as long as the store may not.
+    pub(crate) fn end(&mut self, policy: &PolicyName, sessions: EndedSessions, now: MonotonicInstant) {
         let has_ended = |known: &Known| {
-            known.policy == *policy && known.ends.as_ref().is_some_and(|ends| ends.iter().any(|own| own == mark))
+            known.policy == *policy && known.ends.as_ref().is_some_and(|ends| ends.contains(&sessions.mark))
         };
         self.known.retain(|_, known| !has_ended(known));
         self.bytes = self.known.values().map(|known| known.principal.size()).sum();
+        if self.ended.len() >= ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(Ended { policy: policy.clone(), sessions, until: now.plus_millis(ENDED_MS) });
+    }
+
+    /// Whether it has ended here a short time ago.
+    pub(crate) fn has_ended(&self, policy: &PolicyName, session: &Session, now: MonotonicInstant) -> bool {
+        let marks = session.marks();
+        let is_one = |ended: &Ended| {
+            let EndedSessions { mark, issued_s } = &ended.sessions;
+            now < ended.until && ended.policy == *policy && marks.contains(mark) && session.is_ended_by(*issued_s)
+        };
+        self.ended.iter().any(is_one)
     }
 
     /// Forgets a session.
@@ -121,6 +144,12 @@ impl Sessions {
 }
 
 const REMEMBERED_MS: u64 = 60_000;
+
+/// Workers KV shows a write within a minute, or somewhat later.
+const ENDED_MS: u64 = 120_000;
+
+/// One or two logouts in a second; others are read from the store.
+const ENDED_MAX: usize = 256;
 
 /// A reply takes all of it, so it is about the number of requests that are handled at once.
 const LEFT_MAX: usize = 64;
@@ -171,11 +200,16 @@ mod tests {
             sessions.put(mark(cookie), policy, ada(1), ends, Timestamp::MAX, at(0, 0));
         }
         let left = |sessions: &Sessions| ["a", "b", "c", "d", "e"].map(|one| sessions.known.contains_key(&mark(one)));
-        sessions.forget(&staff, "s1");
+        let end = |sessions: &mut Sessions, mark: &str| {
+            sessions.end(&staff, EndedSessions { mark: mark.into(), issued_s: 1 }, MonotonicInstant::default());
+        };
+        end(&mut sessions, "s1");
         assert_eq!(left(&sessions), [false, true, true, true, true]);
-        sessions.forget(&staff, "ada");
+        end(&mut sessions, "ada");
         assert_eq!(left(&sessions), [false, false, true, true, true]);
         assert_eq!(sessions.bytes, 3 * ada(1).size());
+        (0..2 * ENDED_MAX).for_each(|_| end(&mut sessions, "x"));
+        assert_eq!(sessions.ended.len(), ENDED_MAX);
     }
 
     #[test]

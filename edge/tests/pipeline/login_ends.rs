@@ -82,6 +82,23 @@ fn the_provider_ends_a_session() {
     assert_eq!((world.status_at(&elsewhere, &ended), world.status_at(&elsewhere, &other)), (401, 200));
 }
 
+/// Workers KV remembers for a minute that a key is not there, also where it was written then.
+#[test]
+fn an_end_is_known_where_it_was_told_whatever_the_store_says() {
+    let world = World::with(revocable());
+    let session = world.logged_in("ada", "s1");
+    world.bench.host.records.memory.set(true);
+    assert_eq!(world.with_cookie(&session).status, 200);
+    assert_eq!(world.told(&world.logout_token(r#","sub":"ada""#)).status, 200);
+    for _ in 0..3 {
+        check(&world.with_cookie(&session), 401, "session-logged-out");
+        world.advance(39_000);
+    }
+    world.bench.host.records.memory.forget();
+    world.advance(60_000);
+    check(&world.with_cookie(&session), 401, "session-logged-out");
+}
+
 #[test]
 fn the_provider_ends_all_sessions_of_a_person() {
     let world = World::with(revocable());

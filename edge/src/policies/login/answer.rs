@@ -162,7 +162,7 @@ async fn withdraw<H: Host>(
     // Whoever sends the cookie again causes no other write.
     if settings.is_revocable && !matches!(has_ended(policy, (isolate, host), &session).await, Ok(true)) {
         let ended = session.ended(isolate.time(host.clock()));
-        let _ = end(policy, settings, (isolate, host), &ended).await;
+        let _ = end(policy, settings, (isolate, host), ended).await;
     }
     if settings.refresh_s > 0 {
         let kept = KeptSession { session, token: None };

@@ -20,7 +20,7 @@ use super::{unavailable, written};
 use crate::isolate::Isolate;
 use crate::pipeline::gathered;
 use crate::policies::jwt::{malformed, not_accepted, verify};
-use crate::ports::Host;
+use crate::ports::{Clock, Host};
 use crate::timeout::record;
 
 /// The provider says that sessions have ended.
@@ -37,7 +37,7 @@ pub(super) async fn told<H: Host>(
         Problem::new(ProblemKind::BadRequest, detail, Reason::LogoutTokenMissing)
     })?;
     let ended = verified(&named.name, settings, (isolate, host), &text).await.map_err(bad_request)?;
-    end(&named.name, settings, (isolate, host), &ended).await.map_err(unavailable)
+    end(&named.name, settings, (isolate, host), ended).await.map_err(unavailable)
 }
 
 /// What a logout token ends. Its claims are checked first: of a token for others, no keys are fetched.
@@ -68,7 +68,7 @@ pub(super) async fn end<H: Host>(
     policy: &PolicyName,
     settings: &OidcLoginSettings,
     (isolate, host): (&Isolate, &H),
-    ended: &EndedSessions,
+    ended: EndedSessions,
 ) -> Result<(), String> {
     let key = keys::sessions_end(&isolate.settings.gateway, policy, &ended.mark);
     let before = record(host, &key).await.map_err(|away| away.0)?;
@@ -79,7 +79,7 @@ pub(super) async fn end<H: Host>(
         let keep_s = settings.session_s.saturating_add(LATE_S);
         written(host, &key, &encode(&end), keep_s).await.map_err(|fault| fault.to_string())?;
     }
-    isolate.sessions.borrow_mut().forget(policy, &ended.mark);
+    isolate.sessions.borrow_mut().end(policy, ended, host.clock().instant());
     Ok(())
 }
 
@@ -89,6 +89,9 @@ pub(crate) async fn has_ended<H: Host>(
     (isolate, host): (&Isolate, &H),
     session: &Session,
 ) -> Result<bool, Problem> {
+    if isolate.sessions.borrow().has_ended(policy, session, host.clock().instant()) {
+        return Ok(true);
+    }
     let [own, person] = session.marks().map(|mark| keys::sessions_end(&isolate.settings.gateway, policy, &mark));
     let (own, person) = join(record(host, &own), record(host, &person)).await;
     for read in [own, person] {

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
-use rustc_demangle::demangle;
-use wasmparser::{KnownCustom, Name, Parser, Payload};
-
+use crate::families::{Family, IDENTITY, SIGNATURES};
+use crate::module::Module;
 use crate::side::{Side, artifact_folder};
 use crate::sizes;
 
@@ -27,15 +27,22 @@ const SHARES: [(&str, u64, bool); 7] = [
 /// What lands of identity adds to it until they are.
 const OWED_KIB: u64 = 66;
 
-/// Prints what the module's code belongs to, and checks the size of what is deployed.
-pub(crate) fn check() -> Result<(), String> {
+/// Prints what the module's code belongs to, and checks the size of what is deployed. Of the component, which must have names, it
+/// prints what families of signatures add.
+pub(crate) fn check(of_component: bool) -> Result<(), String> {
     let module = artifact_folder("target/wasm32-unknown-unknown/wasm").join("tollgate_cloudflare.wasm");
-    let bytes = fs::read(&module).map_err(|error| format!("{}: {error}; build it first", module.display()))?;
-    let parts = Parts::of(&bytes).map_err(|error| format!("{}: {error}", module.display()))?;
-    print!("{}", parts.table());
+    let module = read(&module)?;
+    print!("{}", Parts::of(&module).table());
     let shares_kib: u64 = SHARES.iter().filter(|(_, _, landed)| *landed).map(|(_, kib, _)| kib).sum();
     let allowed_kib = shares_kib + OWED_KIB;
     let used = sizes::of_worker(&Side::own())?;
+    #[expect(clippy::cast_precision_loss, reason = "sizes of some megabytes")]
+    let compressed = used as f64 / module.whole.max(1) as f64;
+    print_families("only reached by, in the Worker", &module, IDENTITY, compressed);
+    if of_component {
+        // It is not deployed compressed: its code is reckoned as that of the Worker.
+        print_families("in software, in the component", &read(&Side::own().component)?, SIGNATURES, compressed);
+    }
     println!(
         "\nThe Worker's module as deployed: {} KiB gzip of {shares_kib} KiB, and {OWED_KIB} that are owed.",
         used / 1024
@@ -50,6 +57,15 @@ pub(crate) fn check() -> Result<(), String> {
     ))
 }
 
+fn read(file: &Path) -> Result<Module, String> {
+    let bytes = fs::read(file).map_err(|error| format!("{}: {error}; build it first", file.display()))?;
+    Module::read(&bytes).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn print_families(what: &str, module: &Module, families: &[Family], compressed: f64) {
+    print!("\n{what:<36}    KiB   gzip, about\n{}", module.graph.table(families, compressed));
+}
+
 /// Bytes of code by crate and module, and of data.
 #[derive(Debug, Default)]
 struct Parts {
@@ -59,42 +75,12 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(module: &[u8]) -> Result<Self, wasmparser::BinaryReaderError> {
-        let mut parts = Self { whole: module.len() as u64, ..Self::default() };
-        let (mut imported, mut bodies, mut names) = (0, Vec::new(), BTreeMap::new());
-        for payload in Parser::new(0).parse_all(module) {
-            match payload? {
-                Payload::ImportSection(imports) => {
-                    for import in imports.into_imports() {
-                        imported += u32::from(matches!(import?.ty, wasmparser::TypeRef::Func(_)));
-                    }
-                }
-                Payload::CodeSectionEntry(body) => bodies.push(body.range().len() as u64),
-                Payload::DataSection(data) => {
-                    for segment in data {
-                        parts.data += segment?.data.len() as u64;
-                    }
-                }
-                Payload::CustomSection(section) => {
-                    // Custom sections are not deployed.
-                    parts.whole -= section.range().len() as u64;
-                    let KnownCustom::Name(all) = section.as_known() else { continue };
-                    for name in all {
-                        let Name::Function(functions) = name? else { continue };
-                        for function in functions {
-                            let function = function?;
-                            names.insert(function.index, function.name);
-                        }
-                    }
-                }
-                _ => {}
-            }
+    fn of(module: &Module) -> Self {
+        let mut parts = Self { data: module.data, whole: module.whole, ..Self::default() };
+        for function in &module.graph.functions {
+            *parts.code.entry(part(&function.path)).or_default() += function.bytes;
         }
-        for (index, bytes) in (imported..).zip(bodies) {
-            let name = names.get(&index).map_or_else(String::new, |name| format!("{:#}", demangle(name)));
-            *parts.code.entry(owner(&name)).or_default() += bytes;
-        }
-        Ok(parts)
+        parts
     }
 
     /// The crates, the largest first, and the modules of Tollgate's own.
@@ -129,15 +115,11 @@ fn by_size(parts: impl Iterator<Item = (String, u64)>) -> Vec<(String, u64)> {
     parts
 }
 
-/// The crate that a function belongs to, and its module if the crate is Tollgate's. Code of a library that was compiled
-/// for a type of Tollgate's belongs to that type.
-fn owner(name: &str) -> (String, String) {
-    let is_path_character = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    let mut paths = name.split(|c| !is_path_character(c)).filter(|path| path.contains("::") && !path.starts_with(':'));
-    let first = paths.clone().next().unwrap_or("(no path)");
-    let path = paths.find(|path| path.starts_with("tollgate_")).unwrap_or(first);
+/// The crate of a path, and its module if the crate is Tollgate's.
+fn part(path: &str) -> (String, String) {
     let mut segments = path.split("::");
-    let krate = segments.next().filter(|krate| !krate.starts_with("__wbindgen")).unwrap_or("(no path)");
+    let krate = segments.next().filter(|krate| !krate.is_empty() && !krate.starts_with("__wbindgen"));
+    let krate = krate.unwrap_or("(no path)");
     let is_module = |segment: &&str| segment.starts_with(|c: char| c.is_ascii_lowercase());
     let module = segments.next().filter(|_| krate.starts_with("tollgate_")).filter(is_module).unwrap_or_default();
     (krate.to_owned(), module.to_owned())
@@ -149,24 +131,21 @@ mod tests {
 
     #[test]
     fn code_belongs_to_the_crate_that_needs_it() {
-        for (name, krate, module) in [
+        for (path, krate, module) in [
             ("tollgate_edge::pipeline::limit::charge", "tollgate_edge", "pipeline"),
-            ("<tollgate_core::cell::Charge as core::fmt::Debug>::fmt", "tollgate_core", "cell"),
-            ("core::ptr::drop_in_place::<tollgate_core::Problem>", "tollgate_core", ""),
-            ("alloc::vec::Vec<u8>::push", "alloc", ""),
-            ("memcpy", "(no path)", ""),
+            ("tollgate_core::cell::Charge", "tollgate_core", "cell"),
+            ("tollgate_core::Problem", "tollgate_core", ""),
+            ("alloc::vec::Vec", "alloc", ""),
             ("", "(no path)", ""),
         ] {
-            assert_eq!(owner(name), (krate.to_owned(), module.to_owned()), "{name}");
+            assert_eq!(part(path), (krate.to_owned(), module.to_owned()), "{path}");
         }
     }
 
     #[test]
     fn a_module_without_functions_is_all_other() {
-        let empty = b"\0asm\x01\0\0\0";
-        let parts = Parts::of(empty).unwrap();
+        let parts = Parts::of(&Module::read(b"\0asm\x01\0\0\0").unwrap());
         assert!(parts.code.is_empty() && parts.data == 0);
         assert!(parts.table().contains("types, imports, tables                  0.0  100.0 %"), "{}", parts.table());
-        assert!(Parts::of(b"not a module").is_err());
     }
 }

@@ -8,12 +8,14 @@
 mod attribution;
 mod compare;
 mod cpu;
+mod families;
 mod floor;
 mod floor_steps;
 mod growth;
 mod load;
 mod load_http2;
 mod loading;
+mod module;
 mod native;
 mod peers;
 mod project;
@@ -62,8 +64,8 @@ const BENCHES: [Bench; 10] = [
 
 fn main() -> ExitCode {
     let mut asked: Vec<String> = std::env::args().skip(1).collect();
-    if asked == ["attribution"] {
-        return attribution::check().map_or_else(
+    if let Some(("attribution", words)) = asked.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return attribution::check(words == ["spin"]).map_or_else(
             |why| {
                 eprintln!("bench: {why}");
                 ExitCode::FAILURE

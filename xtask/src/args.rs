@@ -16,7 +16,8 @@ Usage: cargo xtask <task>
   lint                       formatting, clippy and docs with warnings denied, cargo-deny
   bench [workerd|native|spin|hosts|tokens|routes|keys|sizes|loading|serving]... [--against REV]
                              measure, and print a table of ratios to a reference, or to another commit
-  sizes                      print what the Worker's code belongs to; fails if the Worker is larger than the shares of its features
+  sizes [spin]               print what the Worker's code belongs to; fails if the Worker is larger than the shares of its features
+                             spin: also what signatures take in the component, which has them in software
   ci                         lint, layers, kinds, test, sizes: what .ci/run does
   help                       print this
 
@@ -120,7 +121,10 @@ pub(crate) enum Task {
     Kinds,
     Fmt,
     Lint,
-    Sizes,
+    Sizes {
+        /// Also those of the component.
+        of_component: bool,
+    },
     Bench(Vec<String>),
     Ci,
 }
@@ -142,7 +146,8 @@ impl Task {
             "setup" => alone(&task, &rest, Self::Setup),
             "layers" => alone(&task, &rest, Self::Layers),
             "kinds" => alone(&task, &rest, Self::Kinds),
-            "sizes" => alone(&task, &rest, Self::Sizes),
+            "sizes" if rest == ["spin"] => Ok(Self::Sizes { of_component: true }),
+            "sizes" => alone(&task, &rest, Self::Sizes { of_component: false }),
             "fmt" => alone(&task, &rest, Self::Fmt),
             "lint" => alone(&task, &rest, Self::Lint),
             "ci" => alone(&task, &rest, Self::Ci),

@@ -161,3 +161,11 @@ fn component(place: &Place) -> Result<(), String> {
     build.args(["--crate-type", "cdylib"]);
     run::announced("build spin: the component", &mut build)
 }
+
+/// The same with the names of its functions, which `.cargo/config.toml` has the linker strip.
+pub(crate) fn named_component(place: &Place) -> Result<(), String> {
+    let mut build = run::cargo(place);
+    build.args(["rustc", "--locked", "--package", "tollgate-spin", "--target", "wasm32-wasip2", "--profile", "wasm"]);
+    build.args(["--crate-type", "cdylib", "--", "-C", "link-arg=--keep-section=name"]);
+    run::announced("build spin: the component, with names", &mut build)
+}

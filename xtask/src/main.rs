@@ -58,7 +58,7 @@ fn perform(task: &Task) -> Result<(), String> {
         Task::Kinds => kinds::check(&place),
         Task::Fmt => lint::format(&place, Formatting::Written),
         Task::Lint => lint::all(&place),
-        Task::Sizes => sizes(&place),
+        Task::Sizes { of_component } => sizes(&place, *of_component),
         Task::Bench(rest) => bench(&place, rest),
         Task::Ci => ci(&place),
     }
@@ -72,7 +72,7 @@ fn ci(place: &Place) -> Result<(), String> {
         ("layers", layers::check(place)),
         ("kinds", kinds::check(place)),
         ("test", suite::test(place, &args::Selection::default())),
-        ("sizes", sizes(place)),
+        ("sizes", sizes(place, false)),
     ];
     let failed: Vec<&str> = checks.iter().filter(|(_, outcome)| outcome.is_err()).map(|(name, _)| *name).collect();
     for (name, outcome) in &checks {
@@ -86,12 +86,17 @@ fn ci(place: &Place) -> Result<(), String> {
     Err(format!("failed: {}", failed.join(", ")))
 }
 
-/// Builds the Worker and checks its size.
-fn sizes(place: &Place) -> Result<(), String> {
-    setup::prepare(place, &[args::Host::Cloudflare])?;
-    build::artifacts(place, &[args::Host::Cloudflare])?;
+/// Builds the Worker, checks its size and says what its parts take; also those of the component, if asked for.
+fn sizes(place: &Place, of_component: bool) -> Result<(), String> {
+    let hosts = [args::Host::Cloudflare, args::Host::Spin];
+    setup::prepare(place, if of_component { &hosts } else { &hosts[..1] })?;
+    build::artifacts(place, &hosts[..1])?;
     let mut command = run::cargo(place);
     command.args(["run", "--locked", "--package", "tollgate-bench", "--", "attribution"]);
+    if of_component {
+        build::named_component(place)?;
+        command.arg("spin");
+    }
     run::announced("sizes", command.env("CARGO_TARGET_DIR", &place.target))
 }
 

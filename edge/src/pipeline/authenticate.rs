@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use http::header::{LOCATION, SET_COOKIE};
+use http::header::{LOCATION, REFERRER_POLICY, SET_COOKIE};
 use tollgate_core::authn::{ClaimError, Presented, Principal};
 use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::kinds::{AuthnPolicy, Named, Place, SlotPolicy};
@@ -109,7 +109,8 @@ async fn sent_to_provider<H: Host>(
     match begin(login, &named.name, isolate, host, &exchange.received).await {
         Ok((location, cookie)) => {
             journal.note(Phase::Authenticate, Verdict::Refuse, Reason::NotAuthenticated);
-            problem.with(LOCATION, location).with(SET_COOKIE, cookie)
+            // The provider is not told which page was asked for.
+            problem.with(LOCATION, location).with(SET_COOKIE, cookie).with(REFERRER_POLICY, "no-referrer")
         }
         Err(why) => journal.refused(Phase::Authenticate, unavailable(why).by(named.name.clone())),
     }

@@ -152,6 +152,7 @@ impl World {
     pub(crate) fn begin(&self) -> (String, String) {
         let answer = self.send("GET", "/reports?of=may", &[("accept", "text/html")]);
         assert_eq!((answer.status, answer.problem().as_str()), (302, "login-required"), "{answer:?}");
+        assert_eq!(answer.field("referrer-policy"), "no-referrer", "the provider is not told the page");
         (answer.field("location").to_owned(), pair(answer.field("set-cookie")))
     }
 

@@ -20,7 +20,7 @@ use crate::response_cache::NativeResponseCache;
 use crate::settings::Settings;
 use crate::store::{NativeRecords, RecordStore, StoreError};
 use crate::telemetry::{Counted, NativeTelemetrySink, SharedMetrics};
-use crate::upstream::{NativeUpstream, client_config};
+use crate::upstream::{NativeUpstream, UsableCertificates, client_config};
 
 /// State shared by the isolates of a server.
 #[derive(Clone, Debug)]
@@ -31,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) overloaded: Arc<AtomicU64>,
     /// The requests of each client that are handled at once.
     pub(crate) clients: Arc<ClientCounts>,
+    pub(crate) certificates: UsableCertificates,
 }
 
 impl Shared {
@@ -47,6 +48,7 @@ impl Shared {
             metrics: SharedMetrics::default(),
             overloaded: Arc::default(),
             clients: Arc::new(ClientCounts::new(settings.exchanges_per_client_max)),
+            certificates: UsableCertificates::default(),
         })
     }
 }
@@ -64,8 +66,8 @@ pub(crate) struct StateParts {
 impl StateParts {
     /// Creates the state, which stays on this thread.
     pub(crate) fn open(self, drain: &Rc<Signal>) -> (Isolate, NativeHost) {
-        let Shared { counters, response_cache, metrics, overloaded, clients } = self.shared;
-        let upstream = NativeUpstream::new(self.upstream_tls, self.settings.secrets.clone());
+        let Shared { counters, response_cache, metrics, overloaded, clients, certificates } = self.shared;
+        let upstream = NativeUpstream::new(self.upstream_tls, self.settings.secrets.clone(), certificates);
         let upstream = upstream.with_copies(Arc::clone(response_cache.copies()));
         let counted = Counted {
             metrics,

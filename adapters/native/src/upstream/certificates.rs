@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
@@ -18,10 +18,23 @@ use tollgate_core::x509::Certificate;
 use crate::clock::SystemClock;
 use crate::secrets::SecretSource;
 
+/// The certificates that all isolates of a server have read last and could use. An isolate that finds a secret unusable when it
+/// first needs it presents what the others present.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UsableCertificates(Arc<Mutex<HashMap<OwnCertificate, Usable>>>);
+
+/// A certificate with its key, and its end.
+#[derive(Clone, Debug)]
+struct Usable {
+    pair: Arc<SingleCertAndKey>,
+    expires: Option<Timestamp>,
+}
+
 /// The certificates of one isolate.
 #[derive(Debug)]
 pub(super) struct Certificates {
     secrets: SecretSource,
+    usable: UsableCertificates,
     /// The settings of connections without a certificate.
     plain: Tls,
     known: RefCell<HashMap<OwnCertificate, Known>>,
@@ -110,11 +123,26 @@ pub fn check_certificate(own: &OwnCertificate, secrets: &SecretSource) -> Result
     Ok(expires)
 }
 
+impl UsableCertificates {
+    fn get(&self, own: &OwnCertificate) -> Option<Usable> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(own).cloned()
+    }
+
+    fn put(&self, own: &OwnCertificate, usable: Usable) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= CERTIFICATES_MAX && !all.contains_key(own) {
+            all.clear();
+        }
+        all.insert(own.clone(), usable);
+    }
+}
+
 impl Certificates {
     /// The settings of connections without a certificate; certificates are read from these secrets.
-    pub(super) fn new(plain: Arc<ClientConfig>, secrets: SecretSource) -> Self {
+    pub(super) fn new(plain: Arc<ClientConfig>, secrets: SecretSource, usable: UsableCertificates) -> Self {
         Self {
             secrets,
+            usable,
             plain: Tls { config: plain, number: 0 },
             known: RefCell::default(),
             next: Cell::new(1),
@@ -132,7 +160,8 @@ impl Certificates {
         if let Some(known) = self.known.borrow().get(own) {
             return known.tls.clone();
         }
-        let known = self.open(own, read(own, &self.secrets));
+        let mut known = self.open(own, read(own, &self.secrets));
+        self.present_what_others_do(own, &mut known);
         let tls = known.tls.clone();
         let mut all = self.known.borrow_mut();
         if all.len() >= CERTIFICATES_MAX {
@@ -154,6 +183,7 @@ impl Certificates {
                     known.read = new.read;
                 }
             }
+            self.present_what_others_do(own, known);
             self.watch_end(own, known);
         }
     }
@@ -166,7 +196,11 @@ impl Certificates {
     fn open(&self, own: &OwnCertificate, read: Result<Vec<Secret>, Fault>) -> Known {
         let opened = read.as_ref().map_err(Clone::clone).and_then(|read| pair(own, read));
         let mut known = match opened {
-            Ok((pair, expires)) => Known { read, tls: Ok(self.tls(pair)), expires, is_expired: false },
+            Ok((pair, expires)) => {
+                let usable = Usable { pair: Arc::new(SingleCertAndKey::from(pair)), expires };
+                self.usable.put(own, usable.clone());
+                Known { read, tls: Ok(self.tls(usable.pair)), expires, is_expired: false }
+            }
             Err(fault) => {
                 self.tell("error", "upstream-certificate-unusable", own, fault.to_string());
                 Known { read, tls: Err(fault.error()), expires: None, is_expired: false }
@@ -176,10 +210,19 @@ impl Certificates {
         known
     }
 
+    /// A certificate that this isolate cannot use is replaced by the last one that any isolate could.
+    fn present_what_others_do(&self, own: &OwnCertificate, known: &mut Known) {
+        if let (Err(_), Some(usable)) = (&known.tls, self.usable.get(own)) {
+            known.tls = Ok(self.tls(usable.pair));
+            known.expires = usable.expires;
+            self.watch_end(own, known);
+        }
+    }
+
     /// A session is resumed only by who presented the same certificate when it began.
-    fn tls(&self, pair: CertifiedKey) -> Tls {
+    fn tls(&self, pair: Arc<SingleCertAndKey>) -> Tls {
         let mut config = ClientConfig::clone(&self.plain.config);
-        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(pair));
+        config.client_auth_cert_resolver = pair;
         config.resumption = Resumption::default();
         let number = self.next.replace(self.next.get().wrapping_add(1).max(1));
         Tls { config: Arc::new(config), number }
@@ -249,7 +292,35 @@ mod tests {
 
     fn certificates(folder: &tempfile::TempDir) -> Certificates {
         let secrets = SecretSource::Folder(folder.path().to_owned());
-        Certificates::new(super::super::client_config(None).unwrap(), secrets)
+        Certificates::new(super::super::client_config(None).unwrap(), secrets, UsableCertificates::default())
+    }
+
+    #[test]
+    fn an_isolate_that_finds_a_broken_certificate_presents_what_the_others_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |text: &str| fs::write(folder.path().join("BOTH"), text).unwrap();
+        let shared = UsableCertificates::default();
+        let isolate = || {
+            let secrets = SecretSource::Folder(folder.path().to_owned());
+            Certificates::new(super::super::client_config(None).unwrap(), secrets, shared.clone())
+        };
+        let (early, first, late) = (isolate(), isolate(), isolate());
+        write("hello");
+        assert_eq!(early.presenting(&own("BOTH", None)).map(drop), Err(UpstreamError::OwnCertificateUnusable));
+        let ((certificate, key), (renewed, new_key)) = (made(2100), made(2100));
+        write(&format!("{certificate}{key}"));
+        assert!(first.presenting(&own("BOTH", None)).is_ok());
+        write(&certificate);
+        let number = late.presenting(&own("BOTH", None)).unwrap().number;
+        assert_eq!(late.take_news()[0].event, "upstream-certificate-unusable");
+        early.renew();
+        assert!(early.presenting(&own("BOTH", None)).is_ok(), "it is never loaded by this isolate");
+        late.renew();
+        assert_eq!(late.presenting(&own("BOTH", None)).unwrap().number, number, "nothing has changed");
+        write(&format!("{renewed}{new_key}"));
+        late.renew();
+        assert_ne!(late.presenting(&own("BOTH", None)).unwrap().number, number, "mended");
+        assert!(isolate().presenting(&own("OTHER", None)).is_err(), "no other secret is meant");
     }
 
     #[track_caller]

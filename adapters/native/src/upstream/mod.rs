@@ -28,8 +28,8 @@ use tollgate_edge::ports::{Content, Upstream, UpstreamCall};
 use crate::content::{Copies, CopyBudget, Left, NativeContent, Outgoing, RequestFault, RequestState, UpstreamContent};
 use crate::secrets::SecretSource;
 use certificates::Certificates;
-pub(crate) use certificates::News;
 pub use certificates::{Fault as CertificateFault, check_certificate};
+pub(crate) use certificates::{News, UsableCertificates};
 pub(crate) use pool::Lease;
 use pool::Pool;
 pub(crate) use timer::Timer;
@@ -52,9 +52,9 @@ pub struct NativeUpstream {
 }
 
 impl NativeUpstream {
-    /// The port with these settings of TLS, and certificates of the gateway from these secrets.
-    pub(crate) fn new(tls: Arc<ClientConfig>, secrets: SecretSource) -> Self {
-        let certificates = Rc::new(Certificates::new(tls, secrets));
+    /// The port with these settings of TLS, and certificates of the gateway from these secrets, or those that other isolates use.
+    pub(crate) fn new(tls: Arc<ClientConfig>, secrets: SecretSource, usable: UsableCertificates) -> Self {
+        let certificates = Rc::new(Certificates::new(tls, secrets, usable));
         Self { pool: Rc::new(Pool::to(AddressRule::Any)), certificates, copies: None, timers: Timers::default() }
     }
 

@@ -38,7 +38,7 @@ impl Stage {
 
     fn port(&self) -> NativeUpstream {
         let tls = client_config(Some(&self.folder.path().join("ca.pem"))).unwrap();
-        NativeUpstream::new(tls, SecretSource::Folder(self.folder.path().to_owned()))
+        NativeUpstream::new(tls, SecretSource::Folder(self.folder.path().to_owned()), UsableCertificates::default())
     }
 
     /// An upstream that requires a certificate of the authority; it answers with the number of the connection and the common

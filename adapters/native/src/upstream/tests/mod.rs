@@ -34,7 +34,7 @@ fn upstream() -> NativeUpstream {
 
 /// A port that trusts these authorities too.
 fn port(authorities: Option<&std::path::Path>) -> NativeUpstream {
-    NativeUpstream::new(client_config(authorities).unwrap(), SecretSource::Environment)
+    NativeUpstream::new(client_config(authorities).unwrap(), SecretSource::Environment, UsableCertificates::default())
 }
 
 fn request(method: Method, url: &str, content: &'static str) -> Request<NativeContent> {
@@ -328,7 +328,7 @@ fn a_certificate_for_another_name_is_refused() {
         let (address, authority) = listen_tls("elsewhere.example", &[]).await;
         let url = format!("https://localhost:{}/", address.port());
         for tls in [client_config(None), client_config(Some(authority.path()))] {
-            let upstream = NativeUpstream::new(tls.unwrap(), SecretSource::Environment);
+            let upstream = NativeUpstream::new(tls.unwrap(), SecretSource::Environment, UsableCertificates::default());
             let answer = upstream.exchange(get(&url), &CALL).await;
             assert_eq!(answer.map(drop), Err(UpstreamError::TlsCertificateError));
         }

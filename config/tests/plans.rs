@@ -155,6 +155,54 @@ fn check_cost(policy: &str, plans: &str, route: &str, expected: Option<&str>) {
     );
 }
 
+/// What a finding about a policy of a project with the limit `p` tells to do.
+#[track_caller]
+fn check_fix(policy: &str, plans: &str, path: &str, code: &str, says: &str) {
+    let text = format!(
+        "format: 1\ngateway: {name}\nupstreams: {{u: \"http://u\"}}\npolicies:\n  keys: {{kind: api-key}}\n  p: {policy}\nplans: {plans}\n\
+         apis: {{a: {{upstream: u, authn: keys, limit: p, routes: [{{path: {path}, methods: [GET], id: x, cost: 5}}]}}}}\n",
+        name = "{name: acme}"
+    );
+    let found = found(&text);
+    let is_said =
+        |d: &tollgate_config::Diagnostic| d.code.id() == code && format!("{} {}", d.why, d.fix).contains(says);
+    assert!(found.iter().any(is_said), "{code} {says}\n{found}");
+}
+
+#[test]
+fn what_is_wrong_with_a_limit_is_told_with_what_its_kind_has() {
+    let rate = "{kind: rate-limit, rate: 5/s}";
+    for plan in ["unlimited", "none"] {
+        let plans = format!("{{big: {{limits: {{p: {plan}}}}}}}");
+        check_fix(
+            rate,
+            &plans,
+            "/x",
+            "TG0202",
+            "write `{rate: 100/s}` for a `rate-limit`, `{quota: 100000}` for a `quota`",
+        );
+    }
+    check_fix(rate, "{big: {limits: {p: 9/min}}}", "/x", "TG0202", "write `{rate: 9/min}`");
+    check_fix("{kind: rate-limit, rate: 5/s, window: month}", "{}", "/x", "TG0201", "a policy of kind `quota`");
+    check_fix("{kind: rate-limit, rate: 5/s, zone: Europe/Paris}", "{}", "/x", "TG0201", "a policy of kind `quota`");
+    check_fix("{kind: rate-limit, rate: 10/month}", "{}", "/x", "TG0208", "of a policy of kind quota");
+    check_fix("{kind: rate-limit, rate: 10/year}", "{}", "/x", "TG0208", "of a policy of kind quota");
+    check_fix(
+        "{kind: rate-limit, rate: 5/s, by: request.headers.x-tenant}",
+        "{}",
+        "/x",
+        "TG0332",
+        "write `request.headers[\"x-tenant\"]`",
+    );
+    check_fix("{kind: rate-limit, rate: 5/s, by: [consumer, params.store]}", "{}", "/x", "TG0332", "share one quota");
+    let cost =
+        |policy: &str, key: &str| check_fix(policy, "{}", "/x", "TG0319", &format!("raise `{key}` there to 5 or more"));
+    cost("{kind: rate-limit, rate: 4/s}", "burst");
+    cost("{kind: rate-limit, rate: 4/s, algorithm: sliding-log}", "rate");
+    cost("{kind: rate-limit, rate: 4/s, algorithm: fixed-window}", "rate");
+    cost("{kind: quota, quota: 4, window: day}", "quota");
+}
+
 #[test]
 fn a_cost_that_a_limit_never_admits_is_reported() {
     let own = "authn: keys, limit: burst, cost: 5";

@@ -251,11 +251,11 @@ pub(crate) fn quantity<T>(node: &Node, unit: &Unit<T>, report: &mut Report) -> O
         Ok(value) => Some(Spanned::new(value, node.span)),
         Err(what) => {
             let fix = match (unit.meant)(&text) {
-                Some(meant) => format!("did you mean `{meant}`?"),
+                Some(meant) => format!("did you mean `{meant}`?{}", (unit.more)(&text)),
                 None if text.contains(['$', '{']) => {
                     "write `${value.NAME}`, and declare the value under `values`: variables of the environment are not read".to_owned()
                 }
-                None => format!("write a value such as {}", unit.examples),
+                None => format!("write a value such as {}{}", unit.examples, (unit.more)(&text)),
             };
             report.push(Diagnostic::error(unit.code, node.span, what).why(unit.why).fix(fix));
             None
@@ -291,6 +291,8 @@ pub(crate) struct Unit<T> {
     meant: fn(&str) -> Option<String>,
     why: &'static str,
     examples: &'static str,
+    /// What else is said of a text that cannot be read.
+    more: fn(&str) -> &'static str,
 }
 
 pub(crate) const DURATION: Unit<u64> = Unit {
@@ -300,6 +302,7 @@ pub(crate) const DURATION: Unit<u64> = Unit {
     meant: habits::unit::duration,
     why: "a duration is an integer directly followed by ms, s, m, h or d",
     examples: "`250ms`, `10s`, `5m`, `1h`, `7d`",
+    more: |_| "",
 };
 
 pub(crate) const SIZE: Unit<u64> = Unit {
@@ -309,6 +312,7 @@ pub(crate) const SIZE: Unit<u64> = Unit {
     meant: habits::unit::size,
     why: "a size is an integer directly followed by B, KiB, MiB or GiB",
     examples: "`512B`, `64KiB`, `10MiB`",
+    more: |_| "",
 };
 
 pub(crate) const RATE: Unit<units::Rate> = Unit {
@@ -318,7 +322,15 @@ pub(crate) const RATE: Unit<units::Rate> = Unit {
     meant: habits::unit::per_period,
     why: "a rate is an integer, a slash and a period",
     examples: "`100/s`, `100/min`, `5/10s`",
+    more: of_calendar,
 };
+
+/// A month of a calendar is no period of a rate.
+fn of_calendar(text: &str) -> &'static str {
+    let text = text.to_ascii_lowercase();
+    let is_of_calendar = ["month", "quarter", "year"].iter().any(|unit| text.contains(unit));
+    if is_of_calendar { "; months, quarters and years of a calendar are windows of a policy of kind quota" } else { "" }
+}
 
 /// Reports a name that is not valid: 1 to 40 lowercase letters, digits and hyphens.
 pub(crate) fn check_name(name: &Spanned<String>, report: &mut Report) -> bool {

@@ -66,7 +66,7 @@ fn compiled(text: &str, check: fn(&Tree) -> Result<Vec<Node>, Fault>) -> Result<
         ));
     }
     let tree = parse::parse(text)?;
-    let nodes = check(&tree)?;
+    let nodes = check(&tree).map_err(|fault| with_hyphen(text, fault))?;
     Expression::new(nodes).map_err(|error| {
         let fix = "split it into several policies, all of which `authz` lists";
         Fault::new(
@@ -76,6 +76,23 @@ fn compiled(text: &str, check: fn(&Tree) -> Result<Vec<Node>, Fault>) -> Result<
             fix,
         )
     })
+}
+
+/// A name with a hyphen, as fields of HTTP have it, is read as a subtraction: says how to write it.
+fn with_hyphen(text: &str, mut fault: Fault) -> Fault {
+    for map in ["request.headers", "request.query", "principal.claims"] {
+        for (at, _) in text.match_indices(map) {
+            let Some(rest) = text[at + map.len()..].strip_prefix('.') else { continue };
+            let length = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)).count();
+            let name = &rest[..length];
+            let end = at + map.len() + 1 + length;
+            if name.contains('-') && (at..end).contains(&fault.at.start) {
+                fault.fix = format!("write `{map}[\"{name}\"]`: a name with a hyphen is in brackets");
+                return fault;
+            }
+        }
+    }
+    fault
 }
 
 /// The longest text of an expression: a page.

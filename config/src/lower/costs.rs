@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use tollgate_core::kinds::{LimitPolicy, NamedPolicy};
+use tollgate_core::limit::RateAlgorithm;
 
 use super::policies::Definitions;
 use super::{CompiledRoute, Whole};
@@ -45,6 +46,8 @@ struct Refused<'p> {
     all: bool,
     /// The largest burst that is too small.
     burst: u32,
+    /// What to write with a larger number.
+    key: &'static str,
 }
 
 impl<'p> Refused<'p> {
@@ -60,11 +63,12 @@ impl<'p> Refused<'p> {
             plans: small().map(|(name, _)| name).collect(),
             all: own && small().count() == bursts().count(),
             burst,
+            key: raised(limit),
         }
     }
 
     fn diagnostic(&self, cost: &Spanned<u32>, policy: &str) -> Diagnostic {
-        let Self { own, plans, all, burst } = self;
+        let Self { own, plans, all, burst, key } = self;
         let what = format!("`cost` is {}, but policy `{policy}` admits at most {burst} at once", cost.value);
         let consumers = format!("of consumers with the plan {}", listed(plans.iter().copied()));
         let whose = match (all, own, plans.as_slice()) {
@@ -74,7 +78,19 @@ impl<'p> Refused<'p> {
             (false, false, _) => format!(" {consumers}"),
         };
         let why = format!("every request{whose} would be answered with 429, however long a caller waits");
-        let fix = format!("lower `cost`, or set `burst: {}` or more there", cost.value);
+        let fix = format!("lower `cost`, or raise `{key}` there to {} or more", cost.value);
         Diagnostic::warning(Code::CostAboveBurst, cost.span, what).why(why).fix(fix)
+    }
+}
+
+/// The key of a limit that says how much it admits at once.
+const fn raised(limit: &LimitPolicy) -> &'static str {
+    match limit {
+        LimitPolicy::RateLimit(settings) => match settings.algorithm {
+            RateAlgorithm::Gcra | RateAlgorithm::Spacing => "burst",
+            RateAlgorithm::SlidingWindow | RateAlgorithm::SlidingLog | RateAlgorithm::FixedWindow => "rate",
+        },
+        LimitPolicy::Quota(_) => "quota",
+        LimitPolicy::Concurrency(_) => "max",
     }
 }

@@ -233,6 +233,24 @@ pub(super) fn report_no_parameter(
     );
 }
 
+/// Reports a limit that counts by a parameter which the path of the route does not have.
+pub(super) fn report_same_quota(
+    name: &Spanned<String>,
+    parameter: &str,
+    path: &PathTemplate,
+    defined: Span,
+    report: &mut Report,
+) {
+    let what =
+        format!("policy `{}` counts by `params.{parameter}`, and `{path}` has no parameter `{parameter}`", name.value);
+    report.push(
+        Diagnostic::error(Code::BadExpression, name.span, what)
+            .why("the value is missing in all requests of this route, so that they would share one quota")
+            .fix("name the parameter in the path as `by` does, or list another limit on the route")
+            .related(defined, "defined here"),
+    );
+}
+
 /// Reports a condition that reads what the upstream does not receive.
 pub(super) fn report_not_forwarded(
     name: &Spanned<String>,

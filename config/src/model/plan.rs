@@ -52,7 +52,13 @@ fn limits(node: &Node, report: &mut Report) -> Option<Vec<(Spanned<String>, Plan
 
 fn limit(policy: &Spanned<String>, node: &Node, report: &mut Report) -> Option<PlanLimit> {
     if let Value::Text(rate) = &node.value {
-        return decode::mistyped(node, "a mapping", &format!("write `{{rate: {rate}}}`"), report);
+        let is_rate = rate.starts_with(|c: char| c.is_ascii_digit()) && rate.contains('/');
+        let rate = if is_rate { rate.as_str() } else { "100/s" };
+        let fix = format!(
+            "write `{{rate: {rate}}}` for a `rate-limit`, `{{quota: 100000}}` for a `quota`, `{{max: 10}}` for a `concurrency` limit; \
+             a plan without an entry has the policy's own numbers"
+        );
+        return decode::mistyped(node, "a mapping", &fix, report);
     }
     let owner = format!("the plan's limit `{}`", policy.value);
     let mut fields = Fields::open(node, &tables::PLAN_LIMIT, owner, policy.span, report)?;

@@ -10,6 +10,7 @@ use tollgate_core::forward::Attribute;
 use tollgate_core::jose::JwkSet;
 use tollgate_core::route::CanonicalPath;
 
+use super::issuer::is_issuer;
 use super::{Absence, Change, OWN_PREFIX, Value, Written, binding, mapping};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
@@ -304,6 +305,11 @@ pub(super) fn unbound_rules(written: &Written, issuers: Vec<String>, report: &mu
     for key in ["issuer", "audience"] {
         written.list(key).iter().for_each(|text| report_placeholder(key, text, report));
     }
+    let are_issuers = written.list("issuer").iter().all(|issuer| is_issuer(issuer, report));
+    let are_claims = written.list("groups").iter().all(|claim| is_claim("groups", claim, report));
+    if !are_issuers || !are_claims {
+        return None;
+    }
     Some(IdentityRules {
         audiences,
         leeway_s: seconds(written, "leeway")?,
@@ -325,6 +331,18 @@ pub(super) fn unbound_rules(written: &Written, issuers: Vec<String>, report: &mu
         issuers,
         resource: written.parsed("resource", |url| resource(url, written.boolean("private-network"), report))?,
     })
+}
+
+/// Whether a text names a claim; one that does not is reported.
+fn is_claim(key: &str, text: &Spanned<String>, report: &mut Report) -> bool {
+    if text.value.is_empty() {
+        report.push(
+            Diagnostic::error(Code::BadTokenPolicy, text.span, format!("an empty text in `{key}`"))
+                .why("no claim has an empty name, so nobody would be in a group")
+                .fix(format!("write the name of a claim, or remove `{key}`")),
+        );
+    }
+    !text.value.is_empty()
 }
 
 /// Reports a name that no provider has (RFC 2606, section 2), such as `tollgate import` writes.

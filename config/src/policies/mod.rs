@@ -10,6 +10,7 @@ mod bearer;
 mod binding;
 mod counting;
 mod definition;
+mod issuer;
 mod mapping;
 mod pem;
 #[cfg(test)]

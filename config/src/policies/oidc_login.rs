@@ -7,6 +7,7 @@ use tollgate_core::route::CanonicalPath;
 use tollgate_core::secret::SecretText;
 
 use super::bearer::{self, CLIENT_SECRET, RULES};
+use super::issuer::is_issuer;
 use super::{Change, Kind, Value, Written, kind_key};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
@@ -65,7 +66,7 @@ pub(super) static TABLE: Object = Object {
         Key::optional(
             "refresh",
             "After how long the provider has to confirm a session, by its refresh token: behind a reply, and after twice this time \
-             before one. A session that it does not confirm ends. At least a minute is advisable.",
+             before one. A session that it does not confirm ends. Five minutes or more are advisable: a store may show a record a minute late.",
             Shape::Quantity(Quantity::Time),
         )
         .absent("the provider is not asked about a session")
@@ -127,15 +128,23 @@ const WORDS: [(&str, Made); 3] = [
 /// A month: who is away for longer logs in again.
 const SESSION_MS_MAX: u64 = 31 * 24 * 3_600_000;
 
+/// What is advisable, so that stores which show a record late do not delay sessions.
+const REFRESH_MS_LEAST: u64 = 5 * 60_000;
+
 impl Kind for OidcLoginSettings {
     fn lower(written: &Written, report: &mut Report) -> Option<Self> {
         let issuer = written.text("issuer")?;
+        let is_issuer = is_issuer(&issuer, report);
         let is_private = written.boolean("private-network");
         let why = "anyone on the way could say who people are";
         let is_secure = bearer::is_secure(&issuer, is_private, "the provider is asked", why, report);
         let id = non_empty(written, "client-id", report);
         let client_secret = parsed::secret_reference(&written.text("client-secret")?, report);
-        let secret = parsed::secret_reference(&written.text("secret")?, report);
+        let secret_text = written.text("secret")?;
+        let secret = parsed::secret_reference(&secret_text, report);
+        if secret.is_some() && secret == client_secret {
+            report_same_secret(secret_text.span, report);
+        }
         let made = written.word("client-auth", &WORDS)?;
         let path = path(&written.text("path")?, report);
         let cookie = cookie(&written.text("cookie")?, report);
@@ -144,7 +153,7 @@ impl Kind for OidcLoginSettings {
         let times = times(written, report);
         let rules = bearer::unbound_rules(written, vec![issuer.value], report);
         let (id, client_secret, (session_s, idle_s, refresh_s)) = (id?, client_secret?, times?);
-        is_secure.then_some(Self {
+        (is_secure && is_issuer).then_some(Self {
             rules: IdentityRules { audiences: vec![id.clone()], ..rules? },
             client: made(id, client_secret.clone()),
             secrets: vec![secret?, client_secret],
@@ -288,6 +297,20 @@ fn times(written: &Written, report: &mut Report) -> Option<(u32, u32, u32)> {
         );
         return None;
     }
+    if let Some(early) = refresh.as_ref().filter(|refresh| refresh.value < REFRESH_MS_LEAST) {
+        report.push(
+            Diagnostic::warning(Code::BadLogin, early.span, "`refresh` is shorter than five minutes")
+                .why("a store may show a record a minute late, so that a session would wait for its provider, and many more questions are asked")
+                .fix("write `5m` or more"),
+        );
+    }
+    if let Some(late) = refresh.as_ref().filter(|refresh| refresh.value > session.value) {
+        report.push(
+            Diagnostic::warning(Code::BadLogin, late.span, "`refresh` is longer than `session`")
+                .why("every session ends before the provider is asked about it")
+                .fix("write a shorter `refresh` such as `15m`, or remove it"),
+        );
+    }
     let seconds = |ms: u64| u32::try_from(ms / 1_000).ok();
     let refresh_s = match refresh {
         // The session ends before.
@@ -295,6 +318,14 @@ fn times(written: &Written, report: &mut Report) -> Option<(u32, u32, u32)> {
         None => 0,
     };
     Some((seconds(session.value)?, seconds(idle.value)?, refresh_s))
+}
+
+fn report_same_secret(at: Span, report: &mut Report) {
+    report.push(
+        Diagnostic::warning(Code::BadLogin, at, "`secret` is the same secret as `client-secret`")
+            .why("the provider knows it, so that it could make and read sessions; and all sessions end when it is renewed there")
+            .fix("write a secret of its own, such as `${secret.SESSIONS}`, with 32 random bytes"),
+    );
 }
 
 fn refuse(report: &mut Report, at: Span, what: String, why: &'static str, fix: &'static str) {

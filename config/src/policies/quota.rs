@@ -142,8 +142,10 @@ fn windows(written: &Written, report: &mut Report) -> Option<Windows> {
     for key in ["anchor-day", "anchor-month", "anchor-weekday", "zone"] {
         if let Some(placed) = written.written(key).filter(|_| !fits(key)) {
             let word = UNITS.iter().find(|(_, known)| *known == unit).map_or("", |(word, _)| word);
+            let article = if unit == Unit::Hour { "an" } else { "a" };
+            let what = format!("`{key}` has no effect on windows of {article} {word}");
             report.push(
-                Diagnostic::error(Code::BadLimit, placed.span, format!("`{key}` has no effect on windows of a {word}"))
+                Diagnostic::error(Code::BadLimit, placed.span, what)
                     .why("it says where longer or other windows begin")
                     .fix(format!("remove `{key}`, or write another `window`")),
             );

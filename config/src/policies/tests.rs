@@ -273,6 +273,63 @@ fn policies_for_signed_requests_that_protect_nothing_are_refused() {
     }
 }
 
+/// What is told of a policy that may be valid.
+fn told(text: &str) -> String {
+    let (mut files, mut report) = (Files::new(), Report::default());
+    let file = files.add("policy", text);
+    let node = source::read(file, files.text(file), &Limits::AUTHORED, &mut report).expect("a document");
+    let name = Spanned::new("p".to_owned(), Span::beginning_of(FileId::default()));
+    let written = WrittenPolicy::decode(&name, &node, &mut report).expect("a policy");
+    let is_valid = (written.kind.lower)(&written.written, &mut report).is_some();
+    format!("{is_valid} {}", report.finish(files))
+}
+
+#[test]
+fn what_makes_no_sense_in_a_login_is_told() {
+    let with = |issuer: &str, secret: &str, more: &str| {
+        told(&format!(
+            "{{kind: oidc-login, issuer: \"{issuer}\", client-id: a, client-secret: \"${{secret.B}}\", secret: \"${{secret.{secret}}}\"{more}}}"
+        ))
+    };
+    let issuer = "https://id.example.com";
+    #[track_caller]
+    fn check_told(told: &str, is_valid: bool, parts: &[&str]) {
+        assert!(told.starts_with(&is_valid.to_string()), "{told}");
+        assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+    }
+    let right = with(issuer, "C", ", refresh: 15m, groups: roles");
+    assert!(!right.contains("warning"), "{right}");
+    check_told(
+        &with(issuer, "C", ", session: 10m, idle: 5m, refresh: 15m"),
+        true,
+        &["`refresh` is longer than `session`"],
+    );
+    check_told(
+        &with(issuer, "C", ", refresh: 2s"),
+        true,
+        &["`refresh` is shorter than five minutes", "write `5m` or more"],
+    );
+    check_told(&with(issuer, "B", ""), true, &["`secret` is the same secret as `client-secret`"]);
+    check_told(&with(issuer, "C", ", groups: \"\""), false, &["an empty text in `groups`"]);
+    let metadata = format!("{issuer}/.well-known/openid-configuration");
+    check_told(&with(&metadata, "C", ""), false, &["is the URL of its metadata", "write `https://id.example.com`"]);
+    let jwt = told(&format!(
+        "{{kind: jwt, issuer: [\"https://a.test\", \"{metadata}\"], audience: a, jwks: \"https://a.test/k\"}}"
+    ));
+    check_told(&jwt, false, &["is the URL of its metadata"]);
+    let opaque = format!(
+        "{{kind: introspection, issuer: \"{issuer}/.well-known/oauth-authorization-server\", audience: a, client-id: a, client-secret: \"${{secret.B}}\"}}"
+    );
+    check_told(&told(&opaque), false, &["is the URL of its metadata"]);
+}
+
+#[test]
+fn windows_have_the_right_article() {
+    let quota = |window: &str| told(&format!("{{kind: quota, quota: 5, window: {window}, anchor-day: 3}}"));
+    assert!(quota("hour").contains("no effect on windows of an hour"), "{}", quota("hour"));
+    assert!(quota("day").contains("no effect on windows of a day"), "{}", quota("day"));
+}
+
 #[test]
 fn users_that_nobody_can_be_are_refused() {
     let (one, other) = ("ab".repeat(32), "CD".repeat(32));

@@ -10,7 +10,7 @@ use tollgate_core::route::{Methods, PathTemplate, Segment};
 use super::super::merge::Effective;
 use super::super::route_checks::{
     report_no_claims, report_no_installation, report_no_location, report_no_parameter, report_not_forwarded,
-    report_refuses_all, report_without_caller,
+    report_refuses_all, report_same_quota, report_without_caller,
 };
 use super::{Lowering, Policies};
 use crate::expression::constant::Requests;
@@ -100,7 +100,7 @@ impl Lowering<'_, '_> {
                     Source::Parameter(parameter) => {
                         if let Some(path) = path.filter(|path| !has_parameter(path, parameter)) {
                             let defined = self.policies.span(*place).unwrap_or(name.span);
-                            report_no_parameter(name, parameter, path, defined, self.report);
+                            report_same_quota(name, parameter, path, defined, self.report);
                         }
                     }
                     _ => {}

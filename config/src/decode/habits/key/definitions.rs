@@ -124,6 +124,11 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
         "remove it: a policy runs where `guard`, `authn`, `authz` or `limit` names it, in the order of the list",
     ),
     habit(
+        &["rate-limit"],
+        &["window", "calendar", "zone", "timezone", "anchorday", "anchormonth", "anchorweekday"],
+        "write `rate: 100/s`, `100/min` or `5/10s`; windows of a calendar have a policy of kind `quota`, with `quota`, `window` and `zone`",
+    ),
+    habit(
         &["rate-limit", "plan-limit"],
         &[
             "limit",
@@ -141,7 +146,6 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
             "average",
             "calls",
             "period",
-            "window",
             "timewindow",
             "interval",
             "per",
@@ -163,7 +167,7 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
     ),
     habit(
         &["rate-limit"],
-        &["key", "limitby", "keytype", "sourcecriterion", "identifier", "scope", "zone", "groupby"],
+        &["key", "limitby", "keytype", "sourcecriterion", "identifier", "scope", "groupby"],
         "write `by: consumer` or `by: address`",
     ),
     habit(

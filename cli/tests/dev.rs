@@ -73,6 +73,25 @@ fn a_secret_without_a_value_is_told_at_the_start() {
 }
 
 #[test]
+fn a_login_is_told_to_need_tls_and_no_key_is_shown_where_none_is_taken() {
+    let project = Project::new();
+    let login = "{kind: oidc-login, issuer: \"https://id.example.com\", client-id: a, client-secret: \"${secret.A}\", secret: \"${secret.B}\"}";
+    let text = format!(
+        "format: 1\ngateway: {{name: portal}}\nupstreams: {{u: \"http://127.0.0.1:8082\"}}\npolicies: {{staff: {login}}}\n\
+         apis: {{a: {{upstream: u, authn: staff, routes: [{{path: /x, methods: [GET]}}]}}}}\n"
+    );
+    std::fs::write(project.file("tollgate.yaml"), text).expect("a project");
+    let running = Running::dev(&project.path());
+    running.url();
+    let out = running.out();
+    assert!(out.contains("only over HTTPS") && out.contains("--gateway portal") && out.contains("--tls-cert"), "{out}");
+    assert!(!out.contains("A valid key"), "{out}");
+    let running = Running::dev(&quickstart());
+    running.url();
+    assert!(!running.out().contains("only over HTTPS"), "{}", running.out());
+}
+
+#[test]
 fn an_edit_is_active_within_a_second_and_drops_no_request() {
     let project = Project::new();
     let running = Running::dev(&project.path());

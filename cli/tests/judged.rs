@@ -2,8 +2,10 @@
 
 mod support;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use std::fs;
 use std::process::Stdio;
+use tollgate_core::jose::Thumbprint;
 
 use serde_json::Value;
 use support::{KEY, Project, example, quickstart, run, tollgate};
@@ -162,6 +164,57 @@ fn a_page_behind_a_login_is_explained_with_the_redirect_to_the_provider() {
         "{session}"
     );
     assert!(session["tokens"][0]["says"].to_string().contains("a policy test"), "{session}");
+}
+
+/// A token that is not signed, with these members.
+fn unsigned(header: &serde_json::Value, claims: &serde_json::Value) -> String {
+    let part = |value: &serde_json::Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
+    format!("{}.{}.{}", part(header), part(claims), Base64UrlUnpadded::encode_string(&[0; 64]))
+}
+
+#[test]
+fn a_token_that_is_bound_to_a_key_is_judged_with_its_proof() {
+    let mobile = example("mobile");
+    let (at, now) = ("2026-06-01T12:00:00Z", 1_780_315_200);
+    let key = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    let holder = Thumbprint::of(&format!("{{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"{key}\"}}")).to_string();
+    let token_of = |jkt: &str| {
+        let claims = serde_json::json!({"iss": "https://id.example.com", "aud": "orders", "sub": "ada", "iat": now, "exp": now + 600,
+            "cnf": {"jkt": jkt}});
+        unsigned(&serde_json::json!({"alg": "ES256", "typ": "JWT"}), &claims)
+    };
+    let proof_of = |token: &str, url: &str| {
+        let header =
+            serde_json::json!({"alg": "EdDSA", "typ": "dpop+jwt", "jwk": {"kty": "OKP", "crv": "Ed25519", "x": key}});
+        let claims = serde_json::json!({"jti": "1", "htm": "GET", "htu": url, "iat": now, "nonce": "n",
+            "ath": Thumbprint::of(token).to_string()});
+        format!("DPoP: {}", unsigned(&header, &claims))
+    };
+    let url = "https://api.example.com/orders/7";
+    let says = |scheme: &str, token: &str, more: &[&str]| {
+        let field = format!("Authorization: {scheme} {token}");
+        let words = ["explain", "GET", url, &mobile, "--at", at, "-H", &field];
+        let ran = run(&[&words[..], more].concat());
+        ran.out
+            .lines()
+            .find(|line| line.contains("app  ") && line.contains("signature"))
+            .unwrap_or_else(|| panic!("{ran:?}"))
+            .trim()
+            .to_owned()
+    };
+    let (own, others) = (token_of(&holder), token_of(&Thumbprint::of("another").to_string()));
+    let right = says("DPoP", &own, &["-H", &proof_of(&own, url)]);
+    assert!(right.contains("accepted if the signature is right") && right.contains("nor the nonce"), "{right}");
+    for (said, why) in [
+        (says("DPoP", &own, &[]), "there is no proof"),
+        (says("Bearer", &own, &["-H", &proof_of(&own, url)]), "sent as `Authorization: DPoP"),
+        (says("DPoP", &others, &["-H", &proof_of(&others, url)]), "not that of the key"),
+        (says("DPoP", &own, &["-H", &proof_of(&own, "https://api.example.com/other")]), "another URL"),
+        (says("DPoP", &own, &["-H", &proof_of(&others, url)]), "another token"),
+        (says("DPoP", &own, &["-H", &proof_of(&own, url), "--times", "2"]), "was used before"),
+    ] {
+        assert!(said.contains("refused, whatever its signature is") && said.contains(why), "{why}: {said}");
+    }
 }
 
 #[test]

@@ -205,6 +205,40 @@ fn a_key_is_revoked_by_its_id_in_the_stores_of_native_and_spin() {
 }
 
 #[test]
+fn a_link_that_no_policy_reads_is_told() {
+    let project = Project::new();
+    let write = |links: &str| {
+        let jwt =
+            format!("{{kind: jwt, issuer: \"https://a.test\", audience: a, jwks: \"https://a.test/keys\"{links}}}");
+        let text = format!(
+            "format: 1\ngateway: {{name: quickstart}}\nupstreams: {{u: \"http://127.0.0.1:8082\"}}\npolicies: {{staff: {jwt}}}\n\
+             apis: {{a: {{upstream: u, authn: staff, routes: [{{path: /x, methods: [GET]}}]}}}}\n"
+        );
+        std::fs::write(project.file("tollgate.yaml"), text).expect("a project");
+    };
+    write("");
+    let (path, store) = (project.path(), project.file("native.db").display().to_string());
+    assert_eq!(run(&["publish", &path, "--to", "native", "--store", &store]).code, Some(0));
+    let link = |issuer: &str, subject: &str| {
+        let which = ["identity", "link", "--consumer", "ada", "--issuer", issuer, "--subject", subject];
+        run(&[&which[..], &["--project", &path, "--to", "native", "--store", &store]].concat())
+    };
+    let ran = link("https://a.test", "1");
+    assert!(ran.code == Some(0) && ran.err.contains("has `links`; add `links: sub`"), "{ran:?}");
+    let ran = link("https://b.test", "1");
+    assert!(
+        ran.code == Some(0) && ran.err.contains("no policy of the project has the issuer https://b.test"),
+        "{ran:?}"
+    );
+    write(", links: email");
+    let ran = link("https://a.test", "2");
+    assert!(ran.code == Some(0) && ran.err.contains("by email, not by sub"), "{ran:?}");
+    write(", links: sub");
+    let ran = link("https://a.test", "3");
+    assert!(ran.code == Some(0) && !ran.err.contains("warning"), "{ran:?}");
+}
+
+#[test]
 fn identities_are_linked_listed_and_unlinked_in_the_stores_of_native_and_spin() {
     let project = Project::new();
     let table = project.file("people.csv");

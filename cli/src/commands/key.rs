@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::{Arg, Args, Subcommand};
+use tollgate_config::Compiled;
 use tollgate_core::operator::{KEY_KINDS, KeyRequest};
 use tollgate_core::time::Timestamp;
 
@@ -131,6 +132,14 @@ impl KeysArgs {
 }
 
 impl KeysArgs {
+    /// The project of the gateway, unless the command line names the gateway in another way. One that is not valid is not looked at.
+    fn known_project(&self) -> Option<Compiled> {
+        if self.at.at.is_some() || self.gateway.gateway.is_some() {
+            return None;
+        }
+        self.gateway.project().ok()?.compiled_for_any().ok()
+    }
+
     /// Checks that the gateway has the plans, as far as can be known; a running gateway checks them itself.
     fn check_plans(&self, keys: &Keys<'_>, requests: &[KeyRequest]) -> Result<(), Failure> {
         let Keys::Stored { target, gateway } = keys else { return Ok(()) };

@@ -111,10 +111,12 @@ fn audit(args: &AuditArgs) -> Result<(), Failure> {
     }
     match (count(0), count(2)) {
         (0, rotated) if rotated > 0 && args.strict => {
-            Err(Failure::problem(format!("{rotated} secrets have two values: remove the old ones")))
+            let have = if rotated == 1 { "secret has" } else { "secrets have" };
+            Err(Failure::problem(format!("{rotated} {have} two values: remove the old ones")))
         }
         (0, _) if !faults.is_empty() => Err(Failure::problem(faults.join("\n"))),
         (0, _) => Ok(()),
+        (1, _) => Err(Failure::problem("1 secret has no value: requests that need it fail".to_owned())),
         (absent, _) => Err(Failure::problem(format!("{absent} secrets have no value: requests that need them fail"))),
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use http::Method;
 use tollgate_config::{CompiledRoute, Whole};
 use tollgate_core::authn::{BasicSettings, Credential, CredentialPlace, NameAndPassword};
+use tollgate_core::kinds::AuthnPolicy;
 use tollgate_core::route::{HostPattern, PathTemplate};
 use tollgate_core::settings::RouteSettings;
 
@@ -35,7 +36,8 @@ pub(super) fn banner(session: &Session, url: &str, admin: Option<SocketAddr>) ->
     }
     let routes: Vec<_> = snapshot.whole.routes.iter().collect();
     out.push_str(&format!("\n{}\n", route_table(&snapshot.whole, &routes, false)));
-    if let Some((sample, _)) = &snapshot.sample {
+    let takes_keys = || snapshot.whole.routes.iter().any(|route| key_place(&snapshot.whole, &route.settings).is_some());
+    if let Some((sample, _)) = snapshot.sample.as_ref().filter(|_| takes_keys()) {
         let line = format!("A valid key (consumer {}, from dev/fixtures.yaml):", sample.consumer);
         out.push_str(&format!("{}\n  {}\n\n", heading(&line), sample.key.expose()));
     }
@@ -45,11 +47,32 @@ pub(super) fn banner(session: &Session, url: &str, admin: Option<SocketAddr>) ->
         lines.iter().for_each(|line| out.push_str(&format!("  {line}\n")));
         out.push('\n');
     }
+    if has_login(&snapshot.whole) {
+        out.push_str(&login_hint(url, &snapshot.gateway, &project.name()));
+    }
     if let Place::Folder(_) = project.place {
         out.push_str("Edit the project's files: changes take effect immediately. ");
     }
     out.push_str("Press Ctrl-C to stop.\n\n");
     out
+}
+
+/// Whether people log in with their browsers.
+fn has_login(whole: &Whole) -> bool {
+    whole.policies.authn.iter().any(|named| matches!(named.policy, AuthnPolicy::OidcLogin(_)))
+}
+
+/// Why a login does not work over plain HTTP, and how to try it.
+fn login_hint(url: &str, gateway: &str, project: &str) -> String {
+    if url.starts_with("https:") {
+        return String::new();
+    }
+    format!(
+        "{}\n  Browsers keep cookies whose names begin with `__Host-`, as those of `oidc-login`, only over HTTPS. To try it with TLS:\n  \
+         tollgate publish {project} --to native --store dev.db\n  \
+         tollgate serve --store dev.db --gateway {gateway} --listen 127.0.0.1:8443 --tls-cert cert.pem --tls-key key.pem\n\n",
+        heading("Logins need HTTPS:")
+    )
 }
 
 /// The first public route, the first that needs a key, and the first cached one.

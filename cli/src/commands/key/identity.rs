@@ -2,7 +2,9 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tollgate_core::authn::{CredentialState, IdentityName};
+use tollgate_config::Compiled;
+use tollgate_core::authn::{CredentialState, IdentityName, IdentityRules};
+use tollgate_core::kinds::AuthnPolicy;
 use tollgate_core::operator::{KeyRequest, KeyView};
 
 use super::import::{self, ImportArgs};
@@ -170,7 +172,53 @@ fn link(args: &LinkArgs) -> Result<(), Failure> {
         Output::Json => terminal::print(&format!("{:#}\n", json!(view))),
         Output::Text => terminal::note(&format!("{name} is {} in {}", view.consumer, keys.name())),
     }
+    let unread = args.keys.known_project().and_then(|compiled| unread(&compiled, &args.which));
+    unread.inspect(|why| terminal::note(&format!("warning: {why}")));
     Ok(())
+}
+
+/// Why no policy of a project reads a link, and what to do.
+fn unread(compiled: &Compiled, which: &WhichArgs) -> Option<String> {
+    let claim = which.claim.as_deref().and_then(|claim| claim.split_once('=')).map_or("sub", |(claim, _)| claim);
+    let issuer = &which.issuer;
+    let reads = || compiled.whole().policies.authn.iter().filter_map(|named| rules(&named.policy));
+    let links = || reads().filter_map(|rules| Some((&rules.issuers, &rules.links.as_ref()?.claim)));
+    if links().any(|(issuers, linked)| issuers.contains(issuer) && linked == claim) {
+        return None;
+    }
+    let claims: Vec<&str> = links().filter(|(all, _)| all.contains(issuer)).map(|(_, claim)| claim.as_str()).collect();
+    let what = "the link has no effect yet";
+    Some(if !claims.is_empty() {
+        format!(
+            "{what}: policies link identities of this issuer by {}, not by {claim}; link that claim",
+            claims.join(", ")
+        )
+    } else if reads().any(|rules| rules.issuers.contains(issuer)) {
+        format!(
+            "{what}: no policy that accepts tokens of this issuer has `links`; add `links: {claim}` to it, and publish"
+        )
+    } else {
+        let known: Vec<&str> = reads().flat_map(|rules| &rules.issuers).map(String::as_str).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        format!(
+            "{what}: no policy of the project has the issuer {issuer}; write it as policies have it in `issuer` (there: {known})"
+        )
+    })
+}
+
+/// What a policy requires of tokens, if it knows identities.
+const fn rules(policy: &AuthnPolicy) -> Option<&IdentityRules> {
+    match policy {
+        AuthnPolicy::Jwt(settings) => Some(&settings.rules),
+        AuthnPolicy::Introspection(settings) => Some(&settings.rules),
+        AuthnPolicy::OidcLogin(settings) => Some(&settings.rules),
+        AuthnPolicy::ApiKey(_)
+        | AuthnPolicy::Webhook(_)
+        | AuthnPolicy::ClientCertificate(_)
+        | AuthnPolicy::HttpSignature(_)
+        | AuthnPolicy::Basic(_)
+        | AuthnPolicy::Anonymous(_) => None,
+    }
 }
 
 fn list(args: &ListArgs) -> Result<(), Failure> {

@@ -16,7 +16,7 @@ use crate::sizes;
 const SHARES: [(&str, u64, bool); 7] = [
     ("gateway", 390, true),
     ("identity", 80, true),
-    ("quotas", 20, false),
+    ("quotas", 20, true),
     ("upstreams", 25, false),
     ("cache", 15, false),
     ("telemetry", 15, false),

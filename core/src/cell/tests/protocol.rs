@@ -50,6 +50,8 @@ struct World {
     now: Timestamp,
     /// Requests of which a message was lost or very late, or whose edge failed.
     unlucky: BTreeSet<u64>,
+    /// What every request charges.
+    charge: Charge,
 }
 
 /// The next event; the number selects a request or a message.
@@ -71,9 +73,16 @@ enum Fault {
 }
 
 impl World {
-    fn new() -> Self {
-        let owners = [Owner::default(), Owner::default()];
-        Self { owners, edges: Vec::new(), since: Vec::new(), network: Vec::new(), now: NOW, unlucky: BTreeSet::new() }
+    fn new(algorithm: Option<Algorithm>) -> Self {
+        Self {
+            owners: [Owner::default(), Owner::default()],
+            edges: Vec::new(),
+            since: Vec::new(),
+            network: Vec::new(),
+            now: NOW,
+            unlucky: BTreeSet::new(),
+            charge: Charge { algorithm, ..gcra("p", 1, PERIOD_MS, 3, 1) },
+        }
     }
 
     fn step(&mut self, event: &Event) {
@@ -156,7 +165,7 @@ impl World {
     fn ask(&mut self, message: &Message) -> Outcome {
         let owner = &mut self.owners[message.owner];
         let (terms, operation) = match message.ask {
-            Ask::Hold => (held_of(message.request, HOLD_MS), Operation::Charge(gcra("p", 1, PERIOD_MS, 3, 1))),
+            Ask::Hold => (held_of(message.request, HOLD_MS), Operation::Charge(self.charge.clone())),
             Ask::Confirm => (final_of(message.request), Operation::Confirm),
             Ask::Release => (final_of(message.request), Operation::Release),
         };
@@ -239,18 +248,33 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     proptest::collection::vec(event, 1..120)
 }
 
+/// Those whose charges are given back by nothing else than a release.
+fn algorithms() -> impl Strategy<Value = Option<Algorithm>> {
+    let us = |periods: u64| NOW.as_micros() + periods * u64::from(PERIOD_MS) * 1_000;
+    let month = Edges { before_us: 0, start_us: us(0), end_us: us(1), after_us: us(2) };
+    prop_oneof![
+        Just(None),
+        Just(Some(Algorithm::Spacing)),
+        Just(Some(Algorithm::FixedWindow)),
+        Just(Some(Algorithm::SlidingWindow)),
+        Just(Some(Algorithm::SlidingLog)),
+        Just(Some(Algorithm::Calendar(month))),
+        Just(Some(Algorithm::Concurrency)),
+    ]
+}
+
 /// How long an edge waits for each answer, when a message is late, and how long owners hold a charge: while the edge
 /// waits for the first answer and for the second, and until its release has arrived, if that is not late.
 const PATIENCE_MS: u64 = 3_000;
 const LATE_MS: u64 = 4_000;
 const HOLD_MS: u32 = 10_000;
-/// Long enough that no permit becomes available with time during the test.
+/// Long enough that no permit becomes available with time during the test; a window of it begins at [`NOW`].
 const PERIOD_MS: u32 = 2_000_000_000;
 
 proptest! {
     #[test]
-    fn no_permit_is_created_or_lost_whatever_fails_in_between(events in events()) {
-        let mut world = World::new();
+    fn no_permit_is_created_or_lost_whatever_fails_in_between(events in events(), algorithm in algorithms()) {
+        let mut world = World::new(algorithm);
         for event in &events {
             world.step(event);
             prop_assert!(world.admitted().len() <= 3, "more were admitted than the burst");
@@ -261,7 +285,7 @@ proptest! {
             prop_assert!(owner.confirmed.is_superset(&admitted), "an admitted request is not charged");
             let lost: BTreeSet<u64> = owner.confirmed.difference(&admitted).copied().collect();
             prop_assert!(lost.is_subset(&world.unlucky), "{lost:?} is charged and was not admitted");
-            let charged = owner.cell.clone().update(final_of(u64::MAX - 1), &[Operation::Charge(gcra("p", 1, PERIOD_MS, 3, 1))], world.now).unwrap().0;
+            let charged = owner.cell.clone().update(final_of(u64::MAX - 1), &[Operation::Charge(world.charge.clone())], world.now).unwrap().0;
             let remaining = only_verdict(&charged).remaining + u32::from(charged.granted);
             prop_assert_eq!(remaining as usize + owner.confirmed.len(), 3, "what is charged is what was confirmed");
         }

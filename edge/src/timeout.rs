@@ -62,6 +62,15 @@ pub(crate) async fn in_time<H: Host, T>(host: &H, timeout_ms: u64, result: impl 
 /// The counter store's answer to an update. If the owner was replaced while it had the update, the update is sent once
 /// more; because of its id it takes effect once.
 pub(crate) async fn counted<H: Host>(host: &H, update: &Update) -> Result<Outcome, CounterFault> {
+    counted_within(host, update, STORE_TIMEOUT_MS).await
+}
+
+/// As [`counted`], within another time.
+pub(crate) async fn counted_within<H: Host>(
+    host: &H,
+    update: &Update,
+    timeout_ms: u64,
+) -> Result<Outcome, CounterFault> {
     let ask = || host.counters().update(update, host.clock().now());
     let answer = async {
         match ask().await {
@@ -69,5 +78,7 @@ pub(crate) async fn counted<H: Host>(host: &H, update: &Update) -> Result<Outcom
             answer => answer,
         }
     };
-    within(host, "the counter store", answer).await
+    in_time(host, timeout_ms, answer).await.unwrap_or_else(|| {
+        Err(Unavailable::new(format!("the counter store did not answer within {timeout_ms} ms")).into())
+    })
 }

@@ -1,6 +1,6 @@
 //! The keys that all kinds of limits have in common.
 
-use std::num::NonZeroU8;
+use std::num::{NonZeroU8, NonZeroU32};
 
 use tollgate_core::expression::{Expression, Node, Source};
 use tollgate_core::limit::{Counting, LimitBy, OnUnavailable, PARTS_MAX, Part, WARNINGS_MAX};
@@ -11,7 +11,7 @@ use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::expression::compile_value;
 use crate::place::Spanned;
 use crate::schema::texts::{PART, PERCENT};
-use crate::schema::{Key, List, Shape};
+use crate::schema::{Key, List, Quantity, Shape};
 
 /// Whose requests share a quota, and what else does not depend on how a limit counts.
 pub(super) const KEYS: &[Key] = &[
@@ -33,10 +33,26 @@ pub(super) const KEYS: &[Key] = &[
     )
     .default("\"open\"")
     .change(Change::LoosestFirst {
-        words: &["open", "closed"],
-        looser: "requests are accepted while the counter store is unavailable",
+        words: &["open", "degrade", "closed"],
+        looser: "more requests are accepted while the counter store is unavailable",
         stricter: "requests are refused while the counter store is unavailable",
     }),
+    Key::optional(
+        "degrade-to",
+        "With `on-unavailable: degrade`: the share of the limit that each isolate of the gateway admits by itself.",
+        Shape::Ruled(&PERCENT),
+    )
+    .absent("10%, with `on-unavailable: degrade`")
+    .change(Change::Review("more or fewer requests are accepted while the counter store is unavailable"))
+    .examples(&["\"25%\""]),
+    Key::optional(
+        "timeout",
+        "How long a request waits for the counter store, which is then unavailable.",
+        Shape::Quantity(Quantity::Time),
+    )
+    .absent("3s")
+    .change(Change::Review("the counter store counts as unavailable after another time"))
+    .examples(&["\"200ms\""]),
     Key::optional(
         "shadow",
         "Whether the limit is only observed: it counts, and log, trace and metrics tell which requests it would refuse, but it \
@@ -60,9 +76,18 @@ const PARTS: Shape =
 
 const SHARES: Shape = Shape::List(&List::some_texts(Shape::Ruled(&PERCENT), WARNINGS_MAX));
 
-const ON_UNAVAILABLE_WORDS: &[(&str, &str)] = &[("open", "requests are accepted"), ("closed", "requests are refused")];
+const ON_UNAVAILABLE_WORDS: &[(&str, &str)] = &[
+    ("open", "requests are accepted"),
+    ("degrade", "each isolate of the gateway counts by itself, up to a share of the limit"),
+    ("closed", "requests are refused"),
+];
 
-const ON_UNAVAILABLE: &[(&str, OnUnavailable)] = &[("open", OnUnavailable::Open), ("closed", OnUnavailable::Closed)];
+/// What each word means, and whether isolates count by themselves.
+const ON_UNAVAILABLE: &[(&str, (OnUnavailable, bool))] = &[
+    ("open", (OnUnavailable::Open, false)),
+    ("degrade", (OnUnavailable::Closed, true)),
+    ("closed", (OnUnavailable::Closed, false)),
+];
 
 const BY: &[(&str, Part)] = &[
     ("consumer", Part::By(LimitBy::Consumer)),
@@ -84,7 +109,9 @@ pub(super) struct Common {
 
 /// Converts the written values; `None` if one is refused, which is reported.
 pub(super) fn lower(written: &Written, report: &mut Report) -> Option<Common> {
-    let on_unavailable = written.word("on-unavailable", ON_UNAVAILABLE)?;
+    let (on_unavailable, degrades) = written.word("on-unavailable", ON_UNAVAILABLE)?;
+    let degrade = degrade(written, degrades, report)?;
+    let timeout_ms = timeout(written, report)?;
     let (texts, shadow) = (written.list("by"), written.boolean("shadow"));
     let parts: Vec<Part> = texts.iter().filter_map(|text| part(text, report)).collect();
     let shares = written.list("warn");
@@ -105,7 +132,7 @@ pub(super) fn lower(written: &Written, report: &mut Report) -> Option<Common> {
         [Part::By(by)] => (*by, Vec::new()),
         _ => (LimitBy::default(), parts),
     };
-    Some(Common { by, on_unavailable, counting: Counting { parts, shadow, warn } })
+    Some(Common { by, on_unavailable, counting: Counting { parts, shadow, warn, degrade, timeout_ms } })
 }
 
 /// The values as they would be written.
@@ -120,8 +147,11 @@ pub(super) fn values(
     let shadow = ("shadow", Value::Boolean(counting.shadow));
     let warn = counting.warn.iter().map(|share| format!("{share}%")).collect::<Vec<_>>();
     let warn = (!warn.is_empty()).then_some(("warn", Value::List(warn)));
-    let on_unavailable = Value::word("on-unavailable", ON_UNAVAILABLE, &on_unavailable);
-    std::iter::once(by).chain(on_unavailable).chain([shadow]).chain(warn)
+    let share = counting.degrade.map(|share| ("degrade-to", Value::Text(format!("{share}%"))));
+    let timeout = counting.timeout_ms.map(|ms| ("timeout", Value::DurationMs(ms.get().into())));
+    let word = (on_unavailable, share.is_some());
+    let on_unavailable = Value::word("on-unavailable", ON_UNAVAILABLE, &word);
+    std::iter::once(by).chain(on_unavailable).chain(share).chain(timeout).chain([shadow]).chain(warn)
 }
 
 fn written_part(part: &Part) -> String {
@@ -174,6 +204,48 @@ fn source(expression: &Expression) -> Option<Source> {
         _ => None,
     }
 }
+
+/// The share of the limit that isolates admit by themselves; `Some(None)` if they do not.
+#[expect(clippy::option_option, reason = "a refused value differs from an absent one")]
+fn degrade(written: &Written, degrades: bool, report: &mut Report) -> Option<Option<NonZeroU8>> {
+    match written.text("degrade-to") {
+        Some(text) if !degrades => {
+            report.push(
+                Diagnostic::error(
+                    Code::BadLimit,
+                    text.span,
+                    "`degrade-to` has no effect without `on-unavailable: degrade`",
+                )
+                .why("otherwise isolates do not count by themselves")
+                .fix("add `on-unavailable: degrade`, or remove `degrade-to`"),
+            );
+            None
+        }
+        Some(text) => percent(&text, report).map(Some),
+        None => Some(DEGRADE_TO.filter(|_| degrades)),
+    }
+}
+
+/// A share that a few dozen isolates may admit at the same time without doing much harm.
+const DEGRADE_TO: Option<NonZeroU8> = NonZeroU8::new(10);
+
+/// How long the store is waited for, in milliseconds; `Some(None)` if that is not written.
+#[expect(clippy::option_option, reason = "a refused value differs from an absent one")]
+fn timeout(written: &Written, report: &mut Report) -> Option<Option<NonZeroU32>> {
+    let Some(stated) = written.duration_ms("timeout") else { return Some(None) };
+    let ms = u32::try_from(stated.value).ok().filter(|ms| (TIMEOUT_MS_MIN..=TIMEOUT_MS_MAX).contains(ms));
+    if ms.is_none() {
+        report.push(
+            Diagnostic::error(Code::BadLimit, stated.span, "`timeout` of a limit is from 10ms to 3s")
+                .why("after 3s every store counts as unavailable, and none answers at once")
+                .fix("write a time such as `200ms`, or remove it"),
+        );
+    }
+    ms.map(NonZeroU32::new)
+}
+
+const TIMEOUT_MS_MIN: u32 = 10;
+const TIMEOUT_MS_MAX: u32 = 3_000;
 
 fn percent(text: &Spanned<String>, report: &mut Report) -> Option<NonZeroU8> {
     let number = text.value.strip_suffix('%').and_then(|digits| digits.parse::<NonZeroU8>().ok());

@@ -90,6 +90,21 @@ impl Charge {
         matches!(self.algorithm, None | Some(Algorithm::Spacing))
     }
 
+    /// The same charge against a share of the limit, in percent: at least one operation.
+    #[must_use]
+    pub fn against_share(&self, percent: NonZeroU8) -> Self {
+        let percent = u64::from(percent.get().min(100));
+        let part = |number: NonZeroU32| {
+            let part = u32::try_from((u64::from(number.get()) * percent).div_ceil(100)).unwrap_or(u32::MAX);
+            NonZeroU32::new(part).unwrap_or(NonZeroU32::MIN)
+        };
+        let longer =
+            u32::try_from((u64::from(self.period_ms.get()) * 100).div_ceil(percent.max(1))).unwrap_or(u32::MAX);
+        let period_ms =
+            if self.is_one_instant() { NonZeroU32::new(longer).unwrap_or(self.period_ms) } else { self.period_ms };
+        Self { period_ms, burst: part(self.burst).max(self.cost.min(self.burst)), ..self.clone() }
+    }
+
     /// Whether it counts until it is ended.
     #[must_use]
     pub const fn ends(&self) -> bool {

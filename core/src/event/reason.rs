@@ -291,6 +291,8 @@ reasons! {
     QuotaReached { percent: u32 } = "quota-reached", "{percent} % of the quota are used";
     /// The request waited for its turn.
     Spaced { wait_ms: Local<u64> } = "spaced", "waited {wait_ms} ms for its turn";
+    /// The charge could not be made where it is counted for all; the share of this isolate decided.
+    ShareCharged { remaining: u32, cost: u32 } = "share-charged", "the counters are away; {remaining} of the isolate's share remaining after a cost of {cost}";
     /// The charge could not be made.
     CountersFailed { fault: Fault, text: Local<Arc<str>> } = "counters-failed", "{text}";
 

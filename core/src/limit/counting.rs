@@ -1,7 +1,7 @@
 //! What all kinds of limits have in common: whose requests share a quota, and what a refusal does.
 
 use std::net::IpAddr;
-use std::num::NonZeroU8;
+use std::num::{NonZeroU8, NonZeroU32};
 
 use minicbor::Encode;
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,12 @@ pub struct Counting {
     /// The shares of the quota, in percent, that are reported when they are reached, in ascending order.
     #[cbor(n(2), skip_if = "codec::is_default")]
     pub warn: Vec<NonZeroU8>,
+    /// While the counter store does not answer, the share of the limit, in percent, that each isolate admits by itself.
+    #[cbor(n(3), skip_if = "codec::is_default")]
+    pub degrade: Option<NonZeroU8>,
+    /// How long the counter store is waited for, in milliseconds; absent, as long as for all stores.
+    #[cbor(n(4), skip_if = "codec::is_default")]
+    pub timeout_ms: Option<NonZeroU32>,
 }
 
 /// Whose requests share a quota, in either form.
@@ -120,7 +126,7 @@ impl Counting {
     pub(super) fn is_coherent(&self) -> bool {
         self.parts.len() <= PARTS_MAX
             && self.warn.len() <= WARNINGS_MAX
-            && self.warn.iter().all(|percent| percent.get() <= 100)
+            && self.warn.iter().chain(&self.degrade).all(|percent| percent.get() <= 100)
             && self.warn.is_sorted()
     }
 }

@@ -19,6 +19,7 @@ mod room;
 pub(crate) mod sealed;
 pub(crate) mod secrets;
 pub(crate) mod sessions;
+mod shares;
 pub(crate) mod signers;
 pub(crate) mod tokens;
 pub(crate) mod upstream_tokens;
@@ -42,6 +43,7 @@ use outages::Outages;
 use people::{Hashing, People};
 use secrets::SecretCache;
 use sessions::Sessions;
+use shares::Shares;
 use signers::Signers;
 use tokens::Tokens;
 use tollgate_core::authn::MarkSecret;
@@ -83,6 +85,8 @@ pub struct Isolate {
     pub(crate) signers: RefCell<Signers>,
     pub(crate) uses: RefCell<Uses>,
     pub(crate) outages: RefCell<Outages>,
+    /// What it counts while the counter store is away.
+    pub(crate) shares: RefCell<Shares>,
     /// Keys of stored responses.
     cache_keys: CacheKeys,
     pub(crate) introspected: RefCell<Introspected>,
@@ -144,6 +148,7 @@ impl Isolate {
             signers: RefCell::default(),
             uses: RefCell::default(),
             outages: RefCell::default(),
+            shares: RefCell::default(),
             cache_keys: CacheKeys::default(),
             introspected: RefCell::default(),
             decisions: RefCell::default(),

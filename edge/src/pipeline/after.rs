@@ -25,7 +25,9 @@ pub(super) async fn after<H: Host>(
     let recorded = async {
         run(&host, std::mem::take(&mut journal.undos)).await;
         let delivery = pending.delivery.await;
-        run(&host, std::mem::take(&mut journal.ends)).await;
+        let ends = std::mem::take(&mut journal.ends);
+        ends.iter().for_each(|end| end.leave_shares(&isolate, host.clock().now()));
+        run(&host, ends).await;
         let begun = journal.begun;
         let mut record = journal.into_record();
         record_delivery(&mut record, delivery, host.clock().instant().micros_since(begun));

@@ -18,8 +18,9 @@ use tollgate_core::time::Timestamp;
 use super::exchange::{Exchange, Journal};
 use super::undo::{Undo, on_held};
 use crate::apart::{apart, rare};
+use crate::isolate::Isolate;
 use crate::ports::{Clock, CounterFault, Counters, Host, Unavailable};
-use crate::timeout::{STORE_TIMEOUT_MS, counted};
+use crate::timeout::{STORE_TIMEOUT_MS, counted_within};
 
 /// The limits that one phase charges, and whom.
 pub(super) struct Limits<'a> {
@@ -72,6 +73,12 @@ impl<'a> Limits<'a> {
         updates
     }
 
+    /// How long the counters are waited for: no longer than any of the limits says.
+    fn timeout_ms(&self) -> u64 {
+        let stated = self.policies().filter_map(|named| named.policy.counting().timeout_ms);
+        stated.map(|ms| u64::from(ms.get())).fold(STORE_TIMEOUT_MS, u64::min)
+    }
+
     fn policy(&self, name: &PolicyName) -> Option<&'a LimitPolicy> {
         self.policies().find(|named| named.name == *name).map(|named| &named.policy)
     }
@@ -83,14 +90,24 @@ impl<'a> Limits<'a> {
 /// Several owners hold their charges; the request passes when all of them have confirmed, and otherwise everything is
 /// released after the reply. Charges of an earlier phase are kept: a limit that protects look-ups would protect nothing
 /// if failed attempts were free.
-pub(super) async fn charge<H: Host>(host: &H, limits: Limits<'_>, journal: &mut Journal) -> Result<(), Problem> {
+pub(super) async fn charge<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    limits: Limits<'_>,
+    journal: &mut Journal,
+) -> Result<(), Problem> {
     if limits.places.is_empty() {
         return Ok(());
     }
-    apart(pin!(charge_all(host, limits, journal))).await
+    apart(pin!(charge_all(isolate, host, limits, journal))).await
 }
 
-async fn charge_all<H: Host>(host: &H, limits: Limits<'_>, journal: &mut Journal) -> Result<(), Problem> {
+async fn charge_all<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    limits: Limits<'_>,
+    journal: &mut Journal,
+) -> Result<(), Problem> {
     let now = host.clock().now();
     let updates = limits.updates(host.counters(), journal.next_operation(), false, now);
     let observed = if limits.policies().any(|named| named.policy.counting().shadow) {
@@ -107,12 +124,14 @@ async fn charge_all<H: Host>(host: &H, limits: Limits<'_>, journal: &mut Journal
     }
     let is_held = updates.len() > 1;
     let enforced = updates.len();
-    let mut charged = Charged::at(host, updates.into_iter().chain(observed).collect()).await;
+    let all = updates.into_iter().chain(observed).collect();
+    let mut charged = Charged::at(host, all, limits.timeout_ms()).await;
     note_apart(&mut charged, enforced, &limits, journal);
     let refused = charged.refusal(journal.quotas.retry_after_us()).map_or(Ok(()), Err);
-    let mut decided = refused.and_then(|()| charged.decide_faults(&limits, journal));
+    let mut decided = refused.and_then(|()| charged.decide_faults(isolate, &limits, journal, now));
     if decided.is_ok() && is_held {
-        decided = rare(charged.unconfirmed(host)).await.decide_faults(&limits, journal);
+        let unconfirmed = rare(charged.unconfirmed(host, limits.timeout_ms())).await;
+        decided = unconfirmed.decide_faults(isolate, &limits, journal, now);
     }
     if decided.is_err() {
         charged.refund();
@@ -143,15 +162,15 @@ const HOLD_MS: NonZeroU32 = NonZeroU32::new(STORE_TIMEOUT_MS as u32 * 3 + 1_000)
 struct Charged(Vec<(Update, Result<Outcome, CounterFault>)>);
 
 impl Charged {
-    async fn at<H: Host>(host: &H, updates: Vec<Update>) -> Self {
-        Self(ask(host, updates).await)
+    async fn at<H: Host>(host: &H, updates: Vec<Update>, timeout_ms: u64) -> Self {
+        Self(ask(host, updates, timeout_ms).await)
     }
 
     /// Asks the owners that granted to confirm, and returns those that did not.
-    async fn unconfirmed<H: Host>(&self, host: &H) -> Self {
+    async fn unconfirmed<H: Host>(&self, host: &H, timeout_ms: u64) -> Self {
         let granted = self.0.iter().filter(|(_, answer)| answer.is_ok()).map(|(update, _)| update);
         let confirm = |update: &Update| on_held(update.terms.id, &cells_of(update), &Operation::Confirm);
-        let answers = ask(host, granted.clone().map(confirm).collect()).await;
+        let answers = ask(host, granted.clone().map(confirm).collect(), timeout_ms).await;
         let faults = granted.zip(answers).filter_map(|(update, (_, answer))| match answer {
             Ok(outcome) if outcome.replies.iter().all(|reply| *reply == Reply::Confirmed) => None,
             Ok(_) => {
@@ -232,31 +251,34 @@ impl Charged {
     fn refusal(&self, earliest_us: u64) -> Option<Problem> {
         let (charge, verdict) = self.verdicts().find(|(_, verdict)| !verdict.allowed)?;
         let wait_s = fields::retry_after_s(self.verdicts().map(|(_, verdict)| verdict), earliest_us);
-        let detail = match wait_s {
-            Some(s) => format!("The limit `{}` is exhausted. Try again in {s} s.", charge.quota),
-            None => format!(
-                "This request has a cost of {}, more than the maximum of the limit `{}` ({}).",
-                charge.cost, charge.quota, charge.burst
-            ),
-        };
-        let reason = Reason::Exhausted { remaining: verdict.remaining, cost: charge.cost.get() };
-        let problem = Problem::new(ProblemKind::RateLimitExceeded, detail, reason).by(charge.quota.clone());
-        // Always with a 429; a charge that can never pass gets the longest reasonable wait.
-        Some(problem.with(RETRY_AFTER, wait_s.unwrap_or(NEVER_RETRY_AFTER_S).to_string()))
+        Some(exhausted(charge, verdict, wait_s))
     }
 
     /// Handles the policies whose owner failed: each decides by its own settings.
-    fn decide_faults(&self, limits: &Limits<'_>, journal: &mut Journal) -> Result<(), Problem> {
+    fn decide_faults(
+        &self,
+        isolate: &Isolate,
+        limits: &Limits<'_>,
+        journal: &mut Journal,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
         let faults = self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?)));
         for (update, fault) in faults {
-            let is_affected = |name: &PolicyName| charges_of(update).any(|charge| charge.quota == *name);
-            for Named { name, policy } in limits.policies().filter(|named| is_affected(&named.name)) {
+            for (cell, charge) in charges_by_cell(update) {
+                let Some(policy) = limits.policy(&charge.quota) else { continue };
                 let reason = Reason::CountersFailed { fault: fault.kind(), text: Local(fault.to_string().into()) };
-                match fault.kind().decide(policy.on_unavailable()) {
-                    OnFault::Pass => journal.note_policy(limits.phase, name, Verdict::OpenOnFailure, reason),
+                match fault.kind().decide_with(policy.on_unavailable(), policy.counting().degrade) {
+                    OnFault::Pass => {
+                        journal.note_policy(limits.phase, &charge.quota, Verdict::OpenOnFailure, reason);
+                    }
+                    OnFault::Share(share) => {
+                        let at = (cell, update.terms.id);
+                        let verdict = isolate.shares.borrow_mut().charge(at, charge, share, now);
+                        decide_share(charge, verdict, limits, journal)?;
+                    }
                     OnFault::Refuse(kind, retry_after_s) => {
                         let detail = "The gateway cannot count requests right now. Try again shortly.";
-                        let problem = Problem::new(kind, detail, reason).by(name.clone());
+                        let problem = Problem::new(kind, detail, reason).by(charge.quota.clone());
                         let problem = problem.with(RETRY_AFTER, retry_after_s.to_string());
                         return Err(journal.refused(limits.phase, problem));
                     }
@@ -277,15 +299,49 @@ impl Charged {
 }
 
 /// The updates with the answers of their owners.
-async fn ask<H: Host>(host: &H, updates: Vec<Update>) -> Vec<(Update, Result<Outcome, CounterFault>)> {
+async fn ask<H: Host>(host: &H, updates: Vec<Update>, timeout_ms: u64) -> Vec<(Update, Result<Outcome, CounterFault>)> {
     let asked = async |update: Update| {
-        let answer = counted(host, &update).await;
+        let answer = counted_within(host, &update, timeout_ms).await;
         (update, answer)
     };
     match <[Update; 1]>::try_from(updates) {
         Ok([update]) => vec![asked(update).await],
         Err(updates) => rare(join_all(updates.into_iter().map(asked))).await,
     }
+}
+
+/// The 429 of a limit that refuses a charge.
+fn exhausted(charge: &Charge, verdict: &cell::Verdict, wait_s: Option<u64>) -> Problem {
+    let detail = match wait_s {
+        Some(s) => format!("The limit `{}` is exhausted. Try again in {s} s.", charge.quota),
+        None => format!(
+            "This request has a cost of {}, more than the maximum of the limit `{}` ({}).",
+            charge.cost, charge.quota, charge.burst
+        ),
+    };
+    let reason = Reason::Exhausted { remaining: verdict.remaining, cost: charge.cost.get() };
+    let problem = Problem::new(ProblemKind::RateLimitExceeded, detail, reason).by(charge.quota.clone());
+    // Always with a 429; a charge that can never pass gets the longest reasonable wait.
+    problem.with(RETRY_AFTER, wait_s.unwrap_or(NEVER_RETRY_AFTER_S).to_string())
+}
+
+/// Decides by the share of a limit that the isolate counts itself; without room for its partition, it refuses.
+fn decide_share(
+    charge: &Charge,
+    verdict: Option<cell::Verdict>,
+    limits: &Limits<'_>,
+    journal: &mut Journal,
+) -> Result<(), Problem> {
+    let none = cell::Verdict { allowed: false, remaining: 0, reset_us: 0, retry_after_us: Some(1), wait_us: None };
+    let verdict = verdict.unwrap_or(none);
+    if !verdict.allowed {
+        let problem = exhausted(charge, &verdict, fields::retry_after_s([&verdict], 0));
+        return Err(journal.refused(limits.phase, problem));
+    }
+    let (remaining, cost) = (verdict.remaining, charge.cost.get());
+    let reason = Reason::ShareCharged { remaining, cost };
+    journal.note_policy(limits.phase, &charge.quota, Verdict::OpenOnFailure, reason);
+    Ok(())
 }
 
 /// Notes the share of a limit that a charge has reached, if it is one that is told.
@@ -298,16 +354,24 @@ fn note_reached(limits: &Limits<'_>, charge: &Charge, verdict: &cell::Verdict, j
 }
 
 fn charges_of(update: &Update) -> impl Iterator<Item = &Charge> + Clone {
-    update.cells.iter().flat_map(|part| &part.operations).filter_map(|operation| match operation {
-        Operation::Charge(charge) => Some(charge),
-        Operation::Confirm
-        | Operation::Release
-        | Operation::AppendPurge(_)
-        | Operation::ReadPurges { .. }
-        | Operation::List(_)
-        | Operation::ReadList
-        | Operation::Leave { .. } => None,
-    })
+    charges_by_cell(update).map(|(_, charge)| charge)
+}
+
+fn charges_by_cell(update: &Update) -> impl Iterator<Item = (&CellKey, &Charge)> + Clone {
+    update
+        .cells
+        .iter()
+        .flat_map(|part| part.operations.iter().map(move |operation| (&part.cell, operation)))
+        .filter_map(|(cell, operation)| match operation {
+            Operation::Charge(charge) => Some((cell, charge)),
+            Operation::Confirm
+            | Operation::Release
+            | Operation::AppendPurge(_)
+            | Operation::ReadPurges { .. }
+            | Operation::List(_)
+            | Operation::ReadList
+            | Operation::Leave { .. } => None,
+        })
 }
 
 fn cells_of(update: &Update) -> Vec<CellKey> {

@@ -114,11 +114,11 @@ async fn phases<H: Host>(
     exchange.complete_fields(&content);
     let mut content = guard::content(&exchange, content, journal)?;
     guard::admit(&exchange, journal)?;
-    limit::charge(host, Limits::of_guard(&exchange), journal).await?;
+    limit::charge(isolate, host, Limits::of_guard(&exchange), journal).await?;
     let principal = authenticate::authenticate(isolate, host, &exchange, &mut content, journal).await?;
     let principal = principal.as_deref();
     authorize::authorize(isolate, host, &exchange, principal, journal).await?;
-    limit::charge(host, Limits::of(&exchange, principal), journal).await?;
+    limit::charge(isolate, host, Limits::of(&exchange, principal), journal).await?;
     let mut outbound = outbound::outbound(&exchange, &content, principal, journal)?;
     let cache = look_up::look_up(isolate, host, &exchange, &outbound, principal, journal).await?;
     let stale = cache.as_deref().and_then(look_up::CacheUse::stale);

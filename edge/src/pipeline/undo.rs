@@ -2,6 +2,9 @@
 
 use tollgate_core::cell::{CellKey, CellOperations, Operation, OperationId, Terms, Update};
 
+use tollgate_core::time::Timestamp;
+
+use crate::isolate::Isolate;
 use crate::ports::Host;
 use crate::timeout::counted;
 
@@ -26,6 +29,13 @@ impl Undo {
         let is_in_flight = |operation: &Operation| matches!(operation, Operation::Charge(charge) if charge.ends());
         let cells = update.cells.iter().filter(|part| part.operations.iter().any(is_in_flight));
         Self::Leave { id: update.terms.id, step, cells: cells.map(|part| part.cell.clone()).collect() }
+    }
+
+    /// Ends what the isolate itself counts as in flight.
+    pub(super) fn leave_shares(&self, isolate: &Isolate, now: Timestamp) {
+        if let Self::Leave { id, step, cells } = self {
+            isolate.shares.borrow_mut().leave(cells, *id, *step, now);
+        }
     }
 
     pub(super) async fn run<H: Host>(self, host: &H) {

@@ -22,6 +22,10 @@ scenarios! { "limit";
     a_refused_request_is_not_forwarded,
     unavailable_counters_with_open_let_pass_visibly,
     unavailable_counters_with_closed_refuse,
+    unavailable_counters_with_degrade_admit_a_share_in_each_isolate,
+    every_algorithm_admits_its_maximum_in_parallel,
+    requests_that_are_spaced_wait_for_their_turn,
+    requests_share_a_quota_if_all_that_it_counts_by_is_equal,
     whatever_passes_many_limits_in_one_instance_is_charged,
     a_counter_that_is_reset_is_asked_once_more
         except (Native, "the owner of its counters is its own process")
@@ -226,6 +230,108 @@ async fn unavailable_counters_with_closed_refuse(world: Rc<World>) -> Outcome {
     assert_eq!(world.upstream.report().total(), 0);
     world.host.fault(Fault::NONE).await?;
     assert_eq!(with_key(&world, &key).await?.status, 200);
+    Ok(())
+}
+
+async fn unavailable_counters_with_degrade_admit_a_share_in_each_isolate(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: rate-limit, rate: 40/d, on-unavailable: degrade, degrade-to: 10%, timeout: 1s}").await?;
+    let key = world.plain_key("acme").await?;
+    world.host.fault(Fault { counters: Some(true), ..Fault::default() }).await?;
+    let mut statuses = Vec::new();
+    for _ in 0..39 {
+        statuses.push(with_key(&world, &key).await?.status);
+    }
+    let count = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count();
+    // One isolate admits four; a host may have several.
+    assert!(count(200) >= 4 && count(200) % 4 == 0 && count(200) + count(429) == 39, "{statuses:?}");
+    assert!(count(429) > 0, "{statuses:?}");
+    let records = world.records(39).await?;
+    assert_eq!(records[0]["open_on_failure"], serde_json::json!([format!("{}-limit", world.name)]));
+    world.host.fault(Fault::NONE).await?;
+    let answer = with_key(&world, &key).await?;
+    assert_eq!(answer.status, 200);
+    let state = answer.field("ratelimit").unwrap_or_default();
+    assert!(state.contains(";r=39;"), "the store's own count goes on where it was: {state}");
+    Ok(())
+}
+
+async fn every_algorithm_admits_its_maximum_in_parallel(world: Rc<World>) -> Outcome {
+    let name = |algorithm: &str| format!("{}-{algorithm}", world.name);
+    let algorithms = ["gcra", "sliding-window", "sliding-log", "fixed-window"];
+    let project = algorithms.iter().fold(Project::new(&world), |project, algorithm| {
+        let own = name(algorithm);
+        project
+            .policy(&format!("{own}: {{kind: rate-limit, rate: 20/40d, algorithm: {algorithm}}}"))
+            .route(&format!("{{path: /{algorithm}, authn: keys, limit: {own}}}"))
+    });
+    world.publish(project).await?;
+    let key = world.plain_key("acme").await?;
+    for algorithm in algorithms {
+        let requests: Vec<_> = (0..30)
+            .map(|_| {
+                let (client, key) = (world.client(), key.clone());
+                tokio::task::spawn_local(async move {
+                    let request = Request::get(&format!("/{algorithm}")).field("X-API-Key", &key);
+                    client.send(request).await.map(|answer| answer.status)
+                })
+            })
+            .collect();
+        let mut statuses = Vec::new();
+        for request in requests {
+            statuses.push(request.await??);
+        }
+        let count = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count();
+        assert_eq!((count(200), count(429)), (20, 10), "{algorithm}: {statuses:?}");
+    }
+    Ok(())
+}
+
+async fn requests_that_are_spaced_wait_for_their_turn(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: rate-limit, rate: 2/s, burst: 3, algorithm: spacing}").await?;
+    let key = world.plain_key("acme").await?;
+    let begun = std::time::Instant::now();
+    let requests: Vec<_> = (0..3)
+        .map(|_| {
+            let (client, key) = (world.client(), key.clone());
+            tokio::task::spawn_local(async move {
+                let answer = client.send(Request::get("/a").field("X-API-Key", &key)).await;
+                answer.map(|answer| (answer.status, begun.elapsed().as_millis()))
+            })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for request in requests {
+        answers.push(request.await??);
+    }
+    answers.sort_by_key(|(_, ms)| *ms);
+    assert!(answers.iter().all(|(status, _)| *status == 200), "{answers:?}");
+    // Of three at once, the last one waits for two turns of half a second.
+    assert!(answers[2].1 >= 1_000, "{answers:?}");
+    Ok(())
+}
+
+async fn requests_share_a_quota_if_all_that_it_counts_by_is_equal(world: Rc<World>) -> Outcome {
+    let name = format!("{}-limit", world.name);
+    let limit = "{kind: rate-limit, rate: 1/d, by: [consumer, params.store, 'request.headers[\"x-tenant\"]']}";
+    let project = Project::new(&world)
+        .policy(&format!("{name}: {limit}"))
+        .route(&format!("{{path: \"/{{store}}\", authn: keys, limit: {name}}}"));
+    world.publish(project).await?;
+    let (acme, globex) = (world.plain_key("acme").await?, world.plain_key("globex").await?);
+    for (key, path, tenant, status) in [
+        (&acme, "/paris", Some("a"), 200),
+        (&acme, "/paris", Some("a"), 429),
+        (&acme, "/%70aris", Some("a"), 429),
+        (&acme, "/rome", Some("a"), 200),
+        (&acme, "/paris", Some("b"), 200),
+        (&acme, "/paris", None, 200),
+        (&acme, "/paris", None, 429),
+        (&globex, "/paris", Some("a"), 200),
+    ] {
+        let request = Request::get(path).field("X-API-Key", key);
+        let request = tenant.into_iter().fold(request, |request, tenant| request.field("X-Tenant", tenant));
+        assert_eq!(world.client().send(request).await?.status, status, "{path} {tenant:?}");
+    }
     Ok(())
 }
 

@@ -407,6 +407,8 @@ const CONCURRENCY: &[Row] = &[("max", "max: 6", "max: 7", Looser), ("lease", "le
 const COUNTING: &[Row] = &[
     ("by", "", "by: address", Review),
     ("on-unavailable", "on-unavailable: closed", "", Looser),
+    ("degrade-to", "on-unavailable: degrade, degrade-to: 10%", "on-unavailable: degrade, degrade-to: 20%", Review),
+    ("timeout", "timeout: 1s", "timeout: 100ms", Review),
     ("shadow", "", "shadow: true", Review),
     ("warn", "warn: [80%]", "warn: [90%]", Review),
 ];

@@ -181,6 +181,13 @@ impl RouteSettings {
         !(self.guard_limit.is_empty() && self.limit.is_empty())
     }
 
+    /// Whether a limit may refuse its requests; those that are only observed do not.
+    #[must_use]
+    pub fn is_limited_by(&self, policies: &Policies) -> bool {
+        let mut limits = policies.at(&self.guard_limit).chain(policies.at(&self.limit));
+        limits.any(|named| !named.policy.counting().shadow)
+    }
+
     /// Whether a policy may refuse its requests before the caller is authenticated.
     #[must_use]
     pub const fn is_guarded(&self) -> bool {

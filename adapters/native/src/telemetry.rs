@@ -130,6 +130,7 @@ const POST_CALL: UpstreamCall<'static> = UpstreamCall {
     connect_timeout_ms: POST_TIMEOUT.as_millis() as u64,
     timeout_ms: Some(POST_TIMEOUT.as_millis() as u64),
     certificate: None,
+    runs_to_end: false,
 };
 
 /// The timeout of the port: a batch that takes longer has failed.

@@ -234,6 +234,7 @@ impl TelemetrySink for SpinTelemetrySink {
             connect_timeout_ms: EXPORT_TIMEOUT_MS,
             timeout_ms: Some(EXPORT_TIMEOUT_MS),
             certificate: None,
+            runs_to_end: false,
         };
         match SpinUpstream.send(&request, content, &call).await {
             Ok(response) => Ok(response.status()),

@@ -205,6 +205,17 @@ pub(super) fn report_no_claims(name: &Spanned<String>, defined: Span, report: &m
     );
 }
 
+/// Reports a limit by a claim, on a route whose callers have none.
+pub(super) fn report_one_quota(name: &Spanned<String>, by: &Source, defined: Span, report: &mut Report) {
+    let what = format!("all callers of the route share one quota of policy `{}`", name.value);
+    report.push(
+        Diagnostic::warning(Code::FreePartition, name.span, what)
+            .why(format!("it counts by `{by}`, and no policy in `authn` of the route reads tokens (`jwt`, `introspection`, `oidc-login`)"))
+            .fix("name such a policy in `authn`, or list a limit with `by: consumer` on this route")
+            .related(defined, "defined here"),
+    );
+}
+
 /// Reports a limit by installation, on a route whose tokens are bound to nothing.
 pub(super) fn report_no_installation(name: &Spanned<String>, report: &mut Report) {
     let what = format!("policy `{}` counts by consumer on this route, not by installation", name.value);

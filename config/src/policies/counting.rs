@@ -60,7 +60,11 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Boolean,
     )
     .default("false")
-    .change(Change::Review("requests beyond the limit are refused, or no longer")),
+    .change(Change::LoosestFirst {
+        words: &["true", "false"],
+        looser: "requests beyond the limit are only observed, and accepted",
+        stricter: "requests beyond the limit are refused",
+    }),
     Key::optional(
         "warn",
         "The shares of the limit that log, trace and metrics tell of when a request reaches them.",

@@ -24,7 +24,11 @@ pub(super) static TABLE: Object = Object {
             .change(Change::MoreIsLooser)
             .examples(&["100000"]),
         Key::required("window", "The window.", Shape::Word(UNIT_WORDS))
-            .change(Change::Review("requests are counted in other windows"))
+            .change(Change::LoosestFirst {
+                words: &["minute", "hour", "day", "week", "month", "quarter", "year"],
+                looser: "as many requests as before are accepted in a shorter window",
+                stricter: "as many requests as before are accepted in a longer window",
+            })
             .examples(&["\"month\""]),
         Key::optional(
             "zone",
@@ -156,11 +160,17 @@ fn windows(written: &Written, report: &mut Report) -> Option<Windows> {
     let zone = if name.value == "UTC" { None } else { Some(zone(&name, report)?) };
     let integer = |key| written.integer(key).and_then(|number| u16::try_from(number.value).ok());
     let (day, month) = (integer("anchor-day"), integer("anchor-month"));
+    let first = match unit {
+        Unit::Year => Some(101),
+        Unit::Minute | Unit::Hour | Unit::Day | Unit::Week | Unit::Month | Unit::Quarter => Some(1),
+    };
     let anchor = match unit {
         Unit::Week => written.word("anchor-weekday", DAYS),
         Unit::Year => day.or(month).map(|_| month.unwrap_or(1) * 100 + day.unwrap_or(1)),
         Unit::Minute | Unit::Hour | Unit::Day | Unit::Month | Unit::Quarter => day,
     };
+    // The first day is what it is without an anchor.
+    let anchor = anchor.filter(|_| anchor != first);
     let zone_name = if zone.is_some() { name.value } else { String::new() };
     Some(Windows { unit, anchor, zone, zone_name })
 }

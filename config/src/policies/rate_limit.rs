@@ -31,7 +31,7 @@ pub(super) static TABLE: Object = Object {
         .examples(&["\"100/s\"", "\"5/10s\""]),
         Key::optional(
             "burst",
-            "The maximum number of requests at once, after a time without requests; of spaced requests, how many may wait.",
+            "The maximum number of requests at once, after a time without requests; of spaced requests, how many may be there at once: all but one wait.",
             Shape::Integer(1, u32::MAX as i64),
         )
         .absent("the number in `rate`")
@@ -57,7 +57,10 @@ const ALGORITHM_WORDS: &[(&str, &str)] = &[
         "fixed-window",
         "windows that begin at multiples of the period: up to twice the rate can pass around the beginning of one",
     ),
-    ("spacing", "requests wait for each other, so that they are spaced evenly; `burst` is how many may wait"),
+    (
+        "spacing",
+        "requests wait for each other, so that they are spaced evenly; of `burst` requests at once, all but one wait",
+    ),
 ];
 
 const ALGORITHMS: &[(&str, RateAlgorithm)] = &[
@@ -128,13 +131,15 @@ fn numbers(
     }
     let burst = burst.map_or(Some(rate), |burst| NonZeroU32::new(burst.value))?;
     let full_ms = u64::from(burst.get()) * u64::from(period_ms.get()) / u64::from(rate.get());
+    // The first of a burst does not wait.
+    let spaced_ms = u64::from(period_ms.get()) / u64::from(rate.get());
     let diagnostic = match algorithm {
         RateAlgorithm::SlidingLog if burst.get() as usize > ENTRIES_MAX => Some(
             Diagnostic::error(Code::BadLimit, span, format!("`algorithm: sliding-log` counts up to {ENTRIES_MAX}"))
                 .why("it stores each request by itself, and reads and writes all of them for each request")
                 .fix("lower the rate, or write `algorithm: gcra`, which is exact too"),
         ),
-        RateAlgorithm::Spacing if full_ms > WAIT_MS_MAX => Some(
+        RateAlgorithm::Spacing if full_ms.saturating_sub(spaced_ms) > WAIT_MS_MAX => Some(
             Diagnostic::error(Code::BadLimit, span, "a request would wait longer than 30s for its turn")
                 .why("the client waits for its answer meanwhile, and the gateway keeps its connection")
                 .fix("lower `burst`, or raise `rate`"),

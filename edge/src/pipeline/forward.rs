@@ -47,6 +47,7 @@ pub(super) async fn forward<H: Host>(
         connect_timeout_ms: settings.connect_timeout_ms,
         timeout_ms: exchange.route().timeout_ms,
         certificate: settings.certificate.as_ref(),
+        runs_to_end: !journal.ends.is_empty(),
     };
     let (started, since) = (host.clock().now(), host.clock().instant());
     let answer = host.upstream().send(outbound, content, &call).await.and_then(|response| {

@@ -110,23 +110,9 @@ async fn charge_all<H: Host>(
 ) -> Result<(), Problem> {
     let now = host.clock().now();
     let updates = limits.updates(host.counters(), journal.next_operation(), false, now);
-    let observed = if limits.policies().any(|named| named.policy.counting().shadow) {
-        limits.updates(host.counters(), journal.next_operation(), true, now)
-    } else {
-        Vec::new()
-    };
-    if limits.policies().any(|named| named.policy.as_kind().uses().ends) {
-        // What is in flight is told to have ended, also if its client has gone.
-        host.run_to_end();
-        let all = updates.iter().chain(&observed).filter(|update| charges_of(update).any(Charge::ends));
-        let ends: Vec<Undo> = all.map(|update| Undo::leave(update, journal.next_operation())).collect();
-        journal.ends.extend(ends);
-    }
+    note_ends(host, &limits, &updates, journal);
     let is_held = updates.len() > 1;
-    let enforced = updates.len();
-    let all = updates.into_iter().chain(observed).collect();
-    let mut charged = Charged::at(host, all, limits.timeout_ms()).await;
-    note_apart(&mut charged, enforced, &limits, journal);
+    let mut charged = Charged::at(host, updates, limits.timeout_ms()).await;
     let refused = charged.refusal(journal.quotas.retry_after_us()).map_or(Ok(()), Err);
     let mut decided = refused.and_then(|()| charged.decide_faults(isolate, &limits, journal, now));
     if decided.is_ok() && is_held {
@@ -141,15 +127,31 @@ async fn charge_all<H: Host>(
     if decided.is_err() && is_held {
         journal.undos.extend(charged.undos());
     } else if decided.is_ok() {
+        rare(observe(host, &limits, now, journal)).await;
         charged.wait(host, &limits, journal).await;
     }
     decided
 }
 
-/// Notes what the limits said that are only observed, and drops it.
-fn note_apart(charged: &mut Charged, enforced: usize, limits: &Limits<'_>, journal: &mut Journal) {
-    if charged.0.len() > enforced {
-        Charged(charged.0.split_off(enforced)).note_observed(limits, journal);
+/// Charges the limits that are only observed, of a request that those which refuse have admitted.
+async fn observe<H: Host>(host: &H, limits: &Limits<'_>, now: Timestamp, journal: &mut Journal) {
+    if !limits.policies().any(|named| named.policy.counting().shadow) {
+        return;
+    }
+    let updates = limits.updates(host.counters(), journal.next_operation(), true, now);
+    note_ends(host, limits, &updates, journal);
+    Charged::at(host, updates, limits.timeout_ms()).await.note_observed(limits, journal);
+}
+
+/// Has the end of the exchange told to the owners that count it as in flight, also if its client has gone.
+fn note_ends<H: Host>(host: &H, limits: &Limits<'_>, updates: &[Update], journal: &mut Journal) {
+    if !limits.policies().any(|named| named.policy.as_kind().uses().ends) {
+        return;
+    }
+    for update in updates.iter().filter(|update| charges_of(update).any(Charge::ends)) {
+        host.run_to_end();
+        let step = journal.next_operation();
+        journal.ends.push(Undo::leave(update, step));
     }
 }
 
@@ -247,9 +249,13 @@ impl Charged {
         rare(host.clock().sleep(wait_ms)).await;
     }
 
-    /// The 429 of the first quota that refused, if one did. What earlier phases charged allows no retry before `earliest_us`.
+    /// The 429 of the quota that refuses for longest, if one does. What earlier phases charged allows no retry before `earliest_us`.
     fn refusal(&self, earliest_us: u64) -> Option<Problem> {
-        let (charge, verdict) = self.verdicts().find(|(_, verdict)| !verdict.allowed)?;
+        // The one that decides when a retry passes.
+        let refused = self.verdicts().filter(|(_, verdict)| !verdict.allowed);
+        let wait = |verdict: &cell::Verdict| verdict.retry_after_us.unwrap_or(u64::MAX);
+        let longer = |one: (_, _), other: (_, _)| if wait(other.1) > wait(one.1) { other } else { one };
+        let (charge, verdict) = refused.reduce(longer)?;
         let wait_s = fields::retry_after_s(self.verdicts().map(|(_, verdict)| verdict), earliest_us);
         Some(exhausted(charge, verdict, wait_s))
     }

@@ -49,7 +49,8 @@ async fn exchange<U: Upstream>(
     bounds: &FetchBounds,
 ) -> Result<FetchAnswer, FetchError> {
     // The caller applies the timeout of the whole request: a second timer would abort the content at the same moment.
-    let call = UpstreamCall { connect_timeout_ms: bounds.timeout_ms, timeout_ms: None, certificate: None };
+    let call =
+        UpstreamCall { connect_timeout_ms: bounds.timeout_ms, timeout_ms: None, certificate: None, runs_to_end: false };
     let fields = fields_of(request);
     let sent = Outbound::new(&request.method, request.url.clone(), &fields, !request.content.is_empty());
     let answer = upstream.send(&sent, Content::from_bytes(request.content.clone()), &call).await?;

@@ -46,4 +46,7 @@ pub struct UpstreamCall<'c> {
     /// [`UpstreamError::OwnCertificateMissing`], or [`UpstreamError::OwnCertificateUnusable`]. A platform that itself chooses
     /// certificates by the upstream's host ignores it.
     pub certificate: Option<&'c OwnCertificate>,
+    /// Whether the call goes on to its response when the client has gone, as far as the request's content has arrived: what is
+    /// counted as in flight is in flight at the upstream.
+    pub runs_to_end: bool,
 }

@@ -103,6 +103,8 @@ pub(crate) fn limits_site() -> SiteSettings {
         parts: vec![Part::By(LimitBy::Consumer), Part::Route, Part::Value(Source::Header("x-tenant".into()))],
         shadow: true,
         warn: [80, 95].map(|share| NonZeroU8::new(share).unwrap()).into(),
+        degrade: NonZeroU8::new(10),
+        timeout_ms: NonZeroU32::new(200),
     };
     let Policy::Limit(LimitPolicy::RateLimit(base)) = limit(1, LimitBy::Consumer, OnUnavailable::Closed) else {
         unreachable!("a rate limit")

@@ -84,7 +84,7 @@ pub(crate) fn host_field(uri: &Uri) -> Result<HeaderMap, Breach> {
 }
 
 const STAGE_CALL: UpstreamCall<'static> =
-    UpstreamCall { connect_timeout_ms: 5_000, timeout_ms: Some(20_000), certificate: None };
+    UpstreamCall { connect_timeout_ms: 5_000, timeout_ms: Some(20_000), certificate: None, runs_to_end: false };
 
 pub(crate) async fn write<S: Subject>(subject: &S, key: &str, value: Option<&str>) -> Result<(), Breach> {
     subject.command(&Command::Write { key: key.to_owned(), value: value.map(str::to_owned) }).await.map(drop)

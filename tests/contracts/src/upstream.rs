@@ -10,9 +10,9 @@ use crate::stage::{Server, host_field};
 use crate::{Breach, ContentOf, Outcome, Subject};
 
 const CALL: UpstreamCall<'static> =
-    UpstreamCall { connect_timeout_ms: 2_000, timeout_ms: Some(10_000), certificate: None };
+    UpstreamCall { connect_timeout_ms: 2_000, timeout_ms: Some(10_000), certificate: None, runs_to_end: false };
 const QUICK: UpstreamCall<'static> =
-    UpstreamCall { connect_timeout_ms: 2_000, timeout_ms: Some(400), certificate: None };
+    UpstreamCall { connect_timeout_ms: 2_000, timeout_ms: Some(400), certificate: None, runs_to_end: false };
 
 type Sent<S> = Result<Response<ContentOf<S>>, UpstreamError>;
 

@@ -133,7 +133,8 @@ impl NativeUpstream {
         again: &Again<'_>,
         call: &UpstreamCall<'_>,
     ) -> Result<Response<NativeContent>, UpstreamError> {
-        let has_left = || client.as_ref().and_then(RequestState::has_left);
+        let matters = |left: &Left| !(call.runs_to_end && *left == Left::ByClient);
+        let has_left = || client.as_ref().and_then(RequestState::has_left).filter(matters);
         if let Some(left) = has_left() {
             return Err(unwanted(left));
         }

@@ -9,7 +9,7 @@ use tollgate_core::bounds::{
     EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, STORED_CONTENT_BYTES_MAX, VERIFIED_CONTENT_BYTES_MAX,
 };
 use tollgate_core::forward::{IdentityField, Told};
-use tollgate_core::kinds::Uses;
+use tollgate_core::kinds::{LimitPolicy, Place, SlotPolicy, Uses};
 use tollgate_core::limit::{LimitBy, Partition};
 use tollgate_core::route::{HostName, HostPattern};
 use tollgate_core::secret::SecretText;
@@ -128,20 +128,21 @@ impl Count<'_> {
 
     /// The outcomes that the methods allow, without the calls of a cold isolate before and after the request.
     fn outcomes(&self, is_cold: bool) -> Vec<(RequestOutcome, Usage)> {
-        let partitions = self.partitions();
+        let (partitions, told) = (self.partitions(&self.route.limit), self.observed_and_ended(&self.route.limit));
         let export_secrets = if is_cold { self.export_secrets() } else { 0 };
         // What is accepted once is released if the request is refused, or its upstream cannot be reached (`accept_once`).
         let before_limits = self.guard_charges() + 2 * self.charged_once() + self.outages();
+        // Of a request that is refused, also those in flight are ended.
         let asked = self.asked(is_cold);
         let refused = Usage {
             // With several owners: reserve, confirm, and release if one of them was not confirmed (`limit.rs`, `after.rs`).
-            counter_calls: before_limits + if partitions > 1 { 3 * partitions } else { partitions },
+            counter_calls: before_limits + told + if partitions > 1 { 3 * partitions } else { partitions },
             secret_reads: export_secrets,
             gathered_bytes: self.gathered_bytes(),
             ..Usage::default()
         };
         let forwarded = Usage {
-            counter_calls: before_limits + if partitions > 1 { 2 * partitions } else { partitions },
+            counter_calls: before_limits + told + if partitions > 1 { 2 * partitions } else { partitions },
             secret_reads: export_secrets + if is_cold { self.upstream_secrets() } else { 0 },
             upstream_attempts: RETRIES * MIRRORS,
             gathered_bytes: self.gathered_bytes(),
@@ -190,13 +191,26 @@ impl Count<'_> {
         elsewhere + by_field.values().map(|places| most_of_field(places)).sum::<u64>()
     }
 
-    /// `limit.rs` charges once for each partition; without a principal, the only partition is the client's address.
-    fn partitions(&self) -> u64 {
+    /// `limit.rs` charges once for each partition of the limits that refuse; without a principal, everything that has a name is the
+    /// client's address.
+    fn partitions(&self, limits: &[Place<LimitPolicy>]) -> u64 {
+        self.different(limits, |limit| !limit.counting().shadow)
+    }
+
+    /// It charges once more for each partition of limits that are only observed, and tells each that counts requests in flight
+    /// when the request has ended.
+    fn observed_and_ended(&self, limits: &[Place<LimitPolicy>]) -> u64 {
+        let ends = |limit: &LimitPolicy| limit.as_kind().uses().ends;
+        self.different(limits, |limit| limit.counting().shadow)
+            + self.different(limits, |limit| ends(limit) && !limit.counting().shadow)
+            + self.different(limits, |limit| ends(limit) && limit.counting().shadow)
+    }
+
+    fn different(&self, limits: &[Place<LimitPolicy>], counts: impl Fn(&LimitPolicy) -> bool) -> u64 {
         let policies = &self.compiled.whole().policies;
         let mut different: Vec<Partition<'_>> = Vec::new();
-        for partition in policies.at(&self.route.limit).map(|limit| limit.policy.partition()) {
-            // Without a principal, everything that has a name is the client's address.
-            let partition = match partition {
+        for limit in policies.at(limits).map(|named| &named.policy).filter(|limit| counts(limit)) {
+            let partition = match limit.partition() {
                 Partition::By(_) if self.route.authn.is_empty() => Partition::By(LimitBy::Address),
                 other => other,
             };
@@ -213,9 +227,11 @@ impl Count<'_> {
         Usage { fetches, secret_reads: if is_cold { self.policy_secrets() } else { 0 }, ..Usage::default() }
     }
 
-    /// The limits before authentication all count by the client's address: one partition.
+    /// The limits before authentication: of several partitions each is charged and confirmed.
     fn guard_charges(&self) -> u64 {
-        u64::from(!self.route.guard_limit.is_empty())
+        let partitions = self.partitions(&self.route.guard_limit);
+        let charges = if partitions > 1 { 3 * partitions } else { partitions };
+        charges + self.observed_and_ended(&self.route.guard_limit)
     }
 
     /// Policies that accept a credential once charge one cell each, also if another one refuses the caller afterwards.

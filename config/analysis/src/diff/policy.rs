@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use tollgate_config::Compiled;
-use tollgate_config::policies::{Absence, Change as ChangeRule, Setting, Settings, admitted, settings};
+use tollgate_config::policies::{Absence, Change as ChangeRule, Setting, Settings, Value, admitted, settings};
 use tollgate_core::kinds::{PolicyView, Slot};
 use tollgate_core::settings::RouteSettings;
 
@@ -88,6 +88,13 @@ struct RoutePolicy {
     in_guard: bool,
 }
 
+impl RoutePolicy {
+    /// Whether it is a limit that refuses nothing.
+    fn is_observed(&self) -> bool {
+        self.settings.value("shadow") == Some(&Value::Boolean(true))
+    }
+}
+
 fn policies_of(compiled: &Compiled, route: &RouteSettings, slot: Slot) -> Vec<RoutePolicy> {
     let all = compiled.policies();
     let in_guard: BTreeSet<&str> = all.at(&route.guard_limit).map(|limit| limit.name.as_str()).collect();
@@ -117,6 +124,16 @@ fn list(
         let kept = kept.or_else(|| added.iter().position(is_same).map(|same| added.remove(same)));
         all.extend(match kept {
             Some(new) => moved(subject, old, new),
+            None if old.is_observed() => {
+                let values = Differing { from: Some(summary(&old.settings)), to: None };
+                Some(Change::of(
+                    subject,
+                    of.key,
+                    values,
+                    Effect::Compatible,
+                    "a limit that was only observed is removed",
+                ))
+            }
             None => {
                 let values = Differing { from: Some(summary(&old.settings)), to: None };
                 Some(Change::of(subject, of.key, values, Effect::Compatible, of.removed).loosening())
@@ -125,7 +142,11 @@ fn list(
     }
     for new in added {
         let values = Differing { from: None, to: Some(summary(&new.settings)) };
-        all.push(Change::of(subject, of.key, values, Effect::Breaking, of.added));
+        all.push(if new.is_observed() {
+            Change::of(subject, of.key, values, Effect::Compatible, "the new limit is only observed")
+        } else {
+            Change::of(subject, of.key, values, Effect::Breaking, of.added)
+        });
     }
     all
 }

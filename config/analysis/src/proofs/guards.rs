@@ -39,7 +39,10 @@ const RULES: &[Rule] = &[
     },
     Rule {
         code: Code::WriteWithoutLimit,
-        is_violated: |route, stated, _| writes(route) && !route.settings.is_limited() && !stated.limit_here,
+        is_violated: |route, stated, policies| {
+            let is_stated = stated.limit_here && !route.settings.is_limited();
+            writes(route) && !route.settings.is_limited_by(policies) && !is_stated
+        },
         one: "accepts write methods without a limit",
         several: "accept write methods without a limit",
         why: "one client can send any number of requests",

@@ -73,7 +73,7 @@ impl Analysis<'_> {
             Requirement::Scopes => route.requires_scopes(),
             Requirement::Guard => route.is_guarded(),
             Requirement::Authz => policies::is_authorized(route, &self.whole.policies),
-            Requirement::Limit => route.is_limited(),
+            Requirement::Limit => route.is_limited_by(&self.whole.policies),
             Requirement::Cache => route.cache.is_some(),
             Requirement::Timeout => route.timeout_ms.is_some(),
             Requirement::Internal => route.internal,

@@ -10,7 +10,7 @@ use tollgate_core::route::{Methods, PathTemplate, Segment};
 use super::super::merge::Effective;
 use super::super::route_checks::{
     report_no_claims, report_no_installation, report_no_location, report_no_parameter, report_not_forwarded,
-    report_refuses_all, report_same_quota, report_without_caller,
+    report_one_quota, report_refuses_all, report_same_quota, report_without_caller,
 };
 use super::{Lowering, Policies};
 use crate::expression::constant::Requests;
@@ -44,7 +44,7 @@ impl Lowering<'_, '_> {
         upstream: usize,
     ) {
         let named: Vec<_> = effective.authz.items().flat_map(|item| &item.names).collect();
-        let mut claims = self.read_by_limits(effective, limits, path);
+        let mut claims = self.read_by_limits(effective, (authn, limits), path);
         for (place, name) in authz.iter().zip(named) {
             let Some(Policy::Authz(policy)) = self.policies.get(*place).map(|named| &named.policy) else { continue };
             for source in policy.reads() {
@@ -77,9 +77,10 @@ impl Lowering<'_, '_> {
     fn read_by_limits(
         &mut self,
         effective: &Effective<'_>,
-        limits: &[usize],
+        (authn, limits): (&[Vec<usize>], &[usize]),
         path: Option<&PathTemplate>,
     ) -> Vec<Vec<String>> {
+        let know_claims = authn.iter().flatten().any(|place| self.may_know_claims(*place));
         let named: Vec<_> =
             effective.guard.items().chain(effective.limit.items()).flat_map(|item| &item.names).collect();
         let mut claims = Vec::new();
@@ -95,6 +96,10 @@ impl Lowering<'_, '_> {
                 match source {
                     source if source.is_of_caller() && effective.authn.items.is_empty() => {
                         report_without_caller(name, self.report);
+                    }
+                    source @ Source::Claim(_) if !know_claims => {
+                        let defined = self.policies.span(*place).unwrap_or(name.span);
+                        report_one_quota(name, source, defined, self.report);
                     }
                     Source::Claim(path) => claims.push(path.clone()),
                     Source::Parameter(parameter) => {

@@ -65,7 +65,7 @@ static ACCOUNTS: Named = Named {
 };
 
 static SUBJECT: TextRule =
-    TextRule { name: "subject", doc: "What a person is called at the provider.", pattern: "^.+$", examples: &["ada"] };
+    TextRule { name: "subject", doc: "What a person is called at the provider: 1 to 255 ASCII characters.", pattern: "^[ -~]{1,255}$", examples: &["ada"] };
 
 /// A token of a request.
 pub(crate) static TEST_TOKEN: Object = Object {

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tollgate_edge::ports::Content;
 
 const CALL: UpstreamCall<'static> =
-    UpstreamCall { connect_timeout_ms: 2_000, timeout_ms: Some(5_000), certificate: None };
+    UpstreamCall { connect_timeout_ms: 2_000, timeout_ms: Some(5_000), certificate: None, runs_to_end: false };
 
 /// Runs on one thread, like an isolate.
 fn run(test: impl AsyncFnOnce()) {

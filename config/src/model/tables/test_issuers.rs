@@ -64,8 +64,12 @@ static ACCOUNTS: Named = Named {
     max: usize::MAX,
 };
 
-static SUBJECT: TextRule =
-    TextRule { name: "subject", doc: "What a person is called at the provider: 1 to 255 ASCII characters.", pattern: "^[ -~]{1,255}$", examples: &["ada"] };
+static SUBJECT: TextRule = TextRule {
+    name: "subject",
+    doc: "What a person is called at the provider: 1 to 255 ASCII characters.",
+    pattern: "^[ -~]{1,255}$",
+    examples: &["ada"],
+};
 
 /// A token of a request.
 pub(crate) static TEST_TOKEN: Object = Object {

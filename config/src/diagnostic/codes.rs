@@ -331,8 +331,9 @@ codes! {
         `route`, `api`, `upstream`, `gateway`, and values that an expression reads, such as `request.headers[\"x-tenant\"]`. Where a window of a `quota` begins \
         is said by `anchor-day`, `anchor-month` and `anchor-weekday`, each for some windows, and by `zone`, the name of a time zone in the IANA database."
     FreePartition "TG0353" "Callers choose the quota that they are counted to."
-        "A limit that counts only by what callers write into their requests, such as a field or a parameter, gives everyone another quota for another value. \
-        Add `consumer` or `address` to `by`, or count by something that a credential proves."
+        "A limit that counts by what callers write into their requests, such as a field or a parameter, also beside other things, gives everyone another \
+        quota for another value. List a second limit on the route, which counts by `consumer` or `address` alone and bounds all of them together; or count by \
+        something that a credential proves, such as a claim: then callers need a policy that reads tokens."
 
     RouteConflict "TG0401" "Two routes match the same request with equal precedence."
         "The most specific route is selected, and the order in the file has no effect. These two routes are equally \

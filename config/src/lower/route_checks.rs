@@ -205,6 +205,19 @@ pub(super) fn report_no_claims(name: &Spanned<String>, defined: Span, report: &m
     );
 }
 
+/// Reports a limit whose quota callers choose, on a route without another one.
+pub(super) fn report_chosen(name: &Spanned<String>, by: &Source, defined: Span, report: &mut Report) {
+    let what = format!("callers choose the quota of policy `{}` that they are counted to, by `{by}`", name.value);
+    report.push(
+        Diagnostic::warning(Code::FreePartition, name.span, what)
+            .why(
+                "each other value there has another quota, and no other limit of the route counts all of them together",
+            )
+            .fix("list a second limit that counts by `consumer` or `address` alone")
+            .related(defined, "defined here"),
+    );
+}
+
 /// Reports a limit by a claim, on a route whose callers have none.
 pub(super) fn report_one_quota(name: &Spanned<String>, by: &Source, defined: Span, report: &mut Report) {
     let what = format!("all callers of the route share one quota of policy `{}`", name.value);

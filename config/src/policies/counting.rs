@@ -129,7 +129,6 @@ pub(super) fn lower(written: &Written, report: &mut Report) -> Option<Common> {
             return None;
         }
     }
-    report_chosen(&parts, &texts, report);
     warn.sort_unstable();
     warn.dedup();
     let (by, parts) = match parts.as_slice() {
@@ -262,26 +261,6 @@ fn percent(text: &Spanned<String>, report: &mut Report) -> Option<NonZeroU8> {
         );
     }
     share
-}
-
-/// Reports a limit that counts only by what callers write into their requests.
-fn report_chosen(parts: &[Part], texts: &[Spanned<String>], report: &mut Report) {
-    let is_written = |part: &Part| matches!(part, Part::Value(Source::Header(_) | Source::Query(_)));
-    let is_proved = |part: &Part| match part {
-        Part::By(_) | Part::Credential => true,
-        Part::Value(source) => source.is_of_caller(),
-        Part::Route | Part::Api | Part::Upstream | Part::Gateway => false,
-    };
-    let Some(place) = parts.iter().position(is_written).filter(|_| !parts.iter().any(is_proved)) else { return };
-    report.push(
-        Diagnostic::warning(
-            Code::FreePartition,
-            texts[place].span,
-            format!("callers choose the quota that they are counted to, by `{}`", texts[place].value),
-        )
-        .why("whoever writes another value there has another quota")
-        .fix("add `consumer` or `address` to `by`, or count by a claim or by something else that a credential proves"),
-    );
 }
 
 fn report_part(text: &Spanned<String>, what: String, fix: String, report: &mut Report) {

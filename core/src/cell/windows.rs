@@ -116,7 +116,7 @@ impl Count {
         let before = self.before.map_or(0, |before| {
             let (left_us, length_us) = (self.end_us.saturating_sub(at_us), self.length_us());
             let weighed = u128::from(before) * u128::from(left_us.min(length_us));
-            u64::try_from(weighed.div_ceil(u128::from(length_us))).unwrap_or(u64::MAX)
+            divided(weighed, length_us).try_into().unwrap_or(u64::MAX)
         });
         self.used.saturating_add(before)
     }
@@ -136,8 +136,11 @@ impl Count {
         let left = u64::from(charge.burst.get()).saturating_sub(self.used_at(at_us));
         let end_us = match (self.used, self.before) {
             (0, None) => at_us,
-            (0, Some(_)) => self.end_us,
-            _ => self.idle_at_us(slides),
+            (0, Some(before)) => self.falls_to(before, 0, self.end_us).max(at_us),
+            (used, _) if slides => {
+                self.falls_to(used, 0, self.end_us.saturating_add(self.length_us())).max(self.end_us)
+            }
+            (_, _) => self.end_us,
         };
         let retry_after_us = if allowed {
             Some(0)
@@ -169,9 +172,10 @@ impl Count {
         }
     }
 
-    /// When a count of a window has fallen to this number, if it has no weight from `end_us` on.
+    /// When a count of a window has fallen to this number, rounded down, if it has no weight from `end_us` on.
     fn falls_to(&self, used: u64, room: u64, end_us: u64) -> u64 {
-        let left_us = divided(u128::from(room) * u128::from(self.length_us()), used.max(1));
+        let weighed = u128::from(room.saturating_add(1)) * u128::from(self.length_us());
+        let left_us = weighed.div_ceil(u128::from(used.max(1))).saturating_sub(1);
         end_us.saturating_sub(u64::try_from(left_us).unwrap_or(u64::MAX))
     }
 

@@ -116,7 +116,7 @@ pub(crate) async fn begin<H: Host>(
     let target = format!("{}{query}", received.path_as_sent());
     let login = Login::new(&random, return_target(&target), isolate.time(host.clock()));
     let sealing = Sealing { secret: &settings.secrets[0], policy, purpose: LOGIN };
-    let state = sealing.seal(isolate, host, &login.to_bytes()).await?;
+    let state = state(settings, (isolate, host), (&sealing, &login), received).await?;
     let mut query = String::new();
     for (name, value) in [
         ("response_type", "code"),
@@ -134,6 +134,27 @@ pub(crate) async fn begin<H: Host>(
     let name = settings.login_cookie(Login::number(&state));
     Ok((format!("{}{joint}{query}", provider.authorization), set_cookie(&name, &digest_text(&state), LOGIN_S)))
 }
+
+/// The sealed login, whose cookie replaces that of no other tab if there is room for it.
+async fn state<H: Host>(
+    settings: &OidcLoginSettings,
+    (isolate, host): (&Isolate, &H),
+    (sealing, login): (&Sealing<'_>, &Login),
+    received: &Received,
+) -> Result<String, String> {
+    let mut state = sealing.seal(isolate, host, &login.to_bytes()).await?;
+    for _ in 0..STATES_TRIED {
+        let name = settings.login_cookie(Login::number(&state));
+        if matches!(cookie(&received.fields, &name), Presented::Nothing) {
+            break;
+        }
+        state = sealing.seal(isolate, host, &login.to_bytes()).await?;
+    }
+    Ok(state)
+}
+
+/// With half of the cookies taken, one try in 65,536 finds none that is free.
+const STATES_TRIED: usize = 16;
 
 /// Where the provider sends the browser afterwards.
 pub(crate) fn redirect_uri(settings: &OidcLoginSettings, received: &Received) -> String {

@@ -9,8 +9,8 @@ use tollgate_core::route::{Methods, PathTemplate, Segment};
 
 use super::super::merge::Effective;
 use super::super::route_checks::{
-    report_no_claims, report_no_installation, report_no_location, report_no_parameter, report_not_forwarded,
-    report_one_quota, report_refuses_all, report_same_quota, report_without_caller,
+    report_chosen, report_no_claims, report_no_installation, report_no_location, report_no_parameter,
+    report_not_forwarded, report_one_quota, report_refuses_all, report_same_quota, report_without_caller,
 };
 use super::{Lowering, Policies};
 use crate::expression::constant::Requests;
@@ -83,6 +83,7 @@ impl Lowering<'_, '_> {
         let know_claims = authn.iter().flatten().any(|place| self.may_know_claims(*place));
         let named: Vec<_> =
             effective.guard.items().chain(effective.limit.items()).flat_map(|item| &item.names).collect();
+        self.check_chosen(limits, &named);
         let mut claims = Vec::new();
         for place in limits {
             let Some(own) = self.policies.get(*place) else { continue };
@@ -113,6 +114,29 @@ impl Lowering<'_, '_> {
             }
         }
         claims
+    }
+
+    /// Reports a route whose callers choose the quota of each of its limits.
+    fn check_chosen(&mut self, limits: &[usize], named: &[&Spanned<String>]) {
+        let policy = |place: &usize| match self.policies.get(*place).map(|own| (&own.name, &own.policy)) {
+            Some((name, Policy::Limit(policy))) if !policy.counting().shadow => Some((*place, name, policy)),
+            _ => None,
+        };
+        let is_chosen = |source: &&Source| {
+            matches!(source, Source::Header(_) | Source::Query(_) | Source::Parameter(_) | Source::Path)
+        };
+        let mut first = None;
+        for (place, name, policy) in limits.iter().filter_map(policy) {
+            match policy.partition().sources().find(is_chosen) {
+                None => return,
+                Some(source) => first = first.or_else(|| Some((place, name.clone(), source.clone()))),
+            }
+        }
+        let Some((place, policy, source)) = first else { return };
+        let is_it = |name: &&&Spanned<String>| policy.rsplit('.').next() == name.value.rsplit('.').next();
+        let Some(name) = named.iter().find(is_it) else { return };
+        let defined = self.policies.span(place).unwrap_or(name.span);
+        report_chosen(name, &source, defined, self.report);
     }
 
     /// Why an upstream does not receive a field or a parameter as the client sent it.

@@ -111,6 +111,9 @@ pub enum LoginRefusal {
     /// The ID token was issued to another client.
     #[error("the token of the identity provider is for another client")]
     Client,
+    /// A logout has ended the session that would begin.
+    #[error("the person was logged out in the same second; open the page again")]
+    Ended,
 }
 
 impl LoginRefusal {
@@ -124,6 +127,7 @@ impl LoginRefusal {
             Self::TooLarge => "too-large",
             Self::Nonce => "nonce",
             Self::Client => "client",
+            Self::Ended => "ended",
         }
     }
 }

@@ -112,7 +112,12 @@ async fn logged_in<H: Host>(
     if !is_asked {
         return Err(refused(LoginRefusal::Issuer));
     }
-    let Some(code) = sent("code") else { return Err(refused(LoginRefusal::Provider)) };
+    let Some(code) = sent("code") else {
+        // OpenID Connect Core 1.0, section 3.1.2.6, and RFC 6749, section 4.1.2.1.
+        let is_away = sent("error").is_some_and(|error| error == "temporarily_unavailable" || error == "server_error");
+        let away = || unavailable("the identity provider says that it is unavailable".to_owned());
+        return Err(if is_away { away() } else { refused(LoginRefusal::Provider) });
+    };
     let parameters = [
         ("grant_type", "authorization_code"),
         ("code", code.as_str()),
@@ -130,6 +135,10 @@ async fn logged_in<H: Host>(
     let mut random = [0; 8];
     host.entropy().fill(&mut random);
     let session = Session::new(settings, (identity, &claims), random, now);
+    // A logout of the same second would send the browser in circles.
+    if settings.is_revocable && has_ended(name, (isolate, host), &session).await? {
+        return Err(refused(LoginRefusal::Ended));
+    }
     let line = session_cookie(settings, name, isolate, host, &session).await.map_err(unavailable)?;
     let line = line.ok_or_else(|| refused(LoginRefusal::TooLarge))?;
     if settings.refresh_s > 0 && refresh_token.is_some() {
@@ -161,8 +170,7 @@ async fn withdraw<H: Host>(
 ) {
     // Whoever sends the cookie again causes no other write.
     if settings.is_revocable && !matches!(has_ended(policy, (isolate, host), &session).await, Ok(true)) {
-        let ended = session.ended(isolate.time(host.clock()));
-        let _ = end(policy, settings, (isolate, host), ended).await;
+        let _ = end(policy, settings, (isolate, host), session.ended()).await;
     }
     if settings.refresh_s > 0 {
         let kept = KeptSession { session, token: None };

@@ -33,7 +33,10 @@ impl OpenIdProvider {
         let Meaning::Services(services) = &found.meaning else {
             return Err(failed("they name no services".to_owned()));
         };
-        let is_allowed = |url: &&http::Uri| url.scheme_str() == Some("https") || settings.is_private;
+        let is_allowed = |url: &&http::Uri| {
+            let is_plain = url.scheme_str() == Some("http") && settings.is_private;
+            url.authority().is_some() && (is_plain || url.scheme_str() == Some("https"))
+        };
         let url = |url: &Option<http::Uri>| url.as_ref().filter(is_allowed).map(ToString::to_string);
         let needed = |name: &str, own| url(own).ok_or_else(|| failed(format!("they name no {name} of https")));
         Ok(Self {

@@ -18,7 +18,7 @@ use crate::apart::rare;
 use crate::isolate::Isolate;
 use crate::isolate::sealed::Sealing;
 use crate::isolate::sessions::SessionWork;
-use crate::ports::{Entropy, Host};
+use crate::ports::{Clock, Entropy, Host};
 use crate::timeout::{counted, record};
 
 /// Does what was left for a session. If it fails, a later request asks again.
@@ -75,13 +75,34 @@ async fn known<H: Host>(
         }
         Standing::Overdue => match rare(refreshed(settings, policy, (isolate, host), kept)).await {
             Refreshed::Confirmed(session) => Ok(Some(*session)),
-            // It is being confirmed.
-            Refreshed::Claimed => Ok(Some(known)),
+            Refreshed::Claimed => awaited(settings, policy, (isolate, host), &known).await,
             Refreshed::Ended => Ok(None),
             Refreshed::Away(why) => Err(why),
         },
     }
 }
+
+/// What another request learns of a session about which it asks the provider. Without an answer, nobody goes on with the session.
+async fn awaited<H: Host>(
+    settings: &OidcLoginSettings,
+    policy: &PolicyName,
+    (isolate, host): (&Isolate, &H),
+    known: &Session,
+) -> Result<Option<Session>, String> {
+    for _ in 0..AWAITED_MS / LOOK_EACH_MS {
+        host.clock().sleep(LOOK_EACH_MS).await;
+        match read(settings, policy, (isolate, host), known).await? {
+            Some(KeptSession { token: None, .. }) => return Ok(None),
+            Some(KeptSession { session, .. }) if session.confirmed_s > known.confirmed_s => return Ok(Some(session)),
+            Some(_) | None => {}
+        }
+    }
+    Err("another request asks the identity provider about the session, and has no answer yet".to_owned())
+}
+
+/// As long as a request to the provider takes at most.
+const AWAITED_MS: u64 = 3_000;
+const LOOK_EACH_MS: u64 = 150;
 
 /// What the provider says of a session.
 enum Refreshed {

@@ -28,8 +28,7 @@ impl Shares {
         let state = self.0.entry(cell.clone()).or_default();
         let operation = [Operation::Charge(charge.against_share(share))];
         let (outcome, _) = state.update(Terms { id, hold_ms: None }, &operation, now).ok()?;
-        let verdict = outcome.verdicts().next().cloned();
-        verdict
+        outcome.verdicts().next().cloned()
     }
 
     /// Ends what an exchange has in flight.

@@ -123,6 +123,10 @@ fn a_provider_that_is_away_ends_no_session_until_it_is_overdue() {
     assert_eq!((world.with_cookie(&session).status, world.refreshes()), (200, 1), "it is left alone for a while");
     world.later(181);
     check(&world.with_cookie(&session), 503, "login-away");
+    // While another request asks, too: what it learns is waited for.
+    for _ in 0..3 {
+        check(&world.with_cookie(&session), 503, "login-away");
+    }
     world.status.set(200);
     world.later(120);
     assert_eq!(world.with_cookie(&session).status, 200, "the token is still known");

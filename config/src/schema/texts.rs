@@ -34,7 +34,7 @@ pub(crate) static PART: TextRule = TextRule {
     name: "partition",
     doc: "`consumer`, `address`, `installation`, `credential`, `route`, `api`, `upstream`, `gateway`, or an expression that reads one value \
           of the request, its client or its caller.",
-    pattern: r"^(consumer|address|installation|credential|route|api|upstream|gateway|[a-z].*[.\[].*)$",
+    pattern: r"^(consumer|address|installation|credential|route|api|upstream|gateway|[a-z][ -~]*[.\[][ -~]*)$",
     examples: &["consumer", "request.headers[\"x-tenant\"]"],
 };
 

@@ -57,6 +57,14 @@ pub(super) struct Refund {
     pub(super) window_us: Option<u64>,
 }
 
+impl Hold {
+    /// Whether its charges may stay for good: they are confirmed, or they are those of a try (of a password), which are released only if
+    /// it was right. If tries could fill the table, whoever tries would lock others out.
+    const fn can_be_dropped(&self, at_us: u64) -> bool {
+        self.confirmed || self.until_us > at_us.saturating_add(SHORT_US)
+    }
+}
+
 impl Held {
     pub(super) const fn new(quota: PolicyName, ns: u64) -> Self {
         Self { quota, ns, cap_ns: None, window_us: None }
@@ -81,19 +89,19 @@ impl Holds {
         self.0.is_empty()
     }
 
-    /// Whether one more can be added, if necessary in place of a confirmed one.
-    pub(super) fn have_room(&self) -> bool {
-        self.0.len() < HOLDS_MAX || self.0.iter().any(|hold| hold.confirmed)
+    /// Whether one more can be added, if necessary in place of one that need not be released.
+    pub(super) fn have_room(&self, at_us: u64) -> bool {
+        self.0.len() < HOLDS_MAX || self.0.iter().any(|hold| hold.can_be_dropped(at_us))
     }
 
     pub(super) fn find(&self, id: OperationId) -> Option<&Hold> {
         self.0.iter().find(|hold| hold.id == id)
     }
 
-    /// Adds a hold; if the table is full, the oldest confirmed one is dropped and can no longer be released.
-    pub(super) fn add(&mut self, hold: Hold) {
+    /// Adds a hold; if the table is full, the oldest one that need not be released is dropped: its charges stay.
+    pub(super) fn add(&mut self, hold: Hold, at_us: u64) {
         if self.0.len() >= HOLDS_MAX
-            && let Some(place) = self.0.iter().position(|hold| hold.confirmed)
+            && let Some(place) = self.0.iter().position(|hold| hold.can_be_dropped(at_us))
         {
             self.remove(place);
         }
@@ -178,6 +186,9 @@ impl Holds {
         self.0[..before].iter_mut().rev().flat_map(|hold| &mut hold.charges).find(|held| held.is_of(quota))
     }
 }
+
+/// Charges at several owners are held for no longer than this.
+const SHORT_US: u64 = 15_000_000;
 
 /// Maximum number of holds in one cell: at a thousand requests per second that are charged at several owners, the holds
 /// of a quarter of a second. Confirming takes one round trip.

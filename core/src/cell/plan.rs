@@ -182,7 +182,7 @@ impl Cell {
         };
         plan.steps.iter().all(takes)
             && self.quotas.len() + self.meters().len() + added <= QUOTAS_MAX
-            && (plan.terms.hold_ms.is_none() || self.holds.have_room())
+            && (plan.terms.hold_ms.is_none() || self.holds.have_room(self.at_us))
     }
 
     fn apply(&mut self, step: &Step<'_>, terms: &Terms, charges: &mut Vec<Held>, committed: &mut Committed) {
@@ -261,7 +261,7 @@ impl Cell {
     fn remember(&mut self, plan: &Plan<'_>, charges: Vec<Held>) {
         if let Some(hold_ms) = plan.terms.hold_ms.filter(|_| !charges.is_empty()) {
             let until_us = self.at_us.saturating_add(u64::from(hold_ms.get()).saturating_mul(MICROS_PER_MS));
-            self.holds.add(Hold { id: plan.terms.id, until_us, confirmed: false, charges });
+            self.holds.add(Hold { id: plan.terms.id, until_us, confirmed: false, charges }, self.at_us);
         } else if plan.steps.iter().any(|step| matches!(step, Step::Charge { .. } | Step::AppendPurge(_))) {
             self.recent.add(plan.terms.id, RecordedResult::Applied, self.at_us);
         }

@@ -76,6 +76,20 @@ fn holds_beyond_their_bound_are_refused_as_full_until_some_are_confirmed() {
     assert!(cell.update(held_of(most, 1_000), &cheap, NOW).is_ok());
 }
 
+#[wasm_bindgen_test(unsupported = test)]
+fn holds_for_long_do_not_fill_the_table_and_their_charges_stay() {
+    let (mut cell, try_) = (Cell::default(), [Operation::Charge(gcra("p", 1, 60_000, 10_000, 1))]);
+    for number in 0..300 {
+        assert!(cell.update(held_of(number, 600_000), &try_, NOW).unwrap().0.granted, "try {number}");
+    }
+    let (outcome, _) = cell.update(final_of(0), &[Operation::Release], NOW).unwrap();
+    assert_eq!(outcome.replies, [Reply::NotHeld], "it was dropped, and its charge stays");
+    let (outcome, _) = cell.update(final_of(299), &[Operation::Release], NOW).unwrap();
+    assert_eq!(outcome.replies, [Reply::Released]);
+    let (outcome, _) = cell.update(final_of(1_000), &try_, NOW).unwrap();
+    assert_eq!(only_verdict(&outcome).remaining, 10_000 - 300);
+}
+
 /// An operation on the cell of the property below.
 #[derive(Clone, Debug)]
 enum Event {

@@ -73,6 +73,11 @@ impl<'a> Limits<'a> {
         updates
     }
 
+    /// Whether some are only observed.
+    fn observe(&self) -> bool {
+        self.policies().any(|named| named.policy.counting().shadow)
+    }
+
     /// How long the counters are waited for: no longer than any of the limits says.
     fn timeout_ms(&self) -> u64 {
         let stated = self.policies().filter_map(|named| named.policy.counting().timeout_ms);
@@ -127,7 +132,9 @@ async fn charge_all<H: Host>(
     if decided.is_err() && is_held {
         journal.undos.extend(charged.undos());
     } else if decided.is_ok() {
-        rare(observe(host, &limits, now, journal)).await;
+        if limits.observe() {
+            rare(observe(host, &limits, now, journal)).await;
+        }
         charged.wait(host, &limits, journal).await;
     }
     decided
@@ -135,9 +142,6 @@ async fn charge_all<H: Host>(
 
 /// Charges the limits that are only observed, of a request that those which refuse have admitted.
 async fn observe<H: Host>(host: &H, limits: &Limits<'_>, now: Timestamp, journal: &mut Journal) {
-    if !limits.policies().any(|named| named.policy.counting().shadow) {
-        return;
-    }
     let updates = limits.updates(host.counters(), journal.next_operation(), true, now);
     note_ends(host, limits, &updates, journal);
     Charged::at(host, updates, limits.timeout_ms()).await.note_observed(limits, journal);

@@ -53,7 +53,7 @@ pub enum Part {
     /// As [`LimitBy`].
     #[n(0)]
     By(#[n(0)] LimitBy),
-    /// The credential; as for `Consumer` if there is none.
+    /// The credential, or the client's address if there is none.
     #[n(1)]
     Credential,
     /// The route.

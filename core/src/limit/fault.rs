@@ -1,7 +1,5 @@
 //! What a limit does if its charge cannot be made.
 
-use std::num::NonZeroU8;
-
 use super::OnUnavailable;
 use crate::problem::ProblemKind;
 
@@ -25,8 +23,6 @@ pub enum Fault {
 pub enum OnFault {
     /// It passes without being charged.
     Pass,
-    /// A share of the limit decides, counted by the isolate.
-    Share(NonZeroU8),
     /// It is refused with this problem, and `Retry-After` in seconds.
     Refuse(ProblemKind, u64),
 }
@@ -41,15 +37,6 @@ impl Fault {
             Self::Full => "full",
             Self::NewerState => "newer-state",
             Self::Damaged => "damaged",
-        }
-    }
-
-    /// As [`Self::decide`], for a policy that may have a share of its limit for this case.
-    #[must_use]
-    pub const fn decide_with(self, on_unavailable: OnUnavailable, share: Option<NonZeroU8>) -> OnFault {
-        match (self, share) {
-            (Self::Unavailable, Some(share)) => OnFault::Share(share),
-            _ => self.decide(on_unavailable),
         }
     }
 

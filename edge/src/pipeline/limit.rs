@@ -6,14 +6,11 @@ use std::pin::pin;
 use futures_util::future::join_all;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::Principal;
-use tollgate_core::cell::{
-    self, CellKey, CellOperations, Charge, Operation, OperationId, Outcome, Reply, Terms, Update,
-};
+use tollgate_core::cell::{self, CellKey, CellOperations, Charge, Operation, Outcome, Reply, Terms, Update};
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
-use tollgate_core::kinds::{LimitPolicy, Named, Place, PolicyName, SlotPolicy};
-use tollgate_core::limit::{OnFault, Whereabouts, fields};
+use tollgate_core::kinds::{LimitPolicy, Named, Place, PolicyName};
+use tollgate_core::limit::{Fault, OnFault, Whereabouts, fields};
 use tollgate_core::problem::{Problem, ProblemKind};
-use tollgate_core::time::Timestamp;
 
 use super::exchange::{Exchange, Journal};
 use super::undo::{Undo, on_held};
@@ -31,7 +28,7 @@ pub(super) struct Limits<'a> {
 }
 
 impl<'a> Limits<'a> {
-    /// The limits charged before the caller is authenticated; all count by address.
+    /// The limits charged before the caller is authenticated; none counts by the caller.
     pub(super) fn of_guard(exchange: &'a Exchange) -> Self {
         Self { phase: Phase::Guard, exchange, places: &exchange.route().guard_limit, principal: None }
     }
@@ -47,7 +44,8 @@ impl<'a> Limits<'a> {
 
     /// The charges of the policies that refuse, or of those that are only observed, at each owner: in policy order, and those of
     /// one partition together.
-    fn updates(&self, counters: &impl Counters, id: OperationId, are_observed: bool, now: Timestamp) -> Vec<Update> {
+    fn updates(&self, counters: &impl Counters, are_observed: bool, journal: &mut Journal) -> Vec<Update> {
+        let (id, now) = (journal.next_operation(), journal.started);
         let plan = self.principal.and_then(|principal| principal.plan.as_deref());
         let (route, facts) = (self.exchange.route(), self.exchange.facts(self.principal, now));
         let at = Whereabouts { route: &route.id, api: &route.api, upstream: &self.exchange.upstream().name };
@@ -74,13 +72,14 @@ impl<'a> Limits<'a> {
     }
 
     /// Whether some are only observed.
-    fn observe(&self) -> bool {
+    fn are_some_observed(&self) -> bool {
         self.policies().any(|named| named.policy.counting().shadow)
     }
 
-    /// How long the counters are waited for: no longer than any of the limits says.
-    fn timeout_ms(&self) -> u64 {
-        let stated = self.policies().filter_map(|named| named.policy.counting().timeout_ms);
+    /// How long the counters are waited for: no longer than any of the limits says that are charged together.
+    fn timeout_ms(&self, are_observed: bool) -> u64 {
+        let together = self.policies().map(|named| named.policy.counting()).filter(|own| own.shadow == are_observed);
+        let stated = together.filter_map(|counting| counting.timeout_ms);
         stated.map(|ms| u64::from(ms.get())).fold(STORE_TIMEOUT_MS, u64::min)
     }
 
@@ -113,16 +112,15 @@ async fn charge_all<H: Host>(
     limits: Limits<'_>,
     journal: &mut Journal,
 ) -> Result<(), Problem> {
-    let now = host.clock().now();
-    let updates = limits.updates(host.counters(), journal.next_operation(), false, now);
-    note_ends(host, &limits, &updates, journal);
+    let updates = limits.updates(host.counters(), false, journal);
+    note_ends(host, &updates, journal);
     let is_held = updates.len() > 1;
-    let mut charged = Charged::at(host, updates, limits.timeout_ms()).await;
+    let mut charged = Charged::at(host, updates, limits.timeout_ms(false)).await;
     let refused = charged.refusal(journal.quotas.retry_after_us()).map_or(Ok(()), Err);
-    let mut decided = refused.and_then(|()| charged.decide_faults(isolate, &limits, journal, now));
+    let mut decided = refused.and_then(|()| charged.decide_faults(isolate, &limits, journal));
     if decided.is_ok() && is_held {
-        let unconfirmed = rare(charged.unconfirmed(host, limits.timeout_ms())).await;
-        decided = unconfirmed.decide_faults(isolate, &limits, journal, now);
+        let unconfirmed = rare(charged.unconfirmed(host, limits.timeout_ms(false))).await;
+        decided = unconfirmed.decide_faults(isolate, &limits, journal);
     }
     if decided.is_err() {
         charged.refund();
@@ -132,8 +130,8 @@ async fn charge_all<H: Host>(
     if decided.is_err() && is_held {
         journal.undos.extend(charged.undos());
     } else if decided.is_ok() {
-        if limits.observe() {
-            rare(observe(host, &limits, now, journal)).await;
+        if limits.are_some_observed() {
+            rare(observe(host, &limits, journal)).await;
         }
         charged.wait(host, &limits, journal).await;
     }
@@ -141,17 +139,14 @@ async fn charge_all<H: Host>(
 }
 
 /// Charges the limits that are only observed, of a request that those which refuse have admitted.
-async fn observe<H: Host>(host: &H, limits: &Limits<'_>, now: Timestamp, journal: &mut Journal) {
-    let updates = limits.updates(host.counters(), journal.next_operation(), true, now);
-    note_ends(host, limits, &updates, journal);
-    Charged::at(host, updates, limits.timeout_ms()).await.note_observed(limits, journal);
+async fn observe<H: Host>(host: &H, limits: &Limits<'_>, journal: &mut Journal) {
+    let updates = limits.updates(host.counters(), true, journal);
+    note_ends(host, &updates, journal);
+    Charged::at(host, updates, limits.timeout_ms(true)).await.note_observed(limits, journal);
 }
 
 /// Has the end of the exchange told to the owners that count it as in flight, also if its client has gone.
-fn note_ends<H: Host>(host: &H, limits: &Limits<'_>, updates: &[Update], journal: &mut Journal) {
-    if !limits.policies().any(|named| named.policy.as_kind().uses().ends) {
-        return;
-    }
+fn note_ends<H: Host>(host: &H, updates: &[Update], journal: &mut Journal) {
     for update in updates.iter().filter(|update| charges_of(update).any(Charge::ends)) {
         host.run_to_end();
         let step = journal.next_operation();
@@ -265,26 +260,21 @@ impl Charged {
     }
 
     /// Handles the policies whose owner failed: each decides by its own settings.
-    fn decide_faults(
-        &self,
-        isolate: &Isolate,
-        limits: &Limits<'_>,
-        journal: &mut Journal,
-        now: Timestamp,
-    ) -> Result<(), Problem> {
+    fn decide_faults(&self, isolate: &Isolate, limits: &Limits<'_>, journal: &mut Journal) -> Result<(), Problem> {
         let faults = self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?)));
         for (update, fault) in faults {
             for (cell, charge) in charges_by_cell(update) {
                 let Some(policy) = limits.policy(&charge.quota) else { continue };
+                if let (Fault::Unavailable, Some(share)) = (fault.kind(), policy.counting().degrade) {
+                    let at = (cell, update.terms.id);
+                    let verdict = isolate.shares.borrow_mut().charge(at, charge, share, journal.started);
+                    decide_share(charge, verdict, limits, journal)?;
+                    continue;
+                }
                 let reason = Reason::CountersFailed { fault: fault.kind(), text: Local(fault.to_string().into()) };
-                match fault.kind().decide_with(policy.on_unavailable(), policy.counting().degrade) {
+                match fault.kind().decide(policy.on_unavailable()) {
                     OnFault::Pass => {
                         journal.note_policy(limits.phase, &charge.quota, Verdict::OpenOnFailure, reason);
-                    }
-                    OnFault::Share(share) => {
-                        let at = (cell, update.terms.id);
-                        let verdict = isolate.shares.borrow_mut().charge(at, charge, share, now);
-                        decide_share(charge, verdict, limits, journal)?;
                     }
                     OnFault::Refuse(kind, retry_after_s) => {
                         let detail = "The gateway cannot count requests right now. Try again shortly.";

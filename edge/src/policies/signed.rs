@@ -57,7 +57,7 @@ pub(super) async fn accept_once<H: Host>(
             let reason = Reason::CountersFailed { fault: fault.kind(), text: Local(fault.to_string().into()) };
             let (kind, retry_s) = match fault.kind().decide(OnUnavailable::Closed) {
                 OnFault::Refuse(kind, retry_s) => (kind, retry_s),
-                OnFault::Pass | OnFault::Share(_) => (ProblemKind::StoreUnavailable, 1),
+                OnFault::Pass => (ProblemKind::StoreUnavailable, 1),
             };
             let detail = "The gateway cannot tell right now whether this message was sent before. Try again shortly.";
             Err(Problem::new(kind, detail, reason).with(RETRY_AFTER, retry_s.to_string()))

@@ -88,11 +88,7 @@ impl Lowering<'_, '_> {
         for place in limits {
             let Some(own) = self.policies.get(*place) else { continue };
             let Policy::Limit(policy) = &own.policy else { continue };
-            let is_named = |name: &&&Spanned<String>| {
-                let qualified = own.name.rsplit('.').next() == Some(name.value.as_str());
-                qualified || own.name == name.value.as_str()
-            };
-            let Some(name) = named.iter().find(is_named) else { continue };
+            let Some(name) = named.iter().find(|name| names(name, &own.name)) else { continue };
             for source in policy.partition().sources() {
                 match source {
                     source if source.is_of_caller() && effective.authn.items.is_empty() => {
@@ -133,8 +129,7 @@ impl Lowering<'_, '_> {
             }
         }
         let Some((place, policy, source)) = first else { return };
-        let is_it = |name: &&&Spanned<String>| policy.rsplit('.').next() == name.value.rsplit('.').next();
-        let Some(name) = named.iter().find(is_it) else { return };
+        let Some(name) = named.iter().find(|name| names(name, &policy)) else { return };
         let defined = self.policies.span(place).unwrap_or(name.span);
         report_chosen(name, &source, defined, self.report);
     }
@@ -235,6 +230,11 @@ impl Lowering<'_, '_> {
             }
         }
     }
+}
+
+/// Whether a list names this policy, which has its API before its name if the API's file defines it.
+fn names(written: &Spanned<String>, policy: &PolicyName) -> bool {
+    *policy == written.value.as_str() || policy.rsplit('.').next() == Some(written.value.as_str())
 }
 
 fn has_parameter(path: &PathTemplate, parameter: &str) -> bool {

@@ -448,9 +448,9 @@ async fn an_age_of_several_values_is_the_oldest(world: Rc<World>) -> Outcome {
 async fn a_confirmation_is_kept_whoever_asked(world: Rc<World>) -> Outcome {
     cached(&world, "{}").await?;
     for (path, request) in [("/head", "HEAD"), ("/condition", "GET")] {
-        let target = format!("{path}?etag=v1&field=Cache-Control:max-age%3D2");
+        let target = format!("{path}?etag=v1&field=Cache-Control:max-age%3D5");
         until_hit(&world, &target).await?;
-        tokio::time::sleep(Duration::from_millis(3_100)).await;
+        tokio::time::sleep(Duration::from_millis(6_100)).await;
         let asked = Request::of(request, &target);
         let asked = if request == "GET" { asked.field("If-None-Match", "\"v1\"") } else { asked };
         let confirmed = world.client().send(asked).await?;

@@ -123,6 +123,13 @@ impl Holds {
         }
     }
 
+    /// Converts what is held of a quota to the pace of its next charge.
+    pub(super) fn convert(&mut self, quota: &str, converted: impl Fn(u64) -> u64) {
+        for held in self.0.iter_mut().flat_map(|hold| &mut hold.charges).filter(|held| held.is_of(quota)) {
+            (held.ns, held.cap_ns) = (converted(held.ns), held.cap_ns.map(&converted));
+        }
+    }
+
     /// Removes a hold, and returns its refund for each quota.
     pub(super) fn release(&mut self, id: OperationId) -> Vec<Refund> {
         match self.0.iter().position(|hold| hold.id == id) {

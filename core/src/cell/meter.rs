@@ -6,15 +6,15 @@ use minicbor::Encode;
 use super::OperationId;
 use super::charge::{Algorithm, Charge, Verdict};
 use super::entries::Entries;
-use super::gcra::Shift;
+use super::gcra::{Level, Shift};
 use super::time::{MICROS_PER_MS, nanos};
 use super::windows::{Count, Span};
 
 /// The state of a limit. One that is counted in another form than before begins anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Meter {
-    /// When it is fully available again, in nanoseconds.
-    Instant(u64),
+    /// When it is fully available again.
+    Instant(Level),
     /// What is counted otherwise.
     Counted(Counted),
 }
@@ -48,7 +48,7 @@ impl Meter {
     /// The state of a limit that nothing was charged to.
     pub(super) fn unused(algorithm: Option<Algorithm>) -> Self {
         match algorithm {
-            None | Some(Algorithm::Spacing) => Self::Instant(0),
+            None | Some(Algorithm::Spacing) => Self::Instant(Level::default()),
             Some(Algorithm::FixedWindow | Algorithm::Calendar(_)) => Self::Counted(Counted::Window(Count::default())),
             Some(Algorithm::SlidingWindow) => Self::Counted(Counted::Sliding(Count::default())),
             Some(Algorithm::SlidingLog) => Self::Counted(Counted::Log(Entries::default())),
@@ -68,7 +68,7 @@ impl Meter {
     /// The effect of a charge on it, at the cell's instant.
     pub(super) fn charge(self, charge: &Charge, id: OperationId, at_us: u64) -> Effect {
         match self {
-            Self::Instant(tat_ns) => Effect::Instant(charge.shift(tat_ns, nanos(at_us))),
+            Self::Instant(level) => Effect::Instant(charge.shift(level, nanos(at_us))),
             Self::Counted(counted) => counted.charge(charge, id, at_us),
         }
     }
@@ -84,9 +84,9 @@ impl Effect {
     }
 
     /// The state after the charge.
-    pub(super) fn after(&self) -> Meter {
+    pub(super) fn after(&self, charge: &Charge) -> Meter {
         match self {
-            Self::Instant(shift) => Meter::Instant(shift.new_tat_ns),
+            Self::Instant(shift) => Meter::Instant(Level { tat_ns: shift.new_tat_ns, pace: Some(charge.pace()) }),
             Self::Counted { after, .. } => Meter::Counted(after.clone()),
         }
     }
@@ -94,10 +94,7 @@ impl Effect {
     /// What the limit says of the charge; `applied` says whether it took effect.
     pub(super) fn verdict(&self, charge: &Charge, allowed: bool, applied: bool, at_us: u64) -> Verdict {
         match self {
-            Self::Instant(shift) => {
-                let tat_ns = if applied { shift.new_tat_ns } else { shift.old_tat_ns };
-                charge.instant_verdict(&Shift { allowed, ..*shift }, tat_ns, nanos(at_us))
-            }
+            Self::Instant(shift) => charge.instant_verdict(&Shift { allowed, ..*shift }, applied, nanos(at_us)),
             Self::Counted { before, after, .. } => {
                 let counted = if applied { after } else { before };
                 counted.verdict(charge, allowed, at_us)

@@ -164,7 +164,7 @@ impl Cell {
     fn meter_of(&self, name: &PolicyName, form: &Meter) -> Option<Meter> {
         match form {
             Meter::Instant(_) => {
-                self.quotas.iter().find(|quota| quota.name == *name).map(|quota| Meter::Instant(quota.tat_ns))
+                self.quotas.iter().find(|quota| quota.name == *name).map(|quota| Meter::Instant(quota.level()))
             }
             Meter::Counted(form) => {
                 let of_form = |metered: &&Metered| metered.name == *name && metered.state.is_like(form);
@@ -234,8 +234,11 @@ impl Cell {
     fn take(&mut self, charge: &Charge, effect: &Effect) -> Held {
         match effect {
             Effect::Instant(shift) => {
+                if let Some(pace) = shift.pace_before(charge) {
+                    self.holds.convert(&charge.quota, |ns| pace.converted(ns, charge.pace(), false));
+                }
                 self.holds.charged(&charge.quota, shift.old_tat_ns - nanos(self.at_us));
-                self.set_tat(&charge.quota, shift.new_tat_ns);
+                self.set_level(charge, shift.new_tat_ns);
                 Held::new(charge.quota.clone(), shift.new_tat_ns - shift.old_tat_ns)
             }
             Effect::Counted { after, .. } => {
@@ -250,10 +253,11 @@ impl Cell {
         }
     }
 
-    fn set_tat(&mut self, name: &PolicyName, tat_ns: u64) {
-        match self.quotas.iter_mut().find(|quota| quota.name == *name) {
-            Some(quota) => quota.tat_ns = tat_ns,
-            None => self.quotas.push(Quota { name: name.clone(), tat_ns }),
+    fn set_level(&mut self, charge: &Charge, tat_ns: u64) {
+        let pace = Some(charge.pace());
+        match self.quotas.iter_mut().find(|quota| quota.name == charge.quota) {
+            Some(quota) => (quota.tat_ns, quota.pace) = (tat_ns, pace),
+            None => self.quotas.push(Quota { name: charge.quota.clone(), tat_ns, pace }),
         }
     }
 
@@ -326,7 +330,7 @@ impl Step<'_> {
     fn meter_after(&self, quota: &PolicyName, form: &Meter) -> Option<Meter> {
         match self {
             Self::Charge { charge, effect, .. } if charge.quota == *quota => {
-                Some(effect.after()).filter(|after| after.is_like(form))
+                Some(effect.after(charge)).filter(|after| after.is_like(form))
             }
             Self::Charge { .. }
             | Self::Confirm { .. }

@@ -2,6 +2,7 @@ use crate::codec::{self, Decode};
 use minicbor::Encode;
 
 use super::CellError;
+use super::gcra::{Level, Pace};
 use super::holds::{Holds, Refund};
 use super::listed::List;
 use super::meter::Counted;
@@ -60,6 +61,15 @@ pub(super) struct Quota {
     pub(super) name: PolicyName,
     #[n(1)]
     pub(super) tat_ns: u64,
+    /// The pace of its charges. A reader that passes it over takes the instant as it is.
+    #[n(2)]
+    pub(super) pace: Option<Pace>,
+}
+
+impl Quota {
+    pub(super) const fn level(&self) -> Level {
+        Level { tat_ns: self.tat_ns, pace: self.pace }
+    }
 }
 
 impl Cell {

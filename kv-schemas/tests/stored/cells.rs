@@ -13,8 +13,11 @@ use crate::golden::check_golden;
 
 const CELL_V1: &[u8] = include_bytes!("../golden/cell.v1.bin");
 const CELL_LATER_MEMBERS_V1: &[u8] = include_bytes!("../golden/cell-later-members.v1.bin");
+const CELL_PACES_V1: &[u8] = include_bytes!("../golden/cell-paces.v1.bin");
 const CELL_COUNTED_V3: &[u8] = include_bytes!("../golden/cell-counted.v3.bin");
+const CELL_COUNTED_PACES_V3: &[u8] = include_bytes!("../golden/cell-counted-paces.v3.bin");
 const TABLE_V1: &[u8] = include_bytes!("../golden/cell-table.v1.bin");
+const TABLE_PACES_V1: &[u8] = include_bytes!("../golden/cell-table-paces.v1.bin");
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 fn terms(number: u8, hold_ms: Option<u32>) -> Terms {
@@ -55,13 +58,22 @@ fn sample() -> Cell {
 
 #[test]
 fn a_cell_has_these_bytes() {
-    check_golden("cell.v1.bin", &sample().to_bytes());
-    assert_eq!(Cell::from_bytes(CELL_V1), Ok(sample()));
+    check_golden("cell-paces.v1.bin", &sample().to_bytes());
+    assert_eq!(Cell::from_bytes(CELL_PACES_V1), Ok(sample()));
+}
+
+#[test]
+fn a_cell_without_the_paces_of_its_limits_has_these_bytes() {
+    check_golden("cell.v1.bin", &stored(CELL_V1).to_bytes());
+}
+
+fn stored(bytes: &[u8]) -> Cell {
+    Cell::from_bytes(bytes).unwrap()
 }
 
 #[test]
 fn a_cell_with_later_members_has_these_bytes() {
-    let mut cell = sample();
+    let mut cell = stored(CELL_V1);
     let recorded = Operation::ReadPurges { recorded: Some(2) };
     cell.update(terms(7, None), &[recorded], NOW.minus_millis(61_000)).unwrap();
     check_golden("cell-later-members.v1.bin", &cell.to_bytes());
@@ -94,8 +106,9 @@ fn a_cell_that_counts_has_these_bytes() {
             cell.update(terms(number + at as u8, Some(10_000)), std::slice::from_ref(&charge), now).unwrap();
         }
     }
-    check_golden("cell-counted.v3.bin", &cell.to_bytes());
-    assert_eq!(Cell::from_bytes(CELL_COUNTED_V3), Ok(cell));
+    check_golden("cell-counted-paces.v3.bin", &cell.to_bytes());
+    assert_eq!(Cell::from_bytes(CELL_COUNTED_PACES_V3), Ok(cell));
+    check_golden("cell-counted.v3.bin", &stored(CELL_COUNTED_V3).to_bytes());
 }
 
 #[test]
@@ -119,7 +132,9 @@ fn a_table_of_cells_has_these_bytes() {
     let most = NonZeroUsize::new(256).unwrap();
     let applied = Table::apply(None, &update, NOW, most).unwrap();
     let StateChange::Replace(bytes) = applied.state else { panic!("nothing was charged") };
-    check_golden("cell-table.v1.bin", &bytes);
-    let repeated = Table::apply(Some(TABLE_V1), &update, NOW, most).unwrap();
-    assert!(repeated.outcome.granted && repeated.state == StateChange::None);
+    check_golden("cell-table-paces.v1.bin", &bytes);
+    for stored in [TABLE_V1, TABLE_PACES_V1] {
+        let repeated = Table::apply(Some(stored), &update, NOW, most).unwrap();
+        assert!(repeated.outcome.granted && repeated.state == StateChange::None);
+    }
 }

@@ -91,7 +91,110 @@ fn a_lowered_limit_keeps_earlier_charges() {
     assert!(subject.charge(&small, NOW.plus_millis(997_000)).granted);
 }
 
+#[wasm_bindgen_test(unsupported = test)]
+fn what_was_used_is_what_counts_under_a_better_plan() {
+    let (mut subject, small, large) =
+        (Subject::default(), [gcra("p", 3, HOUR_MS, 3, 1)], [gcra("p", 1_000, 1_000, 1_000, 1)]);
+    assert!((0..3).all(|_| subject.charge(&small, NOW).granted) && !subject.charge(&small, NOW).granted);
+    let outcome = subject.charge(&large, NOW);
+    assert!(outcome.granted);
+    assert_eq!(only_verdict(&outcome).remaining, 996);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_was_used_is_what_counts_under_a_smaller_plan() {
+    let (mut subject, small, large) =
+        (Subject::default(), [gcra("p", 3, HOUR_MS, 3, 1)], [gcra("p", 1_000, HOUR_MS, 1_000, 500)]);
+    assert!(subject.charge(&large, NOW).granted);
+    let outcome = subject.charge(&small, NOW);
+    let verdict = only_verdict(&outcome);
+    // 498 of 500 become available again, at the pace at which they were charged.
+    assert_eq!((verdict.remaining, verdict.retry_after_us), (0, Some(498 * 3_600_000)));
+    assert_eq!(verdict.reset_us, 500 * 3_600_000);
+    assert!(!subject.charge(&small, NOW.plus_millis(498 * 3_600 - 1)).granted);
+    assert!(subject.charge(&small, NOW.plus_millis(498 * 3_600)).granted);
+    assert!(
+        subject
+            .charge(&small, NOW.plus_millis(498 * 3_600))
+            .verdicts()
+            .any(|verdict| verdict.retry_after_us == Some(1_200_000_000))
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_refusal_at_another_pace_changes_no_state() {
+    let (mut subject, small, large) =
+        (Subject::default(), [gcra("p", 3, HOUR_MS, 3, 1)], [gcra("p", 1_000, 1_000, 1_000, 1_000)]);
+    assert!(subject.charge(&large, NOW).granted);
+    let before = subject.cell.clone();
+    assert!(!subject.charge(&small, NOW).granted);
+    assert_eq!(subject.cell, before);
+    assert!(subject.charge(&large, NOW.plus_millis(1_000)).granted);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_state_without_a_pace_is_taken_as_it_is() {
+    let (mut subject, small, large) =
+        (Subject::default(), [gcra("p", 3, HOUR_MS, 3, 1)], [gcra("p", 1_000, 1_000, 1_000, 1)]);
+    subject.charge(&small, NOW);
+    subject.cell.quotas[0].pace = None;
+    assert!(!subject.charge(&large, NOW).granted);
+    assert!(subject.charge(&small, NOW).granted);
+    assert!(subject.charge(&large, NOW).granted, "known from the next charge on");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_hold_that_is_charged_further_at_another_pace_is_given_back_whole() {
+    let (mut subject, small, large) =
+        (Subject::default(), gcra("p", 3, HOUR_MS, 3, 2), gcra("p", 1_000, 1_000, 1_000, 1));
+    assert!(subject.apply(held_of(1, 10_000), &[Operation::Charge(small)], NOW).granted);
+    assert_eq!(only_verdict(&subject.charge(std::slice::from_ref(&large), NOW)).remaining, 997);
+    assert_eq!(subject.apply(final_of(1), &[Operation::Release], NOW).replies, [Reply::Released]);
+    assert_eq!(only_verdict(&subject.charge(&[large], NOW)).remaining, 998);
+}
+
+const HOUR_MS: u32 = 3_600_000;
+
 proptest! {
+    #[test]
+    fn denied_until_the_promised_instant_at_any_pace(
+        plans in proptest::array::uniform3((1u32..5_000, 1u32..100_000, 1u32..200)),
+        costs in proptest::collection::vec((0usize..3, 1u32..5, 0u64..500), 1..60),
+    ) {
+        let (mut subject, mut now) = (Subject::default(), NOW);
+        for (plan, cost, wait) in costs {
+            now = now.plus_millis(wait);
+            let (rate, period_ms, burst) = plans[plan];
+            let charge = [gcra("p", rate, period_ms, burst, cost)];
+            let outcome = subject.charge(&charge, now);
+            if let Some(us) = only_verdict(&outcome).retry_after_us && us > 0 {
+                prop_assert!(!subject.clone().charge(&charge, now.plus_micros(us - 1)).granted);
+                prop_assert!(subject.clone().charge(&charge, now.plus_micros(us)).granted);
+            }
+        }
+    }
+
+    #[test]
+    fn never_more_than_the_largest_of_the_plans_that_alternate(
+        plans in proptest::array::uniform2((1u32..500, 1u32..50)),
+        charges in proptest::collection::vec((0usize..2, 0u64..50), 1..200),
+    ) {
+        let most = |of: fn(&(u32, u32)) -> u32| u64::from(plans.iter().map(of).max().unwrap());
+        let (rate, burst) = (most(|plan| plan.0), most(|plan| plan.1));
+        let (mut subject, mut now, mut granted) = (Subject::default(), NOW, Vec::new());
+        for (plan, wait) in charges {
+            now = now.plus_millis(wait);
+            if subject.charge(&[gcra("p", plans[plan].0, 1_000, plans[plan].1, 1)], now).granted {
+                granted.push(now);
+            }
+        }
+        for (place, first) in granted.iter().enumerate() {
+            for (count, last) in (1u64..).zip(&granted[place..]) {
+                prop_assert!(count <= burst + last.millis_since(*first) * rate / 1_000);
+            }
+        }
+    }
+
     #[test]
     fn denied_until_the_promised_instant_and_allowed_at_it(
         rate in 1u32..5_000, period_ms in 1u32..100_000, burst in 1u32..200,

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test;
 
+use super::super::gcra::Level;
 use super::*;
 
 fn charge(cost: u32) -> Vec<Operation> {
@@ -145,7 +146,7 @@ proptest! {
             let (outcome, _) = cell.update(terms, std::slice::from_ref(&operation), now).unwrap();
             match (&operation, &outcome.replies[0]) {
                 (Operation::Charge(charged), _) if outcome.granted => {
-                    let ns = charged.shift(0, 0).new_tat_ns;
+                    let ns = charged.shift(Level::default(), 0).new_tat_ns;
                     let until = terms.hold_ms.map(|ms| now.plus_millis(ms.get().into()));
                     holds.extend(until.map(|_| number));
                     standing.push(Standing { number, at: now, ns, until });

@@ -22,8 +22,14 @@ impl Launched {
     pub(crate) async fn start(kind: Kind) -> Result<Self, String> {
         let artifacts = Artifacts::find()?.with_contracts();
         let secrets = vec![("TOKEN".to_owned(), "s3cret".to_owned())];
-        let options =
-            Options { gateway: "contracts".to_owned(), dev: false, secrets, authorities: None, counts: false };
+        let options = Options {
+            gateway: "contracts".to_owned(),
+            dev: false,
+            secrets,
+            authorities: None,
+            counts: false,
+            keep: None,
+        };
         let host = Rc::new(Host::start(kind, &artifacts, &options).await?);
         let stage = Rc::new(Stage::new(Rc::clone(&host)));
         let address = listen(Rc::clone(&stage)).await.map_err(|error| error.to_string())?;

@@ -20,8 +20,14 @@ pub(crate) async fn run(
     corpus: &Corpus,
 ) -> Result<BTreeMap<String, String>, Box<dyn Error>> {
     let upstream = Upstream::start().await?;
-    let options =
-        Options { gateway: GATEWAY.to_owned(), dev: true, secrets: Vec::new(), authorities: None, counts: false };
+    let options = Options {
+        gateway: GATEWAY.to_owned(),
+        dev: true,
+        secrets: Vec::new(),
+        authorities: None,
+        counts: false,
+        keep: None,
+    };
     let host = Host::start(kind, artifacts, &options).await?;
     host.put(&corpus.records(&upstream.url())?).await?;
     let mut found = BTreeMap::new();

@@ -76,8 +76,14 @@ async fn usable(host: Option<Rc<Host>>, kind: Kind, artifacts: &Artifacts) -> Re
             return Ok(host);
         }
     }
-    let options =
-        Options { gateway: GATEWAY.to_owned(), dev: true, secrets: secrets(), authorities: None, counts: false };
+    let options = Options {
+        gateway: GATEWAY.to_owned(),
+        dev: true,
+        secrets: secrets(),
+        authorities: None,
+        counts: false,
+        keep: None,
+    };
     Ok(Rc::new(Host::start(kind, artifacts, &options).await?))
 }
 

@@ -104,6 +104,11 @@ impl World {
         self.started(&Options { counts: true, ..options(false, &[]) }).await
     }
 
+    /// A separate host that keeps its stores in this folder.
+    pub(crate) async fn start_host_keeping(&self, folder: &Path) -> Result<Host> {
+        self.started(&Options { keep: Some(folder.to_owned()), ..options(false, &[]) }).await
+    }
+
     async fn started(&self, options: &Options) -> Result<Host> {
         let host = Host::start(self.host.kind(), &self.artifacts, options).await?;
         self.trails.borrow_mut().push(host.trail());
@@ -244,6 +249,7 @@ fn options(dev: bool, secrets: &[(&str, &str)]) -> Options {
         secrets: secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         authorities: None,
         counts: false,
+        keep: None,
     }
 }
 

@@ -7,8 +7,8 @@
 // are lines of JSON on standard input, whose end shuts it down. `--artifact` is the folder of the built worker
 // (its `worker.mjs` is the entry), `build` at the root by default. `--bare` runs the worker without the wrapper that
 // makes `fault`, `remember-reads`, `reset-counters` and `trap` possible; benchmarks use it. With `--await-records`, the first requests wait
-// until the first bundle is put; `tollgate dev` uses it. With `--keep`, the records are files in this folder, and the next process
-// finds them there.
+// until the first bundle is put; `tollgate dev` uses it. With `--keep`, records and counters are files in this folder, and the next
+// process finds them there.
 
 import { isUtf8 } from "node:buffer";
 import childProcess from "node:child_process";
@@ -69,7 +69,7 @@ function takeChildrenAlong() {
   childProcess.spawn = (...args) => {
     const child = spawn(...args);
     const options = { stdio: ["pipe", "ignore", "ignore"], detached: true };
-    const watcher = spawn("sh", ["-c", `read -r _ || kill ${child.pid}`], options);
+    const watcher = spawn("sh", ["-c", `read -r _ || kill -9 ${child.pid}`], options);
     watcher.unref();
     child.once("exit", (code, signal) => {
       watcher.stdin.end("over\n");
@@ -99,7 +99,7 @@ function options(args, log) {
     modules: modules(args),
     compatibilityDate: /^compatibility_date = "(.+)"$/m.exec(readFileSync(join(ROOT, "wrangler.toml"), "utf8"))[1],
     kvNamespaces: ["TOLLGATE_RECORDS"],
-    ...(args.keep === undefined ? {} : { kvPersist: resolve(args.keep) }),
+    ...(args.keep === undefined ? {} : kept(resolve(args.keep))),
     durableObjects: { TOLLGATE_COUNTERS: { className: "TollgateCounter", useSQLite: true } },
     // In the place of a binding of `mtls_certificates`, which miniflare does not have: both are a `Fetcher`.
     ...(args.bare ? {} : { serviceBindings: { GATEWAY_CERTIFICATE: { name: "tollgate", entrypoint: "Presenting" } } }),
@@ -113,6 +113,10 @@ function options(args, log) {
     unsafeDirectSockets: sockets,
     handleStructuredLogs: passOn,
   };
+}
+
+function kept(folder) {
+  return { kvPersist: join(folder, "kv"), durableObjectsPersist: join(folder, "objects") };
 }
 
 // The built modules, behind the wrapper unless `--bare`.

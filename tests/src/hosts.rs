@@ -134,6 +134,8 @@ pub struct Options {
     pub authorities: Option<PathBuf>,
     /// Whether the host counts the calls of the gateway, where it can; everything is slower then.
     pub counts: bool,
+    /// The folder in which its stores are kept; without one they end with its process.
+    pub keep: Option<PathBuf>,
 }
 
 /// Which stores fail from now on; `None` does not change a store.
@@ -189,6 +191,9 @@ impl Host {
         }
         if options.counts {
             command.arg("--count");
+        }
+        if let Some(folder) = &options.keep {
+            command.arg("--keep").arg(folder);
         }
         if let Some(file) = &options.authorities {
             command.env("SSL_CERT_FILE", file);
@@ -253,6 +258,11 @@ impl Host {
     #[must_use]
     pub fn alive(&self) -> bool {
         matches!(self.child.borrow_mut().try_wait(), Ok(None))
+    }
+
+    /// Kills its process, which has no chance to write anything more, and waits until it is gone.
+    pub async fn kill(self) -> Result<(), String> {
+        self.child.into_inner().kill().await.map_err(|error| error.to_string())
     }
 
     /// The lines the gateway logged so far.

@@ -105,6 +105,11 @@ impl Charge {
         Self { period_ms, burst: part(self.burst).max(self.cost.min(self.burst)), ..self.clone() }
     }
 
+    /// Whether it has to be stored before its request goes on: in the windows of a calendar, what is lost passes again weeks later.
+    pub(super) const fn is_exact(&self) -> bool {
+        matches!(self.algorithm, Some(Algorithm::Calendar(_)))
+    }
+
     /// Whether it counts until it is ended.
     #[must_use]
     pub const fn ends(&self) -> bool {

@@ -98,6 +98,11 @@ impl Holds {
         self.0.iter().find(|hold| hold.id == id)
     }
 
+    /// Whether some of the charges of a hold are counted in windows, and so must not be lost.
+    pub(super) fn are_counted(&self, id: OperationId) -> bool {
+        self.find(id).is_some_and(|hold| hold.charges.iter().any(|held| held.window_us.is_some()))
+    }
+
     /// Adds a hold; if the table is full, the oldest one that need not be released is dropped: its charges stay.
     pub(super) fn add(&mut self, hold: Hold, at_us: u64) {
         if self.0.len() >= HOLDS_MAX

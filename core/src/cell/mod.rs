@@ -17,6 +17,9 @@
 //!   edge sends [`Operation::Confirm`] to all; the request passes when all have confirmed. Otherwise it sends
 //!   [`Operation::Release`] to all. Both contain the id of the charge and may arrive twice or late. A hold that is
 //!   neither confirmed nor released is refunded when it expires.
+//! - What a quota in windows of a calendar has admitted is stored before its request goes on ([`Committed::write_through`]): a
+//!   charge that is final, and the confirmation or the release of one that was held. Other limits may lose the last changes of an
+//!   owner that fails, up to what it stores at intervals.
 //! - A refund is computed from the cell's own hold, never from an amount in the request, and is at most what has not
 //!   become available again with time: no permit is created.
 //! - A slow clock, or a clock that was set back, causes neither refusals nor refunds by itself: see [`Cell::plan`].

@@ -120,6 +120,9 @@ impl Cell {
         for step in &plan.steps {
             if takes_effect {
                 self.apply(step, &plan.terms, &mut charges, &mut committed);
+            } else if let (Step::Charge { charge, .. }, Arrival::Repeated) = (step, plan.arrival) {
+                // Storing may have failed when it arrived first.
+                committed.write_through |= charge.is_exact();
             }
             replies.push(self.reply(step, plan, takes_effect));
         }
@@ -191,13 +194,18 @@ impl Cell {
                 let held = self.take(charge, effect);
                 if terms.hold_ms.is_some() {
                     charges.push(held);
+                } else {
+                    committed.write_through |= charge.is_exact();
                 }
             }
             Step::Confirm { .. } => {
-                committed.changed |= self.holds.confirm(terms.id);
+                let has_changed = self.holds.confirm(terms.id);
+                committed.changed |= has_changed;
+                committed.write_through |= has_changed && self.holds.are_counted(terms.id);
                 return;
             }
             Step::Release { .. } => {
+                committed.write_through |= self.holds.are_counted(terms.id);
                 self.pay_time();
                 let worth = self.holds.release(terms.id);
                 self.refund(worth);

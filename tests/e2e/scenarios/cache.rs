@@ -539,11 +539,22 @@ async fn no_complete_answer_waits_for_the_clients_acknowledgement(world: Rc<Worl
     world.publish(project).await?;
     until_hit(&world, "/stored?size=100").await?;
     for target in ["/stored?size=100", "/refused"] {
-        let mut took = world.client().gets_on_one_connection(target, 60).await?;
-        // A kernel delays its acknowledgements, by 40 ms, only on a connection that has been in use for a while.
-        let mut later = took.split_off(30);
-        later.sort();
-        assert!(later[15] < Duration::from_millis(35), "{target}: {later:?}");
+        // A kernel that delays its acknowledgements does so each time; other work of the machine does not.
+        let mut all_later = Vec::new();
+        let is_prompt = loop {
+            let mut took = world.client().gets_on_one_connection(target, 60).await?;
+            // It delays them, by 40 ms, only on a connection that has been in use for a while.
+            let mut later = took.split_off(30);
+            later.sort();
+            if later[15] < Duration::from_millis(35) {
+                break true;
+            }
+            all_later.push(later[15]);
+            if all_later.len() == 8 {
+                break false;
+            }
+        };
+        assert!(is_prompt, "{target}: {all_later:?}");
     }
     Ok(())
 }

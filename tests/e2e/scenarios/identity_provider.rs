@@ -212,7 +212,7 @@ const INVENTED_PER_MS: u64 = 1;
 /// As many as in five seconds: a busy machine takes longer for them.
 const INVENTED_MIN: u64 = 5_000;
 
-const ATTACK_MAX: Duration = Duration::from_secs(40);
+const ATTACK_MAX: Duration = Duration::from_secs(150);
 
 /// How long a key is published before it is used.
 const PUBLISHED: Duration = Duration::from_millis(5_100);

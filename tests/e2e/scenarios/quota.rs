@@ -1,6 +1,8 @@
 //! Quotas: a number of requests in each window of a calendar.
 
+use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tollgate_tests::client::{Answer, Request};
 
@@ -14,6 +16,7 @@ scenarios! { "limit";
     exactly_the_quota_passes_in_parallel,
     a_quota_in_shadow_mode_refuses_nothing_and_tells,
     a_share_of_a_quota_is_told_once_when_it_is_reached,
+    no_charge_of_a_quota_is_lost_or_doubled_when_the_host_is_killed,
 }
 
 async fn limited(world: &World, limit: &str, plans: &[&str]) -> Outcome {
@@ -106,3 +109,53 @@ async fn a_share_of_a_quota_is_told_once_when_it_is_reached(world: Rc<World>) ->
     assert_eq!((told("\"reached\":50"), told("\"reached\":100")), (1, 1), "{records:?}");
     Ok(())
 }
+
+async fn no_charge_of_a_quota_is_lost_or_doubled_when_the_host_is_killed(world: Rc<World>) -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let name = format!("{}-limit", world.name);
+    let project = Project::new(&world)
+        .policy(&format!("{name}: {{kind: quota, quota: {QUOTA}, window: year, by: gateway}}"))
+        .route(&format!("{{path: /a, limit: {name}}}"));
+    let host = world.start_host_keeping(folder.path()).await?;
+    world.publish_to(&host, &project.yaml()).await?;
+    let admitted = Rc::new(Cell::new(0));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (client, admitted) = (host.client().for_host(&world.domain), Rc::clone(&admitted));
+            tokio::task::spawn_local(async move {
+                // Until the host is gone.
+                while let Ok(answer) = client.get("/a").await {
+                    match answer.status {
+                        200 if !answer.broken => admitted.set(admitted.get() + 1),
+                        200 => {}
+                        other => panic!("{other}: {}", answer.text()),
+                    }
+                }
+            })
+        })
+        .collect();
+    world.eventually("a part of the quota is used", || admitted.get() >= QUOTA / 3).await?;
+    host.kill().await?;
+    for client in clients {
+        client.await?;
+    }
+    let host = world.start_host_keeping(folder.path()).await?;
+    let client = host.client().for_host(&world.domain);
+    loop {
+        let answer = client.get("/a").await?;
+        match answer.status {
+            200 => admitted.set(admitted.get() + 1),
+            429 => break,
+            // The next host has to find its configuration.
+            503 => tokio::time::sleep(Duration::from_millis(50)).await,
+            other => return Err(format!("{other}: {}", answer.text()).into()),
+        }
+    }
+    // Each client had one request in flight, which was charged or not, and had no answer.
+    let admitted = admitted.get();
+    assert!((QUOTA - CLIENTS..=QUOTA).contains(&admitted), "{admitted} of {QUOTA} were admitted");
+    Ok(())
+}
+
+const QUOTA: u32 = 90;
+const CLIENTS: u32 = 6;

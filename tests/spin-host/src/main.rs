@@ -7,15 +7,15 @@
 //! (`TCP_NODELAY` is not set), and connections to upstreams are pooled and become stale.
 //!
 //! Not supported: several components and routes, other triggers, TLS towards clients, WASI 0.2 HTTP, files, sockets,
-//! SQL, Redis and the other factors of Spin, runtime configuration, request deadlines and memory limits, and
-//! persistence: the key-value stores exist only in the process. Other differences from Spin are described in the
-//! modules.
+//! SQL, Redis and the other factors of Spin, runtime configuration, request deadlines and memory limits. The key-value
+//! stores exist only in the process, unless they are kept. Other differences from Spin are described in the modules.
 //!
 //! Begin with [`guest::Guest`], the component's life cycle; [`protocol`] is the protocol with the launcher.
 
 mod capabilities;
 mod counts;
 mod guest;
+mod journal;
 mod logs;
 mod manifest;
 mod outbound;
@@ -63,6 +63,9 @@ struct Arguments {
     /// For benchmarks: stores answer at once, and the component's output is dropped.
     #[arg(long)]
     bare: bool,
+    /// The folder in which the stores are kept: the next process finds them there.
+    #[arg(long)]
+    keep: Option<PathBuf>,
     /// For benchmarks: counts fuel and calls, for the command `counts`. Everything is slower.
     #[arg(long)]
     count: bool,
@@ -85,9 +88,10 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), String> {
     let Arguments { port, bare, count, .. } = arguments;
+    let kept = arguments.keep.as_deref().map(Stores::kept).transpose()?;
     let shared = Arc::new(Shared {
         app: app(arguments)?,
-        stores: if bare { Stores::at_once() } else { Stores::default() },
+        stores: kept.unwrap_or_else(|| if bare { Stores::at_once() } else { Stores::default() }),
         faults: Default::default(),
         upstreams: Default::default(),
         trap_next: Default::default(),

@@ -1,6 +1,6 @@
 //! The key-value stores: one map behind both the `spin:key-value` and the `wasi:keyvalue` interface.
 //!
-//! The map is in memory, but it costs what Spin's SQLite file costs: one lock of the process around every call, a delay
+//! The map is in memory, and if it is kept each change is in a file before its call returns. It costs what Spin's SQLite file costs: one lock of the process around every call, a delay
 //! for each commit, and calls that block the thread. While a call blocks, its whole instance stands still, and no timer
 //! of it fires. Another process can hold the database; then a call fails after [`BUSY_MAX`].
 //!
@@ -9,9 +9,12 @@
 //! that compared would hide a missing guarantee.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::journal::Journal;
 
 /// An opened store, as a resource of the component.
 #[derive(Clone, Debug)]
@@ -64,6 +67,8 @@ pub(crate) struct Stores {
 #[derive(Debug, Default)]
 struct Database {
     by_label: ByLabel,
+    /// All changes, in their order.
+    journal: Option<Journal>,
     /// Until when another process holds it.
     held_until: Option<Instant>,
 }
@@ -79,24 +84,33 @@ impl Stores {
         Self { at_once: true, ..Self::default() }
     }
 
+    /// Stores that are kept in a folder.
+    pub(crate) fn kept(folder: &Path) -> Result<Self, String> {
+        let file = folder.join("stores.journal");
+        let told = |error: std::io::Error| format!("{}: {error}", file.display());
+        let mut by_label = ByLabel::new();
+        let (journal, changes) = Journal::open(&file).map_err(told)?;
+        for (label, key, value) in changes {
+            let store = by_label.entry(label).or_default();
+            match value {
+                Some(value) => store.insert(key, value),
+                None => store.remove(&key),
+            };
+        }
+        let database = Database { by_label, journal: Some(journal), held_until: None };
+        Ok(Self { database: Arc::new(Mutex::new(database)), at_once: false })
+    }
+
     pub(crate) fn get(&self, label: &str, key: &str) -> Result<Option<Vec<u8>>, String> {
         self.read(|stores| stores.get(label)?.get(key).cloned())
     }
 
     pub(crate) fn set(&self, label: &str, key: String, value: Vec<u8>) -> Result<(), String> {
-        self.write(|stores| {
-            stores.entry(label.to_owned()).or_default().insert(key, value);
-            Ok(())
-        })
+        self.write(label, &key, |_| Ok((Some(value), ())))
     }
 
     pub(crate) fn delete(&self, label: &str, key: &str) -> Result<(), String> {
-        self.write(|stores| {
-            if let Some(store) = stores.get_mut(label) {
-                store.remove(key);
-            }
-            Ok(())
-        })
+        self.write(label, key, |_| Ok((None, ())))
     }
 
     pub(crate) fn keys(&self, label: &str) -> Result<Vec<String>, String> {
@@ -105,13 +119,9 @@ impl Stores {
 
     /// Writes the value if the key still has the value that the swap read; a swap that read no value always writes.
     pub(crate) fn swap(&self, swap: &Swap, value: Vec<u8>) -> Result<bool, String> {
-        self.write(|stores| {
-            let store = stores.entry(swap.label.clone()).or_default();
-            if swap.seen.is_some() && store.get(&swap.key) != swap.seen.as_ref() {
-                return Ok(false);
-            }
-            store.insert(swap.key.clone(), value);
-            Ok(true)
+        self.write(&swap.label, &swap.key, |now| {
+            let is_lost = swap.seen.is_some() && now != swap.seen.as_ref();
+            Ok(if is_lost { (now.cloned(), false) } else { (Some(value), true) })
         })
     }
 
@@ -120,17 +130,15 @@ impl Stores {
     /// Spin's own store panics on a value of another length and stays broken until it is restarted; here only
     /// the one call fails.
     pub(crate) fn increment(&self, label: &str, key: String, delta: i64) -> Result<i64, String> {
-        self.write(|stores| {
-            let store = stores.entry(label.to_owned()).or_default();
-            let old = match store.get(&key) {
+        self.write(label, &key, |now| {
+            let old = match now {
                 None => 0,
                 Some(bytes) => i64::from_le_bytes(
                     bytes.as_slice().try_into().map_err(|_| format!("{key} is not a number of 8 bytes"))?,
                 ),
             };
             let new = old.checked_add(delta).ok_or_else(|| format!("{key} would overflow"))?;
-            store.insert(key, new.to_le_bytes().to_vec());
-            Ok(new)
+            Ok((Some(new.to_le_bytes().to_vec()), new))
         })
     }
 
@@ -143,10 +151,25 @@ impl Stores {
         self.blocking(|| Ok(read(&self.locked()?.by_label)))
     }
 
-    fn write<T>(&self, write: impl FnOnce(&mut ByLabel) -> Result<T, String>) -> Result<T, String> {
+    /// Changes the value of a key: `change` gets the value, and returns the new one with the result of the call.
+    fn write<T>(
+        &self,
+        label: &str,
+        key: &str,
+        change: impl FnOnce(Option<&Vec<u8>>) -> Result<(Option<Vec<u8>>, T), String>,
+    ) -> Result<T, String> {
         self.blocking(|| {
             let mut database = self.locked()?;
-            let result = write(&mut database.by_label)?;
+            let Database { by_label, journal, .. } = &mut *database;
+            let store = by_label.entry(label.to_owned()).or_default();
+            let (value, result) = change(store.get(key))?;
+            if let Some(journal) = journal {
+                journal.write(label, key, value.as_deref()).map_err(|error| error.to_string())?;
+            }
+            match value {
+                Some(value) => store.insert(key.to_owned(), value),
+                None => store.remove(key),
+            };
             if !self.at_once {
                 std::thread::sleep(COMMIT);
             }
@@ -209,6 +232,28 @@ mod tests {
         assert_eq!(stores.increment("default", "n".into(), -3), Ok(-1));
         stores.set("default", "n".into(), b"text".to_vec()).unwrap();
         assert!(stores.increment("default", "n".into(), 1).is_err());
+    }
+
+    #[test]
+    fn the_next_process_finds_what_was_kept_and_passes_over_a_change_that_was_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Stores::kept(folder.path()).unwrap();
+        stores.set("default", "a".into(), b"1".to_vec()).unwrap();
+        stores.set("other", "a".into(), b"2".to_vec()).unwrap();
+        stores.set("default", "b".into(), b"3".to_vec()).unwrap();
+        stores.delete("default", "b").unwrap();
+        drop(stores);
+        let file = folder.path().join("stores.journal");
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes.extend([9, 0, 0, 0, 1]);
+        std::fs::write(&file, bytes).unwrap();
+        for value in [b"1".to_vec(), b"4".to_vec()] {
+            let stores = Stores::kept(folder.path()).unwrap();
+            assert_eq!(stores.get("default", "a"), Ok(Some(value)));
+            assert_eq!(stores.get("default", "b"), Ok(None));
+            assert_eq!(stores.get("other", "a"), Ok(Some(b"2".to_vec())));
+            stores.set("default", "a".into(), b"4".to_vec()).unwrap();
+        }
     }
 
     #[test]

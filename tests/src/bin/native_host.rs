@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,7 +34,10 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let settings = settings(std::env::args().skip(1))?;
-    let records = RecordStore::in_memory()?;
+    let records = match settings.counters_file.as_deref().and_then(Path::parent) {
+        Some(folder) => RecordStore::create(&folder.join("records.db"))?,
+        None => RecordStore::in_memory()?,
+    };
     let faults = Faults::default();
     let server = Server::builder(settings, records.clone()).log_to(Box::new(LogLines)).faults(faults.clone()).bind()?;
     let address = server.addresses().first().ok_or("the server has no address")?;
@@ -54,13 +58,14 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
 
 fn settings(mut words: impl Iterator<Item = String>) -> Result<Settings, String> {
     let (mut port, mut gateway, mut dev) = (0_u16, "quickstart".to_owned(), false);
-    let mut secrets = BTreeMap::new();
+    let (mut secrets, mut keep) = (BTreeMap::new(), None);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
         match word.as_str() {
             "--port" => port = value()?.parse().map_err(|_| "--port needs a number".to_owned())?,
             "--gateway" => gateway = value()?,
             "--dev" => dev = true,
+            "--keep" => keep = Some(PathBuf::from(value()?)),
             "--secret" => {
                 let pair = value()?;
                 let (name, text) = pair.split_once('=').ok_or("write --secret like NAME=VALUE")?;
@@ -70,6 +75,7 @@ fn settings(mut words: impl Iterator<Item = String>) -> Result<Settings, String>
         }
     }
     let mut settings = Settings::new(gateway, SocketAddr::from(([127, 0, 0, 1], port)));
+    settings.counters_file = keep.map(|folder| folder.join("counters.db"));
     settings.isolates = NonZeroUsize::new(ISOLATES);
     settings.freshness = if dev { Freshness::EachRequest } else { Freshness::Cached };
     settings.secrets = SecretSource::Given(secrets);

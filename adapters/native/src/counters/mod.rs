@@ -1,27 +1,30 @@
-//! Counters in the process, shared by its isolates and written to SQLite in the background.
+//! Counters in the process, shared by its isolates and written to SQLite.
 
 mod persisted;
 mod shard;
+mod writer;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use std::hash::{BuildHasher, RandomState};
 
-use tollgate_core::cell::{Cell, CellError, CellKey, CellOperations, Outcome, Plan, Update};
+use tollgate_core::cell::{Cell, CellError, CellKey, Outcome, Plan, Update};
 use tollgate_core::time::Timestamp;
-use tollgate_edge::ports::{CounterFault, Counters, Unavailable};
+use tollgate_edge::ports::{CounterFault, Counters};
 
 use crate::faults::{Faults, FaultyStore};
 use crate::store::StoreError;
 use persisted::CounterFile;
 use shard::Shard;
+use writer::Writer;
 
 /// The counters of one server; clones are the same counters.
 ///
 /// One store owns all cells, so an update can change several atomically. It holds the locks of their shards, of which
 /// there are some dozens, only for the arithmetic. Charges since the last [`NativeCounters::persist`] are lost if the
-/// process is killed: at most the charges of that interval can pass again. Purges are stored before the reply.
+/// process is killed: at most the charges of that interval can pass again. What core says must not be lost, such as charges of
+/// quotas and purges, is stored before the reply, that of all requests in flight together.
 #[derive(Clone, Debug)]
 pub struct NativeCounters {
     shared: Arc<Shared>,
@@ -30,6 +33,14 @@ pub struct NativeCounters {
 
 #[derive(Debug)]
 struct Shared {
+    cells: Arc<Cells>,
+    /// Stores what must not be lost; absent for counters in memory.
+    writer: Option<Writer>,
+}
+
+/// The cells, and the file that keeps them.
+#[derive(Debug)]
+struct Cells {
     shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
     file: Option<Mutex<CounterFile>>,
@@ -39,31 +50,26 @@ impl NativeCounters {
     /// Counters in memory, which are lost when the process ends.
     #[must_use]
     pub fn in_memory(cells_max: usize) -> Self {
-        Self::new(cells_max, None)
+        Self::of(Cells::new(cells_max, None), None)
     }
 
     /// Counters in a file, which is created if it does not exist; those in use are loaded.
     ///
     /// # Errors
-    /// [`StoreError`] if the file is damaged or not a file of counters.
+    /// [`StoreError`] if the file is damaged or not a file of counters, or if no thread can be started that writes it.
     pub fn in_file(path: &Path, gateway: &str, cells_max: usize, now: Timestamp) -> Result<Self, StoreError> {
         let file = CounterFile::create(path, gateway)?;
         let live = file.load(now, cells_max)?;
-        let counters = Self::new(cells_max, Some(file));
+        let cells = Cells::new(cells_max, Some(file));
         for (key, cell) in live {
-            lock(&counters.shared.shards[counters.place(&key)]).restore(key, cell);
+            cells.shard(&key).restore(key, cell);
         }
-        Ok(counters)
+        let writer = Writer::start(&cells).map_err(|source| StoreError::NoThread { path: path.to_owned(), source })?;
+        Ok(Self::of(cells, Some(writer)))
     }
 
-    fn new(cells_max: usize, file: Option<CounterFile>) -> Self {
-        let most = cells_max.div_ceil(SHARDS);
-        let shared = Shared {
-            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(most))).collect(),
-            hasher: RandomState::new(),
-            file: file.map(Mutex::new),
-        };
-        Self { shared: Arc::new(shared), faults: Faults::default() }
+    fn of(cells: Arc<Cells>, writer: Option<Writer>) -> Self {
+        Self { shared: Arc::new(Shared { cells, writer }), faults: Faults::default() }
     }
 
     pub(crate) fn with_faults(mut self, faults: Faults) -> Self {
@@ -76,11 +82,11 @@ impl NativeCounters {
     /// # Errors
     /// [`StoreError`] if the file cannot be written; the changes stay marked and are written next time.
     pub fn persist(&self, now: Timestamp) -> Result<(), StoreError> {
-        let Some(file) = &self.shared.file else {
+        let Some(file) = &self.shared.cells.file else {
             return Ok(());
         };
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-        for shard in &self.shared.shards {
+        for shard in &self.shared.cells.shards {
             let changed = lock(shard).take_changed();
             if let Err(error) = file.write(&changed, now) {
                 lock(shard).mark_changed(changed.into_iter().map(|(key, _)| key));
@@ -93,13 +99,28 @@ impl NativeCounters {
     /// The number of cells, including idle ones that were not removed yet.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shared.shards.iter().map(|s| lock(s).len()).sum()
+        self.shared.cells.shards.iter().map(|s| lock(s).len()).sum()
     }
 
     /// Whether there are no cells.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl Cells {
+    fn new(cells_max: usize, file: Option<CounterFile>) -> Arc<Self> {
+        let most = cells_max.div_ceil(SHARDS);
+        Arc::new(Self {
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(most))).collect(),
+            hasher: RandomState::new(),
+            file: file.map(Mutex::new),
+        })
+    }
+
+    fn shard(&self, key: &CellKey) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[self.place(key)])
     }
 
     /// Applies an update to all of its cells or none; returns whether it has to be stored before the reply.
@@ -120,12 +141,27 @@ impl NativeCounters {
         Ok((outcome, write_through))
     }
 
+    /// Stores the states of some cells, if there is a file. Those that fail are written later, with everything that changed.
+    fn write<'k>(&self, keys: impl Iterator<Item = &'k CellKey>, now: Timestamp) -> Result<(), StoreError> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        // Locked before the states are read: no older state is written over a newer one.
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        let states: Vec<(CellKey, Cell)> = keys.map(|key| (key.clone(), self.shard(key).take(key))).collect();
+        file.write(&states, now).inspect_err(|_| {
+            for (key, _) in states {
+                self.shard(&key).mark_changed([key.clone()].into_iter());
+            }
+        })
+    }
+
     /// The shards of an update's cells, locked in the order of their indexes, which prevents deadlocks.
     fn lock_all(&self, update: &Update) -> Vec<(usize, MutexGuard<'_, Shard>)> {
         let mut places: Vec<usize> = update.cells.iter().map(|part| self.place(&part.cell)).collect();
         places.sort_unstable();
         places.dedup();
-        places.into_iter().map(|place| (place, lock(&self.shared.shards[place]))).collect()
+        places.into_iter().map(|place| (place, lock(&self.shards[place]))).collect()
     }
 
     fn shard_in<'s>(&self, shards: &'s mut [(usize, MutexGuard<'_, Shard>)], key: &CellKey) -> &'s mut Shard {
@@ -136,22 +172,8 @@ impl NativeCounters {
 
     fn place(&self, key: &CellKey) -> usize {
         // A keyed hash: a client that could choose its shard could fill a single shard.
-        let hash = self.shared.hasher.hash_one(key);
+        let hash = self.hasher.hash_one(key);
         usize::try_from(hash % SHARDS as u64).unwrap_or(0)
-    }
-
-    /// Stores the cells of an update immediately.
-    fn write_through(&self, update: &Update, now: Timestamp) -> Result<(), CounterFault> {
-        let Some(file) = &self.shared.file else {
-            return Ok(());
-        };
-        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = |part: &CellOperations| {
-            let cell = lock(&self.shared.shards[self.place(&part.cell)]).cell(&part.cell);
-            (part.cell.clone(), cell)
-        };
-        let cells: Vec<(CellKey, Cell)> = update.cells.iter().map(read).collect();
-        file.write(&cells, now).map_err(|error| Unavailable::new(error.to_string()).into())
     }
 }
 
@@ -166,9 +188,9 @@ impl Counters for NativeCounters {
 
     async fn update(&self, update: &Update, now: Timestamp) -> Result<Outcome, CounterFault> {
         self.faults.check(FaultyStore::Counters)?;
-        let (outcome, write_through) = self.apply(update, now)?;
-        if write_through {
-            self.write_through(update, now)?;
+        let (outcome, write_through) = self.shared.cells.apply(update, now)?;
+        if let (true, Some(writer)) = (write_through, &self.shared.writer) {
+            writer.write(update, now).await?;
         }
         Ok(outcome)
     }

@@ -75,7 +75,13 @@ impl Shard {
         changed.into_iter().map(|key| (key.clone(), self.cell(&key))).collect()
     }
 
-    pub(super) fn cell(&self, key: &CellKey) -> Cell {
+    /// The state of a cell, which is written next; a removed one is empty.
+    pub(super) fn take(&mut self, key: &CellKey) -> Cell {
+        self.changed.remove(key);
+        self.cell(key)
+    }
+
+    fn cell(&self, key: &CellKey) -> Cell {
         self.cells.get(key).and_then(|kept| kept.as_ref().ok()).cloned().unwrap_or_default()
     }
 

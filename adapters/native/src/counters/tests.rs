@@ -1,9 +1,7 @@
 use std::num::NonZeroU32;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 
 use tollgate_core::cache::Purge;
-use tollgate_core::cell::{Charge, Operation, OperationId, Reply, Terms};
+use tollgate_core::cell::{Algorithm, CellOperations, Charge, Edges, Operation, OperationId, Reply, Terms};
 
 use super::*;
 
@@ -23,10 +21,7 @@ fn part(cell: &str, burst: u32) -> CellOperations {
 }
 
 fn direct<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("counters answer immediately"),
-    }
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
 fn update(
@@ -142,6 +137,54 @@ fn a_purge_is_in_the_file_before_the_reply() {
         update(&again, 2, &[purges(Operation::ReadPurges { recorded: None })], NOW.plus_millis(u64::from(u32::MAX)))
             .unwrap();
     assert!(matches!(&read.replies[..], [Reply::Purges { sequence: 1, .. }]), "{read:?}");
+}
+
+/// A charge of a quota in a window that ends in an hour.
+fn exact(cell: &str, quota: u32) -> CellOperations {
+    let at = |ms| NOW.plus_millis(ms).as_micros();
+    let edges = Edges { before_us: 0, start_us: at(0), end_us: at(3_600_000), after_us: at(7_200_000) };
+    let mut part = part(cell, quota);
+    if let Operation::Charge(charge) = &mut part.operations[0] {
+        charge.algorithm = Some(Algorithm::Calendar(edges));
+    }
+    part
+}
+
+#[test]
+fn charges_of_quotas_are_in_the_file_before_the_reply_whoever_else_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let counters = in_file(&folder, "g", NOW);
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let counters = &counters;
+            scope.spawn(move || {
+                for number in 0..25 {
+                    let cells = [exact(&format!("c{}", number % 3), 1_000)];
+                    assert!(update(counters, thread * 100 + number, &cells, NOW).unwrap().granted);
+                }
+            });
+        }
+    });
+    // The process is killed: nothing more is persisted.
+    std::mem::forget(counters);
+    let again = in_file(&folder, "g", NOW);
+    let left = |cell| update(&again, 1_000, &[exact(cell, 1_000)], NOW).unwrap().verdicts().next().unwrap().remaining;
+    assert_eq!([left("c0"), left("c1"), left("c2")], [1_000 - 8 * 9 - 1, 1_000 - 8 * 8 - 1, 1_000 - 8 * 8 - 1]);
+}
+
+#[test]
+fn a_charge_that_cannot_be_stored_is_unavailable_and_stored_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let counters = in_file(&folder, "g", NOW);
+    let other = rusqlite::Connection::open(folder.path().join("counters.db")).unwrap();
+    other.execute_batch("ALTER TABLE cell RENAME TO away").unwrap();
+    let fault = update(&counters, 1, &[exact("c", 9)], NOW).unwrap_err();
+    assert!(matches!(fault, CounterFault::Unavailable(_)), "{fault:?}");
+    other.execute_batch("ALTER TABLE away RENAME TO cell").unwrap();
+    counters.persist(NOW).unwrap();
+    drop(counters);
+    let again = in_file(&folder, "g", NOW);
+    assert_eq!(update(&again, 2, &[exact("c", 9)], NOW).unwrap().verdicts().next().unwrap().remaining, 7);
 }
 
 #[test]

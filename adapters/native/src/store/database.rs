@@ -37,6 +37,14 @@ pub enum StoreError {
         /// SQLite's description.
         detail: String,
     },
+    /// The system starts no thread that writes it.
+    #[error("the store {} cannot be written: no thread can be started: {source}", path.display())]
+    NoThread {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// SQLite failed.
     #[error("the store {} failed: {source}", path.display())]
     Failed {

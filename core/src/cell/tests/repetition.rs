@@ -84,3 +84,32 @@ fn a_cell_notes_up_to_where_its_purges_were_written_to_the_record() {
     assert!(read(&mut cell, Some(3), Some(3)));
     assert!(!read(&mut cell, None, Some(3)));
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_a_quota_of_a_calendar_admits_is_stored_before_it_is_answered() {
+    let day = |day: u64| NOW.as_micros() + day * 86_400_000_000;
+    let edges = Edges { before_us: day(0) - 1, start_us: day(0), end_us: day(31), after_us: day(59) };
+    let exact = Charge { algorithm: Some(Algorithm::Calendar(edges)), ..gcra("exact", 2, 1_000, 2, 1) };
+    let (mut cell, exact, fast) =
+        (Cell::default(), Operation::Charge(exact), Operation::Charge(gcra("fast", 9, 1_000, 9, 1)));
+    let mut writes = |terms, operations: &[Operation]| {
+        let (outcome, committed) = cell.update(terms, operations, NOW).unwrap();
+        (outcome.granted, committed.write_through)
+    };
+    assert_eq!(writes(final_of(1), std::slice::from_ref(&fast)), (true, false));
+    assert_eq!(writes(final_of(2), &[fast, exact.clone()]), (true, true));
+    assert_eq!(
+        writes(final_of(2), std::slice::from_ref(&exact)),
+        (true, true),
+        "a repetition, as the first may have failed"
+    );
+    assert_eq!(
+        writes(held_of(3, 10_000), std::slice::from_ref(&exact)),
+        (true, false),
+        "given back if its owner fails"
+    );
+    assert_eq!(writes(final_of(3), &[Operation::Confirm]), (true, true));
+    assert_eq!(writes(final_of(3), &[Operation::Confirm]), (true, false));
+    assert_eq!(writes(final_of(4), std::slice::from_ref(&exact)), (false, false), "what is refused changes nothing");
+    assert_eq!(writes(final_of(3), &[Operation::Release]), (true, true));
+}

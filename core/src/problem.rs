@@ -259,6 +259,8 @@ pub struct ProblemParts {
     pub fields: HeaderMap,
     /// The policy that decided, if one did.
     pub policy: Option<PolicyName>,
+    /// Further members of the document.
+    pub numbers: Vec<(&'static str, u64)>,
 }
 
 impl Deref for Problem {
@@ -283,7 +285,14 @@ impl Problem {
 
     #[inline(never)]
     fn of_parts(kind: ProblemKind, detail: Cow<'static, str>, reason: Reason) -> Self {
-        Self(Box::new(ProblemParts { kind, detail, reason, fields: HeaderMap::new(), policy: None }))
+        Self(Box::new(ProblemParts {
+            kind,
+            detail,
+            reason,
+            fields: HeaderMap::new(),
+            policy: None,
+            numbers: Vec::new(),
+        }))
     }
 
     /// Its parts, to take what they own.
@@ -312,6 +321,13 @@ impl Problem {
         self
     }
 
+    /// Adds members to the document.
+    #[must_use]
+    pub fn stating<const N: usize>(mut self, numbers: [(&'static str, u64); N]) -> Self {
+        self.numbers.extend(numbers);
+        self
+    }
+
     /// Adds a field to the response; a value that is not a valid field value is omitted.
     #[must_use]
     pub fn with(mut self, name: HeaderName, value: impl AsRef<str>) -> Self {
@@ -335,6 +351,9 @@ impl Problem {
             }
             if let Some(policy) = self.policy.as_deref() {
                 document.text("policy", policy);
+            }
+            for (name, number) in &self.numbers {
+                document.number(name, *number);
             }
         });
         document.into_bytes()

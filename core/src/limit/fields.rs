@@ -28,6 +28,17 @@ pub fn state_field<'c>(out: &mut String, charges: impl IntoIterator<Item = (&'c 
     });
 }
 
+/// The same of one limit as members of a problem.
+#[must_use]
+pub fn numbers(charge: &Charge, verdict: &Verdict) -> [(&'static str, u64); 4] {
+    [
+        ("quota", charge.burst.get().into()),
+        ("window_s", charge.window_s()),
+        ("remaining", verdict.remaining.into()),
+        ("reset_s", verdict.reset_us.div_ceil(MICROS_PER_S)),
+    ]
+}
+
 /// Seconds for `Retry-After`: until every refused charge would pass, and not before `earliest_us`. `None` if one can
 /// never pass.
 #[must_use]

@@ -321,6 +321,7 @@ fn exhausted(charge: &Charge, verdict: &cell::Verdict, wait_s: Option<u64>) -> P
     };
     let reason = Reason::Exhausted { remaining: verdict.remaining, cost: charge.cost.get() };
     let problem = Problem::new(ProblemKind::RateLimitExceeded, detail, reason).by(charge.quota.clone());
+    let problem = problem.stating(fields::numbers(charge, verdict));
     // Always with a 429; a charge that can never pass gets the longest reasonable wait.
     problem.with(RETRY_AFTER, wait_s.unwrap_or(NEVER_RETRY_AFTER_S).to_string())
 }

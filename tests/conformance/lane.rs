@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tollgate_contracts::{Breach, Outcome, Subject, run};
 use tollgate_tests::hosts::Kind;
+use tollgate_tests::redis::{Cluster, Redis};
 
 use crate::launched::Launched;
 use crate::{exempt, memory, native};
@@ -16,6 +17,10 @@ pub(crate) enum Lane {
     /// The reference.
     Memory,
     Native,
+    /// The native adapter with counters in a Redis server.
+    NativeRedis,
+    /// The same with a cluster of three nodes.
+    NativeCluster,
     Cloudflare,
     Spin,
 }
@@ -34,19 +39,29 @@ pub(crate) enum Verdict {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Lane {
-    pub(crate) const ALL: [Self; 4] = [Self::Memory, Self::Native, Self::Cloudflare, Self::Spin];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Memory, Self::Native, Self::NativeRedis, Self::NativeCluster, Self::Cloudflare, Self::Spin];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Native => Kind::Native.name(),
+            Self::NativeRedis => "native+redis",
+            Self::NativeCluster => "native+cluster",
             Self::Cloudflare => Kind::Cloudflare.name(),
             Self::Spin => Kind::Spin.name(),
         }
     }
 
-    pub(crate) fn of_host(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|lane| *lane != Self::Memory && lane.name() == name)
+    /// The lanes of a host: with its own counters, and with those in Redis.
+    pub(crate) fn of_host(name: &str) -> Vec<Self> {
+        let of_host = |lane: &Self| lane.name().split('+').next() == Some(name) && *lane != Self::Memory;
+        Self::ALL.into_iter().filter(of_host).collect()
+    }
+
+    /// Whether it differs from another lane in its counters only.
+    pub(crate) fn is_of_counters(self) -> bool {
+        self.name().contains('+')
     }
 
     /// Runs the checks one after the other, because a disabled store is disabled for all checks.
@@ -54,6 +69,14 @@ impl Lane {
         match self {
             Self::Memory => self.judge_here(names, memory::Reference::new()).await,
             Self::Native => self.judge_here(names, native::Isolate::new()).await,
+            Self::NativeRedis => match Redis::start(&[]) {
+                Ok(redis) => self.judge_here(names, native::Isolate::with_counters(Some(&redis.url("")))).await,
+                Err(why) => broken(names, &why),
+            },
+            Self::NativeCluster => match Cluster::start() {
+                Ok(cluster) => self.judge_here(names, native::Isolate::with_counters(Some(&cluster.url()))).await,
+                Err(why) => broken(names, &why),
+            },
             Self::Cloudflare => self.judge_there(names, Kind::Cloudflare).await,
             Self::Spin => self.judge_there(names, Kind::Spin).await,
         }
@@ -77,7 +100,7 @@ impl Lane {
     async fn judge_there(self, names: &[&'static str], kind: Kind) -> Vec<Verdict> {
         let launched = match Launched::start(kind).await {
             Ok(launched) => launched,
-            Err(why) => return names.iter().map(|_| Verdict::Broken(why.clone())).collect(),
+            Err(why) => return broken(names, &why),
         };
         let mut verdicts = Vec::new();
         for name in names {
@@ -100,4 +123,8 @@ impl Lane {
             Err(_) => Verdict::Broken("no answer in time".to_owned()),
         }
     }
+}
+
+fn broken(names: &[&'static str], why: &str) -> Vec<Verdict> {
+    names.iter().map(|_| Verdict::Broken(why.to_owned())).collect()
 }

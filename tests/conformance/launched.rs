@@ -29,6 +29,7 @@ impl Launched {
             authorities: None,
             counts: false,
             keep: None,
+            counters: None,
         };
         let host = Rc::new(Host::start(kind, &artifacts, &options).await?);
         let stage = Rc::new(Stage::new(Rc::clone(&host)));

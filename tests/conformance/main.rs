@@ -47,7 +47,11 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<(Vec<Lane>, Vec<
         match word.as_str() {
             "--host" => {
                 let name = words.next().ok_or("--host needs a value")?;
-                lanes.push(Lane::of_host(&name).ok_or(format!("`{name}` is not a host"))?);
+                let of_host = Lane::of_host(&name);
+                if of_host.is_empty() {
+                    return Err(format!("`{name}` is not a host"));
+                }
+                lanes.extend(of_host);
             }
             option if option.starts_with('-') => return Err(format!("unknown option {option}")),
             word => filter.push(word.to_owned()),

@@ -12,7 +12,7 @@ use tollgate_core::forward::Reply;
 use tollgate_core::secret::Secret;
 use tollgate_edge::ports::Content;
 use tollgate_native::faults::{Faults, FaultyStore};
-use tollgate_native::{NativeContent, NativeHost, RecordChange, RecordStore, SecretSource, Settings};
+use tollgate_native::{NativeContent, NativeHost, RecordChange, RecordStore, RedisSettings, SecretSource, Settings};
 
 use crate::stage::{Stage, Stores};
 
@@ -30,12 +30,19 @@ struct NativeStores {
 impl Isolate {
     /// Must be called within a `LocalSet`.
     pub(crate) fn new() -> Self {
+        Self::with_counters(None)
+    }
+
+    /// With counters in a Redis server.
+    pub(crate) fn with_counters(url: Option<&str>) -> Self {
         let records = RecordStore::in_memory().expect("a store");
         let faults = Faults::default();
         let mut settings = Settings::new("g", SocketAddr::from(([127, 0, 0, 1], 0)));
         settings.isolates = NonZeroUsize::new(1);
         let secret = ("TOKEN".to_owned(), Secret::new("s3cret".to_owned()));
         settings.secrets = SecretSource::Given(BTreeMap::from([secret]));
+        settings.counters_redis =
+            url.map(|url| RedisSettings { address: url.parse().expect("an address"), authorities: None });
         let host = NativeHost::unserved(&settings, &records, faults.clone()).expect("ports");
         Self { host, stage: Stage::new(NativeStores { records, faults }) }
     }

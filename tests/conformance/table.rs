@@ -24,10 +24,10 @@ impl Table {
     /// Prints the table, the reasons for its entries, and the summary line that xtask reads.
     pub(crate) fn print(&self) {
         let width = self.names.iter().map(|name| name.len()).max().unwrap_or_default();
-        let lanes: String = self.columns.iter().map(|(lane, _)| format!("{:<12}", lane.name())).collect();
+        let lanes: String = self.columns.iter().map(|(lane, _)| format!("{:<16}", lane.name())).collect();
         println!("\n{:<width$}  {}", "contract", lanes.trim_end());
         for (row, name) in self.names.iter().enumerate() {
-            let words: String = self.columns.iter().map(|(_, all)| format!("{:<12}", word(&all[row]))).collect();
+            let words: String = self.columns.iter().map(|(_, all)| format!("{:<16}", word(&all[row]))).collect();
             println!("{name:<width$}  {}", words.trim_end());
         }
         println!();

@@ -27,6 +27,7 @@ pub(crate) async fn run(
         authorities: None,
         counts: false,
         keep: None,
+        counters: None,
     };
     let host = Host::start(kind, artifacts, &options).await?;
     host.put(&corpus.records(&upstream.url())?).await?;

@@ -83,6 +83,7 @@ async fn usable(host: Option<Rc<Host>>, kind: Kind, artifacts: &Artifacts) -> Re
         authorities: None,
         counts: false,
         keep: None,
+        counters: None,
     };
     Ok(Rc::new(Host::start(kind, artifacts, &options).await?))
 }

@@ -250,6 +250,7 @@ fn options(dev: bool, secrets: &[(&str, &str)]) -> Options {
         authorities: None,
         counts: false,
         keep: None,
+        counters: None,
     }
 }
 

@@ -136,6 +136,8 @@ pub struct Options {
     pub counts: bool,
     /// The folder in which its stores are kept; without one they end with its process.
     pub keep: Option<PathBuf>,
+    /// The address of the Redis server of counters, if they are not the host's own.
+    pub counters: Option<String>,
 }
 
 /// Which stores fail from now on; `None` does not change a store.
@@ -194,6 +196,9 @@ impl Host {
         }
         if let Some(folder) = &options.keep {
             command.arg("--keep").arg(folder);
+        }
+        if let Some(url) = &options.counters {
+            command.args(["--counters", url]);
         }
         if let Some(file) = &options.authorities {
             command.env("SSL_CERT_FILE", file);

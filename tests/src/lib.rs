@@ -9,4 +9,5 @@ pub mod client;
 pub mod hosts;
 pub mod identity_provider;
 pub mod leaks;
+pub mod redis;
 pub mod upstream;

@@ -19,7 +19,7 @@ struct Layer {
 }
 
 /// Every package that is shipped. Tests, benchmarks and tasks may use anything and have no row.
-const LAYERS: [Layer; 12] = [
+const LAYERS: [Layer; 13] = [
     Layer { package: "tollgate-derive", may_use: &[], platforms: &[] },
     Layer { package: "tollgate-core", may_use: &["tollgate-derive"], platforms: &[] },
     Layer { package: "tollgate-signatures", may_use: &["tollgate-core"], platforms: &[] },
@@ -33,7 +33,7 @@ const LAYERS: [Layer; 12] = [
     },
     Layer {
         package: "tollgate-native",
-        may_use: &["tollgate-core", "tollgate-signatures", "tollgate-kv-schemas", "tollgate-edge"],
+        may_use: &["tollgate-core", "tollgate-signatures", "tollgate-kv-schemas", "tollgate-edge", "tollgate-redis"],
         platforms: &["native"],
     },
     Layer {
@@ -41,10 +41,15 @@ const LAYERS: [Layer; 12] = [
         may_use: &["tollgate-core", "tollgate-kv-schemas", "tollgate-edge"],
         platforms: &["cloudflare"],
     },
+    Layer {
+        package: "tollgate-redis",
+        may_use: &["tollgate-core", "tollgate-kv-schemas", "tollgate-edge"],
+        platforms: &[],
+    },
     Layer { package: "tollgate-counter", may_use: &["tollgate-core"], platforms: &["cloudflare"] },
     Layer {
         package: "tollgate-spin",
-        may_use: &["tollgate-core", "tollgate-signatures", "tollgate-kv-schemas", "tollgate-edge"],
+        may_use: &["tollgate-core", "tollgate-signatures", "tollgate-kv-schemas", "tollgate-edge", "tollgate-redis"],
         platforms: &["spin"],
     },
     Layer {
@@ -84,8 +89,8 @@ const PLATFORM_CRATES: [(&str, &str); 17] = [
 ];
 
 /// The packages whose whole dependency tree must be free of platform crates.
-const PURE: [&str; 5] =
-    ["tollgate-core", "tollgate-kv-schemas", "tollgate-edge", "tollgate-config", "tollgate-analysis"];
+const PURE: [&str; 6] =
+    ["tollgate-core", "tollgate-kv-schemas", "tollgate-edge", "tollgate-config", "tollgate-analysis", "tollgate-redis"];
 
 /// A crate whose units (folders and files next to `lib.rs`) must not use each other in circles.
 struct Floors {

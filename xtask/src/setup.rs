@@ -1,6 +1,6 @@
 //! Installs what the builds and tests need; each step is announced, and skipped if it was done before.
 //!
-//! Only crates.io, the npm registry and rustup's servers are contacted. Versions come from `rust-toolchain.toml`,
+//! Only crates.io, the npm registry, rustup's servers and, for a Redis server, those of apt are contacted. Versions come from `rust-toolchain.toml`,
 //! `Cargo.lock` and `package-lock.json`; none is chosen here.
 
 use std::fs;
@@ -17,6 +17,9 @@ const NODE_MAJOR_MIN: u32 = 20;
 /// The programs of wasm-bindgen, built from the crate next to this one.
 const WASM_TOOLS: [&str; 2] = ["wasm-bindgen", "wasm-bindgen-test-runner"];
 
+/// Programs of a Redis server, which say their version.
+const REDIS_SERVERS: [&str; 2] = ["redis-server", "valkey-server"];
+
 /// Unoptimised, the tools take several times as long to read a module.
 const TOOLS_CONFIG: [&str; 3] =
     ["profile.dev.opt-level=1", "profile.dev.debug=false", "future-incompat-report.frequency=\"never\""];
@@ -24,6 +27,9 @@ const TOOLS_CONFIG: [&str; 3] =
 /// Prepares for these hosts; the error says what is missing.
 pub(crate) fn prepare(place: &Place, hosts: &[Host]) -> Result<(), String> {
     rust_parts(place, hosts)?;
+    if hosts.contains(&Host::Native) || hosts.contains(&Host::Spin) {
+        redis()?;
+    }
     if !hosts.contains(&Host::Cloudflare) {
         return Ok(());
     }
@@ -64,6 +70,31 @@ pub(crate) fn rust_parts(place: &Place, hosts: &[Host]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A Redis server for the tests of counters in Redis: installed with apt on Debian as root, otherwise by the developer.
+fn redis() -> Result<(), String> {
+    let runs = |program: &str| run::answer(Command::new(program).arg("--version")).is_some();
+    if std::env::var_os("REDIS_SERVER").is_some() || REDIS_SERVERS.into_iter().any(runs) {
+        return Ok(());
+    }
+    let is_root = run::answer(Command::new("id").arg("-u")).as_deref() == Some("0");
+    if is_root && runs("apt-get") {
+        let apt = |words: &[&str]| {
+            let mut apt = Command::new("apt-get");
+            apt.args(words).env("DEBIAN_FRONTEND", "noninteractive");
+            run::announced(&format!("setup: apt-get {}", words.join(" ")), &mut apt)
+        };
+        let install = ["install", "--yes", "--no-install-recommends", "redis-server"];
+        // The lists of packages may be missing or old.
+        apt(&install).or_else(|_| apt(&["update"]).and_then(|()| apt(&install)))?;
+    }
+    if REDIS_SERVERS.into_iter().any(runs) {
+        return Ok(());
+    }
+    Err("the tests of counters in Redis need a Redis server: install the package redis-server or valkey of your system, or name \
+         the program in REDIS_SERVER; `cargo xtask test --only unit` does without"
+        .to_owned())
 }
 
 /// Builds wasm-bindgen's programs into the cache, unless this version is installed.

@@ -9,7 +9,7 @@ use tollgate_edge::ports::Host;
 use crate::clients::Clients;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::content::{NativeContent, RequestState};
-use crate::counters::NativeCounters;
+use crate::counters::ChosenCounters;
 use crate::fetch::NativeFetch;
 use crate::response_cache::NativeResponseCache;
 use crate::secrets::SecretSource;
@@ -29,7 +29,7 @@ pub(crate) struct Ports {
     pub(crate) clock: SystemClock,
     pub(crate) entropy: SystemEntropy,
     pub(crate) records: NativeRecords,
-    pub(crate) counters: NativeCounters,
+    pub(crate) counters: ChosenCounters,
     pub(crate) response_cache: NativeResponseCache,
     pub(crate) fetch: NativeFetch,
     pub(crate) upstream: NativeUpstream,
@@ -49,7 +49,7 @@ impl Host for NativeHost {
     type Clock = SystemClock;
     type Entropy = SystemEntropy;
     type Records = NativeRecords;
-    type Counters = NativeCounters;
+    type Counters = ChosenCounters;
     type ResponseCache = NativeResponseCache;
     type Fetch = NativeFetch;
     type Upstream = NativeUpstream;
@@ -69,7 +69,7 @@ impl Host for NativeHost {
         &self.ports.records
     }
 
-    fn counters(&self) -> &NativeCounters {
+    fn counters(&self) -> &ChosenCounters {
         &self.ports.counters
     }
 

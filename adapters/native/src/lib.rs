@@ -2,7 +2,7 @@
 //!
 //! It makes no decisions: it calls the pipeline of `tollgate-edge` once for each request. It reads no project files
 //! (`tollgate-config` does) and parses no command line (`tollgate` does). It needs no other service: records and
-//! counters are in SQLite, responses in memory.
+//! counters are in SQLite, responses in memory. Counters can be in Redis instead.
 //!
 //! Where to start: [`Server::builder`] creates a [`Server`] from [`Settings`] and a [`RecordStore`]; it listens from
 //! [`ServerBuilder::bind`] on and serves in [`Server::run`].
@@ -45,7 +45,7 @@ mod upstream;
 pub use allocator::Allocator;
 pub use clock::{SystemClock, SystemEntropy};
 pub use content::{BrokenOff, ContentCopy, ContentError, NativeContent};
-pub use counters::NativeCounters;
+pub use counters::{ChosenCounters, NativeCounters, RedisAddress, RedisAddressError, RedisCounters, RedisSettings};
 pub use fetch::NativeFetch;
 pub use host::NativeHost;
 pub use response_cache::NativeResponseCache;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tollgate_edge::Freshness;
 use tollgate_edge::OperatorSettings;
 
+use crate::counters::RedisSettings;
 use crate::secrets::SecretSource;
 use crate::{counters, response_cache};
 
@@ -24,6 +25,8 @@ pub struct Settings {
     pub freshness: Freshness,
     /// The file that keeps counters across restarts; without it they are lost when the process ends.
     pub counters_file: Option<PathBuf>,
+    /// The Redis server that keeps counters, instead of the process and its file.
+    pub counters_redis: Option<RedisSettings>,
     /// Maximum number of counter partitions.
     pub counter_partitions_max: usize,
     /// Bytes of the response cache.
@@ -108,6 +111,7 @@ impl Settings {
             isolates: None,
             freshness: Freshness::Cached,
             counters_file: None,
+            counters_redis: None,
             counter_partitions_max: counters::PARTITIONS_MAX,
             response_cache_bytes_max: response_cache::BYTES_MAX,
             secrets: SecretSource::Environment,

@@ -14,7 +14,7 @@ use tollgate_core::telemetry::{ExchangeRecord, Metrics};
 use tollgate_edge::ports::{Content, TelemetrySink, Unavailable, UpstreamCall};
 
 use crate::content::NativeContent;
-use crate::counters::NativeCounters;
+use crate::counters::ChosenCounters;
 use crate::log::{IsolateLog, LogHandle};
 use crate::response_cache::NativeResponseCache;
 use crate::upstream::NativeUpstream;
@@ -34,7 +34,7 @@ pub struct NativeTelemetrySink {
 #[derive(Clone, Debug)]
 pub(crate) struct Counted {
     pub(crate) metrics: SharedMetrics,
-    pub(crate) counters: NativeCounters,
+    pub(crate) counters: ChosenCounters,
     pub(crate) response_cache: NativeResponseCache,
     pub(crate) log: LogHandle,
     /// Requests beyond the number that is handled at once, which have no exchange.
@@ -69,32 +69,40 @@ impl TelemetrySink for NativeTelemetrySink {
         let gauge = |name, help, kind, value| Gauge { name, help, kind, value };
         let (cache_bytes, cache_entries) = self.counted.response_cache.size();
         let overloaded = self.counted.overloaded.load(Ordering::Relaxed);
-        let (partitions, dropped) = (self.counted.counters.len() as u64, self.counted.log.dropped());
+        let dropped = self.counted.log.dropped();
         MetricsSnapshot {
             scope: MetricsScope::Process,
             metrics: self.counted.metrics.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            gauges: vec![
-                gauge(
-                    "tollgate_response_cache_bytes",
-                    "Bytes of stored responses.",
-                    GaugeKind::Gauge,
-                    cache_bytes as u64,
-                ),
-                gauge("tollgate_response_cache_entries", "Stored responses.", GaugeKind::Gauge, cache_entries as u64),
-                gauge("tollgate_limit_partitions", "Partitions of limits in memory.", GaugeKind::Gauge, partitions),
-                gauge(
-                    "tollgate_overloaded_total",
-                    "Requests that were refused because too many were handled at once.",
-                    GaugeKind::Counter,
-                    overloaded,
-                ),
-                gauge(
-                    "tollgate_log_lines_dropped_total",
-                    "Log lines that could not be written.",
-                    GaugeKind::Counter,
-                    dropped,
-                ),
-            ],
+            gauges: [
+                vec![
+                    gauge(
+                        "tollgate_response_cache_bytes",
+                        "Bytes of stored responses.",
+                        GaugeKind::Gauge,
+                        cache_bytes as u64,
+                    ),
+                    gauge(
+                        "tollgate_response_cache_entries",
+                        "Stored responses.",
+                        GaugeKind::Gauge,
+                        cache_entries as u64,
+                    ),
+                    gauge(
+                        "tollgate_overloaded_total",
+                        "Requests that were refused because too many were handled at once.",
+                        GaugeKind::Counter,
+                        overloaded,
+                    ),
+                    gauge(
+                        "tollgate_log_lines_dropped_total",
+                        "Log lines that could not be written.",
+                        GaugeKind::Counter,
+                        dropped,
+                    ),
+                ],
+                self.counted.counters.gauges(),
+            ]
+            .concat(),
         }
     }
 

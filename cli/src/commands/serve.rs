@@ -14,7 +14,8 @@ use tollgate_edge::Freshness;
 use tollgate_edge::OperatorSettings;
 use tollgate_kv_schemas::keys;
 use tollgate_native::{
-    AdminSettings, ClientAuthorities, Listen, RecordStore, SecretSource, Server, Settings, TlsFiles,
+    AdminSettings, ClientAuthorities, Listen, RecordStore, RedisAddress, RedisSettings, SecretSource, Server, Settings,
+    TlsFiles,
 };
 
 use super::gateway_name;
@@ -35,6 +36,7 @@ Examples:
       --admin 127.0.0.1:9901
   tollgate serve --store shop.db --gateway shop --listen 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem \\
       --tls-client-ca devices-ca.pem --tls-client-crl devices.crl
+  tollgate serve --store shop.db --gateway shop --counters 'rediss://tollgate:${secret.REDIS}@cache.internal:6379'
 
 The files of TLS are read again within a second after they change. Open connections go on, except those of clients whose
 certificates are no longer accepted.
@@ -88,9 +90,14 @@ pub(crate) struct ServeArgs {
     /// The number of isolates, each of which is a thread (default: one per core)
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
-    /// The file that keeps the counters of limits across restarts (default: next to the store, STORE.counters.db)
-    #[arg(long, value_name = "PATH")]
-    counters: Option<PathBuf>,
+    /// The file that keeps the counters of limits across restarts (default: next to the store, STORE.counters.db), or the
+    /// Redis server that several gateways share: redis://HOST:PORT, rediss:// with TLS, redis-cluster:// and rediss-cluster://
+    /// with some nodes, such as rediss://tollgate:${secret.REDIS}@cache.internal:6379.
+    #[arg(long, value_name = "PATH|URL")]
+    counters: Option<String>,
+    /// A PEM file of the certificate authorities to trust for the Redis server, in place of the system's.
+    #[arg(long, value_name = "FILE", requires = "counters")]
+    counters_ca: Option<PathBuf>,
     /// A folder with a file for each secret, instead of the environment.
     #[arg(long, value_name = "FOLDER")]
     secrets: Option<PathBuf>,
@@ -152,6 +159,7 @@ fn settings(args: ServeArgs) -> Result<Settings, Failure> {
     let tokens = tokens(&secrets)?;
     let answers = args.operator_path.is_some() || args.operator_host.is_some();
     check_bound(&args, answers, &tokens, &secrets)?;
+    let counters = counters(args.counters, args.counters_ca, &args.store)?;
     let admin = args.admin.map(|address| AdminSettings { address, open_metrics: false });
     let place = OperatorPlace { prefix: args.operator_path.unwrap_or_default(), host: args.operator_host };
     let clients = args.tls_client_ca.map(|authorities| ClientAuthorities {
@@ -168,7 +176,10 @@ fn settings(args: ServeArgs) -> Result<Settings, Failure> {
     settings.listen = listen.collect();
     settings.isolates = args.workers;
     settings.freshness = Freshness::Cached;
-    settings.counters_file = Some(args.counters.unwrap_or_else(|| args.store.with_extension("counters.db")));
+    match counters {
+        CounterPlace::File(path) => settings.counters_file = Some(path),
+        CounterPlace::Redis(redis) => settings.counters_redis = Some(redis),
+    }
     settings.secrets = secrets;
     settings.operator = OperatorSettings { place, answers };
     settings.upstream_authorities = args.upstream_ca;
@@ -179,6 +190,34 @@ fn settings(args: ServeArgs) -> Result<Settings, Failure> {
     settings.exchanges_per_client_max = args.exchanges_per_client.get();
     settings.grace = Duration::from_secs(args.grace);
     Ok(settings)
+}
+
+enum CounterPlace {
+    File(PathBuf),
+    Redis(RedisSettings),
+}
+
+/// Where counters are kept. The text is not repeated in an error, because it may have a password.
+fn counters(place: Option<String>, authorities: Option<PathBuf>, store: &Path) -> Result<CounterPlace, Failure> {
+    let Some(place) = place else { return Ok(CounterPlace::File(store.with_extension("counters.db"))) };
+    if !RedisAddress::is_meant(&place) {
+        return match authorities {
+            None => Ok(CounterPlace::File(place.into())),
+            Some(_) => Err(Failure::usage("--counters-ca is for a Redis server, and --counters names a file")),
+        };
+    }
+    let address: RedisAddress = place
+        .parse()
+        .map_err(|error| Failure::usage(format!("--counters is no address of a Redis server: {error}")))?;
+    if let Some(file) = &authorities {
+        if !address.has_tls() {
+            return Err(Failure::usage("--counters-ca needs TLS: write rediss:// or rediss-cluster:// in --counters"));
+        }
+        std::fs::read(file).map_err(|error| {
+            Failure::problem(format!("the file of --counters-ca, {}, cannot be read: {error}", file.display()))
+        })?;
+    }
+    Ok(CounterPlace::Redis(RedisSettings { address, authorities }))
 }
 
 /// The source of secrets. A folder that cannot be read is a mistake: without it, every secret would be missing.

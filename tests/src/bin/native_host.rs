@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tollgate_core::secret::Secret;
 use tollgate_edge::Freshness;
 use tollgate_native::faults::{Faults, FaultyStore};
-use tollgate_native::{AdminSettings, RecordChange, RecordStore, SecretSource, Server, Settings};
+use tollgate_native::{AdminSettings, RecordChange, RecordStore, RedisSettings, SecretSource, Server, Settings};
 
 /// Two, so that tests notice state that isolates do not share.
 const ISOLATES: usize = 2;
@@ -58,7 +58,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
 
 fn settings(mut words: impl Iterator<Item = String>) -> Result<Settings, String> {
     let (mut port, mut gateway, mut dev) = (0_u16, "quickstart".to_owned(), false);
-    let (mut secrets, mut keep) = (BTreeMap::new(), None);
+    let (mut secrets, mut keep, mut counters) = (BTreeMap::new(), None, None);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
         match word.as_str() {
@@ -66,6 +66,10 @@ fn settings(mut words: impl Iterator<Item = String>) -> Result<Settings, String>
             "--gateway" => gateway = value()?,
             "--dev" => dev = true,
             "--keep" => keep = Some(PathBuf::from(value()?)),
+            "--counters" => {
+                let address = value()?.parse().map_err(|error| format!("--counters: {error}"))?;
+                counters = Some(RedisSettings { address, authorities: None });
+            }
             "--secret" => {
                 let pair = value()?;
                 let (name, text) = pair.split_once('=').ok_or("write --secret like NAME=VALUE")?;
@@ -82,6 +86,7 @@ fn settings(mut words: impl Iterator<Item = String>) -> Result<Settings, String>
     settings.operator.answers = true;
     settings.admin = Some(AdminSettings { address: SocketAddr::from(([127, 0, 0, 1], 0)), open_metrics: true });
     settings.grace = GRACE;
+    settings.counters_redis = counters;
     Ok(settings)
 }
 

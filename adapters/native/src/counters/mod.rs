@@ -1,6 +1,8 @@
-//! Counters in the process, shared by its isolates and written to SQLite.
+//! Counters in the process, shared by its isolates and written to SQLite; or in Redis ([`redis`]).
 
+mod chosen;
 mod persisted;
+mod redis;
 mod shard;
 mod writer;
 
@@ -15,7 +17,9 @@ use tollgate_edge::ports::{CounterFault, Counters};
 
 use crate::faults::{Faults, FaultyStore};
 use crate::store::StoreError;
+pub use chosen::ChosenCounters;
 use persisted::CounterFile;
+pub use redis::{RedisAddress, RedisAddressError, RedisCounters, RedisSettings};
 use shard::Shard;
 use writer::Writer;
 

@@ -31,7 +31,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::admin::{Admin, AdminParts};
 use crate::clock::SystemClock;
-use crate::counters::NativeCounters;
+use crate::counters::ChosenCounters;
 use crate::faults::Faults;
 use crate::local::Tracker;
 use crate::log::{LogHandle, LogWriter};
@@ -96,6 +96,9 @@ pub enum StartError {
     /// The record store or the counters' file cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The counters in Redis cannot be set up.
+    #[error("the counters in Redis: {0}")]
+    Counters(std::io::Error),
     /// The system provides no thread or no event queue.
     #[error("the system cannot create a thread or an event queue: {0}")]
     System(#[from] std::io::Error),
@@ -295,7 +298,7 @@ impl Common {
 
 /// The work that a server has only once, on a separate thread: the admin listener, the files of counters and of TLS.
 struct Background {
-    counters: NativeCounters,
+    counters: ChosenCounters,
     tls: Vec<Arc<Tls>>,
     admin: Option<AdminParts>,
 }
@@ -324,7 +327,7 @@ impl Background {
     }
 }
 
-fn persist(counters: &NativeCounters) {
+fn persist(counters: &ChosenCounters) {
     // The gateway continues: the changes stay marked, and are written when the file can be written.
     if let Err(error) = counters.persist(SystemClock::now()) {
         report(format!("counters are not persisted: {error}"));

@@ -10,7 +10,7 @@ use tollgate_edge::{Isolate, IsolateSettings};
 use super::StartError;
 use crate::clients::{ClientCounts, Clients};
 use crate::clock::{SystemClock, SystemEntropy};
-use crate::counters::NativeCounters;
+use crate::counters::{ChosenCounters, NativeCounters, RedisCounters};
 use crate::faults::Faults;
 use crate::fetch::NativeFetch;
 use crate::host::{NativeHost, Ports};
@@ -18,14 +18,14 @@ use crate::local::Signal;
 use crate::log::LogHandle;
 use crate::response_cache::NativeResponseCache;
 use crate::settings::Settings;
-use crate::store::{NativeRecords, RecordStore, StoreError};
+use crate::store::{NativeRecords, RecordStore};
 use crate::telemetry::{Counted, NativeTelemetrySink, SharedMetrics};
 use crate::upstream::{NativeUpstream, UsableCertificates, client_config};
 
 /// State shared by the isolates of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
-    pub(crate) counters: NativeCounters,
+    pub(crate) counters: ChosenCounters,
     pub(crate) response_cache: NativeResponseCache,
     pub(crate) metrics: SharedMetrics,
     pub(crate) overloaded: Arc<AtomicU64>,
@@ -35,11 +35,17 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn open(settings: &Settings, faults: &Faults) -> Result<Self, StoreError> {
+    pub(super) fn open(settings: &Settings, faults: &Faults) -> Result<Self, StartError> {
         let most = settings.counter_partitions_max;
-        let counters = match &settings.counters_file {
-            None => NativeCounters::in_memory(most),
-            Some(path) => NativeCounters::in_file(path, &settings.gateway, most, SystemClock::now())?,
+        let counters = match (&settings.counters_redis, &settings.counters_file) {
+            (Some(redis), _) => ChosenCounters::Redis(
+                RedisCounters::start(&settings.gateway, redis, &settings.secrets).map_err(StartError::Counters)?,
+            ),
+            (None, None) => ChosenCounters::Embedded(NativeCounters::in_memory(most)),
+            (None, Some(path)) => {
+                let counters = NativeCounters::in_file(path, &settings.gateway, most, SystemClock::now())?;
+                ChosenCounters::Embedded(counters)
+            }
         };
         let response_cache = NativeResponseCache::new(settings.response_cache_bytes_max);
         Ok(Self {

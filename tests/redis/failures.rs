@@ -1,0 +1,123 @@
+//! The server is killed, paused, flushed or full.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tollgate_core::cell::Operation;
+use tollgate_core::cell::{CellError, Reply};
+use tollgate_edge::ports::CounterFault;
+use tollgate_tests::redis::Redis;
+
+use crate::{apply, gateway, granted, granted_at_last, held, one, operations};
+
+/// As many at once as a cell remembers the ids of, at least.
+const WORKERS: usize = 16;
+
+#[tokio::test]
+async fn a_server_that_is_killed_loses_no_charge_and_none_is_counted_twice() {
+    let mut redis = Redis::start(&[]).unwrap();
+    let url = redis.url("");
+    let workers = (0..WORKERS).map(|n| {
+        let counters = gateway(&url);
+        tokio::spawn(async move {
+            let mut passed = 0;
+            for _ in 0..60 {
+                passed += usize::from(granted_at_last(&counters, &one("c=killed", 500)).await);
+                tokio::time::sleep(Duration::from_millis(n as u64 % 4)).await;
+            }
+            passed
+        })
+    });
+    let workers: Vec<_> = workers.collect();
+    let killing = tokio::task::spawn_blocking(move || {
+        for _ in 0..3 {
+            std::thread::sleep(Duration::from_millis(150));
+            redis.kill();
+            std::thread::sleep(Duration::from_millis(50));
+            redis.run().unwrap();
+        }
+        redis
+    });
+    let passed: usize = join_all(workers).await.into_iter().map(Result::unwrap).sum();
+    killing.await.unwrap();
+    assert_eq!(passed, 500);
+}
+
+#[tokio::test]
+async fn a_script_that_is_flushed_is_given_again() {
+    let redis = Redis::start(&[]).unwrap();
+    let counters = gateway(&redis.url(""));
+    for n in 0..6 {
+        assert_eq!(granted(&counters, &one("c=flushed", 5)).await, Ok(n < 5));
+        redis.command(&["SCRIPT", "FLUSH"]).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_unavailable_in_time_and_is_used_again() {
+    let redis = Redis::start(&[]).unwrap();
+    let counters = gateway(&redis.url(""));
+    assert_eq!(granted(&counters, &one("c=paused", 9)).await, Ok(true));
+    redis.pause();
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let answer = granted(&counters, &one("c=paused", 9)).await;
+        assert!(matches!(answer, Err(CounterFault::Unavailable(_))), "{answer:?}");
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    }
+    redis.resume();
+    assert!(granted_at_last(&counters, &one("c=paused", 9)).await);
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_unavailable_at_once_and_is_found_when_it_comes() {
+    let mut redis = Redis::start(&[]).unwrap();
+    redis.kill();
+    let counters = gateway(&redis.url(""));
+    let begun = Instant::now();
+    for _ in 0..100 {
+        let answer = granted(&counters, &one("c=away", 9)).await;
+        assert!(matches!(answer, Err(CounterFault::Unavailable(_))), "{answer:?}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    redis.run().unwrap();
+    let begun = Instant::now();
+    assert!(granted_at_last(&counters, &one("c=away", 9)).await);
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_full_server_is_full_and_deletes_nothing() {
+    let redis = Redis::start(&["--maxmemory-policy", "noeviction"]).unwrap();
+    let counters = gateway(&redis.url(""));
+    assert_eq!(granted(&counters, &one("c=full", 1)).await, Ok(true));
+    redis.command(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    assert_eq!(granted(&counters, &one("c=other", 1)).await, Err(CellError::Full.into()));
+    redis.command(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+    assert_eq!(granted(&counters, &one("c=full", 1)).await, Ok(false));
+}
+
+#[tokio::test]
+async fn a_value_of_another_kind_is_neither_empty_nor_replaced() {
+    let redis = Redis::start(&[]).unwrap();
+    let counters = gateway(&redis.url(""));
+    redis.command(&["SET", "g:cell:c=text", "something else that is not a cell"]).unwrap();
+    redis.command(&["RPUSH", "g:cell:c=list", "1"]).unwrap();
+    let fault = granted(&counters, &one("c=text", 1)).await;
+    assert!(matches!(fault, Err(CounterFault::NewerState { .. })), "{fault:?}");
+    assert_eq!(granted(&counters, &one("c=list", 1)).await, Err(CellError::Damaged.into()));
+    assert_eq!(redis.command(&["GET", "g:cell:c=text"]).unwrap(), "something else that is not a cell");
+}
+
+#[tokio::test]
+async fn held_charges_survive_a_restart_of_the_server() {
+    let mut redis = Redis::start(&[]).unwrap();
+    let counters = gateway(&redis.url(""));
+    let first = held(one("c=held", 1), 60_000);
+    assert!(apply(&counters, &first).await.granted);
+    redis.kill();
+    redis.run().unwrap();
+    assert!(!granted_at_last(&counters, &one("c=held", 1)).await);
+    assert_eq!(apply(&counters, &operations(&first, &Operation::Release)).await.replies, [Reply::Released]);
+    assert!(granted_at_last(&counters, &one("c=held", 1)).await);
+}

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{
     bundle, check, completions, cost, diff as diff_command, explain, fmt, idp_outage, import, init, key, man, metrics,
-    publish, purge, routes, schema, secrets, serve, test, token,
+    publish, purge, routes, schema, secrets, serve, test, token, usage,
 };
 use dev::DevOptions;
 use failure::Failure;
@@ -89,6 +89,7 @@ enum Command {
     Token(token::TokenArgs),
     Purge(purge::PurgeArgs),
     Metrics(metrics::MetricsArgs),
+    Usage(usage::UsageArgs),
     Serve(serve::ServeArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -144,6 +145,7 @@ fn perform(cli: Cli) -> Result<(), Failure> {
         Some(Command::Token(args)) => token::run(&args),
         Some(Command::Purge(args)) => purge::run(&args),
         Some(Command::Metrics(args)) => metrics::run(&args),
+        Some(Command::Usage(args)) => usage::run(&args),
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Completions(args)) => {
             completions::run(&args, Cli::command());

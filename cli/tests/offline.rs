@@ -318,3 +318,28 @@ fn the_options_of_a_store_fit_commands_that_read_it() {
     let help = run(&["bundle", "show", "--help"]).out;
     assert!(help.contains("Use the local store") && !help.contains("Write to the local store"), "{help}");
 }
+
+#[test]
+fn usage_is_summed_up_from_the_log_of_a_gateway_once_for_each_exchange() {
+    let project = Project::new();
+    let running = support::Running::dev(&project.path());
+    let url = running.url();
+    let field = format!("X-API-Key: {KEY}");
+    for _ in 0..3 {
+        assert_eq!(support::get(&format!("{url}/echo/private/x"), &[&field]).status, 200);
+    }
+    support::get(&format!("{url}/echo/public"), &[]);
+    let log = || running.out() + &running.err();
+    running.wait_for("four lines", || (log().matches("\"event\":\"exchange\"").count() >= 4).then_some(()));
+    let file = project.file("gateway.log").display().to_string();
+    std::fs::write(&file, log()).expect("a file");
+    let rows = run(&["usage", "--window", "whole", "--output", "json", &file, &file]).json();
+    let consumer = rows.as_array().expect("rows").iter().find(|row| !row["consumer"].is_null()).expect("a consumer");
+    assert_eq!((&consumer["requests"], &consumer["cost"]), (&3.into(), &3.into()), "{rows}");
+    let none = run(&["usage", "--from", "2100-01-01", &file]);
+    assert_eq!(none.out.lines().count(), 1, "{none:?}");
+    let wrong = run(&["usage", "--from", "yesterday", &file]);
+    assert!(wrong.code == Some(2) && wrong.err.contains("2026-11-01"), "{wrong:?}");
+    let missing = run(&["usage", "nowhere.log"]);
+    assert!(missing.code == Some(1) && missing.err.contains("nowhere.log"), "{missing:?}");
+}

@@ -21,6 +21,7 @@ pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod test;
 pub(crate) mod token;
+pub(crate) mod usage;
 
 use clap::ValueEnum;
 use tollgate_kv_schemas::keys;

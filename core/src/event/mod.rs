@@ -270,6 +270,16 @@ impl Events {
         })
     }
 
+    /// The cost that was charged to the limits of the exchange, if any was: each limit is charged the same.
+    #[must_use]
+    pub fn charged(&self) -> Option<u32> {
+        let costs = self.0.iter().filter_map(|event| match event.reason {
+            Reason::Charged { cost, .. } | Reason::ShareCharged { cost, .. } => Some(cost),
+            _ => None,
+        });
+        costs.max()
+    }
+
     /// The result of the cache, if the route has one.
     #[must_use]
     pub fn cache(&self) -> Option<CacheOutcome> {

@@ -63,6 +63,9 @@ impl ExchangeLines {
             delivery(line, record);
             if let Some(principal) = record.principal() {
                 line.written(&principal.members);
+                if let Some(plan) = &principal.plan {
+                    line.text("plan", plan);
+                }
             }
             outcome(line, record);
             line.hex("decisions", &record.events.hash().to_be_bytes());
@@ -149,8 +152,11 @@ fn outcome(line: &mut Object<'_>, record: &ExchangeRecord) {
     limits(line, record);
 }
 
-/// What limits told of without refusing.
+/// What limits charged, and what they told of without refusing.
 fn limits(line: &mut Object<'_>, record: &ExchangeRecord) {
+    if let Some(cost) = record.events.charged() {
+        line.number("charged", cost.into());
+    }
     let would_refuse = || {
         record.events.limit_notices().filter_map(|(policy, notice)| match notice {
             LimitNotice::WouldRefuse => Some(policy.as_str()),

@@ -1,0 +1,157 @@
+//! `tollgate usage`: who used what, from the log of a gateway.
+
+mod tally;
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+
+use clap::{Args, ValueEnum};
+
+use super::gateway_name;
+use crate::failure::Failure;
+use crate::terminal;
+use tally::{Dimension, Line, Usage, Window};
+
+/// Sum up who used what, from the log of a gateway.
+///
+/// Reads the lines that a gateway logs, from files or from standard input. A
+/// line that occurs twice counts once, so files may overlap. Lines of other
+/// programs are passed over.
+///
+/// `cost` is what was charged to limits, `refused` counts requests beyond a
+/// limit, `failed` those answered with a status from 500 on.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollgate usage gateway.log
+  tollgate usage --by consumer,plan,api --window month --from 2026-11 *.log
+  wrangler tail --format json | jq -r '.logs[].message[]' | tollgate usage -
+  tollgate usage --output csv --consumer acme gateway.log > acme.csv")]
+pub(crate) struct UsageArgs {
+    /// Files of log lines; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<String>,
+    /// What the rows are for.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Dimension::Consumer, Dimension::Api])]
+    by: Vec<Dimension>,
+    /// The length of the windows, in UTC.
+    #[arg(long, value_enum, default_value_t = Window::Day)]
+    window: Window,
+    /// Only requests from this instant on, such as `2026-11-01` or
+    /// `2026-11-01T08:00`, in UTC.
+    #[arg(long, value_parser = instant)]
+    from: Option<String>,
+    /// Only requests before this instant.
+    #[arg(long, value_parser = instant)]
+    until: Option<String>,
+    /// Only requests of this consumer.
+    #[arg(long)]
+    consumer: Option<String>,
+    /// Only requests of this gateway.
+    #[arg(long, value_parser = gateway_name)]
+    gateway: Option<String>,
+    /// The form of the answer.
+    #[arg(long, value_enum, default_value_t = Form::Text)]
+    output: Form,
+}
+
+/// The form of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For spreadsheets (RFC 4180).
+    Csv,
+}
+
+/// The beginning of an RFC 3339 timestamp in UTC, which sorts as the instants do.
+fn instant(text: &str) -> Result<String, &'static str> {
+    const FORM: &[u8] = b"0000-00-00T00:00:00.000";
+    let fits = |(byte, form): (u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == *form };
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    let is_whole = matches!(text.len(), 4 | 7 | 10 | 13 | 16 | 19 | 23);
+    if is_whole && text.bytes().zip(FORM).all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err("write a date or an instant in UTC, such as 2026-11-01 or 2026-11-01T08:00:00Z")
+    }
+}
+
+pub(crate) fn run(args: &UsageArgs) -> Result<(), Failure> {
+    let mut usage = Usage::new(&args.by, args.window);
+    let mut passed_over = 0_u64;
+    for file in &args.files {
+        let told = |error: io::Error| Failure::problem(format!("{file} cannot be read: {error}"));
+        let lines: Box<dyn BufRead> = match file.as_str() {
+            "-" => Box::new(io::stdin().lock()),
+            path => Box::new(BufReader::new(File::open(path).map_err(told)?)),
+        };
+        for line in lines.split(b'\n') {
+            match Line::parse(&line.map_err(told)?) {
+                Some(line) if args.selects(&line) => usage.add(&line),
+                Some(_) => {}
+                None => passed_over += 1,
+            }
+        }
+    }
+    if passed_over > 0 {
+        terminal::note(&format!("{passed_over} lines are not of exchanges and were passed over"));
+    }
+    terminal::print(&match args.output {
+        Form::Text => terminal::table(&usage.rows()),
+        Form::Json => format!("{:#}\n", usage.to_json()),
+        Form::Csv => usage.rows().iter().map(|row| csv_line(row)).collect(),
+    });
+    Ok(())
+}
+
+impl UsageArgs {
+    fn selects(&self, line: &Line) -> bool {
+        let is_wanted = |wanted: &Option<String>, given: Option<&str>| match wanted {
+            Some(wanted) => given == Some(wanted),
+            None => true,
+        };
+        is_wanted(&self.gateway, Some(&line.gateway))
+            && is_wanted(&self.consumer, line.consumer.as_deref())
+            && self.from.as_ref().is_none_or(|from| line.time.as_str() >= from.as_str())
+            && self.until.as_ref().is_none_or(|until| line.time.as_str() < until.as_str())
+    }
+}
+
+/// A line of CSV. A spreadsheet computes a cell that begins like a formula, and names are chosen by others: such a cell begins with an apostrophe.
+fn csv_line(row: &[String]) -> String {
+    let cells = row.iter().map(|cell| {
+        let cell = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.len() > 1 {
+            format!("'{cell}")
+        } else {
+            cell.clone()
+        };
+        if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+    });
+    cells.collect::<Vec<_>>().join(",") + "\r\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_is_the_beginning_of_a_timestamp() {
+        for text in
+            ["2026", "2026-11", "2026-11-01", "2026-11-01T08", "2026-11-01T08:00:00Z", "2026-11-01T08:00:00.123Z"]
+        {
+            assert!(instant(text).is_ok(), "{text}");
+        }
+        for text in ["", "today", "2026-1", "2026-11-01 08:00", "2026-11-01T08:00:00+01:00", "20261101"] {
+            assert!(instant(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_cell_of_csv_is_quoted_and_is_no_formula() {
+        let row = ["a,b", "say \"x\"", "=1+1", "-", "plain"].map(str::to_owned);
+        assert_eq!(csv_line(&row), "\"a,b\",\"say \"\"x\"\"\",'=1+1,-,plain\r\n");
+    }
+}

@@ -24,8 +24,8 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{
-    bundle, check, completions, cost, diff as diff_command, explain, fmt, idp_outage, import, init, key, man, metrics,
-    publish, purge, routes, schema, secrets, serve, test, token, usage,
+    bundle, check, completions, cost, diff as diff_command, entitlements, explain, fmt, idp_outage, import, init, key,
+    man, metrics, publish, purge, routes, schema, secrets, serve, test, token, usage,
 };
 use dev::DevOptions;
 use failure::Failure;
@@ -84,6 +84,10 @@ enum Command {
     Import(import::ImportArgs),
     Key(key::KeyArgs),
     Identity(key::identity::IdentityArgs),
+    Product(entitlements::product::ProductArgs),
+    Plan(entitlements::plan::PlanArgs),
+    Subscription(entitlements::subscription::SubscriptionArgs),
+    Grant(entitlements::grant::GrantArgs),
     Secrets(secrets::SecretsArgs),
     IdpOutage(idp_outage::OutageArgs),
     Token(token::TokenArgs),
@@ -140,6 +144,10 @@ fn perform(cli: Cli) -> Result<(), Failure> {
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Key(args)) => key::run(&args),
         Some(Command::Identity(args)) => key::identity::run(&args),
+        Some(Command::Product(args)) => entitlements::product::run(&args),
+        Some(Command::Plan(args)) => entitlements::plan::run(&args),
+        Some(Command::Subscription(args)) => entitlements::subscription::run(&args),
+        Some(Command::Grant(args)) => entitlements::grant::run(&args),
         Some(Command::Secrets(args)) => secrets::run(&args),
         Some(Command::IdpOutage(args)) => idp_outage::run(&args),
         Some(Command::Token(args)) => token::run(&args),
@@ -170,6 +178,10 @@ mod tests {
         ("tollgate key", "its commands have it"),
         ("tollgate key password", "its answer is the hash, as it is written in the project"),
         ("tollgate identity", "its commands have it"),
+        ("tollgate product", "its commands have it"),
+        ("tollgate plan", "its commands have it"),
+        ("tollgate subscription", "its commands have it"),
+        ("tollgate grant", "its commands have it"),
         ("tollgate secrets", "its commands have it"),
         ("tollgate idp-outage", "its commands have it"),
         ("tollgate token", "its commands have it"),

@@ -29,6 +29,7 @@ pub mod cell;
 pub mod client;
 pub mod codec;
 mod credential_place;
+pub mod entitlement;
 pub mod event;
 pub mod expression;
 pub mod fetch;

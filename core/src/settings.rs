@@ -54,6 +54,36 @@ pub struct GatewaySettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[n(8)]
     pub identity_tokens: Option<TokenSigning>,
+    /// What records of operators may change; absent if nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cbor(n(9), skip_if = "codec::is_default")]
+    pub entitled: Option<EntitledSettings>,
+}
+
+/// What records of plans, subscriptions and grants may change, for the operators who write them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct EntitledSettings {
+    /// The limits that they may give numbers, sorted.
+    #[n(0)]
+    pub limits: Vec<EntitledLimit>,
+    /// The APIs with a limit that depends on subscriptions, sorted.
+    #[n(1)]
+    pub apis: Vec<String>,
+}
+
+/// A limit that records may give numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(deny_unknown_fields)]
+#[cbor(map)]
+pub struct EntitledLimit {
+    /// The policy.
+    #[n(0)]
+    pub policy: String,
+    /// The largest number.
+    #[n(1)]
+    pub at_most: NonZeroU32,
 }
 
 impl codec::Section for GatewaySettings {}

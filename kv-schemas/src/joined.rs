@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use tollgate_core::authn::{Credential, Outage, RevokedToken};
 use tollgate_core::cache::Purges;
+use tollgate_core::entitlement::{Catalogue, Entitlements, Merge};
 
 use crate::{Record, decode, encode, keys};
 
-/// The value to store: purges are merged with the stored ones, revoked credentials and tokens stay revoked, every other value
+/// The value to store: purges, products, plans, subscriptions and grants are merged with the stored ones, revoked credentials and tokens stay revoked, every other value
 /// replaces the stored one.
 ///
 /// So two writers of one log, such as two processes with separate counters, keep each other's purges, and a rotation does not
@@ -21,6 +22,10 @@ pub fn joined<'v>(key: &str, stored: Option<&[u8]>, new: &'v [u8]) -> Cow<'v, [u
         both(stored, new, |stored: &Credential, credential| credential.revoked |= stored.revoked)
     } else if keys::is_idp_outage(key) {
         both(stored, new, keep_revoked)
+    } else if keys::is_catalogue(key) {
+        both(stored, new, |stored: &Catalogue, catalogue| catalogue.merge(stored.clone()))
+    } else if keys::is_entitlements(key) {
+        both(stored, new, |stored: &Entitlements, own| own.merge(stored.clone()))
     } else {
         None
     };
@@ -44,6 +49,7 @@ fn both<T: Record>(stored: &[u8], new: &[u8], join: impl FnOnce(&T, &mut T)) -> 
 #[cfg(test)]
 mod tests {
     use tollgate_core::cache::{CacheKey, Purge};
+    use tollgate_core::entitlement::Subscription;
     use tollgate_core::time::Timestamp;
     use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -62,6 +68,26 @@ mod tests {
         assert_eq!(joined("g:purges", None, &new), new.as_slice());
         assert_eq!(joined("g:purges", Some(b"damaged"), &new), new.as_slice());
         assert_eq!(joined("g:credential:x", Some(&stored), &new), new.as_slice());
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn subscriptions_of_two_writers_are_kept() {
+        let with = |product: &str, changed, plan: &str| {
+            let (id, changed) = (product.to_owned(), Timestamp::from_millis(changed));
+            let (product, plan) = (product.to_owned(), plan.to_owned());
+            encode(&Entitlements {
+                subscriptions: vec![Subscription { id, product, plan, changed, ..Subscription::default() }],
+                grants: vec![],
+            })
+        };
+        for key in ["g:entitlements:acme", "g:entitlement-entry:acme:sub-1"] {
+            let kept = joined(key, Some(&with("pets", 1, "pro")), &with("maps", 2, "pro")).into_owned();
+            let kept = joined(key, Some(&kept), &with("pets", 0, "free")).into_owned();
+            let kept: Entitlements = decode(&kept).unwrap();
+            let plans: Vec<(&str, &str)> =
+                kept.subscriptions.iter().map(|one| (one.id.as_str(), one.plan.as_str())).collect();
+            assert_eq!(plans, [("maps", "pro"), ("pets", "pro")]);
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -93,6 +93,48 @@ pub fn sessions_end(gateway: &str, policy: &str, mark: &str) -> String {
     format!("{gateway}:sessions-end:{policy}:{mark}")
 }
 
+/// The products and plans of the gateway.
+#[must_use]
+pub fn catalogue(gateway: &str) -> String {
+    format!("{gateway}:catalogue")
+}
+
+/// The beginning of the keys of the entries that the catalogue is made of.
+#[must_use]
+pub fn catalogue_entries(gateway: &str) -> String {
+    format!("{gateway}:catalogue-entry:")
+}
+
+/// The entry of a product or a plan, a catalogue of its own: two that are written at once do not lose one of them.
+#[must_use]
+pub fn catalogue_entry(gateway: &str, kind: &str, name: &str) -> String {
+    format!("{gateway}:catalogue-entry:{kind}:{name}")
+}
+
+/// The subscriptions and grants of a consumer.
+#[must_use]
+pub fn entitlements(gateway: &str, consumer: &str) -> String {
+    format!("{gateway}:entitlements:{consumer}")
+}
+
+/// The beginning of the keys of the subscriptions and grants of all consumers.
+#[must_use]
+pub fn all_entitlements(gateway: &str) -> String {
+    format!("{gateway}:entitlements:")
+}
+
+/// The beginning of the keys of the entries that a consumer's subscriptions and grants are made of.
+#[must_use]
+pub fn entitlement_entries(gateway: &str, consumer: &str) -> String {
+    format!("{gateway}:entitlement-entry:{consumer}:")
+}
+
+/// The entry of a subscription or a grant.
+#[must_use]
+pub fn entitlement_entry(gateway: &str, consumer: &str, id: &str) -> String {
+    format!("{gateway}:entitlement-entry:{consumer}:{id}")
+}
+
 /// Whether the gateway itself writes records under the key; all other records are written by publishing.
 #[must_use]
 pub fn is_written_at_edge(key: &str) -> bool {
@@ -103,6 +145,18 @@ pub fn is_written_at_edge(key: &str) -> bool {
 #[must_use]
 pub fn is_purges(key: &str) -> bool {
     key.split_once(':').is_some_and(|(_, kind)| kind == "purges")
+}
+
+/// Whether the record under the key is a catalogue.
+#[must_use]
+pub fn is_catalogue(key: &str) -> bool {
+    matches!(key.split(':').nth(1), Some("catalogue" | "catalogue-entry"))
+}
+
+/// Whether the record under the key has subscriptions and grants.
+#[must_use]
+pub fn is_entitlements(key: &str) -> bool {
+    matches!(key.split(':').nth(1), Some("entitlements" | "entitlement-entry"))
 }
 
 /// Whether the record under the key says what is known of outages.
@@ -118,12 +172,23 @@ pub fn is_credential(key: &str) -> bool {
 }
 
 /// Whether a running gateway writes records without an expiry under the key: credentials, their indexes by id and by consumer,
-/// their last uses, outages of identity providers, and purges.
+/// their last uses, what consumers are entitled to, outages of identity providers, and purges.
 #[must_use]
 pub fn is_kept(key: &str) -> bool {
     matches!(
         key.split(':').nth(1),
-        Some("credential" | "consumer-key" | "idp-outage" | "key-id" | "key-use" | "purges")
+        Some(
+            "catalogue"
+                | "catalogue-entry"
+                | "consumer-key"
+                | "credential"
+                | "entitlement-entry"
+                | "entitlements"
+                | "idp-outage"
+                | "key-id"
+                | "key-use"
+                | "purges"
+        )
     )
 }
 

@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use tollgate_core::authn::{Credential, KeyDigest, KnownToken, Outage};
 use tollgate_core::cache::Purges;
+use tollgate_core::entitlement::{Catalogue, Entitlements};
 use tollgate_core::json::{FromJson, Unfit, Value};
 use tollgate_core::operator::AuditEvent;
 use tollgate_core::time::Timestamp;
@@ -167,6 +168,18 @@ impl Record for KeyUse {
 impl Record for Outage {
     const KIND: &'static str = "idp-outage";
     /// 2,000 tokens and 256 consumers of about 100 bytes, some of them added by another writer.
+    const BYTES_MAX: usize = tollgate_core::bounds::WRITTEN_BYTES_MAX;
+}
+
+impl Record for Catalogue {
+    const KIND: &'static str = "catalogue";
+    /// [`tollgate_core::entitlement::ENTITLEMENTS_MAX`] things of about 1,000 bytes.
+    const BYTES_MAX: usize = tollgate_core::bounds::WRITTEN_BYTES_MAX;
+}
+
+impl Record for Entitlements {
+    const KIND: &'static str = "entitlements";
+    /// [`tollgate_core::entitlement::ENTITLEMENTS_MAX`] things of about 500 bytes.
     const BYTES_MAX: usize = tollgate_core::bounds::WRITTEN_BYTES_MAX;
 }
 

@@ -109,6 +109,7 @@ fn gateway() -> GatewaySettings {
         client_fields: ClientFields::default(),
         outages: vec![],
         identity_tokens: None,
+        entitled: None,
     }
 }
 

@@ -7,7 +7,7 @@ mod import;
 mod list;
 mod new;
 mod password;
-mod place;
+pub(super) mod place;
 mod revoke;
 mod rotate;
 mod scan;
@@ -68,7 +68,7 @@ struct WhichArgs {
 
 /// Where the keys are: at a running gateway, or in the store of a host.
 #[derive(Debug, Args)]
-struct KeysArgs {
+pub(super) struct KeysArgs {
     #[command(flatten)]
     gateway: GatewayArgs,
     /// The host whose store contains the records (default: the running gateway of --at, or of `tollgate dev`).
@@ -83,7 +83,7 @@ struct KeysArgs {
 /// Refuses options of another place than the one that is named: they would be ignored in silence.
 ///
 /// The conflicts are needed too: an argument that conflicts with a given one is not missed where it is required.
-fn of_place(arg: Arg) -> Arg {
+pub(super) fn of_place(arg: Arg) -> Arg {
     match arg.get_id().as_str() {
         "token_file" | "ca" | "plain_http" => arg.requires("at").conflicts_with_all(["to", "gateway", "project"]),
         "store" | "binding" | "local" | "remote" => arg.requires("to").conflicts_with("at"),
@@ -124,7 +124,7 @@ impl WhichArgs {
 }
 
 impl KeysArgs {
-    fn open(&self) -> Result<Keys<'_>, Failure> {
+    pub(super) fn open(&self) -> Result<Keys<'_>, Failure> {
         let Some(place) = self.to else { return self.at.gateway().map(Keys::Running) };
         let gateway = self.gateway.name()?;
         Ok(Keys::Stored { target: Target::existing(place, &self.store)?, gateway })
@@ -193,7 +193,7 @@ fn is_hex(text: &str, length: usize) -> bool {
 }
 
 /// Random bytes of the system.
-fn random() -> Result<[u8; 32], Failure> {
+pub(super) fn random() -> Result<[u8; 32], Failure> {
     let mut random = [0u8; 32];
     getrandom::fill(&mut random)
         .map_err(|error| Failure::problem(format!("the random source of the system is not available: {error}")))?;
@@ -201,7 +201,7 @@ fn random() -> Result<[u8; 32], Failure> {
 }
 
 /// The name of the system's user, if the environment has it.
-fn user() -> Option<String> {
+pub(super) fn user() -> Option<String> {
     ["USER", "LOGNAME", "USERNAME"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))

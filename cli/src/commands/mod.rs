@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod cost;
 pub(crate) mod diff;
+pub(crate) mod entitlements;
 pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod idp_outage;

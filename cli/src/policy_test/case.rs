@@ -20,6 +20,7 @@ use tollgate_kv_schemas::{encode, keys};
 
 use super::browser::{back, next};
 use super::coverage::Coverage;
+use super::entitle::entitle;
 use super::judge::judge;
 use super::outage::say;
 use super::outcome::{Kind, Mismatch, TestFailure, TestRun};
@@ -78,6 +79,10 @@ impl Running<'_, '_> {
                     IssuerChange::LogsOut(person) => self.log_out(name, person, number),
                     IssuerChange::Publishes(_) | IssuerChange::Answers(_) | IssuerChange::Accounts(_) => Ok(()),
                 });
+            }
+            Action::Entitle(step_of_operator) => {
+                let done = entitle(&self.bench, step_of_operator);
+                return done.map_err(|mismatch| failure(step.span, format!("step {number}"), mismatch));
             }
             Action::Outage(outage) => {
                 let said = say(&self.bench, outage);

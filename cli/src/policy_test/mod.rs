@@ -7,6 +7,7 @@
 mod browser;
 mod case;
 mod coverage;
+mod entitle;
 mod invariant;
 mod issuer;
 mod judge;

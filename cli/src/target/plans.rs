@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tollgate_core::entitlement::Catalogue;
 use tollgate_kv_schemas::{Manifest, Pointer, RecordError, decode, keys};
 
 use super::Target;
@@ -17,12 +18,15 @@ impl Plans {
         Self(names.map(str::to_owned).collect())
     }
 
-    /// Checks that a plan is one of these, or one of the configuration that is published in a store.
+    /// Checks that a plan is one of these, a record, or one of the configuration that is published in a store.
     ///
     /// # Errors
-    /// If neither has the plan, or the store cannot be read.
-    pub(crate) fn check(self, plan: &str, target: &Target, gateway: &str) -> Result<(), Failure> {
+    /// If none of them has the plan, or the store cannot be read.
+    pub(crate) fn check(mut self, plan: &str, target: &Target, gateway: &str) -> Result<(), Failure> {
         if self.0.contains(plan) {
+            return Ok(());
+        }
+        if self.is_record(plan, target, gateway)? {
             return Ok(());
         }
         let pointer = decode::<Pointer>(&target.pointer(gateway)?);
@@ -32,6 +36,15 @@ impl Plans {
         let record = target.get(&key)?.ok_or_else(missing)?;
         let manifest = Manifest::decode(record, &bundle).map_err(|error| unreadable(&key, &error))?;
         self.check_published(plan, manifest.gateway.plans, gateway)
+    }
+
+    /// Whether a plan is a record of the gateway; those that are become known.
+    fn is_record(&mut self, plan: &str, target: &Target, gateway: &str) -> Result<bool, Failure> {
+        let key = keys::catalogue(gateway);
+        let Some(record) = target.get(&key)? else { return Ok(false) };
+        let catalogue = decode::<Catalogue>(&record).map_err(|error| unreadable(&key, &error))?;
+        self.0.extend(catalogue.plans.iter().filter(|own| !own.removed).map(|own| own.name.clone()));
+        Ok(self.0.contains(plan))
     }
 
     /// Configurations of older versions do not name their plans, so one that is not known may be one of theirs.

@@ -4,6 +4,7 @@
 
 mod certificates;
 mod costs;
+mod entitled;
 mod guarded;
 mod hosts;
 mod identity_tokens;
@@ -90,6 +91,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
     };
     if !report.has_errors() {
         plans::report_unapplied(project, &whole, report);
+        entitled::report_unapplied(&whole, &policies, report);
         costs::report(project, &whole, &policies, report);
     }
     let internal_hosts = hosts.all_internal();
@@ -104,6 +106,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
         client_fields: gateway.client_fields,
         outages: outages(&whole),
         identity_tokens: identity_tokens.clone(),
+        entitled: entitled::entitled(&whole),
     });
     Lowered { gateway, whole, internal_hosts, stated, guarded }
 }

@@ -51,6 +51,8 @@ impl Kind for ConcurrencySettings {
         let common = counting::lower(written, report);
         let lease_ms = lease(&written.duration_ms("lease")?, report)?;
         let Common { by, on_unavailable, counting } = common?;
+        let most = ENTRIES_MAX.try_into().unwrap_or(u32::MAX);
+        counting::check_at_most(written, &counting, max, most, report).then_some(())?;
         Some(Self { max, lease_ms, by, on_unavailable, plans: BTreeMap::new(), counting })
     }
 

@@ -18,7 +18,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::optional(
         "by",
         "Which requests are counted together: those with the same `consumer` (without authentication, the client's address), \
-         `address`, `installation` (tokens that are bound to the same key or certificate; otherwise as `consumer`), `credential`, `route`, `api`, \
+         `address`, `installation` (tokens that are bound to the same key or certificate; otherwise as `consumer`), `credential`, `subscription` (of the consumer to a product; otherwise as `consumer`), `route`, `api`, \
          `upstream`, all of the `gateway`, or with the same value of an expression such as `request.headers[\"x-tenant\"]`, `request.query[\"shop\"]`, `params.store`, \
          `principal.claims.tenant`, `client.country`. A list counts those together for which all are the same.",
         PARTS,
@@ -26,6 +26,15 @@ pub(super) const KEYS: &[Key] = &[
     .default("\"consumer\"")
     .change(Change::Review("other requests are counted together"))
     .examples(&["\"address\"", "[\"consumer\", \"route\"]", "[\"principal.claims.tenant\"]"]),
+    Key::optional(
+        "at-most",
+        "The largest number that records of plans, subscriptions and grants may give the limit: requests in its period or window, or at the \
+         same time, and of a burst. Without it, they give it none.",
+        Shape::Integer(1, u32::MAX as i64),
+    )
+    .absent("records change nothing")
+    .change(Change::MoreIsLooser)
+    .examples(&["50000"]),
     Key::optional(
         "on-unavailable",
         "What happens to requests while the counter store is unavailable.",
@@ -98,6 +107,7 @@ const BY: &[(&str, Part)] = &[
     ("address", Part::By(LimitBy::Address)),
     ("installation", Part::By(LimitBy::Installation)),
     ("credential", Part::Credential),
+    ("subscription", Part::Subscription),
     ("route", Part::Route),
     ("api", Part::Api),
     ("upstream", Part::Upstream),
@@ -116,6 +126,7 @@ pub(super) fn lower(written: &Written, report: &mut Report) -> Option<Common> {
     let (on_unavailable, degrades) = written.word("on-unavailable", ON_UNAVAILABLE)?;
     let degrade = degrade(written, degrades, report)?;
     let timeout_ms = timeout(written, report)?;
+    let at_most = written.integer("at-most").and_then(|most| NonZeroU32::new(most.value));
     let (texts, shadow) = (written.list("by"), written.boolean("shadow"));
     let parts: Vec<Part> = texts.iter().filter_map(|text| part(text, report)).collect();
     let shares = written.list("warn");
@@ -135,7 +146,36 @@ pub(super) fn lower(written: &Written, report: &mut Report) -> Option<Common> {
         [Part::By(by)] => (*by, Vec::new()),
         _ => (LimitBy::default(), parts),
     };
-    Some(Common { by, on_unavailable, counting: Counting { parts, shadow, warn, degrade, timeout_ms } })
+    Some(Common { by, on_unavailable, counting: Counting { parts, shadow, warn, degrade, timeout_ms, at_most } })
+}
+
+/// Checks that the bound for records is no less than the policy's own number, and no more than the kind can count.
+pub(super) fn check_at_most(
+    written: &Written,
+    counting: &Counting,
+    own: NonZeroU32,
+    most: u32,
+    report: &mut Report,
+) -> bool {
+    let (Some(at_most), Some(placed)) = (counting.at_most, written.integer("at-most")) else { return true };
+    let diagnostic = if at_most < own {
+        let what = format!("`at-most` is {at_most}, less than the {own} of the limit itself");
+        Diagnostic::error(Code::BadLimit, placed.span, what)
+            .why("it is the largest number that records of plans, subscriptions and grants may give the limit")
+            .fix("write the largest number that a customer may ever have")
+    } else if at_most.get() > most {
+        Diagnostic::error(
+            Code::BadLimit,
+            placed.span,
+            format!("`at-most` is {at_most}, and this limit counts up to {most}"),
+        )
+        .why("it stores each request by itself")
+        .fix(format!("write at most {most}"))
+    } else {
+        return true;
+    };
+    report.push(diagnostic);
+    false
 }
 
 /// The values as they would be written.
@@ -150,18 +190,25 @@ pub(super) fn values(
     let shadow = ("shadow", Value::Boolean(counting.shadow));
     let warn = counting.warn.iter().map(|share| format!("{share}%")).collect::<Vec<_>>();
     let warn = (!warn.is_empty()).then_some(("warn", Value::List(warn)));
+    let at_most = counting.at_most.map(|most| ("at-most", Value::Integer(most.get().into())));
     let share = counting.degrade.map(|share| ("degrade-to", Value::Text(format!("{share}%"))));
     let timeout = counting.timeout_ms.map(|ms| ("timeout", Value::DurationMs(ms.get().into())));
     let word = (on_unavailable, share.is_some());
     let on_unavailable = Value::word("on-unavailable", ON_UNAVAILABLE, &word);
-    std::iter::once(by).chain(on_unavailable).chain(share).chain(timeout).chain([shadow]).chain(warn)
+    std::iter::once(by).chain(at_most).chain(on_unavailable).chain(share).chain(timeout).chain([shadow]).chain(warn)
 }
 
 fn written_part(part: &Part) -> String {
     let word = BY.iter().find(|(_, known)| known == part).map(|(word, _)| (*word).to_owned());
     word.unwrap_or_else(|| match part {
         Part::Value(source) => source.to_string(),
-        Part::By(_) | Part::Credential | Part::Route | Part::Api | Part::Upstream | Part::Gateway => String::new(),
+        Part::By(_)
+        | Part::Credential
+        | Part::Subscription
+        | Part::Route
+        | Part::Api
+        | Part::Upstream
+        | Part::Gateway => String::new(),
     })
 }
 

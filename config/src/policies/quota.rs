@@ -101,6 +101,7 @@ impl Kind for QuotaSettings {
         let common = counting::lower(written, report);
         let windows = windows(written, report)?;
         let Common { by, on_unavailable, counting } = common?;
+        counting::check_at_most(written, &counting, quota, u32::MAX, report).then_some(())?;
         Some(Self { quota, windows, by, on_unavailable, plans: BTreeMap::new(), counting })
     }
 

@@ -81,6 +81,9 @@ impl Kind for RateLimitSettings {
         let limit::PlanLimit { rate, period_ms, burst } =
             numbers(&written.rate("rate")?, burst.as_ref(), algorithm, report)?;
         let Common { by, on_unavailable, counting } = common?;
+        let is_log = algorithm == RateAlgorithm::SlidingLog;
+        let most = if is_log { ENTRIES_MAX.try_into().unwrap_or(u32::MAX) } else { u32::MAX };
+        counting::check_at_most(written, &counting, rate.max(burst), most, report).then_some(())?;
         Some(Self { rate, period_ms, burst, by, on_unavailable, plans: BTreeMap::new(), algorithm, counting })
     }
 

@@ -139,7 +139,8 @@ fn check_issuers(cases: &[Case], issuers: &[Issuer], report: &mut Report) {
             | Action::Purge(_)
             | Action::Fault(_)
             | Action::Restore(_)
-            | Action::Outage(_) => {}
+            | Action::Outage(_)
+            | Action::Entitle(_) => {}
         }
     }
 }

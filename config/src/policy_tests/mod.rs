@@ -27,7 +27,7 @@ pub use file::TestFile;
 pub use invariant::{Invariant, Requirement, RouteSelection};
 pub use issuer::{AccountChange, Issuer, IssuerAnswer, IssuerChange, TestProof, TestToken};
 pub use request::{Content, RequestStep};
-pub use step::{Action, Case, OutageStep, Port, PurgeWhat, Said, Step};
+pub use step::{Action, Case, EntitleStep, Entitles, OutageStep, Port, PurgeWhat, Said, Step};
 pub use upstream::{Answer, Answers, Rule, Script, ScriptedAnswer};
 
 use crate::diagnostic::{Diagnostics, Report};

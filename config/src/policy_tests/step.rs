@@ -10,6 +10,7 @@ use crate::decode::{self, DURATION, Fields, habits};
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::model::tables;
 use crate::place::{Span, Spanned};
+use crate::schema::Object;
 use crate::source::{Entry, Node, Value};
 
 /// A test case, which begins with empty stores at the file's clock.
@@ -53,6 +54,34 @@ pub enum Action {
     Issuers(Vec<(Spanned<String>, IssuerChange)>),
     /// What an operator says about the outage of a policy's provider.
     Outage(OutageStep),
+    /// A product, plan, subscription or grant that an operator writes.
+    Entitle(EntitleStep),
+}
+
+/// A product, plan, subscription or grant that an operator writes.
+#[derive(Clone, Debug)]
+pub struct EntitleStep {
+    /// The place in the file.
+    pub span: Span,
+    /// What is written.
+    pub entitles: Entitles,
+    /// The members of the call of the operator endpoint.
+    pub members: Vec<(&'static str, Vec<String>)>,
+}
+
+/// What an operator writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entitles {
+    /// A product.
+    Product,
+    /// A plan.
+    Plan,
+    /// A subscription, which is changed if it exists.
+    Subscription,
+    /// The end of a subscription.
+    SubscriptionEnd,
+    /// A grant.
+    Grant,
 }
 
 /// What an operator says about the outage of a policy's provider.
@@ -180,7 +209,8 @@ impl Case {
                 | Action::Fault(_)
                 | Action::Restore(_)
                 | Action::Issuers(_)
-                | Action::Outage(_) => {}
+                | Action::Outage(_)
+                | Action::Entitle(_) => {}
             }
         }
     }
@@ -239,6 +269,11 @@ fn other(node: &Node, entries: &[Entry], has_no_action: bool, report: &mut Repor
     let restore = fields.optional("restore", report, restored);
     let issuers = fields.optional("issuers", report, issuer::changes);
     let outage = fields.optional("idp-outage", report, outage);
+    let mut entitled = None;
+    for (key, entitles, table) in ENTITLES {
+        let step = fields.optional(key, report, |node, report| entitle(node, key, entitles, table, report));
+        entitled = entitled.or(step);
+    }
     fields.finish(report);
     advance
         .map(|duration| Action::Advance(duration.value))
@@ -248,6 +283,7 @@ fn other(node: &Node, entries: &[Entry], has_no_action: bool, report: &mut Repor
         .or(restore.map(Action::Restore))
         .or(issuers.map(Action::Issuers))
         .or(outage.map(Action::Outage))
+        .or(entitled.map(Action::Entitle))
 }
 
 fn bad_step(at: Span, what: String) -> Diagnostic {
@@ -311,7 +347,71 @@ fn outage(node: &Node, report: &mut Report) -> Option<OutageStep> {
     Some(OutageStep { policy: policy?, said: said? })
 }
 
+/// The keys of steps that write what consumers are entitled to.
+const ENTITLES: [(&str, Entitles, &Object); 4] = [
+    ("product", Entitles::Product, &tables::TEST_PRODUCT),
+    ("plan", Entitles::Plan, &tables::TEST_PLAN),
+    ("subscription", Entitles::Subscription, &tables::TEST_SUBSCRIPTION),
+    ("grant", Entitles::Grant, &tables::TEST_GRANT),
+];
+
+/// `{consumer: acme, product: pets, plan: pro}`.
+fn entitle(
+    node: &Node,
+    owner: &str,
+    entitles: Entitles,
+    table: &'static Object,
+    report: &mut Report,
+) -> Option<EntitleStep> {
+    let mut fields = Fields::open(node, table, format!("`{owner}`"), node.span, report)?;
+    let texts = |node: &Node, report: &mut Report| decode::list(node, report, decode::text);
+    let mut members = Vec::new();
+    let mut ends = false;
+    for key in table.keys {
+        match key.name {
+            "apis" | "limits" => {
+                let values = fields.optional(key.name, report, texts).unwrap_or_default();
+                members.push((key.name, values.into_iter().map(|text| text.value).collect()));
+            }
+            "until" => {
+                let until = fields.optional(key.name, report, consumer::timestamp);
+                members.extend(until.map(|until| (key.name, vec![until.to_rfc3339()])));
+            }
+            "end" => {
+                ends = fields
+                    .optional(key.name, report, |node, report| decode::word(node, &[("now", ())], report))
+                    .is_some();
+            }
+            name => {
+                let text = if key.is_required() {
+                    fields.required(name, report, decode::text)
+                } else {
+                    fields.optional(name, report, decode::text)
+                };
+                members.extend(text.map(|text| (if name == "limit" { "policy" } else { name }, vec![text.value])));
+            }
+        }
+    }
+    let is_complete = fields.check_rules(report);
+    fields.finish(report);
+    let entitles = if ends { Entitles::SubscriptionEnd } else { entitles };
+    is_complete.then_some(EntitleStep { span: node.span, entitles, members })
+}
+
 /// How long tokens are admitted, if it is not said.
 const OUTAGE_S: u64 = 30 * 60;
 
-const ACTIONS: [&str; 8] = ["request", "advance", "at", "purge", "fault", "restore", "issuers", "idp-outage"];
+const ACTIONS: [&str; 12] = [
+    "request",
+    "advance",
+    "at",
+    "purge",
+    "fault",
+    "restore",
+    "issuers",
+    "idp-outage",
+    "product",
+    "plan",
+    "subscription",
+    "grant",
+];

@@ -229,6 +229,16 @@ impl Events {
         })
     }
 
+    /// The caller's plan: that of the subscription, otherwise that of the credential.
+    #[must_use]
+    pub fn plan(&self) -> Option<&str> {
+        let subscribed = self.0.iter().rev().find_map(|event| match &event.reason {
+            Reason::Subscribed { plan, .. } => Some(&**plan),
+            _ => None,
+        });
+        subscribed.or_else(|| self.principal()?.plan.as_deref())
+    }
+
     /// The last policy that authenticated the caller.
     #[must_use]
     pub fn authenticator(&self) -> Option<&PolicyName> {

@@ -293,6 +293,16 @@ reasons! {
     Spaced { wait_ms: Local<u64> } = "spaced", "waited {wait_ms} ms for its turn";
     /// The charge could not be made where it is counted for all; the share of this isolate decided.
     ShareCharged { remaining: u32, cost: u32 } = "share-charged", "the counters are away; {remaining} of the isolate's share remaining after a cost of {cost}";
+    /// The consumer has a subscription to a product with the API.
+    Subscribed { subscription: Arc<str>, product: Arc<str>, plan: Arc<str> } =
+        "subscribed", "subscription {subscription} to {product}, plan {plan}";
+    /// The record of a plan has a number for the limit.
+    PlanNumber { number: u32, plan: Arc<str> } = "plan-number", "{number} by the record of the plan {plan}";
+    /// A grant raises the limit.
+    LimitRaised { number: u32, until: Arc<str>, grant: Arc<str> } =
+        "limit-raised", "raised to {number} until {until} by {grant}";
+    /// The subscription of the consumer is not known.
+    SubscriptionsUnavailable { text: Local<Arc<str>> } = "subscriptions-away", "{text}; limits are as without a subscription";
     /// The charge could not be made.
     CountersFailed { fault: Fault, text: Local<Arc<str>> } = "counters-failed", "{text}";
 

@@ -41,11 +41,18 @@ pub struct ConcurrencySettings {
     pub counting: Counting,
 }
 
-impl codec::Section for ConcurrencySettings {}
+impl codec::Section for ConcurrencySettings {
+    /// Version 2 can count by subscription.
+    const VERSION: u16 = 2;
+
+    fn least_version(&self) -> u16 {
+        if self.counting.counts_by_subscription() { Self::VERSION } else { Self::OLDEST }
+    }
+}
 
 impl PolicyKind for ConcurrencySettings {
     fn is_coherent(&self) -> bool {
-        let numbers = || self.plans.values().chain([&self.max]);
+        let numbers = || self.plans.values().chain([&self.max]).chain(&self.counting.at_most);
         self.plans.len() <= PLANS_MAX
             && numbers().all(|max| max.get() as usize <= ENTRIES_MAX)
             && self.counting.is_coherent()

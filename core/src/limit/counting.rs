@@ -71,6 +71,9 @@ pub enum Part {
     /// What an expression reads of the request, or that it has no value.
     #[n(6)]
     Value(#[n(0)] Source),
+    /// The subscription of the consumer; as for the consumer if there is none.
+    #[n(7)]
+    Subscription,
 }
 
 /// The settings of a limit that do not depend on how it counts.
@@ -93,6 +96,10 @@ pub struct Counting {
     /// How long the counter store is waited for, in milliseconds; absent, as long as for all stores.
     #[cbor(n(4), skip_if = "codec::is_default")]
     pub timeout_ms: Option<NonZeroU32>,
+    /// The largest number that records of plans, subscriptions and grants may give the limit; absent, they give it none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cbor(n(6), skip_if = "codec::is_default")]
+    pub at_most: Option<NonZeroU32>,
 }
 
 /// Whose requests share a quota, in either form.
@@ -113,6 +120,8 @@ pub struct Whereabouts<'r> {
     pub api: &'r str,
     /// The name of its upstream.
     pub upstream: &'r str,
+    /// The id of the consumer's subscription.
+    pub subscription: Option<&'r str>,
 }
 
 impl Counting {
@@ -120,6 +129,17 @@ impl Counting {
     #[must_use]
     pub const fn partition(&self, by: LimitBy) -> Partition<'_> {
         if self.parts.is_empty() { Partition::By(by) } else { Partition::Parts(self.parts.as_slice()) }
+    }
+
+    /// Whether it depends on the subscription of the consumer.
+    #[must_use]
+    pub fn asks_for_subscriptions(&self) -> bool {
+        self.at_most.is_some() || self.counts_by_subscription()
+    }
+
+    /// Whether requests of one subscription are counted together.
+    pub(super) fn counts_by_subscription(&self) -> bool {
+        self.parts.contains(&Part::Subscription)
     }
 
     /// Checks what the types cannot express.
@@ -139,7 +159,7 @@ impl<'s> Partition<'s> {
             Self::By(by) => *by == LimitBy::Address,
             Self::Parts(parts) => parts.iter().all(|part| match part {
                 Part::By(by) => *by == LimitBy::Address,
-                Part::Credential => false,
+                Part::Credential | Part::Subscription => false,
                 Part::Route | Part::Api | Part::Upstream | Part::Gateway => true,
                 Part::Value(source) => !source.is_of_caller(),
             }),
@@ -163,7 +183,13 @@ impl<'s> Partition<'s> {
         };
         parts.iter().filter_map(|part| match part {
             Part::Value(source) => Some(source),
-            Part::By(_) | Part::Credential | Part::Route | Part::Api | Part::Upstream | Part::Gateway => None,
+            Part::By(_)
+            | Part::Credential
+            | Part::Subscription
+            | Part::Route
+            | Part::Api
+            | Part::Upstream
+            | Part::Gateway => None,
         })
     }
 
@@ -185,6 +211,10 @@ impl<'s> Partition<'s> {
                 Part::Credential => match facts.principal.filter(|principal| !principal.is_anonymous) {
                     Some(principal) => add(&mut hash, 1, &principal.credential),
                     None => add(&mut hash, 0, cell_by(LimitBy::Address, None, facts.address).as_str()),
+                },
+                Part::Subscription => match at.subscription {
+                    Some(id) => add(&mut hash, 7, id),
+                    None => add(&mut hash, 0, cell_by(LimitBy::Consumer, facts.principal, facts.address).as_str()),
                 },
                 Part::Route => add(&mut hash, 2, at.route),
                 Part::Api => add(&mut hash, 3, at.api),
@@ -237,7 +267,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     fn cell(parts: &[Part], principal: Option<&Principal>) -> String {
-        let at = Whereabouts { route: "pets.list", api: "pets", upstream: "main" };
+        let at = Whereabouts { route: "pets.list", api: "pets", upstream: "main", subscription: None };
         with_facts(principal, |facts| Partition::Parts(parts).cell(facts, &at).as_str().to_owned())
     }
 

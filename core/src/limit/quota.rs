@@ -42,7 +42,14 @@ pub struct QuotaSettings {
     pub counting: Counting,
 }
 
-impl codec::Section for QuotaSettings {}
+impl codec::Section for QuotaSettings {
+    /// Version 2 can count by subscription.
+    const VERSION: u16 = 2;
+
+    fn least_version(&self) -> u16 {
+        if self.counting.counts_by_subscription() { Self::VERSION } else { Self::OLDEST }
+    }
+}
 
 impl PolicyKind for QuotaSettings {
     fn is_coherent(&self) -> bool {

@@ -70,13 +70,16 @@ pub enum RateAlgorithm {
     Spacing,
 }
 
-/// Version 2 has limits by installation; version 3 has other algorithms and what all limits have in common.
+/// Version 2 has limits by installation; version 3 has other algorithms and what all limits have in common; version 4 can count by
+/// subscription.
 impl codec::Section for RateLimitSettings {
-    const VERSION: u16 = 3;
+    const VERSION: u16 = 4;
 
     fn least_version(&self) -> u16 {
-        if self.algorithm != RateAlgorithm::Gcra || self.counting != Counting::default() {
+        if self.counting.counts_by_subscription() {
             Self::VERSION
+        } else if self.algorithm != RateAlgorithm::Gcra || self.counting != Counting::default() {
+            3
         } else if self.by == LimitBy::Installation {
             2
         } else {
@@ -108,6 +111,7 @@ impl PolicyKind for RateLimitSettings {
         self.plans.len() <= PLANS_MAX
             && self.counting.is_coherent()
             && self.plans.values().chain([&own]).all(|limit| !is_log || limit.burst.get() as usize <= ENTRIES_MAX)
+            && self.counting.at_most.is_none_or(|most| !is_log || most.get() as usize <= ENTRIES_MAX)
     }
 
     fn uses(&self) -> Uses<'_> {

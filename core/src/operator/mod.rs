@@ -9,6 +9,7 @@
 
 mod attempts;
 mod audit;
+mod entitlements;
 mod key_list;
 mod keys;
 mod members;
@@ -23,6 +24,7 @@ mod token;
 
 pub use attempts::{FailedAttempts, FailureHandling};
 pub use audit::{AuditCaller, AuditEvent, AuditOutcome};
+pub use entitlements::{Entitlement, EntitlementList, Entitling, EntitlingRequest, KnownRecords};
 pub use key_list::{KeyList, KeyQuery};
 pub use keys::{Creation, IssuedKey, KEY_KINDS, KeyReference, KeyRequest, KeyView};
 pub use metrics::{Gauge, GaugeKind, MetricsAnswer, MetricsScope, MetricsSnapshot, wants_text};

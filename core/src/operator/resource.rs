@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::Role;
+use super::{Entitling, Role};
 
 /// One resource. docs/operator.md describes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +31,12 @@ pub enum Resource {
     EndOutage,
     /// Revokes tokens that were admitted meanwhile.
     RevokeTokens,
+    /// Returns products and plans.
+    ShowCatalogue,
+    /// Lists subscriptions and grants.
+    ListEntitlements,
+    /// Changes a product, plan, subscription or grant.
+    Entitle(Entitling),
 }
 
 /// The resource of a method and a path.
@@ -60,7 +66,7 @@ struct Facts {
 
 impl Resource {
     /// Every resource.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 23] = [
         Self::Metrics,
         Self::NewPurge,
         Self::NewKey,
@@ -73,6 +79,17 @@ impl Resource {
         Self::AllowOutage,
         Self::EndOutage,
         Self::RevokeTokens,
+        Self::ShowCatalogue,
+        Self::ListEntitlements,
+        Self::Entitle(Entitling::SetProduct),
+        Self::Entitle(Entitling::RemoveProduct),
+        Self::Entitle(Entitling::SetPlan),
+        Self::Entitle(Entitling::RemovePlan),
+        Self::Entitle(Entitling::NewSubscription),
+        Self::Entitle(Entitling::ChangeSubscription),
+        Self::Entitle(Entitling::EndSubscription),
+        Self::Entitle(Entitling::NewGrant),
+        Self::Entitle(Entitling::RevokeGrant),
     ];
 
     fn facts(self) -> Facts {
@@ -90,6 +107,22 @@ impl Resource {
             Self::AllowOutage => Facts::takes("v1/idp-outages/{}/allow", Operate, "idp-outage.allow"),
             Self::EndOutage => Facts::changes("v1/idp-outages/{}/end", Operate, "idp-outage.end"),
             Self::RevokeTokens => Facts::takes("v1/idp-outages/{}/revoke", Operate, "idp-outage.revoke"),
+            Self::ShowCatalogue => Facts::reads("v1/catalogue", Read, "catalogue.show"),
+            Self::ListEntitlements => Facts::reads("v1/entitlements", Read, "entitlement.list"),
+            Self::Entitle(change) => {
+                let (path, action) = match change {
+                    Entitling::SetProduct => ("v1/products", "product.set"),
+                    Entitling::RemoveProduct => ("v1/products/remove", "product.remove"),
+                    Entitling::SetPlan => ("v1/plans", "plan.set"),
+                    Entitling::RemovePlan => ("v1/plans/remove", "plan.remove"),
+                    Entitling::NewSubscription => ("v1/subscriptions", "subscription.new"),
+                    Entitling::ChangeSubscription => ("v1/subscriptions/change", "subscription.change"),
+                    Entitling::EndSubscription => ("v1/subscriptions/end", "subscription.end"),
+                    Entitling::NewGrant => ("v1/grants", "grant.new"),
+                    Entitling::RevokeGrant => ("v1/grants/revoke", "grant.revoke"),
+                };
+                Facts::takes(path, Operate, action)
+            }
         }
     }
 

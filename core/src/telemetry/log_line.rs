@@ -63,7 +63,7 @@ impl ExchangeLines {
             delivery(line, record);
             if let Some(principal) = record.principal() {
                 line.written(&principal.members);
-                if let Some(plan) = &principal.plan {
+                if let Some(plan) = record.events.plan() {
                     line.text("plan", plan);
                 }
             }

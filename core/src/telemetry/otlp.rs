@@ -113,7 +113,7 @@ fn server_attributes(record: &ExchangeRecord, all: &mut Attributes<'_, '_>) {
     if let Some(principal) = record.principal() {
         all.text(attr::CONSUMER, &principal.consumer);
         all.text(attr::CREDENTIAL, &principal.credential);
-        all.optional(attr::PLAN, principal.plan.as_deref());
+        all.optional(attr::PLAN, record.events.plan());
     }
     if let Some(refusal) = record.refusal() {
         all.text(attr::PROBLEM, refusal.problem.slug());

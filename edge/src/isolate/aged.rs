@@ -37,6 +37,11 @@ impl<T: Clone> Aged<T> {
         self.last(now).filter(|_| is_fresh || is_asked)
     }
 
+    /// The value, of whatever age.
+    pub(crate) fn value(&self) -> T {
+        self.value.clone()
+    }
+
     /// The value, if it may be used while its store does not answer.
     pub(crate) fn last(&self, now: MonotonicInstant) -> Option<T> {
         (now.millis_since(self.read_at) < KEPT_MS).then(|| self.value.clone())

@@ -6,6 +6,7 @@ mod cache_keys;
 pub(crate) mod callers;
 pub(crate) mod credentials;
 pub(crate) mod decisions;
+pub(crate) mod entitlements;
 pub(crate) mod exporter;
 pub mod fetched;
 pub(crate) mod identity_tokens;
@@ -33,6 +34,7 @@ use cache_keys::CacheKeys;
 use callers::Callers;
 use credentials::Credentials;
 use decisions::Decisions;
+use entitlements::KnownEntitlements;
 use exporter::Exporter;
 use fetched::{AfterReply, Fetches};
 use identity_tokens::IdentityTokens;
@@ -85,6 +87,7 @@ pub struct Isolate {
     pub(crate) signers: RefCell<Signers>,
     pub(crate) uses: RefCell<Uses>,
     pub(crate) outages: RefCell<Outages>,
+    pub(crate) entitlements: RefCell<KnownEntitlements>,
     /// What it counts while the counter store is away.
     pub(crate) shares: RefCell<Shares>,
     /// Keys of stored responses.
@@ -148,6 +151,7 @@ impl Isolate {
             signers: RefCell::default(),
             uses: RefCell::default(),
             outages: RefCell::default(),
+            entitlements: RefCell::default(),
             shares: RefCell::default(),
             cache_keys: CacheKeys::default(),
             introspected: RefCell::default(),

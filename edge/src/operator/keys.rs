@@ -103,7 +103,12 @@ impl<H: Host> Task<'_, H> {
         self.isolate.refresh(self.host).await;
         let gateway = self.isolate.gateway(self.host).await;
         let plans = gateway.as_ref().and_then(|gateway| gateway.plans.as_deref());
-        let checked = request.check_plan(self.gateway(), plans);
+        let Err(unknown) = request.check_plan(self.gateway(), plans) else { return Ok(()) };
+        // It may be a record.
+        let checked = match self.catalogue().await?.plan(request.plan.as_deref().unwrap_or_default()) {
+            Some(_) => Ok(()),
+            None => Err(unknown),
+        };
         checked.map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))
     }
 

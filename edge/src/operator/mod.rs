@@ -5,6 +5,7 @@
 
 mod access;
 mod audit;
+mod entitlements;
 mod keys;
 mod metrics;
 mod outages;
@@ -256,6 +257,9 @@ async fn handle<H: Host>(resource: Resource, task: Task<'_, H>) -> Result<Done, 
         Resource::ShowOutage | Resource::AllowOutage | Resource::EndOutage | Resource::RevokeTokens => {
             outages::outage(resource, task).await
         }
+        Resource::ShowCatalogue => entitlements::catalogue(&task).await,
+        Resource::ListEntitlements => entitlements::list(&task).await,
+        Resource::Entitle(change) => entitlements::change(change, task).await,
     }
 }
 

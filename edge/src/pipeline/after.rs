@@ -11,7 +11,7 @@ use super::respond::AfterReply;
 use super::undo::Undo;
 use crate::apart::rare;
 use crate::isolate::exporter::export;
-use crate::isolate::{Freshness, Isolate, outages, uses};
+use crate::isolate::{Freshness, Isolate, entitlements, outages, uses};
 use crate::policies::login;
 use crate::ports::{Clock, Delivery, Host, ResponseCache, TelemetrySink};
 
@@ -53,6 +53,10 @@ pub(super) async fn after<H: Host>(
     let due = isolate.outages.borrow_mut().take_due();
     if !due.is_empty() {
         rare(join_all(due.into_iter().map(|due| outages::record(&host, due)))).await;
+    }
+    let due = isolate.entitlements.borrow_mut().take_due();
+    if !due.is_empty() {
+        rare(join_all(due.into_iter().map(|whose| entitlements::read_again(&isolate, &host, whose)))).await;
     }
     record
 }

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::Principal;
 use tollgate_core::cell::{self, CellKey, CellOperations, Charge, Operation, Outcome, Reply, Terms, Update};
+use tollgate_core::entitlement::{Entitled, Numbers};
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::kinds::{LimitPolicy, Named, Place, PolicyName};
 use tollgate_core::limit::{Fault, OnFault, Whereabouts, fields};
@@ -15,7 +16,7 @@ use tollgate_core::problem::{Problem, ProblemKind};
 use super::exchange::{Exchange, Journal};
 use super::undo::{Undo, on_held};
 use crate::apart::{apart, rare};
-use crate::isolate::Isolate;
+use crate::isolate::{Isolate, entitlements};
 use crate::ports::{Clock, CounterFault, Counters, Host, Unavailable};
 use crate::timeout::{STORE_TIMEOUT_MS, counted_within};
 
@@ -25,17 +26,19 @@ pub(super) struct Limits<'a> {
     exchange: &'a Exchange,
     places: &'a [Place<LimitPolicy>],
     principal: Option<&'a Principal>,
+    /// What records say of the caller's limits, if one of them asks for it.
+    entitled: Option<Entitled<'a>>,
 }
 
 impl<'a> Limits<'a> {
     /// The limits charged before the caller is authenticated; none counts by the caller.
     pub(super) fn of_guard(exchange: &'a Exchange) -> Self {
-        Self { phase: Phase::Guard, exchange, places: &exchange.route().guard_limit, principal: None }
+        Self { phase: Phase::Guard, exchange, places: &exchange.route().guard_limit, principal: None, entitled: None }
     }
 
     /// The limits charged after authentication, or on a public route.
     pub(super) fn of(exchange: &'a Exchange, principal: Option<&'a Principal>) -> Self {
-        Self { phase: Phase::Limit, exchange, places: &exchange.route().limit, principal }
+        Self { phase: Phase::Limit, exchange, places: &exchange.route().limit, principal, entitled: None }
     }
 
     fn policies(&self) -> impl Iterator<Item = &'a Named<LimitPolicy>> {
@@ -46,13 +49,15 @@ impl<'a> Limits<'a> {
     /// one partition together.
     fn updates(&self, counters: &impl Counters, are_observed: bool, journal: &mut Journal) -> Vec<Update> {
         let (id, now) = (journal.next_operation(), journal.started);
-        let plan = self.principal.and_then(|principal| principal.plan.as_deref());
         let (route, facts) = (self.exchange.route(), self.exchange.facts(self.principal, now));
-        let at = Whereabouts { route: &route.id, api: &route.api, upstream: &self.exchange.upstream().name };
+        let upstream = &self.exchange.upstream().name;
         let mut updates: Vec<Update> = Vec::with_capacity(1);
         for Named { name, policy } in self.policies().filter(|named| named.policy.counting().shadow == are_observed) {
+            let entitled = self.entitled.as_ref().filter(|_| policy.counting().asks_for_subscriptions());
+            let subscription = entitled.and_then(|entitled| Some(entitled.subscription()?.id.as_str()));
+            let at = Whereabouts { route: &route.id, api: &route.api, upstream, subscription };
             let cell = policy.partition().cell(&facts, &at);
-            let charge = Operation::Charge(policy.charge(name, plan, route.cost, now));
+            let charge = Operation::Charge(self.charge(name, policy, entitled, journal));
             let is_owner = |update: &&mut Update| update.cells.iter().any(|own| counters.same_owner(&own.cell, &cell));
             match updates.iter_mut().find(is_owner) {
                 Some(update) => match update.cells.iter_mut().find(|part| part.cell == cell) {
@@ -69,6 +74,43 @@ impl<'a> Limits<'a> {
             updates.iter_mut().for_each(|update| update.terms.hold_ms = Some(HOLD_MS));
         }
         updates
+    }
+
+    /// The charge of a policy, with the numbers that records have for it.
+    fn charge(
+        &self,
+        name: &PolicyName,
+        policy: &LimitPolicy,
+        entitled: Option<&Entitled<'_>>,
+        journal: &mut Journal,
+    ) -> Charge {
+        let (cost, now) = (self.exchange.route().cost, journal.started);
+        let of_caller = self.principal.and_then(|principal| principal.plan.as_deref());
+        let mut charge = policy.charge(name, entitled.map_or(of_caller, Entitled::plan), cost, now);
+        if let (Some(entitled), Some(at_most)) = (entitled, policy.counting().at_most) {
+            let own_period_ms = policy.charge(name, None, cost, now).period_ms;
+            let from = entitled.apply(at_most, own_period_ms, &mut charge);
+            self.note_numbers(from, &charge, journal);
+        }
+        charge
+    }
+
+    fn note_numbers(&self, from: Numbers<'_>, charge: &Charge, journal: &mut Journal) {
+        let number = charge.rate.get();
+        let reason = match from {
+            Numbers::Configured => return,
+            Numbers::OfPlan(plan) => Reason::PlanNumber { number, plan: plan.into() },
+            Numbers::Granted(grant) => {
+                Reason::LimitRaised { number, until: grant.until.to_rfc3339().into(), grant: grant.id.as_str().into() }
+            }
+        };
+        journal.note_policy(self.phase, &charge.quota, Verdict::Pass, reason);
+    }
+
+    /// Whose entitlements one of the limits asks for.
+    fn asks_for(&self) -> Option<&'a Principal> {
+        let asks = self.policies().any(|named| named.policy.counting().asks_for_subscriptions());
+        self.principal.filter(|principal| asks && !principal.is_anonymous)
     }
 
     /// Whether some are only observed.
@@ -103,7 +145,36 @@ pub(super) async fn charge<H: Host>(
     if limits.places.is_empty() {
         return Ok(());
     }
-    apart(pin!(charge_all(isolate, host, limits, journal))).await
+    match limits.asks_for() {
+        None => apart(pin!(charge_all(isolate, host, limits, journal))).await,
+        Some(principal) => rare(charge_entitled(isolate, host, limits, principal, journal)).await,
+    }
+}
+
+/// Charges limits of which one depends on what the caller is entitled to.
+async fn charge_entitled<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    limits: Limits<'_>,
+    principal: &Principal,
+    journal: &mut Journal,
+) -> Result<(), Problem> {
+    let both = entitlements::of(isolate, host, &principal.consumer).await;
+    if let Err(unavailable) = &both {
+        let text = Local(unavailable.to_string().into());
+        journal.note(limits.phase, Verdict::OpenOnFailure, Reason::SubscriptionsUnavailable { text });
+    }
+    let entitled = both.as_ref().ok().map(|(catalogue, own)| {
+        let api = &limits.exchange.route().api;
+        Entitled::new(catalogue, own, api, principal.plan.as_deref(), journal.started)
+    });
+    if let Some(one) = entitled.as_ref().and_then(Entitled::subscription) {
+        let (subscription, product, plan) = (one.id.as_str(), one.product.as_str(), one.plan.as_str());
+        let reason =
+            Reason::Subscribed { subscription: subscription.into(), product: product.into(), plan: plan.into() };
+        journal.note(limits.phase, Verdict::Pass, reason);
+    }
+    charge_all(isolate, host, Limits { entitled, ..limits }, journal).await
 }
 
 async fn charge_all<H: Host>(

@@ -270,5 +270,6 @@ pub(crate) fn gateway() -> GatewaySettings {
         client_fields: ClientFields::default(),
         outages: vec![],
         identity_tokens: None,
+        entitled: None,
     }
 }

@@ -9,6 +9,7 @@ mod caching;
 mod composition;
 mod configuration;
 mod credentials;
+mod entitlements;
 mod fetches;
 mod forwarding;
 mod generations;

@@ -13,6 +13,7 @@ use serde_json::json;
 use tollgate_core::authn::{Credential, KeyDigest, KnownToken, Outage, Revocations};
 use tollgate_core::cache::{CacheKey, Purge, Purges};
 use tollgate_core::client::{LocationFields, ProxyField, ProxySettings, TrustedProxies};
+use tollgate_core::entitlement::{Catalogue, Entitlements, Grant, Plan, PlanNumbers, Product, Subscription};
 use tollgate_core::operator::{AuditCaller, AuditEvent, AuditOutcome, Role};
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
@@ -128,6 +129,62 @@ fn records_of_operators_have_these_bytes_and_are_read() {
     check_golden("audit.v1.json", &line(encode(&event)));
     assert_eq!(decode(&encode(&index)), Ok(index));
     assert_eq!(decode(&encode(&event)), Ok(event));
+}
+
+#[test]
+fn what_consumers_are_entitled_to_has_these_bytes_and_is_read() {
+    let (from, until) = (Timestamp::from_millis(1_800_000_000_000), Timestamp::from_millis(1_800_604_800_000));
+    let by = Some("ada".to_owned());
+    let product = Product {
+        name: "pets".into(),
+        title: Some("Pet shop".into()),
+        apis: vec!["pets".into()],
+        by: by.clone(),
+        changed: from,
+        ..Product::default()
+    };
+    let monthly = PlanNumbers { policy: "monthly".into(), count: 100_000, ..PlanNumbers::default() };
+    let burst = PlanNumbers { policy: "burst".into(), count: 100, period_ms: Some(1_000), burst: Some(200) };
+    let plan = Plan {
+        name: "pro".into(),
+        product: Some("pets".into()),
+        limits: vec![monthly, burst],
+        by: by.clone(),
+        changed: from,
+        ..Plan::default()
+    };
+    let old = Plan { name: "trial".into(), removed: true, changed: from, ..Plan::default() };
+    let catalogue = Catalogue { products: vec![product], plans: vec![plan, old] };
+    let subscription = Subscription {
+        id: Subscription::id_of("acme", "pets"),
+        consumer: "acme".into(),
+        product: "pets".into(),
+        plan: "pro".into(),
+        from,
+        by: by.clone(),
+        changed: from,
+        ..Subscription::default()
+    };
+    let grant = Grant {
+        id: Grant::new_id(&[7; 6]),
+        consumer: "acme".into(),
+        product: Some("pets".into()),
+        policy: "monthly".into(),
+        to: Some(200_000),
+        from,
+        until,
+        why: "launch".into(),
+        validated_by: Some("grace".into()),
+        by,
+        changed: from,
+        ..Grant::default()
+    };
+    let share = Grant { id: Grant::new_id(&[8; 6]), to: None, percent: Some(150), revoked: true, ..grant.clone() };
+    let own = Entitlements { subscriptions: vec![subscription], grants: vec![grant, share] };
+    check_golden("catalogue.v1.json", &line(encode(&catalogue)));
+    check_golden("entitlements.v1.json", &line(encode(&own)));
+    assert_eq!(decode(&encode(&catalogue)), Ok(catalogue));
+    assert_eq!(decode(&encode(&own)), Ok(own));
 }
 
 #[test]

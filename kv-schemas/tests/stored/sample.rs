@@ -44,6 +44,7 @@ pub(crate) fn gateway() -> GatewaySettings {
         client_fields: ClientFields::default(),
         outages: vec![],
         identity_tokens: None,
+        entitled: None,
     }
 }
 
@@ -105,6 +106,7 @@ pub(crate) fn limits_site() -> SiteSettings {
         warn: [80, 95].map(|share| NonZeroU8::new(share).unwrap()).into(),
         degrade: NonZeroU8::new(10),
         timeout_ms: NonZeroU32::new(200),
+        at_most: None,
     };
     let Policy::Limit(LimitPolicy::RateLimit(base)) = limit(1, LimitBy::Consumer, OnUnavailable::Closed) else {
         unreachable!("a rate limit")

@@ -40,7 +40,7 @@ fn a_pointer_as_it_is_published_fits_its_schema() {
 
 #[test]
 fn schema_violations_are_found() {
-    let wrong: [(&str, &str, Value); 21] = [
+    let wrong: [(&str, &str, Value); 24] = [
         ("pointer", "/kind", json!("manifest")),
         ("pointer", "/v", json!(2)),
         ("pointer", "/data/generation", json!(-1)),
@@ -56,6 +56,9 @@ fn schema_violations_are_found() {
         ("key-use", "/data/last", json!(7)),
         ("key-index", "/data/digest", json!("AB")),
         ("idp-outage", "/data/allowed/until", json!("soon")),
+        ("catalogue", "/data/plans/0/limits/0/count", json!(0)),
+        ("entitlements", "/data/subscriptions/0/plan", json!(7)),
+        ("entitlements", "/data/grants/0/until", json!("soon")),
         ("known-token", "/data/ends", json!(7)),
         ("session", "/data/sealed", json!("not base64url!")),
         ("sessions-end", "/data/issued_until", json!(1_800_000_000)),

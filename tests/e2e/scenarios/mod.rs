@@ -12,6 +12,7 @@ mod identity_provider;
 mod messages;
 mod operator;
 mod outage;
+mod plans;
 mod problems;
 mod proxies;
 mod routing;
@@ -47,6 +48,7 @@ pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
         telemetry::ALL,
         operator::ALL,
         outage::ALL,
+        plans::ALL,
         bundle::ALL,
         faults::ALL,
         spin_calls::ALL,

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::target::Target;
 
 /// The keys of a gateway.
-pub(super) enum Keys<'a> {
+pub(in crate::commands) enum Keys<'a> {
     /// Those that a running gateway answers for.
     Running(Gateway<'a>),
     /// The records in a store.
@@ -26,7 +26,7 @@ pub(super) enum Keys<'a> {
 
 impl Keys<'_> {
     /// Where they are, for a message.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::commands) fn name(&self) -> String {
         match self {
             Self::Running(gateway) => gateway.name(),
             Self::Stored { target, .. } => target.name(),

@@ -172,7 +172,11 @@ impl Count<'_> {
         let reads = |rules: &OutageRules| if rules.admits() { OUTAGE_READS } else { REVOCATION_READS };
         let outages: u64 = self.outage_rules().map(reads).sum();
         let last_use = u64::from(credentials > 0);
-        POINTER_AND_PURGES + MANIFEST + self.load.parts + read + outages + POINTER_AND_PURGES + MANIFEST + last_use
+        let policies = &self.compiled.whole().policies;
+        let asks = policies.at(&self.route.limit).any(|named| named.policy.counting().asks_for_subscriptions());
+        let entitled = if asks && !self.route.authn.is_empty() { ENTITLEMENT_READS } else { 0 };
+        let read = read + entitled + outages;
+        POINTER_AND_PURGES + MANIFEST + self.load.parts + read + POINTER_AND_PURGES + MANIFEST + last_use
     }
 
     /// The maximum of something over the policies that can all find a credential in one request.
@@ -353,6 +357,9 @@ const MANIFEST: u64 = 1;
 /// `policies/outage.rs` reads what operators have said, again if the verification took long, and the record of the token; or, after
 /// the response, the record of a token that was verified.
 const OUTAGE_READS: u64 = 3;
+
+/// `isolate/entitlements.rs` reads products and plans, and what the consumer is entitled to: before the request, or after the response.
+const ENTITLEMENT_READS: u64 = 2;
 
 /// Whether a session ended before its time: one record for it, and one for the person.
 const ENDS_READ: u32 = 2;

@@ -406,6 +406,7 @@ const CONCURRENCY: &[Row] = &[("max", "max: 6", "max: 7", Looser), ("lease", "le
 
 const COUNTING: &[Row] = &[
     ("by", "", "by: address", Review),
+    ("at-most", "at-most: 200", "at-most: 250", Looser),
     ("on-unavailable", "on-unavailable: closed", "", Looser),
     ("degrade-to", "on-unavailable: degrade, degrade-to: 10%", "on-unavailable: degrade, degrade-to: 20%", Review),
     ("timeout", "timeout: 1s", "timeout: 100ms", Review),

@@ -272,8 +272,22 @@ pub(crate) static OTHER_STEP: Object = Object {
             Shape::Object(&TEST_OUTAGE),
         )
         .examples(&["{\"policy\": \"staff\", \"allow\": [\"staff:ada\"], \"for\": \"30m\"}"]),
+        Key::optional("product", "An operator writes a product, as `tollgate product set` does.", Shape::Object(&TEST_PRODUCT))
+            .examples(&["{\"name\": \"pets\", \"apis\": [\"pets\"]}"]),
+        Key::optional("plan", "An operator writes a plan, as `tollgate plan set` does.", Shape::Object(&TEST_PLAN))
+            .examples(&["{\"name\": \"pro\", \"product\": \"pets\", \"limits\": [\"monthly=1000\"]}"]),
+        Key::optional(
+            "subscription",
+            "An operator subscribes a consumer to a product, changes the plan, or ends the subscription, as `tollgate subscription` does.",
+            Shape::Object(&TEST_SUBSCRIPTION),
+        )
+        .examples(&["{\"consumer\": \"acme\", \"product\": \"pets\", \"plan\": \"pro\"}"]),
+        Key::optional("grant", "An operator raises a limit of a consumer for a while, as `tollgate grant new` does.", Shape::Object(&TEST_GRANT))
+            .examples(&["{\"consumer\": \"acme\", \"limit\": \"monthly\", \"raise\": \"2000\", \"for\": \"7d\"}"]),
     ],
-    rules: &[Rule::OneOf(&["advance", "at", "purge", "fault", "restore", "issuers", "idp-outage"])],
+    rules: &[Rule::OneOf(&[
+        "advance", "at", "purge", "fault", "restore", "issuers", "idp-outage", "product", "plan", "subscription", "grant",
+    ])],
     ..Object::PLAIN
 };
 
@@ -307,6 +321,70 @@ pub(crate) static TEST_OUTAGE: Object = Object {
             .examples(&["[\"staff:ada\"]"]),
     ],
     rules: &[Rule::OneOf(&["allow", "end", "revoke", "revoke-consumers", "admitted"])],
+    ..Object::PLAIN
+};
+
+/// A product.
+pub(crate) static TEST_PRODUCT: Object = Object {
+    name: "test-product",
+    doc: "A product that an operator writes.",
+    keys: &[
+        Key::required("name", "Its name.", Shape::Text).examples(&["\"pets\""]),
+        Key::optional("apis", "Its APIs.", TEXTS).absent("all").examples(&["[\"pets\"]"]),
+    ],
+    ..Object::PLAIN
+};
+
+/// A plan.
+pub(crate) static TEST_PLAN: Object = Object {
+    name: "test-plan",
+    doc: "A plan that an operator writes.",
+    keys: &[
+        Key::required("name", "Its name.", Shape::Text).examples(&["\"pro\""]),
+        Key::optional("product", "The product that can be subscribed to with it.", Shape::Text)
+            .absent("it is for credentials and claims")
+            .examples(&["\"pets\""]),
+        Key::optional(
+            "limits",
+            "The numbers of limits: `NAME=COUNT`, of a rate also `NAME=COUNT/PERIOD` and `NAME=COUNT/PERIOD:BURST`.",
+            TEXTS,
+        )
+        .absent("none")
+        .examples(&["[\"monthly=1000\", \"burst=100/s:200\"]"]),
+    ],
+    ..Object::PLAIN
+};
+
+/// A subscription.
+pub(crate) static TEST_SUBSCRIPTION: Object = Object {
+    name: "test-subscription",
+    doc: "A subscription that an operator begins, changes or ends.",
+    keys: &[
+        Key::required("consumer", "The consumer.", Shape::Text).examples(&["\"acme\""]),
+        Key::required("product", "The product.", Shape::Text).examples(&["\"pets\""]),
+        Key::optional("plan", "The plan, of a new subscription or of the one that exists.", Shape::Text)
+            .examples(&["\"pro\""]),
+        Key::optional("until", "When it ends.", Shape::Ruled(&INSTANT)).absent("it does not"),
+        Key::optional("end", "Ends it.", Shape::Word(&[("now", "at once")])),
+    ],
+    rules: &[Rule::OneOf(&["plan", "end"])],
+    ..Object::PLAIN
+};
+
+/// A grant.
+pub(crate) static TEST_GRANT: Object = Object {
+    name: "test-grant",
+    doc: "A raise of a limit that an operator gives.",
+    keys: &[
+        Key::required("consumer", "The consumer.", Shape::Text).examples(&["\"acme\""]),
+        Key::required("limit", "The limit: a policy that has `at-most`.", Shape::Text).examples(&["\"monthly\""]),
+        Key::required("raise", "What it is raised to: a number, or a share such as `150%`.", Shape::Text)
+            .examples(&["\"2000\"", "\"150%\""]),
+        Key::optional("product", "The product whose subscription it raises.", Shape::Text).absent("all requests"),
+        Key::optional("for", "For how long, in `s`, `m`, `h` or `d`.", Shape::Text).examples(&["\"7d\""]),
+        Key::optional("until", "When it ends.", Shape::Ruled(&INSTANT)),
+    ],
+    rules: &[Rule::OneOf(&["for", "until"])],
     ..Object::PLAIN
 };
 

@@ -1,6 +1,6 @@
 //! Benchmarks of Tollgate: always a ratio to a reference measured in the same run, never an absolute number alone.
 //!
-//! `cargo xtask bench [workerd|native|spin|hosts|tokens|routes|keys|sizes|loading|serving]... [--against REV]` builds what is measured and runs this.
+//! `cargo xtask bench [workerd|native|spin|hosts|tokens|redis|routes|keys|sizes|loading|serving]... [--against REV]` builds what is measured and runs this.
 //! Two programs run alternately (A B A B …), and the median of the pairwise ratios is printed: a machine that becomes
 //! slower in between slows down both. With `--against`, the reference is another commit. It is not a test and has no pass
 //! criteria. Start with [`compare`], then the file named after the benchmark.
@@ -19,6 +19,7 @@ mod module;
 mod native;
 mod peers;
 mod project;
+mod redis;
 mod results;
 mod server;
 mod serving;
@@ -49,7 +50,7 @@ struct Bench {
     against: Option<fn(&Side) -> Measured>,
 }
 
-const BENCHES: [Bench; 10] = [
+const BENCHES: [Bench; 11] = [
     Bench { name: "sizes", measure: sizes::measure, against: Some(sizes::against) },
     Bench { name: "loading", measure: loading::measure, against: None },
     Bench { name: "serving", measure: serving::measure, against: None },
@@ -58,6 +59,7 @@ const BENCHES: [Bench; 10] = [
     Bench { name: "spin", measure: spin::measure, against: None },
     Bench { name: "hosts", measure: growth::hosts, against: None },
     Bench { name: "tokens", measure: tokens::measure, against: None },
+    Bench { name: "redis", measure: redis::measure, against: None },
     Bench { name: "routes", measure: growth::routes, against: None },
     Bench { name: "keys", measure: growth::keys, against: None },
 ];

@@ -23,6 +23,8 @@ pub(crate) enum Lane {
     NativeCluster,
     Cloudflare,
     Spin,
+    /// The Spin adapter with counters in a Redis server.
+    SpinRedis,
 }
 
 /// The result of one check.
@@ -39,8 +41,15 @@ pub(crate) enum Verdict {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Lane {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Memory, Self::Native, Self::NativeRedis, Self::NativeCluster, Self::Cloudflare, Self::Spin];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Memory,
+        Self::Native,
+        Self::NativeRedis,
+        Self::NativeCluster,
+        Self::Cloudflare,
+        Self::Spin,
+        Self::SpinRedis,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -50,6 +59,7 @@ impl Lane {
             Self::NativeCluster => "native+cluster",
             Self::Cloudflare => Kind::Cloudflare.name(),
             Self::Spin => Kind::Spin.name(),
+            Self::SpinRedis => "spin+redis",
         }
     }
 
@@ -77,8 +87,12 @@ impl Lane {
                 Ok(cluster) => self.judge_here(names, native::Isolate::with_counters(Some(&cluster.url()))).await,
                 Err(why) => broken(names, &why),
             },
-            Self::Cloudflare => self.judge_there(names, Kind::Cloudflare).await,
-            Self::Spin => self.judge_there(names, Kind::Spin).await,
+            Self::Cloudflare => self.judge_there(names, Kind::Cloudflare, None).await,
+            Self::Spin => self.judge_there(names, Kind::Spin, None).await,
+            Self::SpinRedis => match Redis::start(&[]) {
+                Ok(redis) => self.judge_there(names, Kind::Spin, Some(redis.url(""))).await,
+                Err(why) => broken(names, &why),
+            },
         }
     }
 
@@ -97,8 +111,8 @@ impl Lane {
         verdicts
     }
 
-    async fn judge_there(self, names: &[&'static str], kind: Kind) -> Vec<Verdict> {
-        let launched = match Launched::start(kind).await {
+    async fn judge_there(self, names: &[&'static str], kind: Kind, counters: Option<String>) -> Vec<Verdict> {
+        let launched = match Launched::start(kind, counters).await {
             Ok(launched) => launched,
             Err(why) => return broken(names, &why),
         };

@@ -19,7 +19,7 @@ pub(crate) struct Launched {
 
 impl Launched {
     /// Starts a host; fails if its artifact was built with different checks.
-    pub(crate) async fn start(kind: Kind) -> Result<Self, String> {
+    pub(crate) async fn start(kind: Kind, counters: Option<String>) -> Result<Self, String> {
         let artifacts = Artifacts::find()?.with_contracts();
         let secrets = vec![("TOKEN".to_owned(), "s3cret".to_owned())];
         let options = Options {
@@ -29,7 +29,7 @@ impl Launched {
             authorities: None,
             counts: false,
             keep: None,
-            counters: None,
+            counters,
         };
         let host = Rc::new(Host::start(kind, &artifacts, &options).await?);
         let stage = Rc::new(Stage::new(Rc::clone(&host)));

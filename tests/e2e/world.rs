@@ -99,6 +99,11 @@ impl World {
         self.started(&options).await
     }
 
+    /// A separate host whose counters are in this Redis server.
+    pub(crate) async fn start_host_on_redis(&self, url: &str) -> Result<Host> {
+        self.started(&Options { counters: Some(url.to_owned()), ..options(true, &[]) }).await
+    }
+
     /// A separate host that counts the calls of the gateway.
     pub(crate) async fn start_counting_host(&self) -> Result<Host> {
         self.started(&Options { counts: true, ..options(false, &[]) }).await

@@ -8,7 +8,8 @@ use std::process::Command;
 use std::{env, fs};
 
 /// The packages of the SDK's WIT that the host implements itself.
-const WIT_PACKAGES: [&str; 3] = ["spin-key-value@3.0.0", "spin-variables@3.0.0", "wasi-keyvalue-2024-10-17"];
+const WIT_PACKAGES: [&str; 4] =
+    ["spin-key-value@3.0.0", "spin-redis@3.0.0", "spin-variables@3.0.0", "wasi-keyvalue-2024-10-17"];
 
 fn main() -> Result<(), String> {
     let here = required("CARGO_MANIFEST_DIR")?;
@@ -23,6 +24,7 @@ fn main() -> Result<(), String> {
         package tollgate:spin-host;
         world host {{
             import spin:key-value/key-value@3.0.0;
+            import spin:redis/redis@3.0.0;
             import spin:variables/variables@3.0.0;
             import wasi:keyvalue/store@0.2.0-draft2;
             import wasi:keyvalue/atomics@0.2.0-draft2;
@@ -31,6 +33,7 @@ fn main() -> Result<(), String> {
     imports: {{ default: trappable | tracing }},
     with: {{
         "spin:key-value/key-value.store": crate::stores::Handle,
+        "spin:redis/redis.connection": crate::redis::Connection,
         "wasi:keyvalue/store.bucket": crate::stores::Handle,
         "wasi:keyvalue/atomics.cas": crate::stores::Swap,
     }},

@@ -64,17 +64,29 @@ async fn kept() -> Result<(Rc<Isolate>, SpinHost), ErrorCode> {
         _ => Freshness::Cached,
     };
     let operator = operator().await?;
+    let counters = counters().await?;
     let mut counts = false;
     for role in [Role::Read, Role::Operate] {
         counts |= optional(&role.secret_name().to_ascii_lowercase()).await.is_some();
     }
     let new = || {
-        let host = SpinHost::new(&gateway, counts);
+        let host = SpinHost::new(&gateway, counts, counters.as_deref());
         let settings = IsolateSettings { gateway: gateway.clone(), freshness };
         (Rc::new(Isolate::new(settings).with_operator(operator.clone())), host)
     };
     // Another request may have created it while this one waited.
     Ok(KEPT.with(|kept| kept.get_or_init(new).clone()))
+}
+
+/// The address of the Redis server of counters: `tollgate_counters`, if it is set. It may contain a password.
+async fn counters() -> Result<Option<String>, ErrorCode> {
+    let Some(address) = optional(COUNTERS).await else { return Ok(None) };
+    if address.starts_with("redis://") || address.starts_with("rediss://") {
+        return Ok(Some(address));
+    }
+    Err(failed(format!(
+        "the variable {COUNTERS} has to begin with redis:// or rediss://: Spin does not follow the redirections of a cluster"
+    )))
 }
 
 /// The address of the operator endpoint: `tollgate_operator_path` and `tollgate_operator_host`, if they are set.
@@ -90,6 +102,8 @@ async fn operator() -> Result<OperatorSettings, ErrorCode> {
         .transpose()?;
     Ok(OperatorSettings { place: Place { prefix, host }, answers: true })
 }
+
+const COUNTERS: &str = "tollgate_counters";
 
 /// A variable that is set and not empty.
 async fn optional(name: &str) -> Option<String> {

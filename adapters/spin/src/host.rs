@@ -22,7 +22,7 @@ use wasip2::cli::stdout::{OutputStream, get_stdout};
 use crate::blocking::BlockingStore;
 use crate::clock::SpinClock;
 use crate::content::SpinContent;
-use crate::counters::SpinCounters;
+use crate::counters::{ChosenCounters, RedisCounters, SpinCounters};
 use crate::store::{SpinRecords, SpinResponseCache};
 use crate::upstream::SpinUpstream;
 
@@ -35,7 +35,7 @@ struct Ports {
     clock: SpinClock,
     entropy: SpinEntropy,
     records: SpinRecords,
-    counters: SpinCounters,
+    counters: ChosenCounters,
     cache: NearCache<SpinResponseCache, SpinClock>,
     fetch: SpinFetch,
     upstream: SpinUpstream,
@@ -44,14 +44,19 @@ struct Ports {
 }
 
 impl SpinHost {
-    /// Creates ports whose stored keys begin with the gateway's name; `counts` says whether exchanges are counted.
-    pub fn new(gateway: &str, counts: bool) -> Self {
+    /// Creates ports whose stored keys begin with the gateway's name; `counts` says whether exchanges are counted, `redis` is the
+    /// address of the server that keeps counters, if it is not the key-value store.
+    pub fn new(gateway: &str, counts: bool, redis: Option<&str>) -> Self {
         let store = BlockingStore::default();
+        let counters = match redis {
+            Some(address) => ChosenCounters::Redis(Box::new(RedisCounters::new(gateway, address))),
+            None => ChosenCounters::KeyValue(SpinCounters::new(gateway, store.clone())),
+        };
         Self(Rc::new(Ports {
             clock: SpinClock,
             entropy: SpinEntropy::default(),
             records: SpinRecords::new(store.clone()),
-            counters: SpinCounters::new(gateway, store.clone()),
+            counters,
             cache: NearCache::new(SpinResponseCache::new(gateway, store.clone()), SpinClock, Rc::default()),
             fetch: SpinFetch,
             upstream: SpinUpstream,
@@ -72,7 +77,7 @@ impl Host for SpinHost {
     type Clock = SpinClock;
     type Entropy = SpinEntropy;
     type Records = SpinRecords;
-    type Counters = SpinCounters;
+    type Counters = ChosenCounters;
     type ResponseCache = NearCache<SpinResponseCache, SpinClock>;
     type Fetch = SpinFetch;
     type Upstream = SpinUpstream;
@@ -89,7 +94,7 @@ impl Host for SpinHost {
     fn records(&self) -> &SpinRecords {
         &self.0.records
     }
-    fn counters(&self) -> &SpinCounters {
+    fn counters(&self) -> &ChosenCounters {
         &self.0.counters
     }
     fn response_cache(&self) -> &NearCache<SpinResponseCache, SpinClock> {

@@ -15,6 +15,7 @@ mod outage;
 mod plans;
 mod problems;
 mod proxies;
+mod redis;
 mod routing;
 mod spin_calls;
 mod telemetry;
@@ -51,6 +52,7 @@ pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
         plans::ALL,
         bundle::ALL,
         faults::ALL,
+        redis::ALL,
         spin_calls::ALL,
     ];
     let files = before.iter().chain(POLICY_KINDS).chain(&after);

@@ -15,13 +15,14 @@ use wasi::keyvalue::{atomics, store};
 /// Provides all interfaces of Spin that the component may import.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> Result<()> {
     key_value::add_to_linker::<_, Spin>(linker, |state| state)?;
+    crate::redis::add_to_linker(linker)?;
     variables::add_to_linker::<_, Spin>(linker, |state| state)?;
     store::add_to_linker::<_, Spin>(linker, |state| state)?;
     atomics::add_to_linker::<_, Spin>(linker, |state| state)
 }
 
 /// Names the state the generated bindings work on.
-struct Spin;
+pub(crate) struct Spin;
 
 impl HasData for Spin {
     type Data<'a> = &'a mut State;

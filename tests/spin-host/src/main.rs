@@ -7,7 +7,7 @@
 //! (`TCP_NODELAY` is not set), and connections to upstreams are pooled and become stale.
 //!
 //! Not supported: several components and routes, other triggers, TLS towards clients, WASI 0.2 HTTP, files, sockets,
-//! SQL, Redis and the other factors of Spin, runtime configuration, request deadlines and memory limits. The key-value
+//! SQL and the other factors of Spin, runtime configuration, request deadlines and memory limits. The key-value
 //! stores exist only in the process, unless they are kept. Other differences from Spin are described in the modules.
 //!
 //! Begin with [`guest::Guest`], the component's life cycle; [`protocol`] is the protocol with the launcher.
@@ -20,6 +20,7 @@ mod logs;
 mod manifest;
 mod outbound;
 mod protocol;
+mod redis;
 mod server;
 mod stores;
 
@@ -48,6 +49,9 @@ struct Arguments {
     /// The gateway's name: the variable `tollgate_gateway`.
     #[arg(long)]
     gateway: Option<String>,
+    /// The Redis server of counters: the variable `tollgate_counters`.
+    #[arg(long)]
+    counters: Option<String>,
     /// Configuration is read again for each request: the variable `tollgate_dev`.
     #[arg(long)]
     dev: bool,
@@ -110,6 +114,7 @@ fn run(arguments: Arguments) -> Result<(), String> {
 fn app(arguments: Arguments) -> Result<App, String> {
     let mut given = BTreeMap::new();
     given.extend(arguments.gateway.map(|name| ("tollgate_gateway".to_owned(), name)));
+    given.extend(arguments.counters.clone().map(|address| ("tollgate_counters".to_owned(), address)));
     if arguments.dev {
         given.insert("tollgate_dev".to_owned(), "1".to_owned());
     }

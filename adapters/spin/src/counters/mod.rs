@@ -1,11 +1,13 @@
-//! Cells by compare-and-swap in Spin's key-value store, through `wasi:keyvalue`.
+//! Cells by compare-and-swap in Spin's key-value store, through `wasi:keyvalue`; or in a Redis server ([`redis`]).
 //!
 //! The store has no expiry, so a key per cell would never be removed, and every client address would leave one. Cells
 //! therefore share a fixed number of buckets, and each write drops the idle cells. [`attempt`] defines the calls of one
 //! attempt to change a bucket, [`group`] combines the attempts of an instance.
 
 mod attempt;
+mod chosen;
 mod group;
+mod redis;
 
 use std::cell::OnceCell;
 use std::num::NonZeroUsize;
@@ -21,6 +23,9 @@ use tollgate_edge::ports::{Clock, CounterFault, Counters, Unavailable};
 use crate::blocking::BlockingStore;
 use crate::clock::{NANOS_PER_MS, SpinClock};
 use crate::store::STORE;
+pub use chosen::ChosenCounters;
+pub use redis::RedisCounters;
+
 use attempt::{Answer, Attempt, Call, Step};
 use group::{Answers, Groups, Lead, Member};
 

@@ -47,9 +47,9 @@ async fn a_user_needs_only_the_script_and_the_keys_of_the_gateway() {
         "+evalsha",
         "+eval",
         "+mget",
-        "+get",
         "+set",
         "+getrange",
+        "+setrange",
     ];
     redis.command(&rules).unwrap();
     let counters = gateway(&redis.url("tollgate:pw@"));

@@ -26,7 +26,19 @@ impl Stamp {
         let mut bytes = Vec::with_capacity(Self::BYTES);
         bytes.push(LAYOUT);
         bytes.extend(random);
+        bytes[1] &= !CLAIM;
         Self(bytes.into())
+    }
+
+    /// The stamp by which a gateway claims a cell that it could not change for a while.
+    pub(crate) fn claim(random: [u8; Self::RANDOM_BYTES]) -> Self {
+        let mut stamp = Self::new(random);
+        stamp.0[1] |= CLAIM;
+        stamp
+    }
+
+    pub(crate) fn is_claim(&self) -> bool {
+        self.0.get(1).is_some_and(|byte| byte & CLAIM != 0)
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
@@ -96,6 +108,9 @@ impl Remembered {
         self.recent.insert(cell, known);
     }
 }
+
+/// The bit of the first random byte that marks a claim.
+const CLAIM: u8 = 0x80;
 
 /// The version of the layout of a value: 16 bytes of stamp, then the bytes of the cell.
 const LAYOUT: u8 = 1;

@@ -57,6 +57,9 @@ pub struct Batch<W> {
     known: HashMap<CellKey, Known>,
     /// The swap that was sent, with the answers to the members if it takes effect.
     sent: Option<(Swap, Vec<Result<Outcome, CellError>>)>,
+    conflicts: u32,
+    /// The claim of the last call.
+    claim: Option<Stamp>,
 }
 
 /// Whether a batch has ended.
@@ -64,8 +67,12 @@ pub struct Batch<W> {
 pub enum Settled {
     /// All of its updates have their answers.
     Done,
-    /// Others have changed a cell: it is sent again at once. A pause would favour the gateway that has won, which makes none.
-    Again,
+    /// Others have changed a cell: it is sent again after this time. There is none unless another gateway has claimed the cell: a
+    /// pause would favour the gateway that has won, which makes none.
+    Again {
+        /// Milliseconds.
+        wait_ms: u64,
+    },
 }
 
 impl<W: Waiter> Queue<W> {
@@ -175,7 +182,7 @@ impl<W: Waiter> Queue<W> {
 impl<W: Waiter> Batch<W> {
     fn new(line: CellKey) -> Self {
         let (members, cells) = (Vec::new(), Vec::new());
-        Self { line, members, cells, known: HashMap::new(), sent: None }
+        Self { line, members, cells, known: HashMap::new(), sent: None, conflicts: 0, claim: None }
     }
 
     /// Computes the change and returns the call that makes it; `random` are bytes that were never used before.
@@ -188,7 +195,9 @@ impl<W: Waiter> Batch<W> {
             swap.add(&member.update, member.now.plus_micros(instant.micros_since(member.since)))
         };
         let answers = self.members.iter().map(add).collect();
-        let call = swap.call(gateway);
+        // A gateway that is far from the server would never win against one that is near and makes many changes.
+        self.claim = (self.conflicts >= CONFLICTS_MAX).then(|| Stamp::claim(random));
+        let call = swap.call(gateway, self.claim.as_ref());
         self.sent = Some((swap, answers));
         call
     }
@@ -232,9 +241,18 @@ impl<W: Waiter> Batch<W> {
                 self.members.push(member);
             }
         }
-        if self.members.is_empty() { Settled::Done } else { Settled::Again }
+        self.conflicts += 1;
+        let is_of_another = |known: &Known| known.stamp.is_claim() && Some(&known.stamp) != self.claim.as_ref();
+        let wait_ms = if self.known.values().any(is_of_another) { CLAIM_MS } else { 0 };
+        if self.members.is_empty() { Settled::Done } else { Settled::Again { wait_ms } }
     }
 }
+
+/// The conflicts after which a gateway claims the cells.
+const CONFLICTS_MAX: u32 = 8;
+
+/// How long others leave a claimed cell alone: enough for an answer and a call of the gateway that has claimed it.
+const CLAIM_MS: u64 = 20;
 
 /// The maximum number of updates of one swap: enough for the requests of a gateway that wait for one hot partition, and less
 /// than a millisecond of arithmetic.

@@ -8,10 +8,19 @@ use tollgate_core::cell::CellKey;
 /// value (empty: it is kept), and for how many milliseconds the new one is stored (`0`: without an end). Returns 1, or the
 /// values of all keys if one has another stamp.
 ///
+/// The last argument is a stamp that the values get in the second case, or empty: a claim, which makes the changes of all others
+/// fail once. Values of another layout are left alone.
+///
 /// It uses commands of Redis 2.6.12 and later.
 pub const SCRIPT: &str = "\
+local claim = ARGV[3 * #KEYS + 1]
 for i = 1, #KEYS do
   if redis.call('GETRANGE', KEYS[i], 0, 15) ~= ARGV[3 * i - 2] then
+    for j = 1, #KEYS do
+      if claim ~= '' and redis.call('GETRANGE', KEYS[j], 0, 0) == string.char(1) then
+        redis.call('SETRANGE', KEYS[j], 0, claim)
+      end
+    end
     return redis.call('MGET', unpack(KEYS))
   end
 end
@@ -27,14 +36,14 @@ return 1
 ";
 
 /// The name by which the server knows [`SCRIPT`] once it has seen it.
-pub const SCRIPT_SHA1: &str = "d4931db81621ca3cd3246bfc168520703b645a20";
+pub const SCRIPT_SHA1: &str = "2d43ea57ee6864ff4de1754c9e8773a2196d98cf";
 
 /// The keys and the arguments of one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Call {
     /// The keys, of one owner.
     pub keys: Vec<String>,
-    /// Three for each key.
+    /// Three for each key, and the claim.
     pub arguments: Vec<Vec<u8>>,
 }
 

@@ -64,7 +64,9 @@ impl Swap {
     }
 
     /// The call that makes the change, or, if there is none, confirms that the cells are as assumed.
-    pub(crate) fn call(&self, gateway: &str) -> Call {
+    ///
+    /// With a claim, the cells get this stamp if they are not as assumed.
+    pub(crate) fn call(&self, gateway: &str, claim: Option<&Stamp>) -> Call {
         let mut call = Call::default();
         for Changing { key, known, changed } in &self.cells {
             let new = known.cell.as_ref().ok().filter(|_| *changed);
@@ -75,6 +77,7 @@ impl Swap {
             let value = new.map(|cell| self.stamp.value_of(cell));
             call.add(key_of(gateway, key), known.stamp.as_bytes(), value, stored_ms);
         }
+        call.arguments.push(claim.map(|claim| claim.as_bytes().to_vec()).unwrap_or_default());
         call
     }
 

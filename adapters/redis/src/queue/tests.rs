@@ -51,7 +51,13 @@ impl Server {
         let stamp_of = |value: Vec<u8>| value[..value.len().min(16)].to_vec();
         let differs = |(key, words): (&String, &[Vec<u8>])| held(key).map(stamp_of).unwrap_or_default() != words[0];
         if call.keys.iter().zip(expected).any(differs) {
-            return Reply::Current(call.keys.iter().map(held).collect());
+            let claim = call.arguments.last().unwrap();
+            for key in &call.keys {
+                if let Some(value) = self.values.get_mut(key).filter(|value| !claim.is_empty() && value[0] == 1) {
+                    value[..16].copy_from_slice(claim);
+                }
+            }
+            return Reply::Current(call.keys.iter().map(|key| self.values.get(key).cloned()).collect());
         }
         for (key, words) in call.keys.iter().zip(call.arguments.chunks(3)) {
             if !words[1].is_empty() {
@@ -205,7 +211,7 @@ fn a_repetition_after_a_lost_answer_charges_once() {
     assert_eq!(server.run(&call), Reply::Swapped);
     // Its answer does not arrive.
     assert!(batch.may_repeat(START));
-    let mut settled = Settled::Again;
+    let mut settled = Settled::Again { wait_ms: 0 };
     while settled != Settled::Done {
         let call = gateway.call(&mut batch);
         settled = batch.settle(&server.run(&call), START);
@@ -247,7 +253,7 @@ fn conflicts_without_end_are_contention() {
         gateway.call(&mut batch);
         let instant = START.plus_millis(ms);
         match batch.settle(&Reply::Current(vec![None]), instant) {
-            Settled::Again => conflicts += 1,
+            Settled::Again { .. } => conflicts += 1,
             Settled::Done => break,
         }
     }
@@ -275,4 +281,33 @@ fn swaps_are_bounded() {
     gateway.run(&mut server);
     assert_eq!(server.calls, 3);
     assert_eq!(callers.iter().filter(|caller| caller.granted()).count(), 1);
+}
+
+#[test]
+fn a_gateway_that_is_far_gets_its_turn_beside_one_that_is_near() {
+    let (mut server, mut near, mut far) = (Server::default(), Gateway::new(1), Gateway::new(2));
+    let caller = far.ask(&["c"], 1_000);
+    let mut batch = far.queue.next_batch().unwrap();
+    let mut rounds = 0;
+    let mut near_waits_until = 0;
+    while caller.answered().is_none() {
+        rounds += 1;
+        let call = far.call(&mut batch);
+        // While the call is under way, the near one makes many changes, a millisecond each.
+        for ms in rounds * 5..(rounds + 1) * 5 {
+            let mine = near.ask(&["c"], 1_000);
+            let mut own = near.queue.next_batch().unwrap();
+            while mine.answered().is_none() && ms >= near_waits_until {
+                let call = near.call(&mut own);
+                if let Settled::Again { wait_ms } = own.settle(&server.run(&call), START) {
+                    near_waits_until = ms + wait_ms;
+                }
+            }
+            near.queue.end(own);
+        }
+        let _ = batch.settle(&server.run(&call), START);
+        assert!(rounds < 20, "it never gets its turn");
+    }
+    assert!(caller.granted());
+    far.queue.end(batch);
 }

@@ -139,12 +139,15 @@ impl Running<'_> {
             let call = batch.call(&self.counters.gateway, SpinClock.instant(), random);
             let answer = self.counters.swap(&call).await;
             match answer {
-                Ok(reply) => {
-                    if batch.settle(&reply, SpinClock.instant()) == Settled::Done {
-                        return;
+                Ok(reply) => match batch.settle(&reply, SpinClock.instant()) {
+                    Settled::Done => return,
+                    Settled::Again { wait_ms } => {
+                        if wait_ms > 0 {
+                            monotonic_clock::wait_for(wait_ms * NANOS_PER_MS).await;
+                        }
+                        self.counters.queue.borrow_mut().join(batch);
                     }
-                    self.counters.queue.borrow_mut().join(batch);
-                }
+                },
                 // The connection may have been closed while it was not used.
                 Err(Failed::Broken(_)) if !has_broken && batch.may_repeat(SpinClock.instant()) => has_broken = true,
                 Err(Failed::Broken(reason)) => return batch.fail(&reason.into()),

@@ -84,9 +84,9 @@ impl Engine {
         match self.connection.swap(&call).await {
             Ok(reply) => match batch.settle(&reply, instant(self.start)) {
                 Settled::Done => None,
-                Settled::Again => {
+                Settled::Again { wait_ms } => {
                     self.connection.counts().conflicts.fetch_add(1, Ordering::Relaxed);
-                    Some(Duration::ZERO)
+                    Some(Duration::from_millis(wait_ms))
                 }
             },
             Err(Failed::Broken(reason)) => {

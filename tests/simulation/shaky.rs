@@ -113,6 +113,10 @@ impl Counters for Shaky<MemoryCounters> {
         self.port.same_owner(one, other)
     }
 
+    fn is_near(&self) -> bool {
+        self.port.is_near()
+    }
+
     async fn update(&self, update: &Update, now: Timestamp) -> Result<Outcome, CounterFault> {
         self.trouble.wait().await;
         self.trouble.strike()?;

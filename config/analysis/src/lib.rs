@@ -13,6 +13,8 @@
 pub mod bounds;
 mod compile;
 pub mod diff;
+mod leased;
 pub mod proofs;
 
 pub use compile::{Outcome, check, compile, compile_dir, compile_each, compile_files, compile_str};
+pub use leased::{LeasedLimit, leased_limits};

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU8, NonZeroU32};
 
 use tollgate_core::expression::{Expression, Node, Source};
-use tollgate_core::limit::{Counting, LimitBy, OnUnavailable, PARTS_MAX, Part, WARNINGS_MAX};
+use tollgate_core::limit::{Consistency, Counting, LimitBy, OnUnavailable, PARTS_MAX, Part, WARNINGS_MAX};
 
 use super::{Change, Value, Written};
 use crate::decode::habits::word;
@@ -84,6 +84,35 @@ pub(super) const KEYS: &[Key] = &[
     .examples(&["[\"80%\", \"95%\"]"]),
 ];
 
+/// Where a rate limit counts.
+pub(super) const LEASED_KEYS: &[Key] = &[CONSISTENCY.default("\"leased\"")];
+
+/// Where a quota counts.
+pub(super) const EXACT_KEYS: &[Key] = &[CONSISTENCY.default("\"exact\"")];
+
+const CONSISTENCY: Key = Key::optional("consistency", "Where requests are counted.", Shape::Word(CONSISTENCY_WORDS))
+    .change(Change::LoosestFirst {
+        words: &["local", "leased", "exact"],
+        looser: "more requests than before can pass in the same time",
+        stricter: "fewer requests than before can pass in the same time",
+    });
+
+const CONSISTENCY_WORDS: &[(&str, &str)] = &[
+    (
+        "exact",
+        "each request at the owner of its counter: nothing beyond the limit passes, and each request waits for a call",
+    ),
+    (
+        "leased",
+        "isolates take permits ahead at the owner, and use them within a second: only hot partitions, small limits are exact. In any `t` \
+         seconds, what the limit admits in `t + 1` can pass; what it admits in a window is never exceeded",
+    ),
+    ("local", "each isolate of the gateway counts by itself, without a call: the limit applies to each of them"),
+];
+
+const CONSISTENCIES: &[(&str, Consistency)] =
+    &[("exact", Consistency::Exact), ("leased", Consistency::Leased), ("local", Consistency::Local)];
+
 const PARTS: Shape =
     Shape::AnyOf(&[Shape::Ruled(&PART), Shape::List(&List::some_texts(Shape::Ruled(&PART), PARTS_MAX))]);
 
@@ -146,7 +175,10 @@ pub(super) fn lower(written: &Written, report: &mut Report) -> Option<Common> {
         [Part::By(by)] => (*by, Vec::new()),
         _ => (LimitBy::default(), parts),
     };
-    Some(Common { by, on_unavailable, counting: Counting { parts, shadow, warn, degrade, timeout_ms, at_most } })
+    // A kind without the key counts exactly.
+    let consistency = written.word("consistency", CONSISTENCIES).unwrap_or_default();
+    let counting = Counting { parts, shadow, warn, degrade, timeout_ms, consistency, at_most };
+    Some(Common { by, on_unavailable, counting })
 }
 
 /// Checks that the bound for records is no less than the policy's own number, and no more than the kind can count.
@@ -196,6 +228,11 @@ pub(super) fn values(
     let word = (on_unavailable, share.is_some());
     let on_unavailable = Value::word("on-unavailable", ON_UNAVAILABLE, &word);
     std::iter::once(by).chain(at_most).chain(on_unavailable).chain(share).chain(timeout).chain([shadow]).chain(warn)
+}
+
+/// The value of `consistency`, for kinds that have it.
+pub(super) fn consistency(counting: &Counting) -> Option<(&'static str, Value)> {
+    Value::word("consistency", CONSISTENCIES, &counting.consistency)
 }
 
 fn written_part(part: &Part) -> String {

@@ -55,7 +55,7 @@ pub(super) static TABLE: Object = Object {
             .change(Change::Review("windows begin on another day"))
             .examples(&["\"sunday\""]),
     ],
-    shared: &[counting::KEYS],
+    shared: &[counting::KEYS, counting::EXACT_KEYS],
     examples: &["{\"kind\": \"quota\", \"quota\": 100000, \"window\": \"month\", \"zone\": \"Europe/Paris\", \"warn\": [\"80%\"]}"],
     ..Object::PLAIN
 };
@@ -120,6 +120,7 @@ impl Kind for QuotaSettings {
             (_, None) => {}
         }
         values.extend(counting::values(*by, *on_unavailable, counting));
+        values.extend(counting::consistency(counting));
         values
     }
 

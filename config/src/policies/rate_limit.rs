@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use tollgate_core::cell::ENTRIES_MAX;
-use tollgate_core::limit::{self, RateAlgorithm, RateLimitSettings};
+use tollgate_core::limit::{self, Consistency, Counting, RateAlgorithm, RateLimitSettings};
 
 use super::counting::{self, Common};
 use super::{Change, Kind, PlanLimit, Value, Written, kind_key};
@@ -41,7 +41,7 @@ pub(super) static TABLE: Object = Object {
             .default("\"gcra\"")
             .change(Change::Review("requests are counted in another way, from zero")),
     ],
-    shared: &[counting::KEYS],
+    shared: &[counting::KEYS, counting::LEASED_KEYS],
     examples: &["{\"kind\": \"rate-limit\", \"rate\": \"100/s\", \"burst\": 200}"],
     ..Object::PLAIN
 };
@@ -84,6 +84,7 @@ impl Kind for RateLimitSettings {
         let is_log = algorithm == RateAlgorithm::SlidingLog;
         let most = if is_log { ENTRIES_MAX.try_into().unwrap_or(u32::MAX) } else { u32::MAX };
         counting::check_at_most(written, &counting, rate.max(burst), most, report).then_some(())?;
+        let counting = in_places(algorithm, counting, written, report)?;
         Some(Self { rate, period_ms, burst, by, on_unavailable, plans: BTreeMap::new(), algorithm, counting })
     }
 
@@ -93,6 +94,7 @@ impl Kind for RateLimitSettings {
         let mut values = limit_values(own);
         values.extend(Value::word("algorithm", ALGORITHMS, algorithm));
         values.extend(counting::values(*by, *on_unavailable, counting));
+        values.extend(counting::consistency(counting));
         values
     }
 
@@ -106,6 +108,24 @@ impl Kind for RateLimitSettings {
     fn plans(&self) -> Vec<(&str, Vec<(&'static str, Value)>)> {
         self.plans.iter().map(|(plan, limit)| (plan.as_str(), limit_values(*limit))).collect()
     }
+}
+
+/// Whether permits can be taken ahead: not of algorithms that give each request a place of its own, which are exact.
+fn in_places(algorithm: RateAlgorithm, counting: Counting, written: &Written, report: &mut Report) -> Option<Counting> {
+    let has_places = matches!(algorithm, RateAlgorithm::SlidingLog | RateAlgorithm::Spacing);
+    if counting.consistency != Consistency::Leased || !has_places {
+        return Some(counting);
+    }
+    let Some(stated) = written.written("consistency") else {
+        return Some(Counting { consistency: Consistency::Exact, ..counting });
+    };
+    let word = ALGORITHMS.iter().find(|(_, known)| *known == algorithm).map_or("", |(word, _)| word);
+    report.push(
+        Diagnostic::error(Code::BadLimit, stated.span, format!("`algorithm: {word}` cannot be leased"))
+            .why("it gives each request a place of its own, which cannot be taken ahead")
+            .fix("write `consistency: exact`, or another `algorithm`"),
+    );
+    None
 }
 
 fn limit_values(limit::PlanLimit { rate, period_ms, burst }: limit::PlanLimit) -> Vec<(&'static str, Value)> {

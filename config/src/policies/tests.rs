@@ -53,6 +53,7 @@ fn settings_have_the_written_values_and_the_defaults() {
             ("by", "[consumer]"),
             ("on-unavailable", "open"),
             ("shadow", "false"),
+            ("consistency", "leased"),
         ],
     );
     check(
@@ -64,6 +65,7 @@ fn settings_have_the_written_values_and_the_defaults() {
             ("by", "[address]"),
             ("on-unavailable", "closed"),
             ("shadow", "false"),
+            ("consistency", "leased"),
         ],
     );
     check(
@@ -79,6 +81,7 @@ fn settings_have_the_written_values_and_the_defaults() {
             ("on-unavailable", "open"),
             ("shadow", "true"),
             ("warn", "[80%, 95%]"),
+            ("consistency", "exact"),
         ],
     );
     check(

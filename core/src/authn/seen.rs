@@ -33,8 +33,15 @@ impl Once<'_> {
         let quota = hex::encode(name);
         let cell = self.cell(&quota[..CELL_DIGITS]);
         let one = NonZeroU32::MIN;
-        let charge =
-            Charge { quota: quota.into(), rate: one, period_ms: window_ms, burst: one, cost: one, algorithm: None };
+        let charge = Charge {
+            quota: quota.into(),
+            rate: one,
+            period_ms: window_ms,
+            burst: one,
+            cost: one,
+            algorithm: None,
+            lease: None,
+        };
         let operations = vec![Operation::Charge(charge)];
         let terms = Terms { id: OperationId::new(request), hold_ms: Some(window_ms) };
         Update { terms, cells: vec![CellOperations { cell, operations }] }

@@ -6,6 +6,7 @@ use crate::codec::Decode;
 use minicbor::Encode;
 
 use super::gcra::NANOS_PER_US;
+use super::lease::Leased;
 use super::windows::Edges;
 use crate::policy_name::PolicyName;
 
@@ -30,6 +31,10 @@ pub struct Charge {
     /// How it is counted; absent, by the generic cell rate algorithm, which is what was there first.
     #[n(5)]
     pub algorithm: Option<Algorithm>,
+    /// How many permits are taken ahead at most, if the charge passes; absent, none. An owner that does not know it charges the cost
+    /// alone.
+    #[n(6)]
+    pub lease: Option<NonZeroU32>,
 }
 
 /// How a limit counts, if not by the generic cell rate algorithm.
@@ -74,9 +79,18 @@ pub struct Verdict {
     /// For how many microseconds an operation that is allowed has to wait for its turn.
     #[n(4)]
     pub wait_us: Option<u64>,
+    /// What was charged ahead.
+    #[n(5)]
+    pub leased: Option<Leased>,
 }
 
 impl Verdict {
+    /// What the edge that was answered can still promise: its lease, if it has taken one.
+    #[must_use]
+    pub fn promised(&self) -> u32 {
+        self.leased.filter(|leased| leased.permits > 0).map_or(self.remaining, |leased| leased.permits)
+    }
+
     /// The same if time passes only after this delay.
     pub(super) fn later_by(self, us: u64) -> Self {
         let later = |wait_us: u64| if wait_us == 0 { 0 } else { wait_us.saturating_add(us) };
@@ -102,7 +116,7 @@ impl Charge {
             u32::try_from((u64::from(self.period_ms.get()) * 100).div_ceil(percent.max(1))).unwrap_or(u32::MAX);
         let period_ms =
             if self.is_one_instant() { NonZeroU32::new(longer).unwrap_or(self.period_ms) } else { self.period_ms };
-        Self { period_ms, burst: part(self.burst).max(self.cost.min(self.burst)), ..self.clone() }
+        Self { period_ms, burst: part(self.burst).max(self.cost.min(self.burst)), lease: None, ..self.clone() }
     }
 
     /// Whether it has to be stored before its request goes on: in the windows of a calendar, what is lost passes again weeks later.
@@ -121,7 +135,8 @@ impl Charge {
     pub fn reached(&self, said: &Verdict, shares: &[NonZeroU8]) -> Option<NonZeroU8> {
         let most = u64::from(self.burst.get());
         let used = most.saturating_sub(said.remaining.into());
-        let before = used.saturating_sub(self.cost.get().into());
+        let ahead = said.leased.map_or(0, |leased| leased.permits);
+        let before = used.saturating_sub(u64::from(self.cost.get()) + u64::from(ahead));
         let is_reached = |used: u64, share: NonZeroU8| used * 100 >= most * u64::from(share.get());
         shares.iter().rev().copied().find(|share| is_reached(used, *share) && !is_reached(before, *share))
     }

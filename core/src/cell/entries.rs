@@ -82,6 +82,7 @@ impl Entries {
             reset_us: self.last_until_us().map_or(0, |until_us| until_us.saturating_sub(at_us)),
             retry_after_us,
             wait_us: None,
+            leased: None,
         }
     }
 

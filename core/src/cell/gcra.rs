@@ -105,6 +105,7 @@ impl Charge {
             reset_us: until_full_ns.div_ceil(NANOS_PER_US),
             retry_after_us,
             wait_us: self.wait_us(shift, now_ns),
+            leased: None,
         }
     }
 

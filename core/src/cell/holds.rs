@@ -10,6 +10,7 @@ use crate::codec::Decode;
 use minicbor::Encode;
 
 use super::OperationId;
+use super::lease::Unused;
 use crate::policy_name::PolicyName;
 
 /// The holds of one cell, the oldest first.
@@ -141,6 +142,25 @@ impl Holds {
             Some(place) => self.refund(place),
             None => Vec::new(),
         }
+    }
+
+    /// Removes the lease of this limit, and returns the refund of the part of it that was not used.
+    pub(super) fn give_back(&mut self, unused: &Unused) -> Vec<Refund> {
+        let is_lease = |hold: &Hold| hold.id == unused.id && hold.confirmed;
+        let mut leases = self.0.iter_mut().enumerate().filter(|(_, hold)| is_lease(hold));
+        let found = leases.find_map(|(place, hold)| match &mut hold.charges[..] {
+            [held] if held.quota == unused.quota => Some((place, held)),
+            _ => None,
+        });
+        let Some((place, held)) = found else { return Vec::new() };
+        held.ns = unused.part_of(held.ns);
+        self.refund(place)
+    }
+
+    /// Whether there is a lease of this limit.
+    pub(super) fn have_lease(&self, unused: &Unused) -> bool {
+        let has = |hold: &Hold| matches!(&hold.charges[..], [held] if held.quota == unused.quota);
+        self.0.iter().any(|hold| hold.id == unused.id && hold.confirmed && has(hold))
     }
 
     /// Removes an expired hold, and returns its refund. `None` if there is none.

@@ -37,6 +37,13 @@
 //! the record that edges read records this in the cell, so that other writers whose purges are included need not write
 //! it again.
 //!
+//! # Leases
+//!
+//! A charge with [`Charge::lease`] also takes permits ahead, which the edge uses later without a call. They are charged before they
+//! are used, so no more is ever used than was charged; what is used was charged at most [`LEASE_MS`] earlier, and in the same
+//! window. [`Operation::GiveBack`] refunds what was not used, by the rules for holds: at most what has not become available
+//! again with time, once, and only while the cell still knows the lease. What is never given back was used, for the cell.
+//!
 //! # Lists
 //!
 //! [`Operation::List`] adds a name to the list of a cell, which is stored before the reply; [`Operation::ReadList`] reads all. A list
@@ -47,6 +54,7 @@ mod entries;
 mod gcra;
 mod holds;
 mod key;
+mod lease;
 mod listed;
 mod meter;
 mod operation;
@@ -64,6 +72,7 @@ mod wire;
 pub use charge::{Algorithm, Charge, Verdict};
 pub use entries::ENTRIES_MAX;
 pub use key::{CellKey, OperationId};
+pub use lease::{LEASE_MS, LEASED_LEAST, Leased, Unused};
 pub use listed::Listed;
 pub use operation::{CellError, CellOperations, Operation, Outcome, Reply, Terms, Update};
 pub use plan::{Committed, Plan};

@@ -5,6 +5,7 @@ use minicbor::Encode;
 use thiserror::Error;
 
 use super::charge::{Charge, Verdict};
+use super::lease::Unused;
 use super::listed::Listed;
 use super::{CellKey, OperationId};
 use crate::cache::{Purge, Purges};
@@ -79,6 +80,10 @@ pub enum Operation {
         #[n(0)]
         id: OperationId,
     },
+    /// Refunds permits that an earlier update took ahead and that were not used. Answered with [`Reply::Released`] or
+    /// [`Reply::NotHeld`].
+    #[n(8)]
+    GiveBack(#[n(0)] Unused),
 }
 
 /// The answer to one [`Operation`].

@@ -1,8 +1,9 @@
 //! An update in two steps, so that all cells of one owner change, or none: first the plan for each cell, then the
 //! commit.
 
-use super::charge::Charge;
+use super::charge::{Charge, Verdict};
 use super::holds::{Held, Hold};
+use super::lease::{LEASE_KEPT_US, Unused};
 use super::listed::Listed;
 use super::meter::{Effect, Meter};
 use super::recent::RecordedResult;
@@ -48,7 +49,9 @@ enum Step<'o> {
         charge: &'o Charge,
         /// Whether the cell has a state of the limit.
         is_known: bool,
+        /// With what is charged ahead.
         effect: Effect,
+        ahead: Option<u32>,
     },
     /// Whether something is held.
     Confirm {
@@ -63,6 +66,11 @@ enum Step<'o> {
     },
     List(&'o Listed),
     ReadList,
+    /// Whether there is such a lease.
+    GiveBack {
+        unused: &'o Unused,
+        held: bool,
+    },
     /// Whether something is in flight.
     Leave {
         id: OperationId,
@@ -149,7 +157,8 @@ impl Cell {
                 let is_known = stored.is_some();
                 let earlier = before.iter().rev().find_map(|step| step.meter_after(&charge.quota, &unused));
                 let meter = earlier.or(stored).unwrap_or(unused);
-                Step::Charge { charge, is_known, effect: meter.charge(charge, terms.id, self.at_us) }
+                let (effect, ahead) = meter.charge_ahead(charge, terms, self.at_us);
+                Step::Charge { charge, is_known, effect, ahead }
             }
             Operation::Confirm => Step::Confirm { held: self.holds.find(terms.id).is_some() },
             Operation::Release => Step::Release { held: self.holds.find(terms.id).is_some() },
@@ -157,6 +166,7 @@ impl Cell {
             Operation::ReadPurges { recorded } => Step::ReadPurges { recorded: *recorded },
             Operation::List(new) => Step::List(new),
             Operation::ReadList => Step::ReadList,
+            Operation::GiveBack(unused) => Step::GiveBack { unused, held: self.holds.have_lease(unused) },
             Operation::Leave { id } => {
                 Step::Leave { id: *id, held: self.meters().iter().any(|metered| metered.state.has(*id)) }
             }
@@ -190,12 +200,15 @@ impl Cell {
 
     fn apply(&mut self, step: &Step<'_>, terms: &Terms, charges: &mut Vec<Held>, committed: &mut Committed) {
         match step {
-            Step::Charge { charge, effect, .. } => {
-                let held = self.take(charge, effect);
+            Step::Charge { charge, effect, ahead, .. } => {
+                let held = self.take(charge, effect, ahead.unwrap_or(0));
                 if terms.hold_ms.is_some() {
                     charges.push(held);
                 } else {
                     committed.write_through |= charge.is_exact();
+                    if ahead.is_some_and(|permits| permits > 0) {
+                        self.keep_lease(terms.id, held);
+                    }
                 }
             }
             Step::Confirm { .. } => {
@@ -226,6 +239,12 @@ impl Cell {
                 committed.write_through = true;
             }
             Step::ReadList => return,
+            Step::GiveBack { unused, .. } => {
+                self.pay_time();
+                let worth = self.holds.give_back(unused);
+                self.refund(worth);
+                self.drop_available();
+            }
             Step::Leave { id, .. } => {
                 for metered in self.counted.iter_mut().flat_map(|meters| &mut meters.0) {
                     metered.state.leave(*id);
@@ -239,7 +258,7 @@ impl Cell {
     }
 
     /// Charges a limit; returns what a hold has to know of the charge.
-    fn take(&mut self, charge: &Charge, effect: &Effect) -> Held {
+    fn take(&mut self, charge: &Charge, effect: &Effect, ahead: u32) -> Held {
         match effect {
             Effect::Instant(shift) => {
                 if let Some(pace) = shift.pace_before(charge) {
@@ -256,8 +275,17 @@ impl Cell {
                     Some(metered) => metered.state = after.clone(),
                     None => meters.0.push(Metered { name: charge.quota.clone(), state: after.clone() }),
                 }
-                Held::counted(charge.quota.clone(), charge.cost.get().into(), after.start_us())
+                let cost = u64::from(charge.cost.get()) + u64::from(ahead);
+                Held::counted(charge.quota.clone(), cost, after.start_us())
             }
+        }
+    }
+
+    /// Keeps a lease for as long as what is unused of it can be given back. Without room its charge stays.
+    fn keep_lease(&mut self, id: OperationId, held: Held) {
+        if self.holds.have_room(self.at_us) {
+            let until_us = self.at_us.saturating_add(LEASE_KEPT_US);
+            self.holds.add(Hold { id, until_us, confirmed: true, charges: vec![held] }, self.at_us);
         }
     }
 
@@ -281,16 +309,23 @@ impl Cell {
 
     fn reply(&self, step: &Step<'_>, plan: &Plan<'_>, takes_effect: bool) -> Reply {
         match step {
-            Step::Charge { charge, effect, .. } => {
+            Step::Charge { charge, effect, ahead, .. } => {
                 let allowed = plan.arrival.decides(effect.allowed());
                 let verdict = effect.verdict(charge, allowed, takes_effect, self.at_us);
-                Reply::Charged(verdict.later_by(plan.advance.stands_us))
+                // A repetition takes nothing ahead: what the first one took ahead and nobody knows of becomes available with time.
+                let leased = ahead
+                    .filter(|_| takes_effect)
+                    .map(|permits| effect.lease(permits, self.recent.are_busy(self.at_us), self.at_us));
+                Reply::Charged(Verdict { leased, ..verdict.later_by(plan.advance.stands_us) })
             }
             Step::Confirm { held: true } => Reply::Confirmed,
-            Step::Release { held: true } | Step::Leave { held: true, .. } => Reply::Released,
-            Step::Confirm { held: false } | Step::Release { held: false } | Step::Leave { held: false, .. } => {
-                Reply::NotHeld
+            Step::Release { held: true } | Step::Leave { held: true, .. } | Step::GiveBack { held: true, .. } => {
+                Reply::Released
             }
+            Step::Confirm { held: false }
+            | Step::Release { held: false }
+            | Step::Leave { held: false, .. }
+            | Step::GiveBack { held: false, .. } => Reply::NotHeld,
             Step::AppendPurge(_) => Reply::Purged { sequence: self.purges.as_ref().map_or(0, |log| log.sequence) },
             Step::ReadPurges { .. } => match &self.purges {
                 Some(log) => {
@@ -317,6 +352,7 @@ impl Plan<'_> {
             | Step::ReadPurges { .. }
             | Step::List(_)
             | Step::ReadList
+            | Step::GiveBack { .. }
             | Step::Leave { .. } => true,
         })
     }
@@ -347,6 +383,7 @@ impl Step<'_> {
             | Self::ReadPurges { .. }
             | Self::List(_)
             | Self::ReadList
+            | Self::GiveBack { .. }
             | Self::Leave { .. } => None,
         }
     }

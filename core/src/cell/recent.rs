@@ -51,6 +51,12 @@ impl Recent {
         self.0.push_back(Entry { id, at_us: now_us, released: result == RecordedResult::Released });
     }
 
+    /// Whether the cell is changed more than [`BUSY_PER_S`] times a second.
+    pub(super) fn are_busy(&self, now_us: u64) -> bool {
+        let oldest = self.0.front().filter(|_| self.0.len() >= RECENT_MAX);
+        oldest.is_some_and(|entry| now_us.saturating_sub(entry.at_us) < BUSY_US)
+    }
+
     pub(super) fn forget(&mut self, now_us: u64) {
         while self.0.front().is_some_and(|entry| now_us >= entry.at_us.saturating_add(RECENT_US)) {
             self.0.pop_front();
@@ -149,6 +155,11 @@ pub const RECENT_MAX: usize = 64;
 
 /// How long an update is recorded: longer than an edge waits for a reply (3 s) and for the reply to a second attempt.
 pub const RECENT_MS: u64 = 10_000;
+
+/// Half of what a Durable Object answers in a second.
+const BUSY_PER_S: u64 = 500;
+
+const BUSY_US: u64 = RECENT_MAX as u64 * 1_000_000 / BUSY_PER_S;
 
 const RECENT_US: u64 = RECENT_MS * super::time::MICROS_PER_MS;
 

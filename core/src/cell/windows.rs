@@ -155,6 +155,7 @@ impl Count {
             reset_us: end_us.saturating_sub(at_us),
             retry_after_us,
             wait_us: None,
+            leased: None,
         }
     }
 

@@ -154,6 +154,8 @@ pub enum LimitNotice {
         /// The share that was reached.
         percent: u32,
     },
+    /// It was charged without a call, from what was taken ahead.
+    Leased,
 }
 
 impl Events {
@@ -274,6 +276,7 @@ impl Events {
             let notice = match event.reason {
                 Reason::WouldRefuse { .. } => LimitNotice::WouldRefuse,
                 Reason::QuotaReached { percent } => LimitNotice::Reached { percent },
+                Reason::Leased { .. } => LimitNotice::Leased,
                 _ => return None,
             };
             Some((event.policy.as_ref()?, notice))

@@ -281,6 +281,10 @@ reasons! {
 
     /// The cost was charged.
     Charged { remaining: u32, cost: u32 } = "charged", "{remaining} remaining after a cost of {cost}";
+    /// The cost was charged earlier, with others, and taken from these.
+    Leased { remaining: u32, cost: u32 } = "leased", "{remaining} of the isolate's lease remaining after a cost of {cost}";
+    /// The cost was charged in the isolate, which counts by itself.
+    CountedLocally { remaining: u32, cost: u32 } = "counted-locally", "{remaining} remaining in the isolate after a cost of {cost}";
     /// The cost is not charged, or is refunded, because another quota refuses the request.
     NotCharged { remaining: u32, cost: u32 } = "not-charged", "{remaining} remaining, cost {cost} not charged";
     /// The quota is exhausted.

@@ -76,7 +76,15 @@ impl Limiter for ConcurrencySettings {
     fn charge(&self, policy: &PolicyName, plan: Option<&str>, _: NonZeroU32, _: Timestamp) -> Charge {
         let max = plan.and_then(|plan| self.plans.get(plan)).copied().unwrap_or(self.max);
         let (period_ms, algorithm) = (self.lease_ms, Some(Algorithm::Concurrency));
-        Charge { quota: policy.clone(), rate: max, period_ms, burst: max, cost: NonZeroU32::MIN, algorithm }
+        Charge {
+            quota: policy.clone(),
+            rate: max,
+            period_ms,
+            burst: max,
+            cost: NonZeroU32::MIN,
+            algorithm,
+            lease: None,
+        }
     }
 
     fn on_unavailable(&self) -> OnUnavailable {

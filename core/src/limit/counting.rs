@@ -45,6 +45,23 @@ pub enum OnUnavailable {
     Closed,
 }
 
+/// Where the requests of a limit are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "kebab-case")]
+#[cbor(index_only)]
+pub enum Consistency {
+    /// Each request at the owner of its counter.
+    #[default]
+    #[n(0)]
+    Exact,
+    /// In isolates, which take permits ahead at the owner.
+    #[n(1)]
+    Leased,
+    /// In each isolate by itself.
+    #[n(2)]
+    Local,
+}
+
 /// One of several values that requests of one quota have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
 #[serde(rename_all = "kebab-case")]
@@ -96,6 +113,10 @@ pub struct Counting {
     /// How long the counter store is waited for, in milliseconds; absent, as long as for all stores.
     #[cbor(n(4), skip_if = "codec::is_default")]
     pub timeout_ms: Option<NonZeroU32>,
+    /// Where requests are counted. A reader that does not know it counts exactly.
+    #[serde(skip_serializing_if = "codec::is_default")]
+    #[cbor(n(5), skip_if = "codec::is_default")]
+    pub consistency: Consistency,
     /// The largest number that records of plans, subscriptions and grants may give the limit; absent, they give it none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cbor(n(6), skip_if = "codec::is_default")]
@@ -140,6 +161,11 @@ impl Counting {
     /// Whether requests of one subscription are counted together.
     pub(super) fn counts_by_subscription(&self) -> bool {
         self.parts.contains(&Part::Subscription)
+    }
+
+    /// Whether it says nothing that every reader has to know.
+    pub(super) fn can_be_ignored(&self) -> bool {
+        Self { consistency: Consistency::default(), ..self.clone() } == Self::default()
     }
 
     /// Checks what the types cannot express.

@@ -24,7 +24,7 @@ pub fn policy_field<'c>(out: &mut String, charges: impl IntoIterator<Item = &'c 
 pub fn state_field<'c>(out: &mut String, charges: impl IntoIterator<Item = (&'c Charge, &'c Verdict)>) {
     list(out, charges.into_iter(), |out, (c, v)| {
         let reset_s = v.reset_us.div_ceil(MICROS_PER_S);
-        member(out, &c.quota, [(";r=", v.remaining.into()), (";t=", reset_s)]);
+        member(out, &c.quota, [(";r=", v.promised().into()), (";t=", reset_s)]);
     });
 }
 
@@ -93,9 +93,16 @@ mod tests {
             burst: n(200),
             cost: n(1),
             algorithm: None,
+            lease: None,
         };
-        let verdict =
-            |allowed, us| Verdict { allowed, remaining: 7, reset_us: 1_000_001, retry_after_us: us, wait_us: None };
+        let verdict = |allowed, us| Verdict {
+            allowed,
+            remaining: 7,
+            reset_us: 1_000_001,
+            retry_after_us: us,
+            wait_us: None,
+            leased: None,
+        };
         let (mut policy, mut state) = (String::new(), String::new());
         policy_field(&mut policy, [&charge, &charge]);
         state_field(&mut state, [(&charge, &verdict(true, Some(0)))]);

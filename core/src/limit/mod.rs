@@ -4,6 +4,7 @@ mod calendar;
 mod counting;
 mod fault;
 pub mod fields;
+mod lease;
 mod quotas;
 
 use std::num::NonZeroU32;
@@ -16,8 +17,11 @@ crate::policy_kinds!(declare_modules @limit);
 
 pub use calendar::{Unit, Windows};
 pub use concurrency::ConcurrencySettings;
-pub use counting::{Counting, LimitBy, OnUnavailable, PARTS_MAX, Part, Partition, WARNINGS_MAX, Whereabouts};
+pub use counting::{
+    Consistency, Counting, LimitBy, OnUnavailable, PARTS_MAX, Part, Partition, WARNINGS_MAX, Whereabouts,
+};
 pub use fault::{Fault, OnFault};
+pub use lease::{Drawn, Lease, Purpose};
 pub use quota::QuotaSettings;
 pub use quotas::Quotas;
 pub use rate_limit::{PlanLimit, RateAlgorithm, RateLimitSettings};

@@ -74,7 +74,15 @@ impl Limiter for QuotaSettings {
     fn charge(&self, policy: &PolicyName, plan: Option<&str>, cost: NonZeroU32, now: Timestamp) -> Charge {
         let quota = plan.and_then(|plan| self.plans.get(plan)).copied().unwrap_or(self.quota);
         let algorithm = Some(Algorithm::Calendar(self.windows.edges(now)));
-        Charge { quota: policy.clone(), rate: quota, period_ms: NonZeroU32::MIN, burst: quota, cost, algorithm }
+        Charge {
+            quota: policy.clone(),
+            rate: quota,
+            period_ms: NonZeroU32::MIN,
+            burst: quota,
+            cost,
+            algorithm,
+            lease: None,
+        }
     }
 
     fn on_unavailable(&self) -> OnUnavailable {

@@ -71,6 +71,7 @@ mod tests {
             burst: n(burst),
             cost: n(1),
             algorithm: None,
+            lease: None,
         }
     }
 
@@ -79,7 +80,14 @@ mod tests {
     #[track_caller]
     fn check(kept: bool, ahead_us: u64, stated: u64, want: &str) {
         let mut quotas = Quotas::default();
-        let said = Verdict { allowed: true, remaining: 0, reset_us: ahead_us, retry_after_us: Some(0), wait_us: None };
+        let said = Verdict {
+            allowed: true,
+            remaining: 0,
+            reset_us: ahead_us,
+            retry_after_us: Some(0),
+            wait_us: None,
+            leased: None,
+        };
         quotas.add([(&daily(2), &said)].into_iter(), kept);
         let problem = Problem::plain(ProblemKind::StoreUnavailable, "").with(RETRY_AFTER, stated.to_string());
         assert_eq!(quotas.postponed(problem).fields[RETRY_AFTER], *want);
@@ -105,7 +113,14 @@ mod tests {
             edits.as_slice().iter().filter_map(|edit| Some(edit.value()?.clone())).collect::<Vec<_>>()
         };
         assert!(lines(&quotas).is_empty());
-        let said = Verdict { allowed: true, remaining: 1, reset_us: DAY_US, retry_after_us: Some(0), wait_us: None };
+        let said = Verdict {
+            allowed: true,
+            remaining: 1,
+            reset_us: DAY_US,
+            retry_after_us: Some(0),
+            wait_us: None,
+            leased: None,
+        };
         let hourly = Charge { quota: "hourly".into(), ..daily(3) };
         quotas.add([(&daily(2), &said)].into_iter(), true);
         quotas.add([(&hourly, &said)].into_iter(), true);

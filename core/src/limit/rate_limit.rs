@@ -78,7 +78,7 @@ impl codec::Section for RateLimitSettings {
     fn least_version(&self) -> u16 {
         if self.counting.counts_by_subscription() {
             Self::VERSION
-        } else if self.algorithm != RateAlgorithm::Gcra || self.counting != Counting::default() {
+        } else if self.algorithm != RateAlgorithm::Gcra || !self.counting.can_be_ignored() {
             3
         } else if self.by == LimitBy::Installation {
             2
@@ -139,7 +139,7 @@ impl Limiter for RateLimitSettings {
             RateAlgorithm::SlidingLog => Some(Algorithm::SlidingLog),
             RateAlgorithm::Spacing => Some(Algorithm::Spacing),
         };
-        Charge { quota: policy.clone(), rate, period_ms, burst, cost, algorithm }
+        Charge { quota: policy.clone(), rate, period_ms, burst, cost, algorithm, lease: None }
     }
 
     fn on_unavailable(&self) -> OnUnavailable {

@@ -160,7 +160,7 @@ fn limits(line: &mut Object<'_>, record: &ExchangeRecord) {
     let would_refuse = || {
         record.events.limit_notices().filter_map(|(policy, notice)| match notice {
             LimitNotice::WouldRefuse => Some(policy.as_str()),
-            LimitNotice::Reached { .. } => None,
+            LimitNotice::Reached { .. } | LimitNotice::Leased => None,
         })
     };
     if would_refuse().next().is_some() {
@@ -169,7 +169,7 @@ fn limits(line: &mut Object<'_>, record: &ExchangeRecord) {
     let reached = || {
         record.events.limit_notices().filter_map(|(policy, notice)| match notice {
             LimitNotice::Reached { percent } => Some((policy, percent)),
-            LimitNotice::WouldRefuse => None,
+            LimitNotice::WouldRefuse | LimitNotice::Leased => None,
         })
     };
     if reached().next().is_some() {

@@ -76,6 +76,7 @@ impl Metrics {
             let policy = Label::Shared(Arc::clone(policy.as_shared()));
             let notice = match notice {
                 LimitNotice::WouldRefuse => Label::Fixed("would-refuse"),
+                LimitNotice::Leased => Label::Fixed("leased"),
                 LimitNotice::Reached { percent } => Label::Shared(Arc::from(format!("reached-{percent}"))),
             };
             self.add(Family::LimitNotices, [policy, notice, ABSENT, ABSENT, ABSENT, ABSENT], 1);

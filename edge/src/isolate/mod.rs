@@ -12,6 +12,7 @@ pub mod fetched;
 pub(crate) mod identity_tokens;
 pub(crate) mod introspected;
 pub(crate) mod issuer;
+pub(crate) mod leases;
 pub(crate) mod oauth;
 pub(crate) mod operators;
 pub(crate) mod outages;
@@ -20,7 +21,7 @@ mod room;
 pub(crate) mod sealed;
 pub(crate) mod secrets;
 pub(crate) mod sessions;
-mod shares;
+pub(crate) mod shares;
 pub(crate) mod signers;
 pub(crate) mod tokens;
 pub(crate) mod upstream_tokens;
@@ -39,6 +40,7 @@ use exporter::Exporter;
 use fetched::{AfterReply, Fetches};
 use identity_tokens::IdentityTokens;
 use introspected::Introspected;
+use leases::Leases;
 pub use operators::OperatorSettings;
 use operators::Operators;
 use outages::Outages;
@@ -90,6 +92,10 @@ pub struct Isolate {
     pub(crate) entitlements: RefCell<KnownEntitlements>,
     /// What it counts while the counter store is away.
     pub(crate) shares: RefCell<Shares>,
+    /// What it counts by itself, where a limit says so.
+    pub(crate) local: RefCell<Shares>,
+    /// What it has taken ahead of limits.
+    pub(crate) leases: RefCell<Leases>,
     /// Keys of stored responses.
     cache_keys: CacheKeys,
     pub(crate) introspected: RefCell<Introspected>,
@@ -153,6 +159,8 @@ impl Isolate {
             outages: RefCell::default(),
             entitlements: RefCell::default(),
             shares: RefCell::default(),
+            local: RefCell::default(),
+            leases: RefCell::default(),
             cache_keys: CacheKeys::default(),
             introspected: RefCell::default(),
             decisions: RefCell::default(),

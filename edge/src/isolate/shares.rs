@@ -1,7 +1,7 @@
 //! What an isolate counts by itself while the counter store is away: shares of limits.
 
 use std::collections::HashMap;
-use std::num::NonZeroU8;
+use std::num::{NonZeroU8, NonZeroU32};
 
 use tollgate_core::cell::{Cell, CellKey, Charge, Operation, OperationId, Terms, Verdict};
 use tollgate_core::time::Timestamp;
@@ -19,16 +19,44 @@ impl Shares {
         share: NonZeroU8,
         now: Timestamp,
     ) -> Option<Verdict> {
+        let operation = [Operation::Charge(charge.against_share(share))];
+        let (outcome, _) = self.state(cell, now)?.update(Terms { id, hold_ms: None }, &operation, now).ok()?;
+        outcome.verdicts().next().cloned()
+    }
+
+    /// Charges a limit that the isolate counts by itself, until [`Shares::settle`] says whether it is kept. Without room it refuses.
+    pub(crate) fn count(&mut self, (cell, id): (&CellKey, OperationId), charge: &Charge, now: Timestamp) -> Verdict {
+        let operation = [Operation::Charge(charge.clone())];
+        let mut update = |hold_ms| Some(self.state(cell, now)?.update(Terms { id, hold_ms }, &operation, now).ok()?.0);
+        // So many may wait for other limits that no more can be taken back.
+        let outcome = update(Some(HOLD_MS)).or_else(|| update(None));
+        let said = outcome.and_then(|outcome| outcome.verdicts().next().cloned());
+        said.unwrap_or(Verdict {
+            allowed: false,
+            remaining: 0,
+            reset_us: 0,
+            retry_after_us: Some(1),
+            wait_us: None,
+            leased: None,
+        })
+    }
+
+    /// Keeps a charge of [`Shares::count`], or takes it back.
+    pub(crate) fn settle(&mut self, cell: &CellKey, id: OperationId, is_kept: bool, now: Timestamp) {
+        if let Some(state) = self.0.get_mut(cell) {
+            let operation = [if is_kept { Operation::Confirm } else { Operation::Release }];
+            let _ = state.update(Terms { id, hold_ms: None }, &operation, now);
+        }
+    }
+
+    fn state(&mut self, cell: &CellKey, now: Timestamp) -> Option<&mut Cell> {
         if self.0.len() >= CELLS_MAX && !self.0.contains_key(cell) {
             self.0.retain(|_, cell| cell.idle_at().is_none_or(|idle| idle > now));
             if self.0.len() >= CELLS_MAX {
                 return None;
             }
         }
-        let state = self.0.entry(cell.clone()).or_default();
-        let operation = [Operation::Charge(charge.against_share(share))];
-        let (outcome, _) = state.update(Terms { id, hold_ms: None }, &operation, now).ok()?;
-        outcome.verdicts().next().cloned()
+        Some(self.0.entry(cell.clone()).or_default())
     }
 
     /// Ends what an exchange has in flight.
@@ -41,19 +69,29 @@ impl Shares {
     }
 }
 
+/// Longer than other limits of a request are waited for.
+const HOLD_MS: NonZeroU32 = NonZeroU32::new(10_000).expect("it is not 0");
+
 /// Maximum number of partitions that an isolate counts by itself: about a megabyte.
 const CELLS_MAX: usize = 4_096;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::num::NonZeroU32;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
     fn charge() -> Charge {
         let n = |number| NonZeroU32::new(number).unwrap();
-        Charge { quota: "p".into(), rate: n(100), period_ms: n(1_000), burst: n(100), cost: n(1), algorithm: None }
+        Charge {
+            quota: "p".into(),
+            rate: n(100),
+            period_ms: n(1_000),
+            burst: n(100),
+            cost: n(1),
+            algorithm: None,
+            lease: None,
+        }
     }
 
     fn id(number: u8) -> OperationId {

@@ -19,6 +19,8 @@ pub struct MemoryCounters {
     pub faults: CounterFaults,
     /// Gives each cell a separate owner; otherwise all cells have one owner.
     pub apart: Fault,
+    /// Has isolates take permits ahead where a limit says so; otherwise all limits are exact.
+    pub far: Fault,
 }
 
 /// Switches for the faults of cell stores.
@@ -94,6 +96,10 @@ impl MemoryCounters {
 impl Counters for MemoryCounters {
     fn same_owner(&self, one: &CellKey, other: &CellKey) -> bool {
         one == other || !self.apart.is_on()
+    }
+
+    fn is_near(&self) -> bool {
+        !self.far.is_on()
     }
 
     async fn update(&self, update: &Update, now: Timestamp) -> Result<Outcome, CounterFault> {

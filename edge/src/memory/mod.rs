@@ -9,6 +9,7 @@ mod counters;
 mod fetch;
 mod signatures;
 mod sink;
+mod sites;
 mod stores;
 mod upstream;
 
@@ -24,6 +25,7 @@ pub use counters::{CounterFaults, MemoryCounters};
 pub use fetch::ScriptedFetch;
 pub use signatures::{Hash, MemorySignatures, Seal, Sign, Verify};
 pub use sink::{MemorySink, Post};
+pub use sites::{SitesReport, SitesSettings, overshoot_max, run_sites};
 pub use stores::{MemoryCache, MemoryRecords, MemorySecrets, ReadMemory};
 pub use upstream::{Script, ScriptedUpstream};
 

@@ -7,6 +7,7 @@ use tollgate_core::bounds::CONFIG_FRESH_MS;
 use tollgate_core::telemetry::ExchangeRecord;
 
 use super::exchange::{Journal, ToStore};
+use super::own;
 use super::respond::AfterReply;
 use super::undo::Undo;
 use crate::apart::rare;
@@ -23,6 +24,7 @@ pub(super) async fn after<H: Host>(
     pending: AfterReply<H::Content, impl Future<Output = Delivery>>,
 ) -> ExchangeRecord {
     let recorded = async {
+        own::refill(&isolate, &host, &mut journal).await;
         run(&host, std::mem::take(&mut journal.undos)).await;
         let delivery = pending.delivery.await;
         let ends = std::mem::take(&mut journal.ends);

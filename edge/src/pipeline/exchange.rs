@@ -21,6 +21,7 @@ use tollgate_core::time::{MonotonicInstant, Timestamp};
 use tollgate_kv_schemas::RecordError;
 
 use super::Client;
+use super::own::Batch;
 use super::undo::Undo;
 use crate::ports::{Clock, Content, Entropy, Host, complete};
 use crate::site::{Found, Selected, Site, Sites};
@@ -271,6 +272,10 @@ pub(super) struct Journal {
     pub(super) undos: Vec<Undo>,
     /// The steps that run when the response has been delivered, whatever it is.
     pub(super) ends: Vec<Undo>,
+    /// Whether it was charged to limits whose permits are taken ahead.
+    pub(super) uses_leases: bool,
+    /// The permits that are taken ahead after the reply.
+    pub(super) refills: Vec<Batch>,
     /// The stored responses that this exchange invalidates if it succeeds.
     pub(super) changes: Option<Changes>,
     /// The status of the response.
@@ -314,6 +319,8 @@ impl Journal {
             cookie: None,
             undos: Vec::new(),
             ends: Vec::new(),
+            uses_leases: false,
+            refills: Vec::new(),
             changes: None,
             status: 0,
             answered: begun,

@@ -6,14 +6,18 @@ use std::pin::pin;
 use futures_util::future::join_all;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::Principal;
-use tollgate_core::cell::{self, CellKey, CellOperations, Charge, Operation, Outcome, Reply, Terms, Update};
+use tollgate_core::cell::{
+    self, CellKey, CellOperations, Charge, Operation, OperationId, Outcome, Reply, Terms, Update,
+};
 use tollgate_core::entitlement::{Entitled, Numbers};
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::kinds::{LimitPolicy, Named, Place, PolicyName};
-use tollgate_core::limit::{Fault, OnFault, Whereabouts, fields};
+use tollgate_core::limit::{Fault, OnFault, Purpose, Whereabouts, fields};
 use tollgate_core::problem::{Problem, ProblemKind};
+use tollgate_core::time::MonotonicInstant;
 
 use super::exchange::{Exchange, Journal};
+use super::own::{self, Batch, Own};
 use super::undo::{Undo, on_held};
 use crate::apart::{apart, rare};
 use crate::isolate::{Isolate, entitlements};
@@ -45,35 +49,26 @@ impl<'a> Limits<'a> {
         self.places.iter().map(|place| self.exchange.policy(*place))
     }
 
-    /// The charges of the policies that refuse, or of those that are only observed, at each owner: in policy order, and those of
-    /// one partition together.
-    fn updates(&self, counters: &impl Counters, are_observed: bool, journal: &mut Journal) -> Vec<Update> {
+    /// The charges of the policies that refuse, or of those that are only observed: what the isolate decides, and what is asked at
+    /// each owner, in policy order, those of one partition together.
+    fn charges<H: Host>(&self, isolate: &Isolate, host: &H, are_observed: bool, journal: &mut Journal) -> Charges {
         let (id, now) = (journal.next_operation(), journal.started);
         let (route, facts) = (self.exchange.route(), self.exchange.facts(self.principal, now));
         let upstream = &self.exchange.upstream().name;
-        let mut updates: Vec<Update> = Vec::with_capacity(1);
+        let mut charges = Charges::default();
         for Named { name, policy } in self.policies().filter(|named| named.policy.counting().shadow == are_observed) {
             let entitled = self.entitled.as_ref().filter(|_| policy.counting().asks_for_subscriptions());
             let subscription = entitled.and_then(|entitled| Some(entitled.subscription()?.id.as_str()));
             let at = Whereabouts { route: &route.id, api: &route.api, upstream, subscription };
             let cell = policy.partition().cell(&facts, &at);
-            let charge = Operation::Charge(self.charge(name, policy, entitled, journal));
-            let is_owner = |update: &&mut Update| update.cells.iter().any(|own| counters.same_owner(&own.cell, &cell));
-            match updates.iter_mut().find(is_owner) {
-                Some(update) => match update.cells.iter_mut().find(|part| part.cell == cell) {
-                    Some(part) => part.operations.push(charge),
-                    None => update.cells.push(CellOperations { cell, operations: vec![charge] }),
-                },
-                None => {
-                    let cells = vec![CellOperations { cell, operations: vec![charge] }];
-                    updates.push(Update { terms: Terms { id, hold_ms: None }, cells });
-                }
+            let charge = self.charge(name, policy, entitled, journal);
+            match Own::decide(isolate, host, policy, cell, charge, &mut charges.at, journal) {
+                Ok(own) => charges.own.push(own),
+                Err(asked) => charges.ask(host.counters(), asked, id),
             }
         }
-        if updates.len() > 1 && !are_observed {
-            updates.iter_mut().for_each(|update| update.terms.hold_ms = Some(HOLD_MS));
-        }
-        updates
+        charges.agree(isolate, are_observed);
+        charges
     }
 
     /// The charge of a policy, with the numbers that records have for it.
@@ -183,16 +178,17 @@ async fn charge_all<H: Host>(
     limits: Limits<'_>,
     journal: &mut Journal,
 ) -> Result<(), Problem> {
-    let updates = limits.updates(host.counters(), false, journal);
-    note_ends(host, &updates, journal);
-    let is_held = updates.len() > 1;
-    let mut charged = Charged::at(host, updates, limits.timeout_ms(false)).await;
+    let charges = limits.charges(isolate, host, false, journal);
+    note_ends(host, &charges.updates, journal);
+    let is_held = charges.updates.len() > 1;
+    let mut charged = Charged::at(isolate, host, charges, limits.timeout_ms(false)).await;
     let refused = charged.refusal(journal.quotas.retry_after_us()).map_or(Ok(()), Err);
     let mut decided = refused.and_then(|()| charged.decide_faults(isolate, &limits, journal));
     if decided.is_ok() && is_held {
         let unconfirmed = rare(charged.unconfirmed(host, limits.timeout_ms(false))).await;
         decided = unconfirmed.decide_faults(isolate, &limits, journal);
     }
+    charged.settle_own(isolate, host, decided.is_ok(), journal);
     if decided.is_err() {
         charged.refund();
     }
@@ -202,7 +198,7 @@ async fn charge_all<H: Host>(
         journal.undos.extend(charged.undos());
     } else if decided.is_ok() {
         if limits.are_some_observed() {
-            rare(observe(host, &limits, journal)).await;
+            rare(observe(isolate, host, &limits, journal)).await;
         }
         charged.wait(host, &limits, journal).await;
     }
@@ -210,10 +206,12 @@ async fn charge_all<H: Host>(
 }
 
 /// Charges the limits that are only observed, of a request that those which refuse have admitted.
-async fn observe<H: Host>(host: &H, limits: &Limits<'_>, journal: &mut Journal) {
-    let updates = limits.updates(host.counters(), true, journal);
-    note_ends(host, &updates, journal);
-    Charged::at(host, updates, limits.timeout_ms(true)).await.note_observed(limits, journal);
+async fn observe<H: Host>(isolate: &Isolate, host: &H, limits: &Limits<'_>, journal: &mut Journal) {
+    let charges = limits.charges(isolate, host, true, journal);
+    note_ends(host, &charges.updates, journal);
+    let charged = Charged::at(isolate, host, charges, limits.timeout_ms(true)).await;
+    charged.settle_own(isolate, host, true, journal);
+    charged.note_observed(limits, journal);
 }
 
 /// Has the end of the exchange told to the owners that count it as in flight, also if its client has gone.
@@ -230,17 +228,93 @@ fn note_ends<H: Host>(host: &H, updates: &[Update], journal: &mut Journal) {
 #[expect(clippy::cast_possible_truncation, reason = "some seconds in milliseconds")]
 const HOLD_MS: NonZeroU32 = NonZeroU32::new(STORE_TIMEOUT_MS as u32 * 3 + 1_000).expect("it is not 0");
 
-/// The updates with the answers of their owners.
-struct Charged(Vec<(Update, Result<Outcome, CounterFault>)>);
+/// What the isolate has decided, and what owners are asked.
+#[derive(Default)]
+struct Charges {
+    own: Vec<Own>,
+    updates: Vec<Update>,
+    /// When leases were looked at, if they were: before anything was sent.
+    at: Option<MonotonicInstant>,
+    /// The permits that are not taken together with the charges, because these may be released.
+    later: Vec<Batch>,
+}
+
+impl Charges {
+    fn ask(&mut self, counters: &impl Counters, (cell, charge): Batch, id: OperationId) {
+        let charge = Operation::Charge(charge);
+        let is_owner = |update: &&mut Update| update.cells.iter().any(|own| counters.same_owner(&own.cell, &cell));
+        match self.updates.iter_mut().find(is_owner) {
+            Some(update) => match update.cells.iter_mut().find(|part| part.cell == cell) {
+                Some(part) => part.operations.push(charge),
+                None => update.cells.push(CellOperations { cell, operations: vec![charge] }),
+            },
+            None => {
+                let cells = vec![CellOperations { cell, operations: vec![charge] }];
+                self.updates.push(Update { terms: Terms { id, hold_ms: None }, cells });
+            }
+        }
+    }
+
+    /// Asks no owner if the isolate refuses, and has several owners hold what they grant.
+    fn agree(&mut self, isolate: &Isolate, are_observed: bool) {
+        if are_observed {
+            return;
+        }
+        if self.own.iter().any(|own| !own.said.allowed) {
+            for update in std::mem::take(&mut self.updates) {
+                own::learn(isolate, &update, &Err(CounterFault::Contended), Purpose::Request, <_>::default());
+            }
+        } else if self.updates.len() > 1 {
+            for update in &mut self.updates {
+                update.terms.hold_ms = Some(HOLD_MS);
+                for CellOperations { cell, operations } in &mut update.cells {
+                    for operation in operations {
+                        let Operation::Charge(charge) = operation else { continue };
+                        if let Some(most) = charge.lease.take() {
+                            self.later.push(own::refill_of(cell, charge, most));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The charges with the answers of those who decide.
+struct Charged {
+    own: Vec<Own>,
+    asked: Vec<(Update, Result<Outcome, CounterFault>)>,
+    later: Vec<Batch>,
+}
 
 impl Charged {
-    async fn at<H: Host>(host: &H, updates: Vec<Update>, timeout_ms: u64) -> Self {
-        Self(ask(host, updates, timeout_ms).await)
+    async fn at<H: Host>(isolate: &Isolate, host: &H, charges: Charges, timeout_ms: u64) -> Self {
+        let Charges { own, updates, at, later } = charges;
+        if updates.is_empty() {
+            return Self { own, asked: Vec::new(), later };
+        }
+        let asked = ask(host, updates, timeout_ms).await;
+        if let Some(sent) = at {
+            let times = (sent, host.clock().instant());
+            asked.iter().for_each(|(update, answer)| own::learn(isolate, update, answer, Purpose::Request, times));
+        }
+        Self { own, asked, later }
+    }
+
+    /// Keeps what the isolate has decided, or takes it back.
+    fn settle_own<H: Host>(&self, isolate: &Isolate, host: &H, is_kept: bool, journal: &mut Journal) {
+        self.own.iter().for_each(|own| own.settle(isolate, host, is_kept, journal));
+        if is_kept {
+            journal.refills.extend(self.later.iter().cloned());
+        } else {
+            let mut leases = isolate.leases.borrow_mut();
+            self.later.iter().for_each(|(cell, charge)| leases.failed(cell, charge));
+        }
     }
 
     /// Asks the owners that granted to confirm, and returns those that did not.
     async fn unconfirmed<H: Host>(&self, host: &H, timeout_ms: u64) -> Self {
-        let granted = self.0.iter().filter(|(_, answer)| answer.is_ok()).map(|(update, _)| update);
+        let granted = self.asked.iter().filter(|(_, answer)| answer.is_ok()).map(|(update, _)| update);
         let confirm = |update: &Update| on_held(update.terms.id, &cells_of(update), &Operation::Confirm);
         let answers = ask(host, granted.clone().map(confirm).collect(), timeout_ms).await;
         let faults = granted.zip(answers).filter_map(|(update, (_, answer))| match answer {
@@ -251,18 +325,24 @@ impl Charged {
             }
             Err(fault) => Some((update.clone(), Err(fault))),
         });
-        Self(faults.collect())
+        Self { own: Vec::new(), asked: faults.collect(), later: Vec::new() }
     }
 
     /// The charges that were answered, with the verdicts of their quotas.
     fn verdicts(&self) -> impl Iterator<Item = (&Charge, &cell::Verdict)> + Clone {
-        let answered = self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().ok()?)));
+        self.own.iter().map(|own| (&own.charge, &own.said)).chain(self.answers())
+    }
+
+    /// What owners have answered.
+    fn answers(&self) -> impl Iterator<Item = (&Charge, &cell::Verdict)> + Clone {
+        let answered = self.asked.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().ok()?)));
         answered.flat_map(|(update, outcome)| charges_of(update).zip(outcome.verdicts()))
     }
 
     /// Reports granted charges as not charged: they are released after the reply.
     fn refund(&mut self) {
-        let granted = self.0.iter_mut().filter_map(|(update, answer)| Some((update, answer.as_mut().ok()?)));
+        self.own.iter_mut().for_each(Own::refund);
+        let granted = self.asked.iter_mut().filter_map(|(update, answer)| Some((update, answer.as_mut().ok()?)));
         for (update, outcome) in granted.filter(|(_, outcome)| outcome.granted) {
             for (charge, verdict) in charges_of(update).zip(outcome.verdicts_mut()) {
                 *verdict = charge.refunded(verdict);
@@ -272,8 +352,15 @@ impl Charged {
 
     /// Notes the verdicts; `kept` says whether the charges stay.
     fn note(&self, limits: &Limits<'_>, kept: bool, journal: &mut Journal) {
-        for (charge, verdict) in self.verdicts() {
-            let (remaining, cost) = (verdict.remaining, charge.cost.get());
+        for own in &self.own {
+            let (result, reason) = own.reason(kept);
+            journal.note_policy(limits.phase, &own.charge.quota, result, reason);
+            if own.said.allowed && kept && own.knows_all() {
+                note_reached(limits, &own.charge, &own.said, journal);
+            }
+        }
+        for (charge, verdict) in self.answers() {
+            let (remaining, cost) = (verdict.promised(), charge.cost.get());
             let (result, reason) = match (verdict.allowed, kept) {
                 (true, true) => (Verdict::Pass, Reason::Charged { remaining, cost }),
                 (true, false) => (Verdict::Pass, Reason::NotCharged { remaining, cost }),
@@ -288,8 +375,15 @@ impl Charged {
 
     /// Notes what limits said that refuse nothing.
     fn note_observed(&self, limits: &Limits<'_>, journal: &mut Journal) {
-        for (charge, verdict) in self.verdicts() {
-            let (remaining, cost) = (verdict.remaining, charge.cost.get());
+        for own in self.own.iter().filter(|own| own.said.allowed) {
+            journal.note_policy(limits.phase, &own.charge.quota, Verdict::Pass, own.reason(true).1);
+            if own.knows_all() {
+                note_reached(limits, &own.charge, &own.said, journal);
+            }
+        }
+        let refused = self.own.iter().filter(|own| !own.said.allowed).map(|own| (&own.charge, &own.said));
+        for (charge, verdict) in self.answers().chain(refused) {
+            let (remaining, cost) = (verdict.promised(), charge.cost.get());
             if verdict.allowed {
                 journal.note_policy(limits.phase, &charge.quota, Verdict::Pass, Reason::Charged { remaining, cost });
                 note_reached(limits, charge, verdict, journal);
@@ -302,7 +396,7 @@ impl Charged {
                 );
             }
         }
-        for (update, fault) in self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?))) {
+        for (update, fault) in self.asked.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?))) {
             for charge in charges_of(update) {
                 let reason = Reason::CountersFailed { fault: fault.kind(), text: Local(fault.to_string().into()) };
                 journal.note_policy(limits.phase, &charge.quota, Verdict::OpenOnFailure, reason);
@@ -332,7 +426,7 @@ impl Charged {
 
     /// Handles the policies whose owner failed: each decides by its own settings.
     fn decide_faults(&self, isolate: &Isolate, limits: &Limits<'_>, journal: &mut Journal) -> Result<(), Problem> {
-        let faults = self.0.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?)));
+        let faults = self.asked.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?)));
         for (update, fault) in faults {
             for (cell, charge) in charges_by_cell(update) {
                 let Some(policy) = limits.policy(&charge.quota) else { continue };
@@ -361,7 +455,7 @@ impl Charged {
 
     /// Releases the charges at every owner that holds some, or may hold some.
     fn undos(self) -> impl Iterator<Item = Undo> {
-        let held = self.0.into_iter().filter(|(_, answer)| match answer {
+        let held = self.asked.into_iter().filter(|(_, answer)| match answer {
             Ok(outcome) => outcome.granted,
             Err(_) => true,
         });
@@ -404,7 +498,14 @@ fn decide_share(
     limits: &Limits<'_>,
     journal: &mut Journal,
 ) -> Result<(), Problem> {
-    let none = cell::Verdict { allowed: false, remaining: 0, reset_us: 0, retry_after_us: Some(1), wait_us: None };
+    let none = cell::Verdict {
+        allowed: false,
+        remaining: 0,
+        reset_us: 0,
+        retry_after_us: Some(1),
+        wait_us: None,
+        leased: None,
+    };
     let verdict = verdict.unwrap_or(none);
     if !verdict.allowed {
         let problem = exhausted(charge, &verdict, fields::retry_after_s([&verdict], 0));
@@ -442,6 +543,7 @@ fn charges_by_cell(update: &Update) -> impl Iterator<Item = (&CellKey, &Charge)>
             | Operation::ReadPurges { .. }
             | Operation::List(_)
             | Operation::ReadList
+            | Operation::GiveBack(_)
             | Operation::Leave { .. } => None,
         })
 }

@@ -15,6 +15,7 @@ mod login;
 mod look_up;
 mod operate;
 mod outbound;
+mod own;
 mod receive;
 mod respond;
 mod route;

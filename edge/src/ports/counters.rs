@@ -26,6 +26,12 @@ pub trait Counters {
     /// a Redis Cluster owns those with a common hash.
     fn same_owner(&self, one: &CellKey, other: &CellKey) -> bool;
 
+    /// Whether an update takes no longer than what an isolate could count by itself, because all cells are in this process. Every
+    /// limit is then counted exactly, whatever its policy says.
+    fn is_near(&self) -> bool {
+        false
+    }
+
     /// Applies an update to cells of one owner, to all of them or none.
     ///
     /// `now` is from the caller's clock. An implementation with remote cells may use the clock there, and one that

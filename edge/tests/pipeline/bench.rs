@@ -14,7 +14,9 @@ use tollgate_core::expression::{Binary, Expression, Node, Source};
 use tollgate_core::forward::{ClientFields, UpstreamAuth, UpstreamError, UpstreamSettings};
 use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::kinds::{AuthnPolicy, AuthzPolicy, GuardPolicy, LimitPolicy, Named, Place, Policy};
-use tollgate_core::limit::{Counting, LimitBy, OnUnavailable, PlanLimit, RateAlgorithm, RateLimitSettings};
+use tollgate_core::limit::{
+    Consistency, Counting, LimitBy, OnUnavailable, PlanLimit, RateAlgorithm, RateLimitSettings,
+};
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
 use tollgate_core::telemetry::{ExchangeRecord, TelemetrySettings};
@@ -197,6 +199,10 @@ fn silver() -> PlanLimit {
 pub(crate) const KEYS: Place<AuthnPolicy> = Place::new(0);
 pub(crate) const BY_CONSUMER: Place<LimitPolicy> = Place::new(0);
 pub(crate) const BY_ADDRESS: Place<LimitPolicy> = Place::new(1);
+/// 100 at once and in a second, leased.
+pub(crate) const LEASED: Place<LimitPolicy> = Place::new(2);
+/// Two a minute in each isolate.
+pub(crate) const LOCAL: Place<LimitPolicy> = Place::new(3);
 pub(crate) const OFFICE: Place<GuardPolicy> = Place::new(0);
 pub(crate) const QUERY_KEYS: Place<AuthnPolicy> = Place::new(1);
 pub(crate) const BEARER: Place<AuthnPolicy> = Place::new(2);
@@ -227,6 +233,8 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
         ("bearer", bearer()),
         ("office", office()),
         ("in-germany", in_germany()),
+        ("leased", often(100, 1_000, Consistency::Leased)),
+        ("local", often(2, 60_000, Consistency::Local)),
     ];
     SiteSettings {
         upstreams: vec![UpstreamSettings {
@@ -241,6 +249,20 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
         policies: policies.into_iter().map(|(name, policy)| Named { name: name.into(), policy }).collect(),
         routes,
     }
+}
+
+fn often(rate: u32, period_ms: u32, consistency: Consistency) -> Policy {
+    let of = |number| NonZeroU32::new(number).unwrap();
+    Policy::from(RateLimitSettings {
+        rate: of(rate),
+        period_ms: of(period_ms),
+        burst: of(rate),
+        by: LimitBy::Consumer,
+        on_unavailable: OnUnavailable::Closed,
+        plans: BTreeMap::new(),
+        algorithm: RateAlgorithm::default(),
+        counting: Counting { consistency, ..Counting::default() },
+    })
 }
 
 fn bearer() -> Policy {

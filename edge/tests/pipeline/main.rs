@@ -16,6 +16,7 @@ mod generations;
 mod guard;
 mod identity_tokens;
 mod introspection;
+mod leases;
 mod limits;
 mod links;
 mod login_claims;

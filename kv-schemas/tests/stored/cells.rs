@@ -33,6 +33,7 @@ fn charge(quota: &str, cost: u32) -> Operation {
         burst: n(20),
         cost: n(cost),
         algorithm: None,
+        lease: None,
     };
     Operation::Charge(gcra)
 }

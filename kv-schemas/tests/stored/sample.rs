@@ -16,7 +16,7 @@ use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::jose::Algorithm;
 use tollgate_core::kinds::{LimitPolicy, Named, Place, Policies, Policy};
 use tollgate_core::limit::{
-    ConcurrencySettings, Counting, LimitBy, OnUnavailable, Part, PlanLimit, QuotaSettings, RateAlgorithm,
+    ConcurrencySettings, Consistency, Counting, LimitBy, OnUnavailable, Part, PlanLimit, QuotaSettings, RateAlgorithm,
     RateLimitSettings, Unit, Windows,
 };
 use tollgate_core::route::{HostPattern, Methods, Predicate, Subject, Test};
@@ -106,6 +106,7 @@ pub(crate) fn limits_site() -> SiteSettings {
         warn: [80, 95].map(|share| NonZeroU8::new(share).unwrap()).into(),
         degrade: NonZeroU8::new(10),
         timeout_ms: NonZeroU32::new(200),
+        consistency: Consistency::Exact,
         at_most: None,
     };
     let Policy::Limit(LimitPolicy::RateLimit(base)) = limit(1, LimitBy::Consumer, OnUnavailable::Closed) else {

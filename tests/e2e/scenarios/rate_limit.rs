@@ -28,6 +28,11 @@ scenarios! { "limit";
     requests_that_are_spaced_wait_for_their_turn,
     requests_share_a_quota_if_all_that_it_counts_by_is_equal,
     whatever_passes_many_limits_in_one_instance_is_charged,
+    a_hot_limit_admits_no_more_than_its_bound,
+    permits_that_were_taken_ahead_are_used_without_a_call
+        except (Native, "its counters are in the process, and all limits are exact"),
+    a_local_limit_needs_no_counter
+        except (Native, "its counters are in the process, and all limits are exact"),
     a_counter_that_is_reset_is_asked_once_more
         except (Native, "the owner of its counters is its own process")
                (Spin, "its counters are in a store and have no owner that runs"),
@@ -384,5 +389,72 @@ async fn whatever_passes_many_limits_in_one_instance_is_charged(world: Rc<World>
     }
     assert_eq!(world.upstream.report().total(), passed);
     assert!(passed >= 60, "{passed}");
+    Ok(())
+}
+
+/// With all of the burst, what the limit gives while the requests are sent, and for the second in which permits can be used.
+async fn a_hot_limit_admits_no_more_than_its_bound(world: Rc<World>) -> Outcome {
+    const RATE: u64 = 100;
+    const BURST: u64 = 400;
+    limited(&world, &format!("{{kind: rate-limit, rate: {RATE}/s, burst: {BURST}, on-unavailable: closed}}")).await?;
+    let key = world.plain_key("acme").await?;
+    let (begun, mut passed) = (std::time::Instant::now(), 0);
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (client, key) = (world.client(), key.clone());
+            tokio::task::spawn_local(async move {
+                let (mut passed, mut refused) = (0, 0);
+                while refused < 40 && passed < 1_000 {
+                    let answer = client.send(Request::get("/a").field("X-API-Key", &key)).await;
+                    match answer.map_err(std::io::Error::other)?.status {
+                        200 => passed += 1,
+                        429 => refused += 1,
+                        // Many writers of one key of a store.
+                        503 => {}
+                        other => return Err(std::io::Error::other(format!("status {other}"))),
+                    }
+                }
+                Ok::<u64, std::io::Error>(passed)
+            })
+        })
+        .collect();
+    for client in clients {
+        passed += client.await??;
+    }
+    let lasted_ms = u64::try_from(begun.elapsed().as_millis())?;
+    let most = BURST + RATE * (lasted_ms + 1_000) / 1_000 + 1;
+    assert!((BURST..=most).contains(&passed), "{passed} in {lasted_ms} ms, of {BURST} to {most}");
+    assert_eq!(world.upstream.report().total(), usize::try_from(passed)?);
+    Ok(())
+}
+
+async fn permits_that_were_taken_ahead_are_used_without_a_call(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: rate-limit, rate: 10000/s, burst: 10000, on-unavailable: closed}").await?;
+    let key = world.plain_key("acme").await?;
+    let host = &world.host;
+    for _ in 0..10 {
+        for _ in 0..60 {
+            with_key(&world, &key).await?;
+        }
+        host.fault(Fault { counters: Some(true), ..Fault::default() }).await?;
+        let without = with_key(&world, &key).await?;
+        host.fault(Fault::NONE).await?;
+        if without.status == 200 {
+            return Ok(());
+        }
+        assert_problem(&without, 503, "store-unavailable");
+    }
+    Err("every request was charged by a call".into())
+}
+
+async fn a_local_limit_needs_no_counter(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: rate-limit, rate: 1000/d, consistency: local, on-unavailable: closed}").await?;
+    let key = world.plain_key("acme").await?;
+    world.host.fault(Fault { counters: Some(true), ..Fault::default() }).await?;
+    let answer = with_key(&world, &key).await;
+    world.host.fault(Fault::NONE).await?;
+    let answer = answer?;
+    let state = answer.field("ratelimit").unwrap_or_default();
+    assert!(answer.status == 200 && state.contains("r=999"), "{answer:?}");
     Ok(())
 }

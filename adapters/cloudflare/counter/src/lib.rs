@@ -171,8 +171,15 @@ mod tests {
 
     fn update(cell: f64, id: u8, now_ms: f64) -> (Outcome, usize) {
         let n = |value| NonZeroU32::new(value).unwrap();
-        let gcra =
-            Charge { quota: "p".into(), rate: n(1), period_ms: n(1_000), burst: n(1), cost: n(1), algorithm: None };
+        let gcra = Charge {
+            quota: "p".into(),
+            rate: n(1),
+            period_ms: n(1_000),
+            burst: n(1),
+            cost: n(1),
+            algorithm: None,
+            lease: None,
+        };
         let terms = Terms { id: OperationId::new([id; 16]), hold_ms: None };
         input(&write_request(terms, &[Operation::Charge(gcra)]));
         let result = cell_update(cell, now_ms);

@@ -73,6 +73,13 @@ impl ChosenCounters {
 }
 
 impl Counters for ChosenCounters {
+    fn is_near(&self) -> bool {
+        match self {
+            Self::Embedded(counters) => counters.is_near(),
+            Self::Redis(counters) => counters.is_near(),
+        }
+    }
+
     fn same_owner(&self, one: &CellKey, other: &CellKey) -> bool {
         match self {
             Self::Embedded(counters) => counters.same_owner(one, other),

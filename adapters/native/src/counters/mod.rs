@@ -186,6 +186,10 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 impl Counters for NativeCounters {
+    fn is_near(&self) -> bool {
+        true
+    }
+
     fn same_owner(&self, _: &CellKey, _: &CellKey) -> bool {
         true
     }

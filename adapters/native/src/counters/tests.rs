@@ -15,8 +15,15 @@ fn terms(number: u64) -> Terms {
 
 fn part(cell: &str, burst: u32) -> CellOperations {
     let n = |value| NonZeroU32::new(value).unwrap();
-    let charge =
-        Charge { quota: "p".into(), rate: n(1), period_ms: n(60_000), burst: n(burst), cost: n(1), algorithm: None };
+    let charge = Charge {
+        quota: "p".into(),
+        rate: n(1),
+        period_ms: n(60_000),
+        burst: n(burst),
+        cost: n(1),
+        algorithm: None,
+        lease: None,
+    };
     CellOperations { cell: CellKey::new(cell), operations: vec![Operation::Charge(charge)] }
 }
 

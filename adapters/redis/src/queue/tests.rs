@@ -92,6 +92,7 @@ impl Gateway {
             burst: n(burst),
             cost: n(1),
             algorithm: None,
+            lease: None,
         };
         let part = |cell: &&str| CellOperations {
             cell: CellKey::new(*cell),

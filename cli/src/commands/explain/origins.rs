@@ -1,6 +1,7 @@
 //! The settings of a route, each with the level and place that set it, and the values that it overrides.
 
 use serde_json::{Value, json};
+use tollgate_analysis::{LeasedLimit, leased_limits};
 use tollgate_config::{Compiled, CompiledRoute, Origin, OriginLevel, Span};
 
 use crate::redaction::redact;
@@ -9,7 +10,26 @@ use crate::terminal::{heading, table};
 /// The settings as a complete answer.
 pub(super) fn text(compiled: &Compiled, route: &CompiledRoute) -> String {
     let place = place(compiled, route.span);
-    redact(&format!("{} {place}\n\n{}", heading(&route.settings.id), table_of(compiled, route)))
+    redact(&format!(
+        "{} {place}\n\n{}{}",
+        heading(&route.settings.id),
+        table_of(compiled, route),
+        leased(compiled, route)
+    ))
+}
+
+/// By how much its leased limits can be exceeded.
+fn leased(compiled: &Compiled, route: &CompiledRoute) -> String {
+    let limits = leased_limits(compiled, route);
+    if limits.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![["LEASED LIMIT", "PLAN", "CAN PASS BEYOND IT"].map(str::to_owned).to_vec()];
+    for LeasedLimit { policy, plan, beyond } in limits {
+        let beyond = if beyond == 0 { "nothing in a window".to_owned() } else { format!("{beyond} in any time") };
+        rows.push(vec![policy, plan.unwrap_or_else(|| "-".to_owned()), beyond]);
+    }
+    format!("\n{}", table(&rows))
 }
 
 /// The settings as rows.
@@ -64,7 +84,8 @@ pub(super) fn json(compiled: &Compiled, route: &CompiledRoute) -> Value {
         })
     };
     let settings: Vec<Value> = compiled.origins(route).into_iter().map(setting).collect();
-    json!({"route": route.settings.id, "place": place(route.span), "settings": settings})
+    let leased = leased_limits(compiled, route);
+    json!({"route": route.settings.id, "place": place(route.span), "settings": settings, "leased_limits": leased})
 }
 
 fn place(compiled: &Compiled, span: Span) -> String {

@@ -18,6 +18,7 @@ use tollgate_kv_schemas::{Id, Manifest, keys};
 
 use super::overlap::Overlaps;
 use super::{MIRRORS, RETRIES, RequestOutcome, RouteBounds, Usage};
+use crate::leased::is_leased;
 
 /// The bounds of every route, in the order of [`Whole::routes`](tollgate_config::Whole::routes).
 #[must_use]
@@ -129,6 +130,7 @@ impl Count<'_> {
     /// The outcomes that the methods allow, without the calls of a cold isolate before and after the request.
     fn outcomes(&self, is_cold: bool) -> Vec<(RequestOutcome, Usage)> {
         let (partitions, told) = (self.partitions(&self.route.limit), self.observed_and_ended(&self.route.limit));
+        let told = told + self.leased();
         let export_secrets = if is_cold { self.export_secrets() } else { 0 };
         // What is accepted once is released if the request is refused, or its upstream cannot be reached (`accept_once`).
         let before_limits = self.guard_charges() + 2 * self.charged_once() + self.outages();
@@ -208,6 +210,14 @@ impl Count<'_> {
         self.different(limits, |limit| limit.counting().shadow)
             + self.different(limits, |limit| ends(limit) && !limit.counting().shadow)
             + self.different(limits, |limit| ends(limit) && limit.counting().shadow)
+    }
+
+    /// After the reply, `own.rs` takes permits ahead of each leased limit, and gives back what was not used of one.
+    fn leased(&self) -> u64 {
+        let policies = &self.compiled.whole().policies;
+        let limits = policies.at(&self.route.guard_limit).chain(policies.at(&self.route.limit));
+        let leased = limits.filter(|named| is_leased(named)).count() as u64;
+        if leased > 0 { leased + GIVEN_BACK } else { 0 }
     }
 
     fn different(&self, limits: &[Place<LimitPolicy>], counts: impl Fn(&LimitPolicy) -> bool) -> u64 {
@@ -366,6 +376,9 @@ const ENDS_READ: u32 = 2;
 
 /// If tokens can only be revoked, what operators have said.
 const REVOCATION_READS: u64 = 1;
+
+/// After one reply, what was not used of one batch is given back.
+const GIVEN_BACK: u64 = 1;
 
 /// `export` sends the metrics once, after the batches.
 const METRICS: usize = 1;

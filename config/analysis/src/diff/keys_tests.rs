@@ -120,8 +120,8 @@ fn every_key_of_every_kind_is_compared() {
         (Authz, "access", &["deny: {plans: z}"], &[ACCESS]),
         (Authz, "condition", &["allow: \"request.method == 'GET'\""], &[CONDITION]),
         (Authz, "external", &["url: \"https://o/\"", "protocol: http", "send: {a: principal.consumer}"], &[EXTERNAL]),
-        (Limit, "rate-limit", &["rate: 60/min"], &[RATE_LIMIT, COUNTING]),
-        (Limit, "quota", &["quota: 60", "window: month"], &[QUOTA, COUNTING]),
+        (Limit, "rate-limit", &["rate: 60/min"], &[RATE_LIMIT, COUNTING, CONSISTENCY]),
+        (Limit, "quota", &["quota: 60", "window: month"], &[QUOTA, COUNTING, CONSISTENCY]),
         (Limit, "concurrency", &["max: 6"], &[CONCURRENCY, COUNTING]),
     ];
     let checked: BTreeSet<&str> = checks.iter().map(|(_, kind, ..)| *kind).collect();
@@ -413,3 +413,5 @@ const COUNTING: &[Row] = &[
     ("shadow", "", "shadow: true", Looser),
     ("warn", "warn: [80%]", "warn: [90%]", Review),
 ];
+
+const CONSISTENCY: &[Row] = &[("consistency", "consistency: exact", "consistency: leased", Looser)];

@@ -5,6 +5,7 @@ mod clocks;
 mod counting;
 mod forms;
 mod holding;
+mod leases;
 mod protocol;
 mod repetition;
 mod tables;
@@ -34,6 +35,7 @@ pub(super) fn gcra(quota: &str, rate: u32, period_ms: u32, burst: u32, cost: u32
         burst: n(burst),
         cost: n(cost),
         algorithm: None,
+        lease: None,
     }
 }
 

@@ -47,8 +47,15 @@ const BURST: usize = 2;
 fn charge(request: u8) -> Update {
     let number = |n: u32| NonZeroU32::new(n).unwrap();
     let (rate, period_ms, burst, cost) = (number(2), number(86_400_000), number(2), number(1));
-    let operations =
-        vec![Operation::Charge(Charge { quota: "daily".into(), rate, period_ms, burst, cost, algorithm: None })];
+    let operations = vec![Operation::Charge(Charge {
+        quota: "daily".into(),
+        rate,
+        period_ms,
+        burst,
+        cost,
+        algorithm: None,
+        lease: None,
+    })];
     let terms = Terms { id: OperationId::new([request; 16]), hold_ms: None };
     Update { terms, cells: vec![CellOperations { cell: CellKey::new("consumer=acme"), operations }] }
 }

@@ -1,0 +1,177 @@
+//! What an isolate says of limits by itself: from what it has taken ahead, or because it counts alone.
+
+use std::num::NonZeroU32;
+
+use futures_util::future::join_all;
+use tollgate_core::cell::{
+    self, CellKey, CellOperations, Charge, Operation, OperationId, Outcome, Reply, Terms, Update,
+};
+use tollgate_core::event::{Reason, Verdict};
+use tollgate_core::kinds::LimitPolicy;
+use tollgate_core::limit::{Consistency, Drawn, Purpose};
+use tollgate_core::time::MonotonicInstant;
+
+use super::exchange::Journal;
+use crate::apart::rare;
+use crate::isolate::Isolate;
+use crate::ports::{Clock, CounterFault, Counters, Host};
+use crate::timeout::counted;
+
+/// A charge that the isolate has decided.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) cell: CellKey,
+    pub(super) charge: Charge,
+    pub(super) said: cell::Verdict,
+    source: Source,
+}
+
+/// Who has decided.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// Permits that were taken ahead; whether few are left.
+    Lease { id: OperationId, is_low: bool },
+    /// Its owner, a moment ago.
+    Refusal,
+    /// The isolate, which counts by itself.
+    Count(OperationId),
+}
+
+/// What is asked at owners, for permits beside the cost.
+pub(super) type Batch = (CellKey, Charge);
+
+impl Own {
+    /// Decides a charge, unless its owner has to be asked: then it may ask for permits, too. `at` is when leases were looked at, if
+    /// they were.
+    pub(super) fn decide<H: Host>(
+        isolate: &Isolate,
+        host: &H,
+        policy: &LimitPolicy,
+        cell: CellKey,
+        mut charge: Charge,
+        at: &mut Option<MonotonicInstant>,
+        journal: &mut Journal,
+    ) -> Result<Self, Batch> {
+        if host.counters().is_near() {
+            return Err((cell, charge));
+        }
+        let (said, source) = match policy.counting().consistency {
+            Consistency::Leased if charge.can_be_leased() => {
+                journal.uses_leases = true;
+                let drawn =
+                    isolate.leases.borrow_mut().draw(&cell, &charge, *at.get_or_insert_with(|| host.clock().instant()));
+                match drawn {
+                    Drawn::Taken { said, id, is_low } => (said, Source::Lease { id, is_low }),
+                    Drawn::Refused(said) => (said, Source::Refusal),
+                    Drawn::Ask(lease) => {
+                        charge.lease = lease;
+                        return Err((cell, charge));
+                    }
+                }
+            }
+            Consistency::Local => {
+                let id = journal.next_operation();
+                (isolate.local.borrow_mut().count((&cell, id), &charge, journal.started), Source::Count(id))
+            }
+            Consistency::Leased | Consistency::Exact => return Err((cell, charge)),
+        };
+        Ok(Self { cell, charge, said, source })
+    }
+
+    /// Reports it as not charged.
+    pub(super) fn refund(&mut self) {
+        if self.said.allowed {
+            self.said = self.charge.refunded(&self.said);
+        }
+    }
+
+    /// Keeps the charge, or takes it back because the request is refused.
+    pub(super) fn settle<H: Host>(&self, isolate: &Isolate, host: &H, is_kept: bool, journal: &mut Journal) {
+        let Self { cell, charge, .. } = self;
+        match self.source {
+            Source::Lease { id, .. } if !is_kept => isolate.leases.borrow_mut().put_back(cell, charge, id),
+            Source::Lease { is_low: true, .. } => {
+                let now = host.clock().instant();
+                let wanted = isolate.leases.borrow_mut().refill(cell, charge, now);
+                journal.refills.extend(wanted.map(|wanted| refill_of(cell, charge, wanted)));
+            }
+            Source::Count(id) if self.said.allowed => {
+                isolate.local.borrow_mut().settle(cell, id, is_kept, journal.started);
+            }
+            Source::Lease { .. } | Source::Refusal | Source::Count(_) => {}
+        }
+    }
+
+    /// What happened, for the trace.
+    pub(super) fn reason(&self, kept: bool) -> (Verdict, Reason) {
+        let (remaining, cost) = (self.said.remaining, self.charge.cost.get());
+        match (self.said.allowed, kept, self.source) {
+            (false, _, _) => (Verdict::Refuse, Reason::Exhausted { remaining, cost }),
+            (true, false, _) => (Verdict::Pass, Reason::NotCharged { remaining, cost }),
+            (true, true, Source::Count(_)) => (Verdict::Pass, Reason::CountedLocally { remaining, cost }),
+            (true, true, Source::Lease { .. } | Source::Refusal) => (Verdict::Pass, Reason::Leased { remaining, cost }),
+        }
+    }
+
+    /// Whether what it says remains is what remains of the limit.
+    pub(super) const fn knows_all(&self) -> bool {
+        matches!(self.source, Source::Count(_))
+    }
+}
+
+/// The charge that takes permits for requests to come.
+pub(super) fn refill_of(cell: &CellKey, charge: &Charge, wanted: NonZeroU32) -> Batch {
+    let lease = NonZeroU32::new(wanted.get() - 1);
+    (cell.clone(), Charge { cost: NonZeroU32::MIN, lease, ..charge.clone() })
+}
+
+/// Learns what the owners say of an update.
+pub(super) fn learn(
+    isolate: &Isolate,
+    update: &Update,
+    answer: &Result<Outcome, CounterFault>,
+    purpose: Purpose,
+    times: (MonotonicInstant, MonotonicInstant),
+) {
+    let mut leases = isolate.leases.borrow_mut();
+    let mut replies = answer.as_ref().ok().map(|outcome| outcome.replies.iter());
+    for part in &update.cells {
+        for operation in &part.operations {
+            let reply = replies.as_mut().and_then(Iterator::next);
+            match (operation, reply) {
+                (Operation::Charge(charge), Some(Reply::Charged(said))) => {
+                    leases.answered(&part.cell, charge, said, (update.terms.id, purpose), times);
+                }
+                (Operation::Charge(charge), _) => leases.failed(&part.cell, charge),
+                (_, _) => {}
+            }
+        }
+    }
+}
+
+/// Takes permits for requests to come, and gives back what was not used of a batch, in one call for each.
+pub(super) async fn refill<H: Host>(isolate: &Isolate, host: &H, journal: &mut Journal) {
+    if !journal.uses_leases {
+        return;
+    }
+    let is_some_over = isolate.leases.borrow().has_batches();
+    let unused = is_some_over.then(|| isolate.leases.borrow_mut().take_unused(journal.answered)).flatten();
+    let refills =
+        std::mem::take(&mut journal.refills).into_iter().map(|(cell, charge)| (cell, Operation::Charge(charge)));
+    let back = unused.into_iter().map(|(cell, unused)| (cell, Operation::GiveBack(unused)));
+    let updates: Vec<Update> = refills
+        .chain(back)
+        .map(|(cell, operation)| {
+            let terms = Terms { id: journal.next_operation(), hold_ms: None };
+            Update { terms, cells: vec![CellOperations { cell, operations: vec![operation] }] }
+        })
+        .collect();
+    let run = async |update: Update| {
+        let sent = host.clock().instant();
+        let answer = counted(host, &update).await;
+        learn(isolate, &update, &answer, Purpose::Refill, (sent, host.clock().instant()));
+    };
+    if !updates.is_empty() {
+        rare(join_all(updates.into_iter().map(run))).await;
+    }
+}

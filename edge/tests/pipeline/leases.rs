@@ -1,0 +1,202 @@
+//! Limits that an isolate charges from permits that it has taken ahead, and those that it counts by itself.
+
+use std::rc::Rc;
+
+use tollgate_core::kinds::{LimitPolicy, Place};
+use tollgate_core::settings::RouteSettings;
+use tollgate_edge::Isolate;
+
+use crate::bench::{Answer, BY_ADDRESS, BY_CONSUMER, Bench, KEYS, LEASED, LOCAL, credential, key, ok, route};
+
+fn bench(limit: Vec<Place<LimitPolicy>>) -> Bench {
+    let cheap = RouteSettings { authn: vec![vec![KEYS]], limit, ..route("/a", &["GET"]) };
+    let bench = Bench::new(vec![cheap], ok(&[], "hello"));
+    bench.add(&key(), &credential());
+    bench.host.counters.far.set(true);
+    bench
+}
+
+fn send(bench: &Bench) -> Answer {
+    bench.get("/a", &[("x-api-key", key().expose())])
+}
+
+/// How many of so many requests pass, and how many of them without a call.
+fn passed(bench: &Bench, requests: u32) -> (u32, u32) {
+    let answers: Vec<Answer> = (0..requests).map(|_| send(bench)).collect();
+    assert!(answers.iter().all(|answer| [200, 429].contains(&answer.status)));
+    let count =
+        |is: &dyn Fn(&Answer) -> bool| u32::try_from(answers.iter().filter(|answer| is(answer)).count()).unwrap();
+    (count(&|answer| answer.status == 200), count(&|answer| has(answer, "leased")))
+}
+
+fn has(answer: &Answer, code: &str) -> bool {
+    answer.record.events.as_slice().iter().any(|event| event.reason.code() == code)
+}
+
+/// The same gateway with another isolate.
+fn elsewhere(bench: &Bench) -> Bench {
+    let isolate: Rc<Isolate> = bench.another_isolate();
+    Bench { isolate, host: bench.host.clone() }
+}
+
+#[test]
+fn a_lone_client_gets_exactly_the_limit_and_most_of_it_without_a_call() {
+    let bench = bench(vec![LEASED]);
+    let (passed, leased) = passed(&bench, 300);
+    assert_eq!(passed, 100);
+    assert!(leased > 60, "{leased}");
+}
+
+#[test]
+fn near_counters_are_exact_whatever_the_policy_says() {
+    let bench = bench(vec![LEASED]);
+    bench.host.counters.far.set(false);
+    assert_eq!(passed(&bench, 300), (100, 0));
+}
+
+#[test]
+fn several_isolates_admit_no_more_than_one() {
+    let one = bench(vec![LEASED]);
+    let other = elsewhere(&one);
+    let mut all = 0;
+    for _ in 0..60 {
+        all += passed(&one, 4).0 + passed(&other, 1).0;
+    }
+    assert!(all <= 100 && all > 80, "{all}: what one does not use, the other cannot");
+}
+
+#[test]
+fn refused_until_the_promised_instant_and_admitted_then() {
+    let bench = bench(vec![LEASED]);
+    passed(&bench, 100);
+    let refused = send(&bench);
+    assert_eq!((refused.status, refused.field("retry-after")), (429, "1"));
+    assert_eq!(refused.field("ratelimit"), "\"leased\";r=0;t=1");
+    bench.host.clock.advance(9);
+    let again = send(&bench);
+    assert_eq!((again.status, has(&again, "exhausted")), (429, true));
+    bench.host.clock.advance(1);
+    assert_eq!(send(&bench).status, 200, "the first refusal promised 10 ms");
+}
+
+#[test]
+fn who_waits_as_it_was_told_is_never_refused_however_often_it_was_refused_before() {
+    let bench = bench(vec![LEASED]);
+    for _ in 0..20 {
+        passed(&bench, 150);
+        for _ in 0..30 {
+            bench.host.clock.advance(3);
+            send(&bench);
+        }
+        bench.host.clock.advance(1_000);
+        assert_eq!(send(&bench).status, 200);
+    }
+}
+
+#[test]
+fn the_response_says_what_the_isolate_can_promise() {
+    let bench = bench(vec![LEASED]);
+    assert_eq!(send(&bench).field("ratelimit"), "\"leased\";r=99;t=1", "nothing is taken ahead yet");
+    let left: Vec<String> = (0..20).map(|_| send(&bench).field("ratelimit").to_owned()).collect();
+    assert!(left.iter().any(|left| left.starts_with("\"leased\";r=4;")), "{left:?}");
+    assert!(send(&bench).field("ratelimit-policy").starts_with("\"leased\";q=100;w=1"));
+}
+
+#[test]
+fn what_another_limit_refuses_is_put_back() {
+    let bench = bench(vec![LEASED, BY_CONSUMER]);
+    assert_eq!(passed(&bench, 1_000).0, 2);
+    bench.host.clock.advance(500);
+    let refused = send(&bench);
+    assert!(refused.field("ratelimit").contains("\"leased\";r="), "{}", refused.field("ratelimit"));
+    let other = elsewhere(&bench);
+    bench.publish_with(
+        &crate::bench::gateway(),
+        vec![RouteSettings { authn: vec![vec![KEYS]], limit: vec![LEASED], ..route("/a", &["GET"]) }],
+    );
+    let all = passed(&other, 200).0;
+    assert!(all >= 90, "{all}: at most a lease was taken of the hundred");
+}
+
+#[test]
+fn an_isolate_that_dies_creates_no_permit_and_its_lease_is_given_back_by_time() {
+    let bench = bench(vec![LEASED]);
+    assert_eq!(passed(&bench, 40).0, 40);
+    let heir = elsewhere(&bench);
+    let now = passed(&heir, 300).0;
+    assert!((1..=60).contains(&now), "{now}");
+    bench.host.clock.advance(1_000);
+    assert_eq!(passed(&heir, 300).0, 100);
+}
+
+#[test]
+fn what_is_not_used_is_given_back_after_a_reply() {
+    let bench = bench(vec![LEASED]);
+    let other = elsewhere(&bench);
+    passed(&bench, 45);
+    // The limit stays exhausted, so that nothing becomes available again by itself but what is given back.
+    let before = passed(&other, 300).0;
+    assert!(before < 55, "{before}: the first isolate has unused permits");
+}
+
+#[test]
+fn an_owner_whose_answers_are_lost_creates_no_permit() {
+    let bench = bench(vec![LEASED]);
+    passed(&bench, 10);
+    bench.host.counters.faults.answers_lost.set(true);
+    let mut admitted = 10;
+    for _ in 0..30 {
+        admitted += u32::from(send(&bench).status == 200);
+    }
+    bench.host.counters.faults.answers_lost.set(false);
+    for _ in 0..300 {
+        admitted += u32::from(send(&bench).status == 200);
+    }
+    assert!(admitted <= 100, "{admitted}");
+}
+
+#[test]
+fn with_several_owners_the_lease_is_taken_after_the_reply() {
+    let bench = bench(vec![LEASED, BY_ADDRESS]);
+    bench.host.counters.apart.set(true);
+    let answers: Vec<Answer> = (0..40)
+        .map(|_| {
+            bench.host.clock.advance(40);
+            send(&bench)
+        })
+        .collect();
+    assert!(answers.iter().any(|answer| answer.status == 200));
+    let other = self::bench(vec![LEASED, LOCAL]);
+    other.host.counters.apart.set(true);
+    assert_eq!(passed(&other, 3).0, 2);
+}
+
+#[test]
+fn a_local_limit_is_counted_in_each_isolate_without_a_call() {
+    let one = bench(vec![LOCAL]);
+    let other = elsewhere(&one);
+    one.host.counters.fault.set(true);
+    assert_eq!((passed(&one, 10).0, passed(&other, 10).0), (2, 2));
+    let refused = send(&one);
+    assert_eq!((refused.status, refused.field("retry-after")), (429, "30"));
+    one.host.clock.advance(30_000);
+    assert_eq!(passed(&one, 10).0, 1);
+}
+
+#[test]
+fn a_local_limit_is_not_charged_for_what_another_refuses() {
+    let bench = bench(vec![LOCAL, BY_CONSUMER]);
+    assert_eq!(passed(&bench, 5).0, 2);
+    bench.host.clock.advance(30_000);
+    assert_eq!(passed(&bench, 5).0, 1);
+}
+
+#[test]
+fn permits_are_used_while_the_owner_is_away() {
+    let bench = bench(vec![LEASED]);
+    passed(&bench, 12);
+    bench.host.counters.fault.set(true);
+    let statuses: Vec<u16> = (0..40).map(|_| send(&bench).status).collect();
+    let passed = statuses.iter().filter(|status| **status == 200).count();
+    assert!((1..40).contains(&passed) && statuses.contains(&503), "{statuses:?}");
+}

@@ -301,3 +301,43 @@ fn warn_unpublished(store: &RecordStore, args: &ServeArgs) {
         ));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(place: Option<&str>, authorities: Option<&str>) -> Result<String, String> {
+        let chosen = counters(place.map(str::to_owned), authorities.map(PathBuf::from), Path::new("shop.db"));
+        match chosen.map_err(|failure| format!("{failure:?}"))? {
+            CounterPlace::File(path) => Ok(path.display().to_string()),
+            CounterPlace::Redis(redis) => Ok(redis.address.to_string()),
+        }
+    }
+
+    #[test]
+    fn counters_are_in_a_file_or_at_an_address_of_redis() {
+        for (place, expected) in [
+            (None, "shop.counters.db"),
+            (Some("counters.db"), "counters.db"),
+            (Some("redis-files/counters.db"), "redis-files/counters.db"),
+            (Some("redis://:hidden@cache:7000/2"), "redis://cache:7000/2"),
+            (Some("rediss-cluster://a,b"), "rediss-cluster://a:6379,b:6379"),
+        ] {
+            assert_eq!(chosen(place, None).as_deref(), Ok(expected), "{place:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_address_is_told_without_its_password() {
+        for (place, authorities) in [
+            ("redis://:hidden@a,b", None),
+            ("redisx://:hidden@a", None),
+            ("redis://:hidden@a", Some("ca.pem")),
+            ("rediss://:hidden@a", Some("/nowhere/ca.pem")),
+            ("counters.db", Some("ca.pem")),
+        ] {
+            let told = chosen(Some(place), authorities).expect_err(place);
+            assert!(told.contains("--counters") && !told.contains("hidden"), "{told}");
+        }
+    }
+}

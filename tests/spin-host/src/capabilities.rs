@@ -81,7 +81,7 @@ impl key_value::HostStoreWithStore<State> for Spin {
         accessor.with(|mut access| {
             let state = access.get();
             let label = state.label_for(&handle, &key)?;
-            Ok(label.and_then(|label| state.shared.stores.set(&label, key, value).map_err(key_value::Error::Other)))
+            Ok(label.and_then(|label| state.shared.stores.set(&label, &key, value).map_err(key_value::Error::Other)))
         })
     }
 
@@ -184,7 +184,7 @@ impl store::HostBucket for State {
 
     fn set(&mut self, bucket: Resource<Handle>, key: String, value: Vec<u8>) -> Result<Result<(), store::Error>> {
         let label = self.bucket(&bucket)?;
-        Ok(label.and_then(|label| self.shared.stores.set(&label, key, value).map_err(store::Error::Other)))
+        Ok(label.and_then(|label| self.shared.stores.set(&label, &key, value).map_err(store::Error::Other)))
     }
 
     fn delete(&mut self, bucket: Resource<Handle>, key: String) -> Result<Result<(), store::Error>> {
@@ -219,7 +219,7 @@ impl atomics::Host for State {
     fn increment(&mut self, bucket: Resource<Handle>, key: String, delta: i64) -> Result<Result<i64, store::Error>> {
         let label = self.bucket(&bucket)?;
         Ok(label.and_then(|label| {
-            let sum = self.shared.stores.increment(&label, key, delta);
+            let sum = self.shared.stores.increment(&label, &key, delta);
             sum.map_err(store::Error::Other)
         }))
     }

@@ -94,7 +94,7 @@ impl Command {
     fn carry_out(self, shared: &Shared) -> Result<Answer, String> {
         for put in self.put {
             let (key, value) = put.pair()?;
-            shared.stores.set(STORE, key, value)?;
+            shared.stores.set(STORE, &key, value)?;
         }
         for key in &self.delete {
             shared.stores.delete(STORE, key)?;

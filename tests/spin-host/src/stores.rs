@@ -105,8 +105,8 @@ impl Stores {
         self.read(|stores| stores.get(label)?.get(key).cloned())
     }
 
-    pub(crate) fn set(&self, label: &str, key: String, value: Vec<u8>) -> Result<(), String> {
-        self.write(label, &key, |_| Ok((Some(value), ())))
+    pub(crate) fn set(&self, label: &str, key: &str, value: Vec<u8>) -> Result<(), String> {
+        self.write(label, key, |_| Ok((Some(value), ())))
     }
 
     pub(crate) fn delete(&self, label: &str, key: &str) -> Result<(), String> {
@@ -129,8 +129,8 @@ impl Stores {
     ///
     /// Spin's own store panics on a value of another length and stays broken until it is restarted; here only
     /// the one call fails.
-    pub(crate) fn increment(&self, label: &str, key: String, delta: i64) -> Result<i64, String> {
-        self.write(label, &key, |now| {
+    pub(crate) fn increment(&self, label: &str, key: &str, delta: i64) -> Result<i64, String> {
+        self.write(label, key, |now| {
             let old = match now {
                 None => 0,
                 Some(bytes) => i64::from_le_bytes(
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn a_swap_of_a_value_that_moved_on_is_refused() {
         let stores = Stores::default();
-        stores.set("default", "k".into(), b"1".to_vec()).unwrap();
+        stores.set("default", "k", b"1".to_vec()).unwrap();
         let late = begun(&stores, "k");
         assert_eq!(stores.swap(&begun(&stores, "k"), b"2".to_vec()), Ok(true));
         assert_eq!(stores.swap(&late, b"3".to_vec()), Ok(false));
@@ -228,19 +228,19 @@ mod tests {
     #[test]
     fn an_increment_counts_from_zero_and_refuses_what_is_no_number() {
         let stores = Stores::default();
-        assert_eq!(stores.increment("default", "n".into(), 2), Ok(2));
-        assert_eq!(stores.increment("default", "n".into(), -3), Ok(-1));
-        stores.set("default", "n".into(), b"text".to_vec()).unwrap();
-        assert!(stores.increment("default", "n".into(), 1).is_err());
+        assert_eq!(stores.increment("default", "n", 2), Ok(2));
+        assert_eq!(stores.increment("default", "n", -3), Ok(-1));
+        stores.set("default", "n", b"text".to_vec()).unwrap();
+        assert!(stores.increment("default", "n", 1).is_err());
     }
 
     #[test]
     fn the_next_process_finds_what_was_kept_and_passes_over_a_change_that_was_cut() {
         let folder = tempfile::tempdir().unwrap();
         let stores = Stores::kept(folder.path()).unwrap();
-        stores.set("default", "a".into(), b"1".to_vec()).unwrap();
-        stores.set("other", "a".into(), b"2".to_vec()).unwrap();
-        stores.set("default", "b".into(), b"3".to_vec()).unwrap();
+        stores.set("default", "a", b"1".to_vec()).unwrap();
+        stores.set("other", "a", b"2".to_vec()).unwrap();
+        stores.set("default", "b", b"3".to_vec()).unwrap();
         stores.delete("default", "b").unwrap();
         drop(stores);
         let file = folder.path().join("stores.journal");
@@ -252,7 +252,7 @@ mod tests {
             assert_eq!(stores.get("default", "a"), Ok(Some(value)));
             assert_eq!(stores.get("default", "b"), Ok(None));
             assert_eq!(stores.get("other", "a"), Ok(Some(b"2".to_vec())));
-            stores.set("default", "a".into(), b"4".to_vec()).unwrap();
+            stores.set("default", "a", b"4".to_vec()).unwrap();
         }
     }
 

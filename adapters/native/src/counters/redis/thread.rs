@@ -1,11 +1,11 @@
 //! The thread that runs the swaps of a process.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use futures_util::future::join;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tollgate_edge::ports::{CounterFault, Unavailable};
@@ -21,7 +21,8 @@ pub(super) fn start(gateway: &str, connection: Connection, start: Instant) -> st
     let queue = RefCell::new(Queue::new(CELLS_REMEMBERED_MAX));
     let engine = Engine { gateway: gateway.to_owned(), connection, start, queue };
     std::thread::Builder::new().name("tollgate-redis".into()).spawn(move || {
-        runtime.block_on(Rc::new(engine).run(asks));
+        // A server that is slow to say how it is set does not delay charges.
+        runtime.block_on(join(engine.connection.greet(), engine.run(asks)));
         runtime.shutdown_background();
     })?;
     Ok(sender)
@@ -35,8 +36,7 @@ struct Engine {
 }
 
 impl Engine {
-    async fn run(self: Rc<Self>, mut asks: mpsc::Receiver<Ask>) {
-        self.connection.greet().await;
+    async fn run(&self, mut asks: mpsc::Receiver<Ask>) {
         let mut swaps = FuturesUnordered::new();
         let mut asked = Vec::with_capacity(ASKS_AT_ONCE);
         loop {

@@ -24,8 +24,13 @@ pub(super) async fn after<H: Host>(
     pending: AfterReply<H::Content, impl Future<Output = Delivery>>,
 ) -> ExchangeRecord {
     let recorded = async {
-        own::refill(&isolate, &host, &mut journal).await;
-        run(&host, std::mem::take(&mut journal.undos)).await;
+        let undos = std::mem::take(&mut journal.undos);
+        if journal.uses_leases {
+            // Concurrently: an owner that hangs must not delay what is released at others.
+            rare(join(own::refill(&isolate, &host, &mut journal), run(&host, undos))).await;
+        } else {
+            run(&host, undos).await;
+        }
         let delivery = pending.delivery.await;
         let ends = std::mem::take(&mut journal.ends);
         ends.iter().for_each(|end| end.leave_shares(&isolate, host.clock().now()));

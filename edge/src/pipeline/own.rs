@@ -151,9 +151,6 @@ pub(super) fn learn(
 
 /// Takes permits for requests to come, and gives back what was not used of a batch, in one call for each.
 pub(super) async fn refill<H: Host>(isolate: &Isolate, host: &H, journal: &mut Journal) {
-    if !journal.uses_leases {
-        return;
-    }
     let is_some_over = isolate.leases.borrow().has_batches();
     let unused = is_some_over.then(|| isolate.leases.borrow_mut().take_unused(journal.answered)).flatten();
     let refills =

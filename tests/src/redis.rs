@@ -203,7 +203,8 @@ impl Cluster {
     /// # Errors
     /// As [`Redis::start`].
     pub fn start() -> Result<Self> {
-        let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
+        let timeout = ["--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "no"];
+        let arguments = [&["--cluster-enabled", "yes"], &timeout[..]].concat();
         let nodes: Vec<Redis> = (0..3).map(|_| Redis::start(&arguments)).collect::<Result<_>>()?;
         for (node, (first, last)) in nodes.iter().zip([("0", "5460"), ("5461", "10922"), ("10923", "16383")]) {
             node.command(&["CLUSTER", "ADDSLOTSRANGE", first, last])?;

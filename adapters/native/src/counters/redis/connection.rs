@@ -127,7 +127,8 @@ impl Connection {
             _ if error.code() == Some("WRONGTYPE") => (false, Failed::Refused(CounterFault::Damaged)),
             _ => (error.is_unrecoverable_error(), Failed::Refused(reason.into())),
         };
-        if is_lost {
+        // The client of a cluster connects to each node again by itself; one that does not answer leaves the others alone.
+        if is_lost && (!self.address.is_cluster || error.kind() == ErrorKind::ClusterConnectionNotFound) {
             let mut state = self.state.lock().await;
             if state.generation == generation {
                 state.wire = None;
@@ -183,7 +184,9 @@ impl Connection {
                 self.connect_server(user, password).await
             }
         };
-        match tokio::time::timeout(CONNECT_MAX, connected).await {
+        // The nodes of a cluster are asked side by side, and one of them may be away.
+        let most = if self.address.is_cluster { CONNECT_MAX * 2 } else { CONNECT_MAX };
+        match tokio::time::timeout(most, connected).await {
             Ok(Ok(wire)) => Ok(wire),
             Ok(Err(error)) => Err(told(&error)),
             Err(_) => Err("no connection in time".to_owned()),

@@ -71,7 +71,7 @@ async fn charge(counters: &RedisCounters, n: usize, partitions: usize) -> Result
     id[..8].copy_from_slice(&(n as u64).to_le_bytes());
     let cell = CellKey::partition("consumer", &(n % partitions).to_string());
     let cells = vec![CellOperations { cell, operations: vec![Operation::Charge(charge)] }];
-    let update = Update { terms: Terms { id: OperationId::new(id), hold_ms: None }, cells };
+    let update = Update { terms: Terms { id: OperationId::new(id), hold_ms: None, refund_ms: None }, cells };
     match counters.update(&update, SystemClock::now()).await {
         Ok(outcome) if outcome.granted => Ok(()),
         Ok(_) => Err("a charge was refused".to_owned()),

@@ -251,7 +251,10 @@ pub fn read_admitted(policy: &str, id: OperationId) -> Update {
 
 fn update(policy: &str, operation: Operation, id: OperationId) -> Update {
     let cell = CellKey::partition("idp-outage", policy);
-    Update { terms: Terms { id, hold_ms: None }, cells: vec![CellOperations { cell, operations: vec![operation] }] }
+    Update {
+        terms: Terms { id, hold_ms: None, refund_ms: None },
+        cells: vec![CellOperations { cell, operations: vec![operation] }],
+    }
 }
 
 /// The longest outage that a policy may allow, and the longest time after the end of a token: a day.

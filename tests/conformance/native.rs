@@ -114,7 +114,7 @@ mod tests {
                 let counters = shared.clone();
                 std::thread::spawn(move || {
                     let one = |n: u8| Update {
-                        terms: Terms { id: OperationId::new([thread; 16]).step(n), hold_ms: None },
+                        terms: Terms { id: OperationId::new([thread; 16]).step(n), hold_ms: None, refund_ms: None },
                         cells: vec![part("consumer=threads", vec![charge("p", 100, 1)])],
                     };
                     let charges = async {

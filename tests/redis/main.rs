@@ -39,7 +39,7 @@ fn of(cells: Vec<tollgate_core::cell::CellOperations>) -> Update {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let mut id = [7; 16];
     id[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
-    Update { terms: Terms { id: OperationId::new(id), hold_ms: None }, cells }
+    Update { terms: Terms { id: OperationId::new(id), hold_ms: None, refund_ms: None }, cells }
 }
 
 /// The calls of the script.

@@ -3,14 +3,14 @@
 use std::num::{NonZeroU8, NonZeroU32};
 
 use tollgate_core::expression::{Expression, Node, Source};
-use tollgate_core::limit::{Consistency, Counting, LimitBy, OnUnavailable, PARTS_MAX, Part, WARNINGS_MAX};
+use tollgate_core::limit::{Consistency, Counting, LimitBy, OnUnavailable, PARTS_MAX, Part, Statuses, WARNINGS_MAX};
 
 use super::{Change, Value, Written};
 use crate::decode::habits::word;
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::expression::compile_value;
 use crate::place::Spanned;
-use crate::schema::texts::{PART, PERCENT};
+use crate::schema::texts::{PART, PERCENT, STATUSES};
 use crate::schema::{Key, List, Quantity, Shape};
 
 /// Whose requests share a quota, and what else does not depend on how a limit counts.
@@ -85,10 +85,10 @@ pub(super) const KEYS: &[Key] = &[
 ];
 
 /// Where a rate limit counts.
-pub(super) const LEASED_KEYS: &[Key] = &[CONSISTENCY.default("\"leased\"")];
+pub(super) const LEASED_KEYS: &[Key] = &[CONSISTENCY.default("\"leased\""), COUNT_WHEN];
 
 /// Where a quota counts.
-pub(super) const EXACT_KEYS: &[Key] = &[CONSISTENCY.default("\"exact\"")];
+pub(super) const EXACT_KEYS: &[Key] = &[CONSISTENCY.default("\"exact\""), COUNT_WHEN];
 
 const CONSISTENCY: Key = Key::optional("consistency", "Where requests are counted.", Shape::Word(CONSISTENCY_WORDS))
     .change(Change::LoosestFirst {
@@ -96,6 +96,15 @@ const CONSISTENCY: Key = Key::optional("consistency", "Where requests are counte
         looser: "more requests than before can pass in the same time",
         stricter: "fewer requests than before can pass in the same time",
     });
+
+const COUNT_WHEN: Key = Key::optional(
+    "count-when",
+    "The responses after which a request counts. It is charged before it is forwarded, and what was charged is given back after any other response.",
+    Shape::Ruled(&STATUSES),
+)
+.absent("all responses")
+.change(Change::Review("requests count after other responses"))
+.examples(&["\"status < 500\"", "\"status == 401\""]);
 
 const CONSISTENCY_WORDS: &[(&str, &str)] = &[
     (
@@ -177,7 +186,8 @@ pub(super) fn lower(written: &Written, report: &mut Report) -> Option<Common> {
     };
     // A kind without the key counts exactly.
     let consistency = written.word("consistency", CONSISTENCIES).unwrap_or_default();
-    let counting = Counting { parts, shadow, warn, degrade, timeout_ms, consistency, at_most };
+    let count_when = count_when(written, report)?;
+    let counting = Counting { parts, shadow, warn, degrade, timeout_ms, consistency, at_most, count_when };
     Some(Common { by, on_unavailable, counting })
 }
 
@@ -235,6 +245,11 @@ pub(super) fn consistency(counting: &Counting) -> Option<(&'static str, Value)> 
     Value::word("consistency", CONSISTENCIES, &counting.consistency)
 }
 
+/// The value of `count-when`, for kinds that have it.
+pub(super) fn counted(counting: &Counting) -> Option<(&'static str, Value)> {
+    counting.count_when.as_ref().map(|statuses| ("count-when", Value::Text(statuses.to_string())))
+}
+
 fn written_part(part: &Part) -> String {
     let word = BY.iter().find(|(_, known)| known == part).map(|(word, _)| (*word).to_owned());
     word.unwrap_or_else(|| match part {
@@ -289,6 +304,21 @@ fn source(expression: &Expression) -> Option<Source> {
         (Some(Node::Read(Source::Now | Source::Scopes | Source::Groups)), _) => None,
         (Some(Node::Read(source)), None) => Some(source.clone()),
         _ => None,
+    }
+}
+
+/// The responses that count; `Some(None)` if all do.
+#[expect(clippy::option_option, reason = "a refused value differs from an absent one")]
+fn count_when(written: &Written, report: &mut Report) -> Option<Option<Statuses>> {
+    let Some(text) = written.text("count-when") else { return Some(None) };
+    match Statuses::parse(&text.value) {
+        Ok(statuses) => Some(Some(statuses)),
+        Err(error) => {
+            let what = format!("`count-when` is `{}`", text.value);
+            let diagnostic = Diagnostic::error(Code::BadLimit, text.span, what).why(error.to_string());
+            report.push(diagnostic.fix("write which responses count, such as `status < 500`, or leave it out"));
+            None
+        }
     }
 }
 

@@ -121,6 +121,7 @@ impl Kind for QuotaSettings {
         }
         values.extend(counting::values(*by, *on_unavailable, counting));
         values.extend(counting::consistency(counting));
+        values.extend(counting::counted(counting));
         values
     }
 

@@ -95,6 +95,7 @@ impl Kind for RateLimitSettings {
         values.extend(Value::word("algorithm", ALGORITHMS, algorithm));
         values.extend(counting::values(*by, *on_unavailable, counting));
         values.extend(counting::consistency(counting));
+        values.extend(counting::counted(counting));
         values
     }
 

@@ -46,6 +46,14 @@ pub(crate) static PERCENT: TextRule = TextRule {
     examples: &["80%", "95%"],
 };
 
+/// The responses after which a request counts.
+pub(crate) static STATUSES: TextRule = TextRule {
+    name: "statuses",
+    doc: "Comparisons of `status` with a number, with `<`, `<=`, `>`, `>=`, `==` or `!=`, joined by `and` and `or`; `and` binds more closely.",
+    pattern: "^status (<=?|>=?|==|!=) [2-6][0-9]{2}( (and|or) status (<=?|>=?|==|!=) [2-6][0-9]{2}){0,15}$",
+    examples: &["status < 500", "status == 401 or status == 403"],
+};
+
 /// The name of a currency.
 pub(crate) static CURRENCY: TextRule =
     TextRule { name: "currency", doc: "1 to 16 letters.", pattern: "^[A-Za-z]{1,16}$", examples: &["USD"] };

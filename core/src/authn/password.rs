@@ -128,7 +128,10 @@ pub fn try_charge(policy: &str, name: &str, client: &CellKey, id: OperationId) -
         })
     };
     let operations = vec![charge("a", &digests[0], ADDRESS_TRIES), charge("n", &digests[1], NAME_TRIES)];
-    Update { terms: Terms { id, hold_ms: Some(TRY_MS) }, cells: vec![CellOperations { cell, operations }] }
+    Update {
+        terms: Terms { id, hold_ms: Some(TRY_MS), refund_ms: None },
+        cells: vec![CellOperations { cell, operations }],
+    }
 }
 
 /// The update that takes back a try.

@@ -43,7 +43,7 @@ impl Once<'_> {
             lease: None,
         };
         let operations = vec![Operation::Charge(charge)];
-        let terms = Terms { id: OperationId::new(request), hold_ms: Some(window_ms) };
+        let terms = Terms { id: OperationId::new(request), hold_ms: Some(window_ms), refund_ms: None };
         Update { terms, cells: vec![CellOperations { cell, operations }] }
     }
 

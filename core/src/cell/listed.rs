@@ -85,7 +85,7 @@ mod tests {
     fn change(cell: &mut Cell, step: u16, operation: Operation, at_ms: u64) -> Result<Vec<Reply>, CellError> {
         let mut id = [0; 16];
         id[..2].copy_from_slice(&step.to_be_bytes());
-        let terms = Terms { id: OperationId::new(id), hold_ms: None };
+        let terms = Terms { id: OperationId::new(id), hold_ms: None, refund_ms: None };
         cell.update(terms, &[operation], Timestamp::from_millis(at_ms)).map(|(outcome, _)| outcome.replies)
     }
 

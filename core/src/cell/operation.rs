@@ -39,6 +39,17 @@ pub struct Terms {
     /// Held charges count as charged. Without [`Operation::Confirm`] they are refunded when this time has expired.
     #[n(1)]
     pub hold_ms: Option<NonZeroU32>,
+    /// For how long its charges, which are final, can be given back with [`Operation::Release`], in milliseconds; absent, not at all.
+    /// Of a cell with many of them, the oldest cannot be given back any more.
+    #[n(2)]
+    pub refund_ms: Option<NonZeroU32>,
+}
+
+impl Terms {
+    /// For how long the cell has to know its charges.
+    pub(super) fn kept_ms(&self) -> Option<NonZeroU32> {
+        self.hold_ms.or(self.refund_ms)
+    }
 }
 
 /// One operation on a cell.

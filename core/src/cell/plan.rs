@@ -144,7 +144,7 @@ impl Cell {
         match self.recent.result(terms.id) {
             Some(RecordedResult::Applied) => Arrival::Repeated,
             Some(RecordedResult::Released) => Arrival::Withdrawn,
-            None if terms.hold_ms.is_some() && self.holds.find(terms.id).is_some() => Arrival::Repeated,
+            None if terms.kept_ms().is_some() && self.holds.find(terms.id).is_some() => Arrival::Repeated,
             None => Arrival::First,
         }
     }
@@ -195,20 +195,18 @@ impl Cell {
         };
         plan.steps.iter().all(takes)
             && self.quotas.len() + self.meters().len() + added <= QUOTAS_MAX
-            && (plan.terms.hold_ms.is_none() || self.holds.have_room(self.at_us))
+            && (plan.terms.kept_ms().is_none() || self.holds.have_room(self.at_us))
     }
 
     fn apply(&mut self, step: &Step<'_>, terms: &Terms, charges: &mut Vec<Held>, committed: &mut Committed) {
         match step {
             Step::Charge { charge, effect, ahead, .. } => {
                 let held = self.take(charge, effect, ahead.unwrap_or(0));
-                if terms.hold_ms.is_some() {
+                committed.write_through |= terms.hold_ms.is_none() && charge.is_exact();
+                if terms.kept_ms().is_some() {
                     charges.push(held);
-                } else {
-                    committed.write_through |= charge.is_exact();
-                    if ahead.is_some_and(|permits| permits > 0) {
-                        self.keep_lease(terms.id, held);
-                    }
+                } else if ahead.is_some_and(|permits| permits > 0) {
+                    self.keep_lease(terms.id, held);
                 }
             }
             Step::Confirm { .. } => {
@@ -299,9 +297,10 @@ impl Cell {
 
     /// Records an update that took effect: by its holds, or by its id.
     fn remember(&mut self, plan: &Plan<'_>, charges: Vec<Held>) {
-        if let Some(hold_ms) = plan.terms.hold_ms.filter(|_| !charges.is_empty()) {
-            let until_us = self.at_us.saturating_add(u64::from(hold_ms.get()).saturating_mul(MICROS_PER_MS));
-            self.holds.add(Hold { id: plan.terms.id, until_us, confirmed: false, charges }, self.at_us);
+        if let Some(kept_ms) = plan.terms.kept_ms().filter(|_| !charges.is_empty()) {
+            let until_us = self.at_us.saturating_add(u64::from(kept_ms.get()).saturating_mul(MICROS_PER_MS));
+            let confirmed = plan.terms.hold_ms.is_none();
+            self.holds.add(Hold { id: plan.terms.id, until_us, confirmed, charges }, self.at_us);
         } else if plan.steps.iter().any(|step| matches!(step, Step::Charge { .. } | Step::AppendPurge(_))) {
             self.recent.add(plan.terms.id, RecordedResult::Applied, self.at_us);
         }

@@ -287,7 +287,10 @@ impl Events {
     #[must_use]
     pub fn charged(&self) -> Option<u32> {
         let costs = self.0.iter().filter_map(|event| match event.reason {
-            Reason::Charged { cost, .. } | Reason::ShareCharged { cost, .. } => Some(cost),
+            Reason::Charged { cost, .. }
+            | Reason::Leased { cost, .. }
+            | Reason::CountedLocally { cost, .. }
+            | Reason::ShareCharged { cost, .. } => Some(cost),
             _ => None,
         });
         costs.max()

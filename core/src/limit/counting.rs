@@ -7,6 +7,7 @@ use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::statuses::Statuses;
 use crate::authn::Principal;
 use crate::cell::CellKey;
 use crate::client::ClientNetwork;
@@ -121,6 +122,10 @@ pub struct Counting {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cbor(n(6), skip_if = "codec::is_default")]
     pub at_most: Option<NonZeroU32>,
+    /// The responses after which a request counts; absent, all of them.
+    #[serde(skip_serializing_if = "codec::is_default")]
+    #[cbor(n(7), skip_if = "codec::is_default")]
+    pub count_when: Option<Statuses>,
 }
 
 /// Whose requests share a quota, in either form.
@@ -174,6 +179,7 @@ impl Counting {
             && self.warn.len() <= WARNINGS_MAX
             && self.warn.iter().chain(&self.degrade).all(|percent| percent.get() <= 100)
             && self.warn.is_sorted()
+            && self.count_when.as_ref().is_none_or(Statuses::is_coherent)
     }
 }
 

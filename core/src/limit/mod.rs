@@ -6,6 +6,7 @@ mod fault;
 pub mod fields;
 mod lease;
 mod quotas;
+mod statuses;
 
 use std::num::NonZeroU32;
 
@@ -25,6 +26,7 @@ pub use lease::{Drawn, Lease, Purpose};
 pub use quota::QuotaSettings;
 pub use quotas::Quotas;
 pub use rate_limit::{PlanLimit, RateAlgorithm, RateLimitSettings};
+pub use statuses::{Statuses, StatusesError};
 
 /// The decisions of every kind of the limit slot.
 pub trait Limiter: PolicyKind {

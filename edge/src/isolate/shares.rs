@@ -20,14 +20,17 @@ impl Shares {
         now: Timestamp,
     ) -> Option<Verdict> {
         let operation = [Operation::Charge(charge.against_share(share))];
-        let (outcome, _) = self.state(cell, now)?.update(Terms { id, hold_ms: None }, &operation, now).ok()?;
+        let (outcome, _) =
+            self.state(cell, now)?.update(Terms { id, hold_ms: None, refund_ms: None }, &operation, now).ok()?;
         outcome.verdicts().next().cloned()
     }
 
     /// Charges a limit that the isolate counts by itself, until [`Shares::settle`] says whether it is kept. Without room it refuses.
     pub(crate) fn count(&mut self, (cell, id): (&CellKey, OperationId), charge: &Charge, now: Timestamp) -> Verdict {
         let operation = [Operation::Charge(charge.clone())];
-        let mut update = |hold_ms| Some(self.state(cell, now)?.update(Terms { id, hold_ms }, &operation, now).ok()?.0);
+        let mut update = |hold_ms| {
+            Some(self.state(cell, now)?.update(Terms { id, hold_ms, refund_ms: None }, &operation, now).ok()?.0)
+        };
         // So many may wait for other limits that no more can be taken back.
         let outcome = update(Some(HOLD_MS)).or_else(|| update(None));
         let said = outcome.and_then(|outcome| outcome.verdicts().next().cloned());
@@ -45,7 +48,7 @@ impl Shares {
     pub(crate) fn settle(&mut self, cell: &CellKey, id: OperationId, is_kept: bool, now: Timestamp) {
         if let Some(state) = self.0.get_mut(cell) {
             let operation = [if is_kept { Operation::Confirm } else { Operation::Release }];
-            let _ = state.update(Terms { id, hold_ms: None }, &operation, now);
+            let _ = state.update(Terms { id, hold_ms: None, refund_ms: None }, &operation, now);
         }
     }
 
@@ -63,7 +66,8 @@ impl Shares {
     pub(crate) fn leave(&mut self, cells: &[CellKey], id: OperationId, step: OperationId, now: Timestamp) {
         for cell in cells {
             if let Some(state) = self.0.get_mut(cell) {
-                let _ = state.update(Terms { id: step, hold_ms: None }, &[Operation::Leave { id }], now);
+                let _ =
+                    state.update(Terms { id: step, hold_ms: None, refund_ms: None }, &[Operation::Leave { id }], now);
             }
         }
     }

@@ -242,7 +242,7 @@ impl World<'_> {
             self.report.calls.resize(second + 1, 0);
         }
         self.report.calls[second] += 1;
-        let terms = Terms { id: self.id(), hold_ms: None };
+        let terms = Terms { id: self.id(), hold_ms: None, refund_ms: None };
         let (life, sent_us) = (self.sites[site].lives, self.now_us);
         let arrives_us = self.now_us + self.message_us();
         self.at(arrives_us, Event::Asked(Box::new(Call { site, life, terms, operation, purpose, sent_us })));

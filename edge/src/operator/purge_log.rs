@@ -60,7 +60,7 @@ async fn update<H: Host>(host: &H, operations: Vec<Operation>) -> Result<Log, Pr
     let mut id = [0u8; 16];
     host.entropy().fill(&mut id);
     let update = Update {
-        terms: Terms { id: OperationId::new(id), hold_ms: None },
+        terms: Terms { id: OperationId::new(id), hold_ms: None, refund_ms: None },
         cells: vec![CellOperations { cell: CellKey::purges(), operations }],
     };
     let mut tries = 0..TRIES_MAX;

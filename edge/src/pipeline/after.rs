@@ -7,9 +7,9 @@ use tollgate_core::bounds::CONFIG_FRESH_MS;
 use tollgate_core::telemetry::ExchangeRecord;
 
 use super::exchange::{Journal, ToStore};
-use super::own;
 use super::respond::AfterReply;
 use super::undo::Undo;
+use super::{own, refund};
 use crate::apart::rare;
 use crate::isolate::exporter::export;
 use crate::isolate::{Freshness, Isolate, entitlements, outages, uses};
@@ -24,7 +24,8 @@ pub(super) async fn after<H: Host>(
     pending: AfterReply<H::Content, impl Future<Output = Delivery>>,
 ) -> ExchangeRecord {
     let recorded = async {
-        let undos = std::mem::take(&mut journal.undos);
+        let mut undos = std::mem::take(&mut journal.undos);
+        undos.extend(refund::due(&isolate, &host, &mut journal));
         if journal.uses_leases {
             // Concurrently: an owner that hangs must not delay what is released at others.
             rare(join(own::refill(&isolate, &host, &mut journal), run(&host, undos))).await;

@@ -22,6 +22,7 @@ use tollgate_kv_schemas::RecordError;
 
 use super::Client;
 use super::own::Batch;
+use super::refund::Refund;
 use super::undo::Undo;
 use crate::ports::{Clock, Content, Entropy, Host, complete};
 use crate::site::{Found, Selected, Site, Sites};
@@ -272,6 +273,8 @@ pub(super) struct Journal {
     pub(super) undos: Vec<Undo>,
     /// The steps that run when the response has been delivered, whatever it is.
     pub(super) ends: Vec<Undo>,
+    /// The charges that are given back after some responses.
+    pub(super) refunds: Vec<Refund>,
     /// Whether it was charged to limits whose permits are taken ahead.
     pub(super) uses_leases: bool,
     /// The permits that are taken ahead after the reply.
@@ -319,6 +322,7 @@ impl Journal {
             cookie: None,
             undos: Vec::new(),
             ends: Vec::new(),
+            refunds: Vec::new(),
             uses_leases: false,
             refills: Vec::new(),
             changes: None,

@@ -12,12 +12,13 @@ use tollgate_core::cell::{
 use tollgate_core::entitlement::{Entitled, Numbers};
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::kinds::{LimitPolicy, Named, Place, PolicyName};
-use tollgate_core::limit::{Fault, OnFault, Purpose, Whereabouts, fields};
+use tollgate_core::limit::{Fault, OnFault, Purpose, Statuses, Whereabouts, fields};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::time::MonotonicInstant;
 
 use super::exchange::{Exchange, Journal};
 use super::own::{self, Batch, Own};
+use super::refund::Refund;
 use super::undo::{Undo, on_held};
 use crate::apart::{apart, rare};
 use crate::isolate::{Isolate, entitlements};
@@ -51,7 +52,7 @@ impl<'a> Limits<'a> {
 
     /// The charges of the policies that refuse, or of those that are only observed: what the isolate decides, and what is asked at
     /// each owner, in policy order, those of one partition together.
-    fn charges<H: Host>(&self, isolate: &Isolate, host: &H, are_observed: bool, journal: &mut Journal) -> Charges {
+    fn charges<H: Host>(&self, isolate: &Isolate, host: &H, are_observed: bool, journal: &mut Journal) -> Charges<'a> {
         let (id, now) = (journal.next_operation(), journal.started);
         let (route, facts) = (self.exchange.route(), self.exchange.facts(self.principal, now));
         let upstream = &self.exchange.upstream().name;
@@ -64,7 +65,11 @@ impl<'a> Limits<'a> {
             let charge = self.charge(name, policy, entitled, journal);
             match Own::decide(isolate, host, policy, cell, charge, &mut charges.at, journal) {
                 Ok(own) => charges.own.push(own),
-                Err(asked) => charges.ask(host.counters(), asked, id),
+                Err(asked) => {
+                    let counts = policy.counting().count_when.as_ref();
+                    let id = if counts.is_some() { journal.next_operation() } else { id };
+                    charges.ask(host.counters(), asked, id, counts);
+                }
             }
         }
         charges.agree(isolate, are_observed);
@@ -201,6 +206,7 @@ async fn charge_all<H: Host>(
             rare(observe(isolate, host, &limits, journal)).await;
         }
         charged.wait(host, &limits, journal).await;
+        charged.note_refunds(&limits, journal);
     }
     decided
 }
@@ -212,6 +218,7 @@ async fn observe<H: Host>(isolate: &Isolate, host: &H, limits: &Limits<'_>, jour
     let charged = Charged::at(isolate, host, charges, limits.timeout_ms(true)).await;
     charged.settle_own(isolate, host, true, journal);
     charged.note_observed(limits, journal);
+    charged.note_refunds(limits, journal);
 }
 
 /// Has the end of the exchange told to the owners that count it as in flight, also if its client has gone.
@@ -230,19 +237,25 @@ const HOLD_MS: NonZeroU32 = NonZeroU32::new(STORE_TIMEOUT_MS as u32 * 3 + 1_000)
 
 /// What the isolate has decided, and what owners are asked.
 #[derive(Default)]
-struct Charges {
+struct Charges<'a> {
     own: Vec<Own>,
     updates: Vec<Update>,
+    /// The responses after which the charges of an update stay, if not after all.
+    counts: Vec<(OperationId, &'a Statuses)>,
     /// When leases were looked at, if they were: before anything was sent.
     at: Option<MonotonicInstant>,
     /// The permits that are not taken together with the charges, because these may be released.
     later: Vec<Batch>,
 }
 
-impl Charges {
-    fn ask(&mut self, counters: &impl Counters, (cell, charge): Batch, id: OperationId) {
+impl<'a> Charges<'a> {
+    /// Has an owner asked, together with those charges that stay after the same responses.
+    fn ask(&mut self, counters: &impl Counters, (cell, charge): Batch, id: OperationId, counts: Option<&'a Statuses>) {
         let charge = Operation::Charge(charge);
-        let is_owner = |update: &&mut Update| update.cells.iter().any(|own| counters.same_owner(&own.cell, &cell));
+        let of = |id: OperationId| self.counts.iter().find(|(of, _)| *of == id).map(|(_, counts)| *counts);
+        let is_owner = |update: &&mut Update| {
+            update.cells.iter().any(|own| counters.same_owner(&own.cell, &cell)) && of(update.terms.id) == counts
+        };
         match self.updates.iter_mut().find(is_owner) {
             Some(update) => match update.cells.iter_mut().find(|part| part.cell == cell) {
                 Some(part) => part.operations.push(charge),
@@ -250,7 +263,9 @@ impl Charges {
             },
             None => {
                 let cells = vec![CellOperations { cell, operations: vec![charge] }];
-                self.updates.push(Update { terms: Terms { id, hold_ms: None }, cells });
+                let refund_ms = counts.map(|_| REFUND_MS);
+                self.counts.extend(counts.map(|counts| (id, counts)));
+                self.updates.push(Update { terms: Terms { id, hold_ms: None, refund_ms }, cells });
             }
         }
     }
@@ -264,15 +279,18 @@ impl Charges {
             for update in std::mem::take(&mut self.updates) {
                 own::learn(isolate, &update, &Err(CounterFault::Contended), Purpose::Request, <_>::default());
             }
-        } else if self.updates.len() > 1 {
-            for update in &mut self.updates {
-                update.terms.hold_ms = Some(HOLD_MS);
-                for CellOperations { cell, operations } in &mut update.cells {
-                    for operation in operations {
-                        let Operation::Charge(charge) = operation else { continue };
-                        if let Some(most) = charge.lease.take() {
-                            self.later.push(own::refill_of(cell, charge, most));
-                        }
+            return;
+        }
+        let is_held = self.updates.len() > 1;
+        for update in self.updates.iter_mut().filter(|update| is_held || update.terms.refund_ms.is_some()) {
+            if is_held {
+                update.terms.hold_ms = Some(update.terms.refund_ms.unwrap_or(HOLD_MS));
+            }
+            for CellOperations { cell, operations } in &mut update.cells {
+                for operation in operations {
+                    let Operation::Charge(charge) = operation else { continue };
+                    if let Some(most) = charge.lease.take() {
+                        self.later.push(own::refill_of(cell, charge, most));
                     }
                 }
             }
@@ -280,25 +298,29 @@ impl Charges {
     }
 }
 
+/// For how long a charge can be given back: longer than most responses take. What takes longer counts.
+const REFUND_MS: NonZeroU32 = NonZeroU32::new(120_000).expect("it is not 0");
+
 /// The charges with the answers of those who decide.
-struct Charged {
+struct Charged<'a> {
     own: Vec<Own>,
     asked: Vec<(Update, Result<Outcome, CounterFault>)>,
+    counts: Vec<(OperationId, &'a Statuses)>,
     later: Vec<Batch>,
 }
 
-impl Charged {
-    async fn at<H: Host>(isolate: &Isolate, host: &H, charges: Charges, timeout_ms: u64) -> Self {
-        let Charges { own, updates, at, later } = charges;
+impl<'a> Charged<'a> {
+    async fn at<H: Host>(isolate: &Isolate, host: &H, charges: Charges<'a>, timeout_ms: u64) -> Self {
+        let Charges { own, updates, at, counts, later } = charges;
         if updates.is_empty() {
-            return Self { own, asked: Vec::new(), later };
+            return Self { own, asked: Vec::new(), counts, later };
         }
         let asked = ask(host, updates, timeout_ms).await;
         if let Some(sent) = at {
             let times = (sent, host.clock().instant());
             asked.iter().for_each(|(update, answer)| own::learn(isolate, update, answer, Purpose::Request, times));
         }
-        Self { own, asked, later }
+        Self { own, asked, counts, later }
     }
 
     /// Keeps what the isolate has decided, or takes it back.
@@ -325,7 +347,7 @@ impl Charged {
             }
             Err(fault) => Some((update.clone(), Err(fault))),
         });
-        Self { own: Vec::new(), asked: faults.collect(), later: Vec::new() }
+        Self { own: Vec::new(), asked: faults.collect(), counts: Vec::new(), later: Vec::new() }
     }
 
     /// The charges that were answered, with the verdicts of their quotas.
@@ -400,6 +422,20 @@ impl Charged {
             for charge in charges_of(update) {
                 let reason = Reason::CountersFailed { fault: fault.kind(), text: Local(fault.to_string().into()) };
                 journal.note_policy(limits.phase, &charge.quota, Verdict::OpenOnFailure, reason);
+            }
+        }
+    }
+
+    /// Has what was charged given back after responses that do not count.
+    fn note_refunds(self, limits: &Limits<'_>, journal: &mut Journal) {
+        for own in self.own.into_iter().filter(|own| own.said.allowed) {
+            let counts = limits.policy(&own.charge.quota).and_then(|policy| policy.counting().count_when.clone());
+            journal.refunds.extend(counts.map(|counts| Refund::of_isolate(counts, own)));
+        }
+        for (update, answer) in &self.asked {
+            let counts = self.counts.iter().find(|(id, _)| *id == update.terms.id);
+            if let Some((_, counts)) = counts.filter(|_| answer.as_ref().map_or(true, |outcome| outcome.granted)) {
+                journal.refunds.push(Refund::of_owner((*counts).clone(), Undo::release(update)));
             }
         }
     }

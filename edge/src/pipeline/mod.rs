@@ -17,6 +17,7 @@ mod operate;
 mod outbound;
 mod own;
 mod receive;
+mod refund;
 mod respond;
 mod route;
 mod step;

@@ -159,7 +159,7 @@ pub(super) async fn refill<H: Host>(isolate: &Isolate, host: &H, journal: &mut J
     let updates: Vec<Update> = refills
         .chain(back)
         .map(|(cell, operation)| {
-            let terms = Terms { id: journal.next_operation(), hold_ms: None };
+            let terms = Terms { id: journal.next_operation(), hold_ms: None, refund_ms: None };
             Update { terms, cells: vec![CellOperations { cell, operations: vec![operation] }] }
         })
         .collect();

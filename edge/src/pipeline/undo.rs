@@ -57,5 +57,5 @@ impl Undo {
 /// The update that applies one operation to everything that an owner holds under an id.
 pub(super) fn on_held(id: OperationId, cells: &[CellKey], operation: &Operation) -> Update {
     let cells = cells.iter().map(|cell| CellOperations { cell: cell.clone(), operations: vec![operation.clone()] });
-    Update { terms: Terms { id, hold_ms: None }, cells: cells.collect() }
+    Update { terms: Terms { id, hold_ms: None, refund_ms: None }, cells: cells.collect() }
 }

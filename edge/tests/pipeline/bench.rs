@@ -15,7 +15,7 @@ use tollgate_core::forward::{ClientFields, UpstreamAuth, UpstreamError, Upstream
 use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::kinds::{AuthnPolicy, AuthzPolicy, GuardPolicy, LimitPolicy, Named, Place, Policy};
 use tollgate_core::limit::{
-    Consistency, Counting, LimitBy, OnUnavailable, PlanLimit, RateAlgorithm, RateLimitSettings,
+    Consistency, Counting, LimitBy, OnUnavailable, PlanLimit, RateAlgorithm, RateLimitSettings, Statuses,
 };
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, RouteSettings, SiteSettings};
@@ -203,6 +203,8 @@ pub(crate) const BY_ADDRESS: Place<LimitPolicy> = Place::new(1);
 pub(crate) const LEASED: Place<LimitPolicy> = Place::new(2);
 /// Two a minute in each isolate.
 pub(crate) const LOCAL: Place<LimitPolicy> = Place::new(3);
+/// The same three ways to count, of which failures of the upstream are given back.
+pub(crate) const GIVEN_BACK: [Place<LimitPolicy>; 3] = [Place::new(4), Place::new(5), Place::new(6)];
 pub(crate) const OFFICE: Place<GuardPolicy> = Place::new(0);
 pub(crate) const QUERY_KEYS: Place<AuthnPolicy> = Place::new(1);
 pub(crate) const BEARER: Place<AuthnPolicy> = Place::new(2);
@@ -235,6 +237,9 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
         ("in-germany", in_germany()),
         ("leased", often(100, 1_000, Consistency::Leased)),
         ("local", often(2, 60_000, Consistency::Local)),
+        ("exact-given-back", given_back(2, 60_000, Consistency::Exact)),
+        ("leased-given-back", given_back(100, 1_000, Consistency::Leased)),
+        ("local-given-back", given_back(2, 60_000, Consistency::Local)),
     ];
     SiteSettings {
         upstreams: vec![UpstreamSettings {
@@ -252,6 +257,15 @@ pub(crate) fn site(routes: Vec<RouteSettings>) -> SiteSettings {
 }
 
 fn often(rate: u32, period_ms: u32, consistency: Consistency) -> Policy {
+    counted(rate, period_ms, Counting { consistency, ..Counting::default() })
+}
+
+fn given_back(rate: u32, period_ms: u32, consistency: Consistency) -> Policy {
+    let count_when = Some(Statuses::parse("status < 500").unwrap());
+    counted(rate, period_ms, Counting { consistency, count_when, ..Counting::default() })
+}
+
+fn counted(rate: u32, period_ms: u32, counting: Counting) -> Policy {
     let of = |number| NonZeroU32::new(number).unwrap();
     Policy::from(RateLimitSettings {
         rate: of(rate),
@@ -261,7 +275,7 @@ fn often(rate: u32, period_ms: u32, consistency: Consistency) -> Policy {
         on_unavailable: OnUnavailable::Closed,
         plans: BTreeMap::new(),
         algorithm: RateAlgorithm::default(),
-        counting: Counting { consistency, ..Counting::default() },
+        counting,
     })
 }
 

@@ -32,7 +32,7 @@ fn bench(parts: &[Part]) -> Bench {
         limit: vec![Place::new(limit)],
         ..route(&format!("/{api}"), &["GET"])
     };
-    let mut site = site(vec![api("pets", 4), api("maps", 4), api("fixed", 5)]);
+    let mut site = site(vec![api("pets", 7), api("maps", 7), api("fixed", 8)]);
     site.policies.push(Named { name: "daily".into(), policy: quota(counting).into() });
     site.policies.push(Named { name: "fixed".into(), policy: quota(Counting::default()).into() });
     let mut bench = Bench::new(vec![], ok(&[], "hello"));

@@ -27,6 +27,7 @@ mod operator;
 mod origin;
 mod outage;
 mod people;
+mod refunds;
 mod routing;
 mod secrets;
 mod signed;

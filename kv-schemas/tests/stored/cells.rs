@@ -21,7 +21,7 @@ const TABLE_PACES_V1: &[u8] = include_bytes!("../golden/cell-table-paces.v1.bin"
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 fn terms(number: u8, hold_ms: Option<u32>) -> Terms {
-    Terms { id: OperationId::new([number; 16]), hold_ms: hold_ms.and_then(NonZeroU32::new) }
+    Terms { id: OperationId::new([number; 16]), hold_ms: hold_ms.and_then(NonZeroU32::new), refund_ms: None }
 }
 
 fn charge(quota: &str, cost: u32) -> Operation {

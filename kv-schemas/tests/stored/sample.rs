@@ -108,6 +108,7 @@ pub(crate) fn limits_site() -> SiteSettings {
         timeout_ms: NonZeroU32::new(200),
         consistency: Consistency::Exact,
         at_most: None,
+        count_when: None,
     };
     let Policy::Limit(LimitPolicy::RateLimit(base)) = limit(1, LimitBy::Consumer, OnUnavailable::Closed) else {
         unreachable!("a rate limit")

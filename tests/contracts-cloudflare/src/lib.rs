@@ -37,7 +37,10 @@ pub async fn contract(name: String, stage: String, env: Env) -> Result<Option<St
 #[wasm_bindgen(js_name = chargeRequest)]
 #[must_use]
 pub fn charge_request(id: u8) -> Vec<u8> {
-    cell::write_request(Terms { id: OperationId::new([id; 16]), hold_ms: None }, &[charge("only", 1, 1)])
+    cell::write_request(
+        Terms { id: OperationId::new([id; 16]), hold_ms: None, refund_ms: None },
+        &[charge("only", 1, 1)],
+    )
 }
 
 /// Whether a cell's reply is that it was granted.

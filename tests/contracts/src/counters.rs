@@ -40,7 +40,7 @@ pub fn part(cell: &str, operations: Vec<Operation>) -> CellOperations {
 pub fn update(host: &impl Host, cells: Vec<CellOperations>) -> Update {
     let mut id = [0; 16];
     host.entropy().fill(&mut id);
-    Update { terms: Terms { id: OperationId::new(id), hold_ms: None }, cells }
+    Update { terms: Terms { id: OperationId::new(id), hold_ms: None, refund_ms: None }, cells }
 }
 
 async fn apply<S: Subject>(subject: &S, update: &Update, now: Timestamp) -> Result<Outcome, Breach> {

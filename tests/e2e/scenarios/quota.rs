@@ -17,6 +17,7 @@ scenarios! { "limit";
     a_quota_in_shadow_mode_refuses_nothing_and_tells,
     a_share_of_a_quota_is_told_once_when_it_is_reached,
     no_charge_of_a_quota_is_lost_or_doubled_when_the_host_is_killed,
+    what_was_charged_is_given_back_after_responses_that_do_not_count,
 }
 
 async fn limited(world: &World, limit: &str, plans: &[&str]) -> Outcome {
@@ -155,6 +156,36 @@ async fn no_charge_of_a_quota_is_lost_or_doubled_when_the_host_is_killed(world: 
     // Each client had one request in flight, which was charged or not, and had no answer.
     let admitted = admitted.get();
     assert!((QUOTA - CLIENTS..=QUOTA).contains(&admitted), "{admitted} of {QUOTA} were admitted");
+    Ok(())
+}
+
+async fn what_was_charged_is_given_back_after_responses_that_do_not_count(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: quota, quota: 2, window: year, count-when: status < 500}", &[]).await?;
+    let key = world.plain_key("acme").await?;
+    let get = async |target: &'static str| {
+        world.client().send(Request::get(target).field("X-API-Key", &key)).await.map(|answer| answer.status)
+    };
+    // It is given back after the reply.
+    let patient = async |target: &'static str, status: u16| -> Outcome {
+        for _ in 0..50 {
+            match get(target).await? {
+                429 => tokio::time::sleep(Duration::from_millis(100)).await,
+                given => {
+                    assert_eq!(given, status, "{target}");
+                    return Ok(());
+                }
+            }
+        }
+        Err(format!("{target} is refused").into())
+    };
+    for _ in 0..5 {
+        patient("/a?status=503", 503).await?;
+        patient("/a?break=head", 502).await?;
+    }
+    for _ in 0..2 {
+        patient("/a", 200).await?;
+    }
+    assert_eq!((get("/a").await?, get("/a?status=503").await?), (429, 429));
     Ok(())
 }
 

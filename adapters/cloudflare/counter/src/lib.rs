@@ -180,7 +180,7 @@ mod tests {
             algorithm: None,
             lease: None,
         };
-        let terms = Terms { id: OperationId::new([id; 16]), hold_ms: None };
+        let terms = Terms { id: OperationId::new([id; 16]), hold_ms: None, refund_ms: None };
         input(&write_request(terms, &[Operation::Charge(gcra)]));
         let result = cell_update(cell, now_ms);
         assert_ne!(result, NOT_OPEN);

@@ -10,7 +10,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 fn terms(number: u64) -> Terms {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&number.to_le_bytes());
-    Terms { id: OperationId::new(id), hold_ms: None }
+    Terms { id: OperationId::new(id), hold_ms: None, refund_ms: None }
 }
 
 fn part(cell: &str, burst: u32) -> CellOperations {

@@ -99,7 +99,7 @@ impl Gateway {
             operations: vec![Operation::Charge(charge.clone())],
         };
         let update = Update {
-            terms: Terms { id: OperationId::new(id), hold_ms: None },
+            terms: Terms { id: OperationId::new(id), hold_ms: None, refund_ms: None },
             cells: cells.iter().map(part).collect(),
         };
         let caller = Caller::default();

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn member() -> Rc<Member> {
-        let terms = tollgate_core::cell::Terms { id: OperationId::new([1; 16]), hold_ms: None };
+        let terms = tollgate_core::cell::Terms { id: OperationId::new([1; 16]), hold_ms: None, refund_ms: None };
         Member::new(&Update { terms, cells: Vec::new() })
     }
 

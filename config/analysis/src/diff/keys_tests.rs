@@ -414,4 +414,7 @@ const COUNTING: &[Row] = &[
     ("warn", "warn: [80%]", "warn: [90%]", Review),
 ];
 
-const CONSISTENCY: &[Row] = &[("consistency", "consistency: exact", "consistency: leased", Looser)];
+const CONSISTENCY: &[Row] = &[
+    ("consistency", "consistency: exact", "consistency: leased", Looser),
+    ("count-when", "", "count-when: status < 500", Review),
+];

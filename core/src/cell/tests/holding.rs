@@ -164,3 +164,37 @@ proptest! {
         }
     }
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_final_charge_that_can_be_given_back_is_given_back_once_and_kept_otherwise() {
+    let terms = |number| Terms { refund_ms: Some(n(60_000)), ..final_of(number) };
+    let charge = [Operation::Charge(super::gcra("p", 1, 3_600_000, 3, 1))];
+    let mut subject = Subject::default();
+    for number in [1, 1, 2, 3] {
+        assert!(subject.apply(terms(number), &charge, NOW).granted, "a repetition takes effect once");
+    }
+    assert!(!subject.apply(terms(4), &charge, NOW).granted);
+    for reply in [Reply::Released, Reply::NotHeld] {
+        assert_eq!(subject.apply(final_of(1), &[Operation::Release], NOW.plus_millis(59_999)).replies, [reply]);
+    }
+    assert!(subject.apply(terms(5), &charge, NOW.plus_millis(59_999)).granted);
+    assert!(!subject.apply(terms(6), &charge, NOW.plus_millis(59_999)).granted, "one was given back");
+    let later = NOW.plus_millis(60_000);
+    assert_eq!(subject.apply(final_of(2), &[Operation::Release], later).replies, [Reply::NotHeld], "it is over");
+    assert!(!subject.apply(terms(7), &charge, later).granted);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn charges_that_can_be_given_back_never_fill_the_table() {
+    let mut subject = Subject::default();
+    let many = super::super::holds::HOLDS_MAX as u64 + 10;
+    let charge = [Operation::Charge(super::gcra("p", 1, 3_600_000, 1_000, 1))];
+    for number in 0..many {
+        assert!(
+            subject.apply(Terms { refund_ms: Some(n(60_000)), ..final_of(number) }, &charge, NOW).granted,
+            "{number}"
+        );
+    }
+    assert_eq!(subject.apply(final_of(0), &[Operation::Release], NOW).replies, [Reply::NotHeld]);
+    assert_eq!(subject.apply(final_of(many - 1), &[Operation::Release], NOW).replies, [Reply::Released]);
+}

@@ -40,11 +40,11 @@ pub(super) fn gcra(quota: &str, rate: u32, period_ms: u32, burst: u32, cost: u32
 }
 
 pub(super) fn final_of(number: u64) -> Terms {
-    Terms { id: id(number), hold_ms: None }
+    Terms { id: id(number), hold_ms: None, refund_ms: None }
 }
 
 pub(super) fn held_of(number: u64, hold_ms: u32) -> Terms {
-    Terms { id: id(number), hold_ms: Some(n(hold_ms)) }
+    Terms { id: id(number), hold_ms: Some(n(hold_ms)), refund_ms: None }
 }
 
 /// A cell and the ids of its updates.

@@ -56,7 +56,7 @@ fn charge(request: u8) -> Update {
         algorithm: None,
         lease: None,
     })];
-    let terms = Terms { id: OperationId::new([request; 16]), hold_ms: None };
+    let terms = Terms { id: OperationId::new([request; 16]), hold_ms: None, refund_ms: None };
     Update { terms, cells: vec![CellOperations { cell: CellKey::new("consumer=acme"), operations }] }
 }
 

@@ -143,6 +143,7 @@ impl Simulation {
             .hashing(inner.clock.clone(), tollgate_signatures::is_password);
         inner.secrets.put("TOKEN", SECRET);
         inner.counters.apart.set(dice.percent(50));
+        inner.counters.far.set(dice.percent(50));
         let host = ShakyHost::new(inner, &dice, weather.store_fails_percent);
         let freshness = if dice.percent(50) { Freshness::EachRequest } else { Freshness::Cached };
         let isolate = || Rc::new(Isolate::new(IsolateSettings { gateway: "sim".to_owned(), freshness }));

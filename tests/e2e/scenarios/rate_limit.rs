@@ -394,17 +394,18 @@ async fn whatever_passes_many_limits_in_one_instance_is_charged(world: Rc<World>
 
 /// With all of the burst, what the limit gives while the requests are sent, and for the second in which permits can be used.
 async fn a_hot_limit_admits_no_more_than_its_bound(world: Rc<World>) -> Outcome {
-    const RATE: u64 = 100;
-    const BURST: u64 = 400;
+    // Slow, so that the slowest machine sends more.
+    const RATE: u64 = 10;
+    const BURST: u64 = 300;
     limited(&world, &format!("{{kind: rate-limit, rate: {RATE}/s, burst: {BURST}, on-unavailable: closed}}")).await?;
     let key = world.plain_key("acme").await?;
-    let (begun, mut passed) = (std::time::Instant::now(), 0);
+    let (begun, longest, mut passed) = (std::time::Instant::now(), std::time::Duration::from_secs(20), 0);
     let clients: Vec<_> = (0..8)
         .map(|_| {
             let (client, key) = (world.client(), key.clone());
             tokio::task::spawn_local(async move {
                 let (mut passed, mut refused) = (0, 0);
-                while refused < 40 && passed < 1_000 {
+                while refused < 20 && begun.elapsed() < longest {
                     let answer = client.send(Request::get("/a").field("X-API-Key", &key)).await;
                     match answer.map_err(std::io::Error::other)?.status {
                         200 => passed += 1,
@@ -423,7 +424,9 @@ async fn a_hot_limit_admits_no_more_than_its_bound(world: Rc<World>) -> Outcome 
     }
     let lasted_ms = u64::try_from(begun.elapsed().as_millis())?;
     let most = BURST + RATE * (lasted_ms + 1_000) / 1_000 + 1;
-    assert!((BURST..=most).contains(&passed), "{passed} in {lasted_ms} ms, of {BURST} to {most}");
+    // Some may be in instances that have no more requests.
+    let is_used_up = passed * 4 >= BURST * 3 || begun.elapsed() >= longest;
+    assert!(passed <= most && is_used_up, "{passed} in {lasted_ms} ms, of {BURST} to {most}");
     assert_eq!(world.upstream.report().total(), usize::try_from(passed)?);
     Ok(())
 }

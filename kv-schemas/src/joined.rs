@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use tollgate_core::authn::{Credential, Outage, RevokedToken};
 use tollgate_core::cache::Purges;
-use tollgate_core::entitlement::{Catalogue, Entitlements, Merge};
+use tollgate_core::entitlement::Entitlements;
 
 use crate::{Record, decode, encode, keys};
 
@@ -22,8 +22,6 @@ pub fn joined<'v>(key: &str, stored: Option<&[u8]>, new: &'v [u8]) -> Cow<'v, [u
         both(stored, new, |stored: &Credential, credential| credential.revoked |= stored.revoked)
     } else if keys::is_idp_outage(key) {
         both(stored, new, keep_revoked)
-    } else if keys::is_catalogue(key) {
-        both(stored, new, |stored: &Catalogue, catalogue| catalogue.merge(stored.clone()))
     } else if keys::is_entitlements(key) {
         both(stored, new, |stored: &Entitlements, own| own.merge(stored.clone()))
     } else {
@@ -77,7 +75,7 @@ mod tests {
             let (product, plan) = (product.to_owned(), plan.to_owned());
             encode(&Entitlements {
                 subscriptions: vec![Subscription { id, product, plan, changed, ..Subscription::default() }],
-                grants: vec![],
+                ..Entitlements::default()
             })
         };
         for key in ["g:entitlements:acme", "g:entitlement-entry:acme:sub-1"] {

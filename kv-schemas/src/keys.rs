@@ -105,10 +105,10 @@ pub fn catalogue_entries(gateway: &str) -> String {
     format!("{gateway}:catalogue-entry:")
 }
 
-/// The entry of a product or a plan, a catalogue of its own: two that are written at once do not lose one of them.
+/// The entry of a product or a plan: two that are written at once do not lose one of them.
 #[must_use]
 pub fn catalogue_entry(gateway: &str, kind: &str, name: &str) -> String {
-    format!("{gateway}:catalogue-entry:{kind}:{name}")
+    format!("{gateway}:catalogue-entry:{kind}-{name}")
 }
 
 /// The subscriptions and grants of a consumer.
@@ -147,16 +147,10 @@ pub fn is_purges(key: &str) -> bool {
     key.split_once(':').is_some_and(|(_, kind)| kind == "purges")
 }
 
-/// Whether the record under the key is a catalogue.
-#[must_use]
-pub fn is_catalogue(key: &str) -> bool {
-    matches!(key.split(':').nth(1), Some("catalogue" | "catalogue-entry"))
-}
-
-/// Whether the record under the key has subscriptions and grants.
+/// Whether the record under the key has products, plans, subscriptions and grants.
 #[must_use]
 pub fn is_entitlements(key: &str) -> bool {
-    matches!(key.split(':').nth(1), Some("entitlements" | "entitlement-entry"))
+    matches!(key.split(':').nth(1), Some("catalogue" | "catalogue-entry" | "entitlements" | "entitlement-entry"))
 }
 
 /// Whether the record under the key says what is known of outages.

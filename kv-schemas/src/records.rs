@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use tollgate_core::authn::{Credential, KeyDigest, KnownToken, Outage};
 use tollgate_core::cache::Purges;
-use tollgate_core::entitlement::{Catalogue, Entitlements};
+use tollgate_core::entitlement::Entitlements;
 use tollgate_core::json::{FromJson, Unfit, Value};
 use tollgate_core::operator::AuditEvent;
 use tollgate_core::time::Timestamp;
@@ -171,15 +171,9 @@ impl Record for Outage {
     const BYTES_MAX: usize = tollgate_core::bounds::WRITTEN_BYTES_MAX;
 }
 
-impl Record for Catalogue {
-    const KIND: &'static str = "catalogue";
-    /// [`tollgate_core::entitlement::ENTITLEMENTS_MAX`] things of about 1,000 bytes.
-    const BYTES_MAX: usize = tollgate_core::bounds::WRITTEN_BYTES_MAX;
-}
-
 impl Record for Entitlements {
     const KIND: &'static str = "entitlements";
-    /// [`tollgate_core::entitlement::ENTITLEMENTS_MAX`] things of about 500 bytes.
+    /// [`tollgate_core::entitlement::ENTITLEMENTS_MAX`] things of about 1,000 bytes.
     const BYTES_MAX: usize = tollgate_core::bounds::WRITTEN_BYTES_MAX;
 }
 

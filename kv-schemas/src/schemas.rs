@@ -18,7 +18,6 @@ pub const SCHEMAS: &[RecordSchema] = &[
     RecordSchema { kind: "key-index", version: 1, text: include_str!("../schemas/key-index.schema.json") },
     RecordSchema { kind: "key-use", version: 1, text: include_str!("../schemas/key-use.schema.json") },
     RecordSchema { kind: "idp-outage", version: 1, text: include_str!("../schemas/idp-outage.schema.json") },
-    RecordSchema { kind: "catalogue", version: 1, text: include_str!("../schemas/catalogue.schema.json") },
     RecordSchema { kind: "entitlements", version: 1, text: include_str!("../schemas/entitlements.schema.json") },
     RecordSchema { kind: "known-token", version: 1, text: include_str!("../schemas/known-token.schema.json") },
     RecordSchema { kind: "session", version: 1, text: include_str!("../schemas/session.schema.json") },

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tollgate_core::entitlement::Catalogue;
+use tollgate_core::entitlement::Entitlements;
 use tollgate_kv_schemas::{Manifest, Pointer, RecordError, decode, keys};
 
 use super::Target;
@@ -42,7 +42,7 @@ impl Plans {
     fn is_record(&mut self, plan: &str, target: &Target, gateway: &str) -> Result<bool, Failure> {
         let key = keys::catalogue(gateway);
         let Some(record) = target.get(&key)? else { return Ok(false) };
-        let catalogue = decode::<Catalogue>(&record).map_err(|error| unreadable(&key, &error))?;
+        let catalogue = decode::<Entitlements>(&record).map_err(|error| unreadable(&key, &error))?;
         self.0.extend(catalogue.plans.iter().filter(|own| !own.removed).map(|own| own.name.clone()));
         Ok(self.0.contains(plan))
     }

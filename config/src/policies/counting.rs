@@ -36,6 +36,15 @@ pub(super) const KEYS: &[Key] = &[
     .change(Change::MoreIsLooser)
     .examples(&["50000"]),
     Key::optional(
+        "limit-from",
+        "With `at-most`: the claim of the caller that has the number of the limit, a whole number from 1 to `at-most`. Anything else in it has \
+         no effect, and the trace tells it. A subscription comes before it.",
+        Shape::Text,
+    )
+    .absent("no claim has it")
+    .change(Change::Review("callers have other numbers"))
+    .examples(&["\"principal.claims.quota\""]),
+    Key::optional(
         "on-unavailable",
         "What happens to requests while the counter store is unavailable.",
         Shape::Word(ON_UNAVAILABLE_WORDS),
@@ -165,6 +174,7 @@ pub(super) fn lower(written: &Written, report: &mut Report) -> Option<Common> {
     let degrade = degrade(written, degrades, report)?;
     let timeout_ms = timeout(written, report)?;
     let at_most = written.integer("at-most").and_then(|most| NonZeroU32::new(most.value));
+    let number_from = number_from(written, at_most, report)?;
     let (texts, shadow) = (written.list("by"), written.boolean("shadow"));
     let parts: Vec<Part> = texts.iter().filter_map(|text| part(text, report)).collect();
     let shares = written.list("warn");
@@ -187,7 +197,7 @@ pub(super) fn lower(written: &Written, report: &mut Report) -> Option<Common> {
     // A kind without the key counts exactly.
     let consistency = written.word("consistency", CONSISTENCIES).unwrap_or_default();
     let count_when = count_when(written, report)?;
-    let counting = Counting { parts, shadow, warn, degrade, timeout_ms, consistency, at_most, count_when };
+    let counting = Counting { parts, shadow, warn, degrade, timeout_ms, consistency, at_most, count_when, number_from };
     Some(Common { by, on_unavailable, counting })
 }
 
@@ -233,11 +243,19 @@ pub(super) fn values(
     let warn = counting.warn.iter().map(|share| format!("{share}%")).collect::<Vec<_>>();
     let warn = (!warn.is_empty()).then_some(("warn", Value::List(warn)));
     let at_most = counting.at_most.map(|most| ("at-most", Value::Integer(most.get().into())));
+    let number_from = counting.number_from.as_ref().map(|source| ("limit-from", Value::Text(source.to_string())));
     let share = counting.degrade.map(|share| ("degrade-to", Value::Text(format!("{share}%"))));
     let timeout = counting.timeout_ms.map(|ms| ("timeout", Value::DurationMs(ms.get().into())));
     let word = (on_unavailable, share.is_some());
     let on_unavailable = Value::word("on-unavailable", ON_UNAVAILABLE, &word);
-    std::iter::once(by).chain(at_most).chain(on_unavailable).chain(share).chain(timeout).chain([shadow]).chain(warn)
+    std::iter::once(by)
+        .chain(at_most)
+        .chain(number_from)
+        .chain(on_unavailable)
+        .chain(share)
+        .chain(timeout)
+        .chain([shadow])
+        .chain(warn)
 }
 
 /// The value of `consistency`, for kinds that have it.
@@ -320,6 +338,29 @@ fn count_when(written: &Written, report: &mut Report) -> Option<Option<Statuses>
             None
         }
     }
+}
+
+/// The claim with the number of the limit; `Some(None)` if there is none.
+#[expect(clippy::option_option, reason = "a refused value differs from an absent one")]
+fn number_from(written: &Written, at_most: Option<NonZeroU32>, report: &mut Report) -> Option<Option<Source>> {
+    let Some(text) = written.text("limit-from") else { return Some(None) };
+    let claim = compile_value(&text.value).ok().as_ref().and_then(source);
+    let claim = claim.filter(|source| matches!(source, Source::Claim(_)));
+    if let (Some(claim), Some(_)) = (&claim, at_most) {
+        return Some(Some(claim.clone()));
+    }
+    let (what, fix) = if claim.is_none() {
+        let what = format!("`{}` is no claim of the caller", text.value);
+        (what, "write a claim such as `principal.claims.quota`")
+    } else {
+        ("`limit-from` needs `at-most`".to_owned(), "add `at-most` with the largest number that a claim may have")
+    };
+    report.push(
+        Diagnostic::error(Code::BadLimit, text.span, what)
+            .why("whoever issues tokens would decide what the gateway lets through")
+            .fix(fix),
+    );
+    None
 }
 
 /// The share of the limit that isolates admit by themselves; `Some(None)` if they do not.

@@ -2,13 +2,13 @@
 
 use std::num::NonZeroU32;
 
-use super::{Catalogue, Entitlements, Grant, Plan, PlanNumbers, Subscription};
+use super::{Entitlements, Grant, Plan, PlanNumbers, Subscription};
 use crate::cell::{Algorithm, Charge};
 use crate::time::Timestamp;
 
 /// What the records say of a request.
 ///
-/// The plan is that of the subscription to a product with the API, and without a subscription that of the credential or claim. Its
+/// A subscription comes before a number that a claim states, and that before the plan of a credential or claim. The plan is that of the subscription to a product with the API, and without a subscription that of the credential or claim. Its
 /// numbers are those of its record, otherwise those that the policy has for a plan of this name, otherwise the policy's own. A grant raises what
 /// this results in. Numbers of records never exceed what the policy allows.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl<'r> Entitled<'r> {
     /// What the records of the gateway and of a consumer say of a request to an API, with a credential of a plan.
     #[must_use]
     pub fn new(
-        catalogue: &'r Catalogue,
+        catalogue: &'r Entitlements,
         own: &'r Entitlements,
         api: &str,
         plan: Option<&'r str>,
@@ -63,12 +63,29 @@ impl<'r> Entitled<'r> {
         self.plan
     }
 
-    /// Gives a charge the numbers that records have for its limit, at most `at_most` in the period of the policy. The charge has the numbers of
-    /// the configuration for [`Self::plan`].
+    /// Gives a charge a number that a claim states: in the period of the policy, and at most `at_most`. A number that is 0 or larger has no effect.
     #[must_use]
-    pub fn apply(&self, at_most: NonZeroU32, period_ms: NonZeroU32, charge: &mut Charge) -> Numbers<'r> {
+    pub fn claim(stated: &str, at_most: NonZeroU32, period_ms: NonZeroU32, charge: &mut Charge) -> bool {
+        let number = stated.parse::<NonZeroU32>().ok().filter(|number| *number <= at_most);
+        if let Some(number) = number {
+            set(charge, &PlanNumbers { count: number.get(), ..PlanNumbers::default() }, period_ms);
+            bound(charge, at_most, period_ms);
+        }
+        number.is_some()
+    }
+
+    /// Gives a charge the numbers that records have for its limit, at most `at_most` in the period of the policy. The charge has the numbers of
+    /// the configuration for [`Self::plan`], or one that a claim states.
+    #[must_use]
+    pub fn apply(
+        &self,
+        at_most: NonZeroU32,
+        period_ms: NonZeroU32,
+        is_claimed: bool,
+        charge: &mut Charge,
+    ) -> Numbers<'r> {
         let mut from = Numbers::Configured;
-        if let Some(plan) = self.record
+        if let Some(plan) = self.record.filter(|_| !is_claimed)
             && let Some(numbers) = plan.limits.iter().find(|numbers| *numbers.policy == *charge.quota)
         {
             set(charge, numbers, period_ms);
@@ -200,11 +217,15 @@ mod tests {
         charge(quota, 1, quota, Some(Algorithm::Calendar(edges)))
     }
 
-    fn catalogue(limits: &[PlanNumbers]) -> Catalogue {
+    fn catalogue(limits: &[PlanNumbers]) -> Entitlements {
         let product =
             |name: &str, api: &str| Product { name: name.into(), apis: vec![api.into()], ..Product::default() };
         let plan = Plan { name: "pro".into(), limits: limits.to_vec(), ..Plan::default() };
-        Catalogue { products: vec![product("pets", "pets"), product("all", "maps")], plans: vec![plan] }
+        Entitlements {
+            products: vec![product("pets", "pets"), product("all", "maps")],
+            plans: vec![plan],
+            ..Entitlements::default()
+        }
     }
 
     fn numbers(count: u32, period_ms: Option<u32>, burst: Option<u32>) -> PlanNumbers {
@@ -225,12 +246,12 @@ mod tests {
         let catalogue = catalogue(limits);
         let entitled = Entitled::new(&catalogue, own, "pets", None, at(now));
         let mut charge = before.clone();
-        let _ = entitled.apply(n(5_000), before.period_ms, &mut charge);
+        let _ = entitled.apply(n(5_000), before.period_ms, false, &mut charge);
         assert_eq!((charge.rate.get(), charge.period_ms.get(), charge.burst.get()), after);
     }
 
     fn with(subscriptions: Vec<Subscription>, grants: Vec<Grant>) -> Entitlements {
-        Entitlements { subscriptions, grants }
+        Entitlements { subscriptions, grants, ..Entitlements::default() }
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -259,7 +280,8 @@ mod tests {
         }
         let own = Entitlements::default();
         let mut charge = monthly(100);
-        let from = Entitled::new(&catalogue, &own, "pets", Some("pro"), at(10)).apply(n(5_000), n(1), &mut charge);
+        let from =
+            Entitled::new(&catalogue, &own, "pets", Some("pro"), at(10)).apply(n(5_000), n(1), false, &mut charge);
         assert_eq!((from, charge.burst.get()), (Numbers::OfPlan("pro"), 1_000));
     }
 
@@ -296,6 +318,28 @@ mod tests {
         check(&own(vec![]), &[numbers(1, Some(u32::MAX), Some(5_000))], 50, &rate, (1, u32::MAX, 7));
         let spaced = charge(10, 1_000, 2, Some(Algorithm::Spacing));
         check(&own(vec![]), &[numbers(10, Some(1_000), Some(4_000))], 50, &spaced, (10, 1_000, 300));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_claim_states_a_whole_number_up_to_the_bound() {
+        for (stated, number) in [
+            ("1", Some(1)),
+            ("5000", Some(5_000)),
+            ("5001", None),
+            ("0", None),
+            ("-1", None),
+            ("1.5", None),
+            ("many", None),
+            ("", None),
+            ("4294967296", None),
+        ] {
+            let mut charge = monthly(100);
+            assert_eq!(Entitled::claim(stated, n(5_000), n(1), &mut charge), number.is_some(), "{stated}");
+            assert_eq!(charge.burst.get(), number.unwrap_or(100), "{stated}");
+        }
+        let mut rate = charge(100, 1_000, 300, None);
+        assert!(Entitled::claim("50", n(5_000), n(60_000), &mut rate));
+        assert_eq!((rate.rate.get(), rate.period_ms.get(), rate.burst.get()), (50, 60_000, 50));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

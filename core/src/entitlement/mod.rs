@@ -1,8 +1,7 @@
 //! What consumers are entitled to, as records of operators: products, plans, subscriptions and grants.
 //!
-//! [`Catalogue`] has the products and plans of a gateway, [`Entitlements`] the subscriptions and grants of one consumer. Each thing is also
-//! stored by itself, as a catalogue or entitlements with nothing else: the whole is what [`Merge`] makes of these entries. [`Entitled`] is what they
-//! say of one request.
+//! [`Entitlements`] are the products and plans of a gateway (its catalogue), or the subscriptions and grants of one consumer. Each thing is also stored by itself, as
+//! entitlements with nothing else: the whole is the merge of these entries. [`Entitled`] is what they say of one request.
 
 mod entitled;
 
@@ -16,20 +15,18 @@ use crate::hex;
 use crate::json::FromJson;
 use crate::time::Timestamp;
 
-/// The products and plans of a gateway.
+/// What a gateway sells, or what a consumer is entitled to: the products and plans of the gateway, or the subscriptions and grants of a
+/// consumer.
+///
+/// Of each thing it is known when it was written: of two records, the newer parts are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJson)]
-pub struct Catalogue {
+pub struct Entitlements {
     /// The products, by their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub products: Vec<Product>,
     /// The plans, by their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plans: Vec<Plan>,
-}
-
-/// The subscriptions and grants of a consumer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromJson)]
-pub struct Entitlements {
     /// The subscriptions, by their ids.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subscriptions: Vec<Subscription>,
@@ -166,51 +163,29 @@ pub struct Grant {
     pub changed: Timestamp,
 }
 
-/// Records of which each part has been written at some time: of two, the newer parts are kept.
-pub trait Merge: Default {
+impl Entitlements {
     /// Takes over what the other one has more, or newer.
-    fn merge(&mut self, other: Self);
-
-    /// Leaves out what has ended so long ago that nobody asks for it.
-    fn leave_out_ended(&mut self, now: Timestamp);
-
-    /// How many things it has.
-    fn count(&self) -> usize;
-}
-
-impl Merge for Catalogue {
-    fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: Self) {
         merge(&mut self.products, other.products, |product| (&product.name, product.changed));
         merge(&mut self.plans, other.plans, |plan| (&plan.name, plan.changed));
-    }
-
-    fn leave_out_ended(&mut self, now: Timestamp) {
-        self.products.retain(|product| !product.removed || is_kept(product.changed, now));
-        self.plans.retain(|plan| !plan.removed || is_kept(plan.changed, now));
-    }
-
-    fn count(&self) -> usize {
-        self.products.len() + self.plans.len()
-    }
-}
-
-impl Merge for Entitlements {
-    fn merge(&mut self, other: Self) {
         merge(&mut self.subscriptions, other.subscriptions, |one| (&one.id, one.changed));
         merge(&mut self.grants, other.grants, |grant| (&grant.id, grant.changed));
     }
 
-    fn leave_out_ended(&mut self, now: Timestamp) {
+    /// Leaves out what has ended so long ago that nobody asks for it.
+    pub fn leave_out_ended(&mut self, now: Timestamp) {
+        self.products.retain(|product| !product.removed || is_kept(product.changed, now));
+        self.plans.retain(|plan| !plan.removed || is_kept(plan.changed, now));
         self.subscriptions.retain(|one| one.until.is_none_or(|until| is_kept(until.max(one.changed), now)));
         self.grants.retain(|grant| is_kept(grant.until.max(grant.changed), now));
     }
 
-    fn count(&self) -> usize {
-        self.subscriptions.len() + self.grants.len()
+    /// How many things it has.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.products.len() + self.plans.len() + self.subscriptions.len() + self.grants.len()
     }
-}
 
-impl Catalogue {
     /// The product of this name.
     #[must_use]
     pub fn product(&self, name: &str) -> Option<&Product> {
@@ -303,15 +278,18 @@ mod tests {
     use super::*;
     use wasm_bindgen_test::wasm_bindgen_test;
 
-    fn plan(name: &str, changed: u64, removed: bool) -> Catalogue {
+    fn plan(name: &str, changed: u64, removed: bool) -> Entitlements {
         let changed = Timestamp::from_millis(changed);
-        Catalogue { plans: vec![Plan { name: name.into(), changed, removed, ..Plan::default() }], products: vec![] }
+        Entitlements {
+            plans: vec![Plan { name: name.into(), changed, removed, ..Plan::default() }],
+            ..Entitlements::default()
+        }
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn what_is_written_later_is_kept_in_whatever_order_records_are_merged() {
         let all = [plan("pro", 1, false), plan("free", 2, false), plan("pro", 3, true), plan("pro", 2, false)];
-        let (mut one, mut other) = (Catalogue::default(), Catalogue::default());
+        let (mut one, mut other) = (Entitlements::default(), Entitlements::default());
         all.iter().cloned().for_each(|entry| one.merge(entry));
         all.iter().rev().cloned().for_each(|entry| other.merge(entry));
         assert_eq!(one, other);

@@ -302,6 +302,10 @@ reasons! {
         "subscribed", "subscription {subscription} to {product}, plan {plan}";
     /// The record of a plan has a number for the limit.
     PlanNumber { number: u32, plan: Arc<str> } = "plan-number", "{number} by the record of the plan {plan}";
+    /// A claim states the number of the limit.
+    NumberClaimed { number: u32 } = "number-claimed", "{number} by a claim of the caller";
+    /// The claim for the number of the limit has none that is allowed.
+    ClaimNotUsed = "claim-not-used", "the claim for the number has no whole number from 1 to `at-most`";
     /// A grant raises the limit.
     LimitRaised { number: u32, until: Arc<str>, grant: Arc<str> } =
         "limit-raised", "raised to {number} until {until} by {grant}";

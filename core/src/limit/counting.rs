@@ -126,6 +126,10 @@ pub struct Counting {
     #[serde(skip_serializing_if = "codec::is_default")]
     #[cbor(n(7), skip_if = "codec::is_default")]
     pub count_when: Option<Statuses>,
+    /// The claim that has the number of the limit for the caller, up to `at_most`; anything else in it has no effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cbor(n(8), skip_if = "codec::is_default")]
+    pub number_from: Option<Source>,
 }
 
 /// Whose requests share a quota, in either form.
@@ -180,6 +184,10 @@ impl Counting {
             && self.warn.iter().chain(&self.degrade).all(|percent| percent.get() <= 100)
             && self.warn.is_sorted()
             && self.count_when.as_ref().is_none_or(Statuses::is_coherent)
+            && self
+                .number_from
+                .as_ref()
+                .is_none_or(|source| self.at_most.is_some() && matches!(source, Source::Claim(_)))
     }
 }
 

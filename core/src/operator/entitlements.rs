@@ -6,9 +6,7 @@ use super::is_name;
 use super::keys::{is_caller_name, is_note, time};
 use super::members::Members;
 use super::rotation::parse_duration;
-use crate::entitlement::{
-    Catalogue, ENTITLEMENTS_MAX, Entitlements, Grant, ID_BYTES, Merge, Plan, PlanNumbers, Product, Subscription,
-};
+use crate::entitlement::{ENTITLEMENTS_MAX, Entitlements, Grant, ID_BYTES, Plan, PlanNumbers, Product, Subscription};
 use crate::problem::{Problem, ProblemKind};
 use crate::settings::EntitledSettings;
 use crate::time::Timestamp;
@@ -67,7 +65,7 @@ pub struct KnownRecords<'k> {
     /// The plans of the configuration.
     pub plans: &'k [String],
     /// The catalogue.
-    pub catalogue: &'k Catalogue,
+    pub catalogue: &'k Entitlements,
     /// What the consumer of the request is entitled to.
     pub own: &'k Entitlements,
 }
@@ -75,9 +73,12 @@ pub struct KnownRecords<'k> {
 /// A page of what consumers are entitled to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntitlementList {
-    /// Subscriptions and grants.
-    #[serde(flatten)]
-    pub own: Entitlements,
+    /// Subscriptions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subscriptions: Vec<Subscription>,
+    /// Grants.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<Grant>,
     /// What the next page begins with; absent after the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
@@ -203,17 +204,17 @@ impl Entitlement {
         }
     }
 
-    /// As a catalogue with nothing else, and as entitlements with nothing else; one of them is empty.
+    /// As entitlements with nothing else.
     #[must_use]
-    pub fn alone(self) -> (Catalogue, Entitlements) {
-        let (mut catalogue, mut own) = (Catalogue::default(), Entitlements::default());
+    pub fn alone(self) -> Entitlements {
+        let mut alone = Entitlements::default();
         match self {
-            Self::Product(product) => catalogue.products.push(product),
-            Self::Plan(plan) => catalogue.plans.push(plan),
-            Self::Subscription(one) => own.subscriptions.push(one),
-            Self::Grant(grant) => own.grants.push(grant),
+            Self::Product(product) => alone.products.push(product),
+            Self::Plan(plan) => alone.plans.push(plan),
+            Self::Subscription(one) => alone.subscriptions.push(one),
+            Self::Grant(grant) => alone.grants.push(grant),
         }
-        (catalogue, own)
+        alone
     }
 
     fn sign(&mut self, by: Option<String>, changed: Timestamp) {
@@ -245,7 +246,7 @@ impl KnownRecords<'_> {
             Some(api) => Err(refuse(format!(
                 "Gateway {} has no API {api} with a limit that has `at-most` or counts by subscription; {}.",
                 self.gateway,
-                those(apis.iter().map(String::as_str))
+                those(apis.iter().map(String::as_str).collect())
             ))),
             None => Ok(()),
         }
@@ -342,7 +343,7 @@ impl KnownRecords<'_> {
                 "Gateway {} has no limit {} with `at-most`, so no record can change it; {}.",
                 self.gateway,
                 printable(policy),
-                those(limits.iter().map(|limit| limit.policy.as_str()))
+                those(limits.iter().map(|limit| limit.policy.as_str()).collect())
             )));
         };
         if number > limit.at_most.get() {
@@ -374,12 +375,16 @@ impl KnownRecords<'_> {
 
     fn no_product(&self, name: &str) -> Problem {
         let known = self.catalogue.products.iter().filter(|own| !own.removed).map(|own| own.name.as_str());
-        refuse(format!("Gateway {} has no product {}; {}.", self.gateway, printable(name), those(known)))
+        self.none_of("product", name, known.collect())
     }
 
     fn no_plan(&self, name: &str) -> Problem {
         let known = self.catalogue.plans.iter().filter(|own| !own.removed).map(|own| own.name.as_str());
-        refuse(format!("Gateway {} has no plan {}; {}.", self.gateway, printable(name), those(known)))
+        self.none_of("plan", name, known.collect())
+    }
+
+    fn none_of(&self, kind: &str, name: &str, known: Vec<&str>) -> Problem {
+        refuse(format!("Gateway {} has no {kind} {}; {}.", self.gateway, printable(name), those(known)))
     }
 }
 
@@ -509,8 +514,8 @@ fn period_ms(text: &str) -> Option<u32> {
 }
 
 /// What there is, for a problem.
-fn those<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    let names: Vec<&str> = names.take(SHOWN_MAX).collect();
+fn those(mut names: Vec<&str>) -> String {
+    names.truncate(SHOWN_MAX);
     if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) }
 }
 

@@ -37,6 +37,11 @@ impl<T: Clone> Aged<T> {
         self.last(now).filter(|_| is_fresh || is_asked)
     }
 
+    /// Whether it was read so long ago.
+    pub(crate) fn is_older_than(&self, ms: u64, now: MonotonicInstant) -> bool {
+        now.millis_since(self.read_at) >= ms
+    }
+
     /// The value, of whatever age.
     pub(crate) fn value(&self) -> T {
         self.value.clone()

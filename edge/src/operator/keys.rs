@@ -12,8 +12,9 @@ use tollgate_kv_schemas::{KeyIndex, KeyUse, credential_records, decode, encode, 
 use super::purge_log::WRITE_PAUSE_MS;
 use super::{Done, Step, Task, store_unavailable};
 use crate::apart::rare;
-use crate::ports::{Clock, Entropy, Host, Records, WriteFault};
-use crate::timeout::{self, keep, within};
+use crate::isolate::entitlements::CATALOGUE;
+use crate::ports::{Clock, Entropy, Host, WriteFault};
+use crate::timeout::{self, keep};
 
 /// Creates a key. Its record is written before the response, so that every key in a response is stored.
 pub(super) async fn new<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
@@ -45,8 +46,7 @@ pub(super) async fn list<H: Host>(task: &Task<'_, H>) -> Result<Done, Problem> {
     let prefix = consumer
         .as_ref()
         .map_or_else(|| keys::credentials(gateway), |consumer| keys::credentials_of(gateway, consumer));
-    let listed = task.host.records().list(&prefix, cursor.as_deref(), LISTED_MAX);
-    let page = within(task.host, "the record store", listed).await.map_err(|error| store_unavailable(&error))?;
+    let page = task.page(&prefix, cursor.as_deref(), LISTED_MAX).await?;
     let digests = page.keys.iter().filter_map(|key| keys::digest_of(key));
     let read = join_all(digests.map(async |digest| {
         // An entry of the index without its record is of a key that is being written, or was removed; one of another consumer is of an
@@ -105,7 +105,7 @@ impl<H: Host> Task<'_, H> {
         let plans = gateway.as_ref().and_then(|gateway| gateway.plans.as_deref());
         let Err(unknown) = request.check_plan(self.gateway(), plans) else { return Ok(()) };
         // It may be a record.
-        let checked = match self.catalogue().await?.plan(request.plan.as_deref().unwrap_or_default()) {
+        let checked = match self.entitlements(CATALOGUE).await?.plan(request.plan.as_deref().unwrap_or_default()) {
             Some(_) => Ok(()),
             None => Err(unknown),
         };

@@ -62,9 +62,8 @@ pub(super) async fn after<H: Host>(
     if !due.is_empty() {
         rare(join_all(due.into_iter().map(|due| outages::record(&host, due)))).await;
     }
-    let due = isolate.entitlements.borrow_mut().take_due();
-    if !due.is_empty() {
-        rare(join_all(due.into_iter().map(|whose| entitlements::read_again(&isolate, &host, whose)))).await;
+    if isolate.entitlements.borrow().is_due() {
+        rare(entitlements::read_again(&isolate, &host)).await;
     }
     record
 }

@@ -11,6 +11,7 @@ use tollgate_core::cell::{
 };
 use tollgate_core::entitlement::{Entitled, Numbers};
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
+use tollgate_core::expression::Facts;
 use tollgate_core::kinds::{LimitPolicy, Named, Place, PolicyName};
 use tollgate_core::limit::{Fault, OnFault, Purpose, Statuses, Whereabouts, fields};
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -62,7 +63,7 @@ impl<'a> Limits<'a> {
             let subscription = entitled.and_then(|entitled| Some(entitled.subscription()?.id.as_str()));
             let at = Whereabouts { route: &route.id, api: &route.api, upstream, subscription };
             let cell = policy.partition().cell(&facts, &at);
-            let charge = self.charge(name, policy, entitled, journal);
+            let charge = self.charge(name, policy, entitled, &facts, journal);
             match Own::decide(isolate, host, policy, cell, charge, &mut charges.at, journal) {
                 Ok(own) => charges.own.push(own),
                 Err(asked) => {
@@ -82,14 +83,26 @@ impl<'a> Limits<'a> {
         name: &PolicyName,
         policy: &LimitPolicy,
         entitled: Option<&Entitled<'_>>,
+        facts: &Facts<'_>,
         journal: &mut Journal,
     ) -> Charge {
         let (cost, now) = (self.exchange.route().cost, journal.started);
         let of_caller = self.principal.and_then(|principal| principal.plan.as_deref());
         let mut charge = policy.charge(name, entitled.map_or(of_caller, Entitled::plan), cost, now);
-        if let (Some(entitled), Some(at_most)) = (entitled, policy.counting().at_most) {
-            let own_period_ms = policy.charge(name, None, cost, now).period_ms;
-            let from = entitled.apply(at_most, own_period_ms, &mut charge);
+        let Some(at_most) = policy.counting().at_most else { return charge };
+        let own_period_ms = policy.charge(name, None, cost, now).period_ms;
+        let is_subscribed = entitled.is_some_and(|entitled| entitled.subscription().is_some());
+        let stated = policy.counting().number_from.as_ref().filter(|_| !is_subscribed);
+        let stated = stated.and_then(|claim| facts.text(claim));
+        let is_claimed =
+            stated.as_ref().is_some_and(|stated| Entitled::claim(stated, at_most, own_period_ms, &mut charge));
+        if stated.is_some() {
+            let number = charge.rate.get();
+            let reason = if is_claimed { Reason::NumberClaimed { number } } else { Reason::ClaimNotUsed };
+            journal.note_policy(self.phase, name, Verdict::Pass, reason);
+        }
+        if let Some(entitled) = entitled {
+            let from = entitled.apply(at_most, own_period_ms, is_claimed, &mut charge);
             self.note_numbers(from, &charge, journal);
         }
         charge
@@ -105,6 +118,20 @@ impl<'a> Limits<'a> {
             }
         };
         journal.note_policy(self.phase, &charge.quota, Verdict::Pass, reason);
+    }
+
+    /// What the records say of the caller; a subscription is noted.
+    fn entitled<'b>(&self, (catalogue, own): &'b entitlements::Both, journal: &mut Journal) -> Entitled<'b>
+    where
+        'a: 'b,
+    {
+        let plan = self.principal.and_then(|principal| principal.plan.as_deref());
+        let entitled = Entitled::new(catalogue, own, &self.exchange.route().api, plan, journal.started);
+        if let Some(one) = entitled.subscription() {
+            let [subscription, product, plan] = [&one.id, &one.product, &one.plan].map(|text| text.as_str().into());
+            journal.note(self.phase, Verdict::Pass, Reason::Subscribed { subscription, product, plan });
+        }
+        entitled
     }
 
     /// Whose entitlements one of the limits asks for.
@@ -145,36 +172,19 @@ pub(super) async fn charge<H: Host>(
     if limits.places.is_empty() {
         return Ok(());
     }
-    match limits.asks_for() {
-        None => apart(pin!(charge_all(isolate, host, limits, journal))).await,
-        Some(principal) => rare(charge_entitled(isolate, host, limits, principal, journal)).await,
-    }
-}
-
-/// Charges limits of which one depends on what the caller is entitled to.
-async fn charge_entitled<H: Host>(
-    isolate: &Isolate,
-    host: &H,
-    limits: Limits<'_>,
-    principal: &Principal,
-    journal: &mut Journal,
-) -> Result<(), Problem> {
-    let both = entitlements::of(isolate, host, &principal.consumer).await;
-    if let Err(unavailable) = &both {
-        let text = Local(unavailable.to_string().into());
-        journal.note(limits.phase, Verdict::OpenOnFailure, Reason::SubscriptionsUnavailable { text });
-    }
-    let entitled = both.as_ref().ok().map(|(catalogue, own)| {
-        let api = &limits.exchange.route().api;
-        Entitled::new(catalogue, own, api, principal.plan.as_deref(), journal.started)
-    });
-    if let Some(one) = entitled.as_ref().and_then(Entitled::subscription) {
-        let (subscription, product, plan) = (one.id.as_str(), one.product.as_str(), one.plan.as_str());
-        let reason =
-            Reason::Subscribed { subscription: subscription.into(), product: product.into(), plan: plan.into() };
-        journal.note(limits.phase, Verdict::Pass, reason);
-    }
-    charge_all(isolate, host, Limits { entitled, ..limits }, journal).await
+    let both = match limits.asks_for() {
+        None => None,
+        Some(principal) => rare(entitlements::of(isolate, host, &principal.consumer)).await.map_or_else(
+            |unavailable| {
+                let text = Local(unavailable.to_string().into());
+                journal.note(limits.phase, Verdict::OpenOnFailure, Reason::SubscriptionsUnavailable { text });
+                None
+            },
+            Some,
+        ),
+    };
+    let entitled = both.as_ref().map(|both| limits.entitled(both, journal));
+    apart(pin!(charge_all(isolate, host, Limits { entitled, ..limits }, journal))).await
 }
 
 async fn charge_all<H: Host>(

@@ -109,6 +109,7 @@ pub(crate) fn limits_site() -> SiteSettings {
         consistency: Consistency::Exact,
         at_most: None,
         count_when: None,
+        number_from: None,
     };
     let Policy::Limit(LimitPolicy::RateLimit(base)) = limit(1, LimitBy::Consumer, OnUnavailable::Closed) else {
         unreachable!("a rate limit")

@@ -56,7 +56,7 @@ fn schema_violations_are_found() {
         ("key-use", "/data/last", json!(7)),
         ("key-index", "/data/digest", json!("AB")),
         ("idp-outage", "/data/allowed/until", json!("soon")),
-        ("catalogue", "/data/plans/0/limits/0/count", json!(0)),
+        ("entitlements", "/data/plans/0/limits/0/count", json!(0)),
         ("entitlements", "/data/subscriptions/0/plan", json!(7)),
         ("entitlements", "/data/grants/0/until", json!("soon")),
         ("known-token", "/data/ends", json!(7)),

@@ -1,9 +1,9 @@
 //! The records: at a running gateway, or in the store of a host, where they are changed by the same rules.
 
 use serde_json::{Value, json};
-use tollgate_core::entitlement::{Catalogue, ENTITLEMENTS_MAX, Entitlements, ID_BYTES, Merge};
+use tollgate_core::entitlement::{ENTITLEMENTS_MAX, Entitlements, ID_BYTES};
 use tollgate_core::operator::{EntitlementList, Entitling, EntitlingRequest, KnownRecords, Resource};
-use tollgate_kv_schemas::{Manifest, Pointer, Record, RecordError, decode, encode, keys};
+use tollgate_kv_schemas::{Manifest, Pointer, RecordError, decode, encode, keys};
 
 use super::super::key::place::Keys;
 use super::super::key::{now, random, user};
@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::target::Target;
 
 /// The products and plans.
-pub(super) fn catalogue(place: &Keys<'_>) -> Result<Catalogue, Failure> {
+pub(super) fn catalogue(place: &Keys<'_>) -> Result<Entitlements, Failure> {
     match place {
         Keys::Running(gateway) => gateway.ask(Resource::ShowCatalogue, &[]),
         Keys::Stored { target, gateway } => whole(target, &keys::catalogue(gateway), &keys::catalogue_entries(gateway)),
@@ -26,8 +26,9 @@ pub(super) fn entitlements(place: &Keys<'_>, consumer: Option<&str>) -> Result<E
             loop {
                 let parameters = [("consumer", consumer), ("cursor", cursor.as_deref())];
                 let page: EntitlementList = gateway.ask(Resource::ListEntitlements, &parameters)?;
-                all.merge(page.own);
-                match page.cursor {
+                let EntitlementList { subscriptions, grants, cursor: after } = page;
+                all.merge(Entitlements { subscriptions, grants, ..Entitlements::default() });
+                match after {
                     Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
                     Some(_) | None => return Ok(all),
                 }
@@ -79,12 +80,12 @@ fn change_stored(
     let thing = request.decide(&known, now(), user(), &id).map_err(refused)?;
     let answer = json!(thing);
     let (consumer, kind, id) = (thing.consumer().map(str::to_owned), thing.kind(), thing.id().to_owned());
-    let (added, own_added) = thing.alone();
+    let added = thing.alone();
     match consumer {
         Some(consumer) => {
-            target.put(&[(keys::entitlement_entry(gateway, &consumer, &id), encode(&own_added))])?;
+            target.put(&[(keys::entitlement_entry(gateway, &consumer, &id), encode(&added))])?;
             let entries = keys::entitlement_entries(gateway, &consumer);
-            store(target, &keys::entitlements(gateway, &consumer), &entries, &own_added)?;
+            store(target, &keys::entitlements(gateway, &consumer), &entries, &added)?;
         }
         None => {
             target.put(&[(keys::catalogue_entry(gateway, kind, &id), encode(&added))])?;
@@ -95,10 +96,10 @@ fn change_stored(
 }
 
 /// Writes the whole with what is added, unless somebody else writes it meanwhile: then once more.
-fn store<T: Record + Merge + Clone>(target: &Target, key: &str, entries: &str, added: &T) -> Result<(), Failure> {
+fn store(target: &Target, key: &str, entries: &str, added: &Entitlements) -> Result<(), Failure> {
     for _ in 0..WRITE_ATTEMPTS {
         let before = target.get(key)?;
-        let mut known: T = whole(target, key, entries)?;
+        let mut known = whole(target, key, entries)?;
         known.merge(added.clone());
         known.leave_out_ended(now());
         let value = encode(&known);
@@ -112,19 +113,19 @@ fn store<T: Record + Merge + Clone>(target: &Target, key: &str, entries: &str, a
 }
 
 /// The record under a key, with the entries that it is made of.
-fn whole<T: Record + Merge>(target: &Target, key: &str, entries: &str) -> Result<T, Failure> {
-    let mut whole: T = read(target, key)?;
+fn whole(target: &Target, key: &str, entries: &str) -> Result<Entitlements, Failure> {
+    let mut whole = read(target, key)?;
     for entry in target.keys(entries, ENTITLEMENTS_MAX)? {
         // A consumer's name may be the beginning of another one with a colon.
-        if keys::is_catalogue(&entry) || !entry[entries.len()..].contains(':') {
+        if !entry[entries.len()..].contains(':') {
             whole.merge(read(target, &entry)?);
         }
     }
     Ok(whole)
 }
 
-fn read<T: Record + Default>(target: &Target, key: &str) -> Result<T, Failure> {
-    let read = target.get(key)?.map_or_else(|| Ok(T::default()), |record| decode(&record));
+fn read(target: &Target, key: &str) -> Result<Entitlements, Failure> {
+    let read = target.get(key)?.map_or_else(|| Ok(Entitlements::default()), |record| decode(&record));
     read.map_err(|error| unreadable(key, &error))
 }
 

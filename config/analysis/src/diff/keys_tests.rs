@@ -406,6 +406,12 @@ const CONCURRENCY: &[Row] = &[("max", "max: 6", "max: 7", Looser), ("lease", "le
 
 const COUNTING: &[Row] = &[
     ("by", "", "by: address", Review),
+    (
+        "limit-from",
+        "at-most: 200, limit-from: principal.claims.a",
+        "at-most: 200, limit-from: principal.claims.b",
+        Review,
+    ),
     ("at-most", "at-most: 200", "at-most: 250", Looser),
     ("on-unavailable", "on-unavailable: closed", "", Looser),
     ("degrade-to", "on-unavailable: degrade, degrade-to: 10%", "on-unavailable: degrade, degrade-to: 20%", Review),

@@ -11,18 +11,19 @@ use tollgate_core::time::Timestamp;
 pub(crate) struct Shares(HashMap<CellKey, Cell>);
 
 impl Shares {
-    /// Charges a share of a limit. `None` if there is no room, which refuses: a flood of partitions must not open a limit.
+    /// Charges shares of limits of one partition, all or none. `None` if there is no room, which refuses: a flood of partitions must
+    /// not open a limit.
     pub(crate) fn charge(
         &mut self,
         (cell, id): (&CellKey, OperationId),
-        charge: &Charge,
-        share: NonZeroU8,
+        charges: &[(&Charge, NonZeroU8)],
         now: Timestamp,
-    ) -> Option<Verdict> {
-        let operation = [Operation::Charge(charge.against_share(share))];
-        let (outcome, _) =
-            self.state(cell, now)?.update(Terms { id, hold_ms: None, refund_ms: None }, &operation, now).ok()?;
-        outcome.verdicts().next().cloned()
+    ) -> Option<Vec<Verdict>> {
+        let operations: Vec<Operation> =
+            charges.iter().map(|(charge, share)| Operation::Charge(charge.against_share(*share))).collect();
+        let terms = Terms { id, hold_ms: None, refund_ms: None };
+        let (outcome, _) = self.state(cell, now)?.update(terms, &operations, now).ok()?;
+        Some(outcome.verdicts().cloned().collect())
     }
 
     /// Charges a limit that the isolate counts by itself, until [`Shares::settle`] says whether it is kept. Without room it refuses.
@@ -106,11 +107,23 @@ mod tests {
     fn an_isolate_admits_its_share_at_its_share_of_the_rate() {
         let (mut shares, cell, ten) = (Shares::default(), CellKey::new("consumer=acme"), NonZeroU8::new(10).unwrap());
         let mut admitted = |now, from: u8| {
-            let verdicts = (from..from + 20).map(|number| shares.charge((&cell, id(number)), &charge(), ten, now));
-            verdicts.filter(|verdict| verdict.as_ref().is_some_and(|verdict| verdict.allowed)).count()
+            let said = (from..from + 20).map(|number| shares.charge((&cell, id(number)), &[(&charge(), ten)], now));
+            said.filter(|said| said.as_ref().is_some_and(|said| said[0].allowed)).count()
         };
         assert_eq!(admitted(NOW, 0), 10);
         assert_eq!(admitted(NOW.plus_millis(500), 30), 5);
+    }
+
+    #[test]
+    fn several_limits_of_one_partition_are_each_charged() {
+        let (mut shares, cell, ten) = (Shares::default(), CellKey::new("consumer=acme"), NonZeroU8::new(10).unwrap());
+        let small = Charge { quota: "small".into(), burst: NonZeroU32::new(30).unwrap(), ..charge() };
+        let mut allowed = |number| {
+            let said = shares.charge((&cell, id(number)), &[(&charge(), ten), (&small, ten)], NOW).unwrap();
+            said.iter().map(|verdict| verdict.allowed).collect::<Vec<_>>()
+        };
+        assert!((0..3).all(|number| allowed(number) == [true, true]));
+        assert_eq!(allowed(3), [true, false]);
     }
 
     #[test]
@@ -118,7 +131,7 @@ mod tests {
         let (mut shares, ten) = (Shares::default(), NonZeroU8::new(10).unwrap());
         let mut counted = |number: usize, now| {
             let cell = CellKey::new(format!("consumer={number}"));
-            shares.charge((&cell, id(1)), &charge(), ten, now).is_some()
+            shares.charge((&cell, id(1)), &[(&charge(), ten)], now).is_some()
         };
         assert!((0..CELLS_MAX).all(|number| counted(number, NOW)));
         assert!(!counted(CELLS_MAX, NOW), "refused, not forgotten");

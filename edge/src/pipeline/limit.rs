@@ -1,6 +1,6 @@
 //! limit: the request's cost is charged to its quotas, all of them or none.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
 use std::pin::pin;
 
 use futures_util::future::join_all;
@@ -13,7 +13,7 @@ use tollgate_core::entitlement::{Entitled, Numbers};
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::expression::Facts;
 use tollgate_core::kinds::{LimitPolicy, Named, Place, PolicyName};
-use tollgate_core::limit::{Fault, OnFault, Purpose, Statuses, Whereabouts, fields};
+use tollgate_core::limit::{Fault, OnFault, OnUnavailable, Purpose, Statuses, Whereabouts, fields};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::time::MonotonicInstant;
 
@@ -474,25 +474,17 @@ impl<'a> Charged<'a> {
     fn decide_faults(&self, isolate: &Isolate, limits: &Limits<'_>, journal: &mut Journal) -> Result<(), Problem> {
         let faults = self.asked.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?)));
         for (update, fault) in faults {
-            for (cell, charge) in charges_by_cell(update) {
-                let Some(policy) = limits.policy(&charge.quota) else { continue };
-                if let (Fault::Unavailable, Some(share)) = (fault.kind(), policy.counting().degrade) {
-                    let at = (cell, update.terms.id);
-                    let verdict = isolate.shares.borrow_mut().charge(at, charge, share, journal.started);
-                    decide_share(charge, verdict, limits, journal)?;
-                    continue;
+            for part in &update.cells {
+                let mut shares = Vec::new();
+                for charge in charges_in(part) {
+                    let Some(policy) = limits.policy(&charge.quota) else { continue };
+                    match policy.counting().degrade.filter(|_| fault.kind() == Fault::Unavailable) {
+                        Some(share) => shares.push((charge, share)),
+                        None => decide_fault(charge, policy.on_unavailable(), fault, limits, journal)?,
+                    }
                 }
-                let reason = Reason::CountersFailed { fault: fault.kind(), text: Local(fault.to_string().into()) };
-                match fault.kind().decide(policy.on_unavailable()) {
-                    OnFault::Pass => {
-                        journal.note_policy(limits.phase, &charge.quota, Verdict::OpenOnFailure, reason);
-                    }
-                    OnFault::Refuse(kind, retry_after_s) => {
-                        let detail = "The gateway cannot count requests right now. Try again shortly.";
-                        let problem = Problem::new(kind, detail, reason).by(charge.quota.clone());
-                        let problem = problem.with(RETRY_AFTER, retry_after_s.to_string());
-                        return Err(journal.refused(limits.phase, problem));
-                    }
+                if !shares.is_empty() {
+                    decide_shares(isolate, (&part.cell, update.terms.id), &shares, limits, journal)?;
                 }
             }
         }
@@ -537,13 +529,38 @@ fn exhausted(charge: &Charge, verdict: &cell::Verdict, wait_s: Option<u64>) -> P
     problem.with(RETRY_AFTER, wait_s.unwrap_or(NEVER_RETRY_AFTER_S).to_string())
 }
 
-/// Decides by the share of a limit that the isolate counts itself; without room for its partition, it refuses.
-fn decide_share(
+/// Decides a charge whose owner failed by the settings of its policy.
+fn decide_fault(
     charge: &Charge,
-    verdict: Option<cell::Verdict>,
+    on_unavailable: OnUnavailable,
+    fault: &CounterFault,
     limits: &Limits<'_>,
     journal: &mut Journal,
 ) -> Result<(), Problem> {
+    let reason = Reason::CountersFailed { fault: fault.kind(), text: Local(fault.to_string().into()) };
+    match fault.kind().decide(on_unavailable) {
+        OnFault::Pass => {
+            journal.note_policy(limits.phase, &charge.quota, Verdict::OpenOnFailure, reason);
+            Ok(())
+        }
+        OnFault::Refuse(kind, retry_after_s) => {
+            let detail = "The gateway cannot count requests right now. Try again shortly.";
+            let problem = Problem::new(kind, detail, reason).by(charge.quota.clone());
+            let problem = problem.with(RETRY_AFTER, retry_after_s.to_string());
+            Err(journal.refused(limits.phase, problem))
+        }
+    }
+}
+
+/// Decides charges of one partition by the shares of their limits that the isolate counts itself; without room for it, it refuses.
+fn decide_shares(
+    isolate: &Isolate,
+    at: (&CellKey, OperationId),
+    shares: &[(&Charge, NonZeroU8)],
+    limits: &Limits<'_>,
+    journal: &mut Journal,
+) -> Result<(), Problem> {
+    let said = isolate.shares.borrow_mut().charge(at, shares, journal.started);
     let none = cell::Verdict {
         allowed: false,
         remaining: 0,
@@ -552,14 +569,16 @@ fn decide_share(
         wait_us: None,
         leased: None,
     };
-    let verdict = verdict.unwrap_or(none);
-    if !verdict.allowed {
-        let problem = exhausted(charge, &verdict, fields::retry_after_s([&verdict], 0));
+    let said = said.unwrap_or_else(|| vec![none; shares.len()]);
+    let charges = || shares.iter().map(|(charge, _)| *charge).zip(&said);
+    if let Some((charge, verdict)) = charges().find(|(_, verdict)| !verdict.allowed) {
+        let problem = exhausted(charge, verdict, fields::retry_after_s(&said, 0));
         return Err(journal.refused(limits.phase, problem));
     }
-    let (remaining, cost) = (verdict.remaining, charge.cost.get());
-    let reason = Reason::ShareCharged { remaining, cost };
-    journal.note_policy(limits.phase, &charge.quota, Verdict::OpenOnFailure, reason);
+    for (charge, verdict) in charges() {
+        let reason = Reason::ShareCharged { remaining: verdict.remaining, cost: charge.cost.get() };
+        journal.note_policy(limits.phase, &charge.quota, Verdict::OpenOnFailure, reason);
+    }
     Ok(())
 }
 
@@ -573,25 +592,21 @@ fn note_reached(limits: &Limits<'_>, charge: &Charge, verdict: &cell::Verdict, j
 }
 
 fn charges_of(update: &Update) -> impl Iterator<Item = &Charge> + Clone {
-    charges_by_cell(update).map(|(_, charge)| charge)
+    update.cells.iter().flat_map(charges_in)
 }
 
-fn charges_by_cell(update: &Update) -> impl Iterator<Item = (&CellKey, &Charge)> + Clone {
-    update
-        .cells
-        .iter()
-        .flat_map(|part| part.operations.iter().map(move |operation| (&part.cell, operation)))
-        .filter_map(|(cell, operation)| match operation {
-            Operation::Charge(charge) => Some((cell, charge)),
-            Operation::Confirm
-            | Operation::Release
-            | Operation::AppendPurge(_)
-            | Operation::ReadPurges { .. }
-            | Operation::List(_)
-            | Operation::ReadList
-            | Operation::GiveBack(_)
-            | Operation::Leave { .. } => None,
-        })
+fn charges_in(part: &CellOperations) -> impl Iterator<Item = &Charge> + Clone {
+    part.operations.iter().filter_map(|operation| match operation {
+        Operation::Charge(charge) => Some(charge),
+        Operation::Confirm
+        | Operation::Release
+        | Operation::AppendPurge(_)
+        | Operation::ReadPurges { .. }
+        | Operation::List(_)
+        | Operation::ReadList
+        | Operation::GiveBack(_)
+        | Operation::Leave { .. } => None,
+    })
 }
 
 fn cells_of(update: &Update) -> Vec<CellKey> {

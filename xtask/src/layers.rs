@@ -147,7 +147,11 @@ const FLOORS: [Floors; 5] = [
         ]),
         pairs: &[],
     },
-    Floors { folder: "config/analysis/src", order: Some(&[&["bounds", "diff", "proofs"], &["compile"]]), pairs: &[] },
+    Floors {
+        folder: "config/analysis/src",
+        order: Some(&[&["leased"], &["bounds", "diff", "proofs"], &["compile"]]),
+        pairs: &[],
+    },
 ];
 
 /// The paths that `core/clippy.toml` must ban.

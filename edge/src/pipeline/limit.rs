@@ -280,18 +280,16 @@ impl<'a> Charges<'a> {
         }
     }
 
-    /// Asks no owner if the isolate refuses, and has several owners hold what they grant.
+    /// Asks no owner if the isolate refuses, and has several owners hold what they grant. What can be given back takes no permits ahead:
+    /// they would be given back, too.
     fn agree(&mut self, isolate: &Isolate, are_observed: bool) {
-        if are_observed {
-            return;
-        }
-        if self.own.iter().any(|own| !own.said.allowed) {
+        if !are_observed && self.own.iter().any(|own| !own.said.allowed) {
             for update in std::mem::take(&mut self.updates) {
                 own::learn(isolate, &update, &Err(CounterFault::Contended), Purpose::Request, <_>::default());
             }
             return;
         }
-        let is_held = self.updates.len() > 1;
+        let is_held = !are_observed && self.updates.len() > 1;
         for update in self.updates.iter_mut().filter(|update| is_held || update.terms.refund_ms.is_some()) {
             if is_held {
                 update.terms.hold_ms = Some(update.terms.refund_ms.unwrap_or(HOLD_MS));

@@ -43,6 +43,7 @@ pub mod kinds;
 pub mod limit;
 pub mod oauth;
 pub mod operator;
+pub mod order;
 mod outage;
 mod policy_name;
 pub mod problem;

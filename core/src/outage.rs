@@ -11,6 +11,7 @@ use crate::bounds::ROUTE_LIST_MAX;
 use crate::cell::{CellKey, CellOperations, Listed, Operation, OperationId, Terms, Update};
 use crate::codec::{self, Decode};
 use crate::json::FromJson;
+use crate::order;
 use crate::time::Timestamp;
 use crate::token_id::{digest_of_token, is_same_credential};
 
@@ -201,7 +202,7 @@ impl Revocations {
     #[must_use]
     pub fn of(outage: &Outage) -> Self {
         let mut all = outage.revoked.clone();
-        all.sort_by(|one, other| one.name().cmp(&other.name()));
+        order::sort_by(&mut all, |one, other| one.name() < other.name());
         Self(all)
     }
 

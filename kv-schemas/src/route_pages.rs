@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use minicbor::Encode;
 use tollgate_core::codec::{self, Decode};
+use tollgate_core::order;
 use tollgate_core::route::{PageIndex, PathTemplate, Subject};
 use tollgate_core::settings::RouteSettings;
 
@@ -74,10 +75,7 @@ pub(crate) fn selecting(routes: &[RouteSettings]) -> Vec<String> {
         Subject::Header(name) => Some(name.clone()),
         Subject::Query(_) => None,
     });
-    let mut names: Vec<String> = fields.collect();
-    names.sort_unstable();
-    names.dedup();
-    names
+    order::each_once(fields.collect())
 }
 
 /// Whether a route is cached.

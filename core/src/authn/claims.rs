@@ -6,6 +6,7 @@ use thiserror::Error;
 use super::{ClaimRule, Confirmation, IdentityRules, KeyDigest, MapRule, TokenFacts};
 use crate::bounds::{CLAIMS_BYTES_MAX, GROUPS_MAX, SCOPES_MAX};
 use crate::jose::{Members, Value};
+use crate::order;
 use crate::time::Timestamp;
 
 /// What a token says of its bearer.
@@ -281,10 +282,7 @@ impl IdentityRules {
         let is_renamed = |scope: &str| self.scopes.iter().any(|rule| rule.scope == scope);
         let renamed = self.scopes.iter().filter(|rule| named.contains(&rule.in_token)).map(|rule| rule.scope.clone());
         // A name that the configuration gives to another scope of tokens does not stand for itself too.
-        let mut scopes: Vec<String> = renamed.chain(named.iter().filter(|own| !is_renamed(own)).cloned()).collect();
-        scopes.sort_unstable();
-        scopes.dedup();
-        Ok(scopes)
+        Ok(order::each_once(renamed.chain(named.iter().filter(|own| !is_renamed(own)).cloned()).collect()))
     }
 
     /// The name in tokens of a scope of the configuration.

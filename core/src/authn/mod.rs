@@ -19,6 +19,7 @@ use crate::hex;
 use crate::jose::{Members, Value, signed_part};
 use crate::json::members;
 use crate::kinds::{PolicyKind, declare_modules};
+use crate::order;
 use crate::token_id::is_same_credential;
 pub use crate::x509::CertificateName;
 
@@ -247,11 +248,9 @@ impl Principal {
             self.plan.clone_from(&other.plan);
         }
         self.scopes.extend(other.scopes.iter().cloned());
-        self.scopes.sort_unstable();
-        self.scopes.dedup();
+        self.scopes = order::each_once(self.scopes);
         self.groups.extend(other.groups.iter().cloned());
-        self.groups.sort_unstable();
-        self.groups.dedup();
+        self.groups = order::each_once(self.groups);
         let is_new = |(fact, _): &&(Attribute, Value)| !self.facts.iter().any(|(own, _)| own == fact);
         let others = other.facts.iter().filter(is_new).cloned().collect::<Vec<_>>();
         self.facts.extend(others);
@@ -278,11 +277,8 @@ impl Principal {
 
     /// The same, in these groups.
     #[must_use]
-    pub fn with_groups(mut self, mut groups: Vec<String>) -> Self {
-        groups.sort_unstable();
-        groups.dedup();
-        self.groups = groups;
-        self
+    pub fn with_groups(self, groups: Vec<String>) -> Self {
+        Self { groups: order::each_once(groups), ..self }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::bounds::{
 };
 use crate::field_name::TRACEPARENT;
 use crate::forward::{Fields, is_end_to_end};
+use crate::order;
 use crate::time::Timestamp;
 
 /// Whether and how a stored response can be used.
@@ -142,8 +143,7 @@ fn vary_names(fields: Fields<'_>) -> Result<Option<Vec<String>>, NotStored> {
         let line = line.to_str().map_err(|_| NotStored::NotText)?;
         names.extend(line.split(',').map(|n| n.trim().to_ascii_lowercase()).filter(|n| !n.is_empty()));
     }
-    names.sort_unstable();
-    names.dedup();
+    let names = order::each_once(names);
     // `*` is a token too, and what is no token may stand for any field. The gateway sends another `traceparent` with each request,
     // so a response that depends on it is for one request.
     let selects = |name: &String| name != "*" && name != TRACEPARENT && HeaderName::from_bytes(name.as_bytes()).is_ok();

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::key::{Digest, primary_key, resource_key};
 use super::{CacheControl, CacheKey, CacheSettings};
 use crate::forward::{Ambiguity, Outbound};
+use crate::order;
 use crate::route::{Predicate, Subject};
 
 /// How requests with credentials are handled.
@@ -180,9 +181,7 @@ impl Reading {
     /// The names that select a variant of a response whose `Vary` has these names; `None` if it has no variants.
     #[must_use]
     pub fn varies_on(&self, vary: Option<&[String]>) -> Option<Vec<String>> {
-        let mut names = [&self.selecting, vary.unwrap_or_default()].concat();
-        names.sort_unstable();
-        names.dedup();
+        let names = order::each_once([&self.selecting, vary.unwrap_or_default()].concat());
         (!names.is_empty()).then_some(names)
     }
 }
@@ -212,7 +211,5 @@ pub(super) fn selecting(settings: &CacheSettings, taken: Taken<'_>) -> Vec<Strin
             Subject::Query(_) => {}
         }
     }
-    names.sort_unstable();
-    names.dedup();
-    names
+    order::each_once(names)
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::CacheSettings;
+use crate::order;
 use crate::query::decoded;
 use crate::route::{Predicate, Subject};
 
@@ -23,11 +24,11 @@ pub fn forwarded_query<'q>(
 /// The parameters with these names, however they are escaped, in the order of their names: the order of the values of one
 /// name can matter, that of names does not.
 fn selected(query: &str, is_selected: impl Fn(&str) -> bool) -> Option<String> {
-    let named = |pair| (parameter_name(pair), pair);
-    let mut pairs: Vec<(Cow<'_, str>, &str)> =
-        query.split('&').map(named).filter(|(name, _)| is_selected(name)).collect();
-    pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
-    let pairs: Vec<&str> = pairs.into_iter().map(|(_, pair)| pair).collect();
+    let named = |(at, pair)| (parameter_name(pair), at, pair);
+    let mut pairs: Vec<(Cow<'_, str>, usize, &str)> =
+        query.split('&').enumerate().map(named).filter(|(name, ..)| is_selected(name)).collect();
+    order::sort_by(&mut pairs, |one, other| (&one.0, one.1) < (&other.0, other.1));
+    let pairs: Vec<&str> = pairs.into_iter().map(|(.., pair)| pair).collect();
     (!pairs.is_empty()).then(|| pairs.join("&"))
 }
 

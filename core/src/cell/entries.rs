@@ -1,6 +1,7 @@
 //! Charges that are stored one by one, each until its time: those of an exact sliding window, and those of requests in flight.
 
 use crate::codec::Decode;
+use crate::order;
 use minicbor::Encode;
 
 use super::OperationId;
@@ -94,7 +95,7 @@ impl Entries {
     fn passes_at_us(&self, charge: &Charge) -> u64 {
         let room = u64::from(charge.burst.get() - charge.cost.get());
         let mut ends: Vec<(u64, u64)> = self.0.iter().map(|entry| (entry.until_us, entry.cost.into())).collect();
-        ends.sort_unstable();
+        order::sort_by(&mut ends, |one, other| one < other);
         let mut used = self.used();
         for (until_us, cost) in ends {
             used -= cost;

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::codec::{self, Decode};
 use crate::hex;
+use crate::order;
 use crate::query;
 use crate::secret::{Secret, SecretText};
 use crate::text::escape;
@@ -200,7 +201,7 @@ fn write_query(out: &mut String, query: &str) {
     };
     let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let mut pairs: Vec<(String, String)> = pairs.map(|(name, value)| (encoded(name), encoded(value))).collect();
-    pairs.sort_unstable();
+    order::sort_by(&mut pairs, |one, other| one < other);
     for (at, (name, value)) in pairs.iter().enumerate() {
         let separator = if at > 0 { "&" } else { "" };
         [separator, name, "=", value].into_iter().for_each(|text| out.push_str(text));

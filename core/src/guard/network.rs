@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use crate::codec::{Decode, Failed, Reader};
 use crate::json::{FromJson, Unfit, Value, form};
+use crate::order;
 
 /// A network in CIDR notation (RFC 4632, section 3.1; RFC 4291, section 2.3), without non-zero bits after its prefix.
 ///
@@ -120,7 +121,7 @@ impl Networks {
 
 impl From<Vec<Cidr>> for Networks {
     fn from(mut networks: Vec<Cidr>) -> Self {
-        networks.sort_unstable();
+        order::sort_by(&mut networks, |one, other| one < other);
         networks.dedup();
         Self::sorted(networks)
     }

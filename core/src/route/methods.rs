@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use crate::codec::{Decode, Failed, Reader};
+use crate::order;
 use http::Method;
 use minicbor::Encode;
 use minicbor::encode::{self, Encoder, Write};
@@ -66,7 +67,7 @@ impl Deref for Methods {
 impl FromIterator<Method> for Methods {
     fn from_iter<I: IntoIterator<Item = Method>>(methods: I) -> Self {
         let mut methods: Vec<Method> = methods.into_iter().collect();
-        methods.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        order::sort_by(&mut methods, |one, other| one.as_str() < other.as_str());
         Self(methods)
     }
 }

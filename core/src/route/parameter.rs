@@ -2,6 +2,7 @@
 
 use super::template::{TemplateError, decoded};
 use crate::bounds::{INT_DIGITS_MAX, ONE_OF_MAX};
+use crate::order;
 
 /// The type of a parameter. No value of any type is empty.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,7 +53,7 @@ impl ParameterType {
         }
         let list = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).ok_or(TemplateError::Type)?;
         let mut values = list.split('|').map(value).collect::<Result<Vec<_>, _>>()?;
-        values.sort_unstable();
+        order::sort_by(&mut values, |one, other| one < other);
         if values.len() > ONE_OF_MAX {
             return Err(TemplateError::TooManyValues);
         }

@@ -10,6 +10,7 @@ use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::Decode;
+use crate::order;
 
 /// A condition on one part of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Encode, Decode)]
@@ -100,7 +101,7 @@ impl Predicate {
                 None => all.push(other.clone()),
             }
         }
-        all.sort();
+        order::sort_by(&mut all, |one, other| one < other);
         Some(all)
     }
 

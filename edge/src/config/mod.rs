@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join;
 use tollgate_core::cache::{CacheKey, Purges};
 use tollgate_core::route::{CanonicalPath, HostName};
 use tollgate_core::settings::GatewaySettings;
@@ -20,7 +20,7 @@ use tollgate_core::telemetry::event_line;
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{Generation, Id, Pointer, decode, keys};
 
-use crate::apart::rare;
+use crate::apart::{rare, together};
 use crate::ports::{Clock, Host, TelemetrySink};
 use crate::site::{Remembered, Site, Sites};
 use loaded::Loaded;
@@ -319,7 +319,7 @@ impl Config {
     async fn sites_of<H: Host>(&self, host: &H, of: &Loaded, asked: Asked<'_>) -> Result<Sites, Failure> {
         let parts = of.parts_for(asked.name, asked.inside).map_err(Failure::Unusable)?;
         let found = parts.iter().map(|(pattern, id)| self.site(host, of, pattern, *id));
-        let sites: Sites = join_all(found).await.into_iter().collect::<Result<_, _>>()?;
+        let sites: Sites = together(found).await.into_iter().collect::<Result<_, _>>()?;
         for site in sites.iter() {
             if let Err(error) = site.open(asked.path) {
                 of.refuse(site.id, error.clone().into());
@@ -360,7 +360,7 @@ impl Config {
                 let (reader, gateway) = (self.reader(host), &loaded.gateway);
                 async move { (id, reader.site(gateway, id).await.and_then(opened).map(Rc::new)) }
             });
-            for (id, site) in join_all(again).await {
+            for (id, site) in together(again).await {
                 // The next request that needs it reports what is wrong with it.
                 drop(loaded.keep(id, site, self.room));
             }

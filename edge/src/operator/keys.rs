@@ -1,6 +1,5 @@
 //! API keys: created, listed, shown, rotated, revoked.
 
-use futures_util::future::join_all;
 use http::StatusCode;
 use tollgate_core::authn::{ApiKey, Credential, KeyDigest};
 use tollgate_core::operator::{
@@ -11,7 +10,7 @@ use tollgate_kv_schemas::{KeyIndex, KeyUse, credential_records, decode, encode, 
 
 use super::purge_log::WRITE_PAUSE_MS;
 use super::{Done, Step, Task, store_unavailable};
-use crate::apart::rare;
+use crate::apart::{rare, together};
 use crate::isolate::entitlements::CATALOGUE;
 use crate::ports::{Clock, Entropy, Host, WriteFault};
 use crate::timeout::{self, keep};
@@ -48,7 +47,7 @@ pub(super) async fn list<H: Host>(task: &Task<'_, H>) -> Result<Done, Problem> {
         .map_or_else(|| keys::credentials(gateway), |consumer| keys::credentials_of(gateway, consumer));
     let page = task.page(&prefix, cursor.as_deref(), LISTED_MAX).await?;
     let digests = page.keys.iter().filter_map(|key| keys::digest_of(key));
-    let read = join_all(digests.map(async |digest| {
+    let read = together(digests.map(async |digest| {
         // An entry of the index without its record is of a key that is being written, or was removed; one of another consumer is of an
         // identity that was linked again.
         let found = task.credential(digest).await?;

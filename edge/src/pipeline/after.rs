@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join;
 use tollgate_core::bounds::CONFIG_FRESH_MS;
 use tollgate_core::telemetry::ExchangeRecord;
 
@@ -10,7 +10,7 @@ use super::exchange::{Journal, ToStore};
 use super::respond::AfterReply;
 use super::undo::Undo;
 use super::{own, refund};
-use crate::apart::rare;
+use crate::apart::{rare, together};
 use crate::isolate::exporter::export;
 use crate::isolate::{Freshness, Isolate, entitlements, outages, uses};
 use crate::policies::login;
@@ -52,15 +52,15 @@ pub(super) async fn after<H: Host>(
     note_use(&isolate, &host, &record).await;
     let deferred = isolate.take_deferred();
     if !deferred.is_empty() {
-        rare(join_all(deferred.into_iter().map(|work| work.run(&isolate, &host)))).await;
+        together(deferred.into_iter().map(|work| work.run(&isolate, &host))).await;
     }
     let left = isolate.sessions.borrow_mut().take_left();
     if !left.is_empty() {
-        rare(join_all(left.into_iter().map(|work| login::work(&isolate, &host, work)))).await;
+        together(left.into_iter().map(|work| login::work(&isolate, &host, work))).await;
     }
     let due = isolate.outages.borrow_mut().take_due();
     if !due.is_empty() {
-        rare(join_all(due.into_iter().map(|due| outages::record(&host, due)))).await;
+        together(due.into_iter().map(|due| outages::record(&host, due))).await;
     }
     if isolate.entitlements.borrow().is_due() {
         rare(entitlements::read_again(&isolate, &host)).await;
@@ -71,7 +71,7 @@ pub(super) async fn after<H: Host>(
 /// Runs steps, each once and all concurrently.
 async fn run<H: Host>(host: &H, steps: Vec<Undo>) {
     if !steps.is_empty() {
-        rare(join_all(steps.into_iter().map(|step| step.run(host)))).await;
+        together(steps.into_iter().map(|step| step.run(host))).await;
     }
 }
 

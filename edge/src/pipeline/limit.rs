@@ -3,7 +3,6 @@
 use std::num::{NonZeroU8, NonZeroU32};
 use std::pin::pin;
 
-use futures_util::future::join_all;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::Principal;
 use tollgate_core::cell::{
@@ -21,7 +20,7 @@ use super::exchange::{Exchange, Journal};
 use super::own::{self, Batch, Own};
 use super::refund::Refund;
 use super::undo::{Undo, on_held};
-use crate::apart::{apart, rare};
+use crate::apart::{apart, rare, together};
 use crate::isolate::{Isolate, entitlements};
 use crate::ports::{Clock, CounterFault, Counters, Host, Unavailable};
 use crate::timeout::{STORE_TIMEOUT_MS, counted_within};
@@ -507,7 +506,7 @@ async fn ask<H: Host>(host: &H, updates: Vec<Update>, timeout_ms: u64) -> Vec<(U
     };
     match <[Update; 1]>::try_from(updates) {
         Ok([update]) => vec![asked(update).await],
-        Err(updates) => rare(join_all(updates.into_iter().map(asked))).await,
+        Err(updates) => together(updates.into_iter().map(asked)).await,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU32;
 
-use futures_util::future::join_all;
 use tollgate_core::cell::{
     self, CellKey, CellOperations, Charge, Operation, OperationId, Outcome, Reply, Terms, Update,
 };
@@ -12,7 +11,7 @@ use tollgate_core::limit::{Consistency, Drawn, Purpose};
 use tollgate_core::time::MonotonicInstant;
 
 use super::exchange::Journal;
-use crate::apart::rare;
+use crate::apart::together;
 use crate::isolate::Isolate;
 use crate::ports::{Clock, CounterFault, Counters, Host};
 use crate::timeout::counted;
@@ -169,6 +168,6 @@ pub(super) async fn refill<H: Host>(isolate: &Isolate, host: &H, journal: &mut J
         learn(isolate, &update, &answer, Purpose::Refill, (sent, host.clock().instant()));
     };
     if !updates.is_empty() {
-        rare(join_all(updates.into_iter().map(run))).await;
+        together(updates.into_iter().map(run)).await;
     }
 }

@@ -10,6 +10,7 @@ use tollgate_core::forward::{
 };
 use tollgate_core::kinds::{PolicyName, SlotPolicy};
 use tollgate_core::oauth::GrantError;
+use tollgate_core::order;
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::secret::Secret;
 
@@ -183,9 +184,11 @@ async fn sign<H: Host>(
         set(edits, Some(named_session.clone()), named_session.as_str(), session)?;
     }
     let key = isolate.aws_key(host, aws, &secret, &time);
-    let mut fields: Vec<(&str, &[u8])> =
-        outbound.sent().select(AwsSettings::signs).map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    fields.sort_by_key(|(name, _)| *name);
+    let signed = outbound.sent().select(AwsSettings::signs).enumerate();
+    let mut fields: Vec<(&str, usize, &[u8])> =
+        signed.map(|(at, (name, value))| (name.as_str(), at, value.as_bytes())).collect();
+    order::sort_by(&mut fields, |one, other| (one.0, one.1) < (other.0, other.1));
+    let fields: Vec<(&str, &[u8])> = fields.into_iter().map(|(name, _, value)| (name, value)).collect();
     let target = outbound.target();
     let request = AwsRequest {
         method: outbound.method().as_str(),

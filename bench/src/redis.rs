@@ -66,8 +66,16 @@ async fn all() -> Measured {
 async fn charge(counters: &RedisCounters, n: usize, partitions: usize) -> Result<(), String> {
     let number = |n| std::num::NonZeroU32::new(n).unwrap_or(std::num::NonZeroU32::MIN);
     let (rate, period_ms) = (number(1_000_000_000), number(1_000));
-    let charge =
-        Charge { quota: "p".into(), rate, period_ms, burst: rate, cost: number(1), algorithm: None, lease: None };
+    let charge = Charge {
+        quota: "p".into(),
+        rate,
+        period_ms,
+        burst: rate,
+        cost: number(1),
+        algorithm: None,
+        lease: None,
+        tells: None,
+    };
     let mut id = [1; 16];
     id[..8].copy_from_slice(&(n as u64).to_le_bytes());
     let cell = CellKey::partition("consumer", &(n % partitions).to_string());

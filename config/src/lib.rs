@@ -73,7 +73,7 @@ pub fn import_openapi_dir(folder: &Path, name: &str) -> Result<(openapi::Spec, D
 pub use compile::{Compiled, Draft, Encoded, Options, Project};
 pub use decode::parsed::{can_be_field, can_be_parameter, can_be_scope, is_scope_pattern, usable_url};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Related, Report, Severity, sarif};
-pub use lower::{CompiledRoute, Guarded, Lowered, Stated, Whole, Witness, WrittenRoute};
+pub use lower::{CompiledRoute, Guarded, Lowered, MoneyBudget, Stated, Whole, Witness, WrittenRoute};
 pub use model::FileKind;
 pub use model::api::SCOPES_MAX;
 pub use model::level::{OriginLevel, POLICIES_MAX};

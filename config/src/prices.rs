@@ -35,8 +35,17 @@ impl Prices {
     /// # Errors
     /// If the file has a mistake.
     pub fn of_project(project: &Path) -> Result<Option<Self>, Diagnostics> {
-        let Some(name) = FILES.iter().find(|name| project.join(name).exists()) else { return Ok(None) };
-        let (mut loader, mut report) = (Loader::new(Folder::Disk(project.to_owned())), Report::default());
+        Self::in_folder(Folder::Disk(project.to_owned()))
+    }
+
+    /// The same of a folder that may be in memory.
+    pub(crate) fn in_folder(folder: Folder) -> Result<Option<Self>, Diagnostics> {
+        let exists = |name: &&&str| match &folder {
+            Folder::Disk(path) => path.join(name).exists(),
+            Folder::Memory(files) => files.contains_key(**name),
+        };
+        let Some(name) = FILES.iter().find(exists) else { return Ok(None) };
+        let (mut loader, mut report) = (Loader::new(folder), Report::default());
         let file = loader.load(name, &Limits::AUTHORED, &mut report);
         build(file, loader.into_files(), report).map(Some)
     }

@@ -206,6 +206,12 @@ pub const EXPORT_BATCHES_MAX: usize = EXPORT_QUEUE_MAX.div_ceil(EXPORT_BATCH_MAX
 /// Attempts for one batch, including the first.
 pub const EXPORT_ATTEMPTS_MAX: usize = 4;
 
+/// Maximum number of notices of limits that an isolate sends at once: a platform allows few connections of a request at once.
+pub const NOTICES_AT_ONCE_MAX: usize = 4;
+
+/// Attempts to send a notice after one reply; with the longest timeout they end before Workers end the work after a reply.
+pub const NOTICE_ATTEMPTS_MAX: u32 = 3;
+
 /// Purges in the record: the older half is replaced by one purge of everything beyond that.
 pub const PURGES_MAX: usize = 1_000;
 

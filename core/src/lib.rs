@@ -37,6 +37,7 @@ mod field_name;
 pub mod forward;
 pub mod guard;
 pub mod hex;
+mod hmac;
 pub mod jose;
 pub mod json;
 pub mod kinds;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 
+use http::header::LINK;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::event::{Reason, Verdict};
@@ -67,6 +68,8 @@ pub enum ProblemKind {
     UnsupportedMediaType,
     /// A rate limit is exhausted.
     RateLimitExceeded,
+    /// A budget of the operator is used up.
+    BudgetExhausted,
     /// The client has as many requests at once as it may.
     TooManyAtOnce,
     /// The client accepts only a stored response and there is none.
@@ -99,7 +102,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind, for docs and tests.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::BadRequest,
         Self::BadPath,
         Self::TargetTooLong,
@@ -127,6 +130,7 @@ impl ProblemKind {
         Self::ResourceNotFound,
         Self::UnsupportedMediaType,
         Self::RateLimitExceeded,
+        Self::BudgetExhausted,
         Self::TooManyAtOnce,
         Self::NotStored,
         Self::UpstreamFailed,
@@ -210,6 +214,7 @@ impl ProblemKind {
                 ("unsupported-media-type", S::UNSUPPORTED_MEDIA_TYPE, "The content has the wrong type")
             }
             Self::RateLimitExceeded => ("rate-limit-exceeded", S::TOO_MANY_REQUESTS, "The rate limit is exhausted"),
+            Self::BudgetExhausted => ("budget-exhausted", S::SERVICE_UNAVAILABLE, "The budget is used up"),
             Self::TooManyAtOnce => {
                 ("too-many-at-once", S::TOO_MANY_REQUESTS, "This client has too many requests at once")
             }
@@ -261,6 +266,8 @@ pub struct ProblemParts {
     pub policy: Option<PolicyName>,
     /// Further members of the document.
     pub numbers: Vec<(&'static str, u64)>,
+    /// Where the client can read on.
+    pub help: Option<Box<str>>,
 }
 
 impl Deref for Problem {
@@ -292,6 +299,7 @@ impl Problem {
             fields: HeaderMap::new(),
             policy: None,
             numbers: Vec::new(),
+            help: None,
         }))
     }
 
@@ -309,7 +317,10 @@ impl Problem {
     /// Its verdict: an error or a refusal.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        let is_refusal = matches!(self.kind, ProblemKind::NotStored | ProblemKind::TransferCodingUnsupported);
+        let is_refusal = matches!(
+            self.kind,
+            ProblemKind::NotStored | ProblemKind::TransferCodingUnsupported | ProblemKind::BudgetExhausted
+        );
         let failed = self.kind.status().is_server_error() && !is_refusal;
         if failed { Verdict::Error } else { Verdict::Refuse }
     }
@@ -326,6 +337,16 @@ impl Problem {
     pub fn stating<const N: usize>(mut self, numbers: [(&'static str, u64); N]) -> Self {
         self.numbers.extend(numbers);
         self
+    }
+
+    /// Says where the client can read on, in the document and in `Link` (RFC 8288).
+    #[must_use]
+    pub fn with_help(mut self, url: Option<&str>) -> Self {
+        self.help = url.map(Into::into);
+        match url {
+            Some(url) => self.with(LINK, ["<", url, ">; rel=\"help\""].concat()),
+            None => self,
+        }
     }
 
     /// Adds a field to the response; a value that is not a valid field value is omitted.
@@ -354,6 +375,9 @@ impl Problem {
             }
             for (name, number) in &self.numbers {
                 document.number(name, *number);
+            }
+            if let Some(help) = &self.help {
+                document.text("help", help);
             }
         });
         document.into_bytes()

@@ -15,6 +15,7 @@ use crate::codec::{self, Decode};
 use crate::field_name::is_field_name;
 use crate::forward::{ClientFields, OwnCertificate, TokenSigning, UpstreamSettings};
 use crate::kinds::{AuthnPolicy, AuthzPolicy, GuardPolicy, LimitPolicy, Place, Policies, PolicyView};
+use crate::limit::{LegacyFields, NoticeReceiver};
 use crate::outage::OutagePolicy;
 use crate::route::{Entry, HostPattern, Methods, PathTemplate, Predicate};
 use crate::telemetry::TelemetrySettings;
@@ -58,6 +59,10 @@ pub struct GatewaySettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cbor(n(9), skip_if = "codec::is_default")]
     pub entitled: Option<EntitledSettings>,
+    /// Who is told when a share of a limit is reached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cbor(n(10), skip_if = "codec::is_default")]
+    pub notify: Vec<NoticeReceiver>,
 }
 
 /// What records of plans, subscriptions and grants may change, for the operators who write them.
@@ -173,6 +178,14 @@ pub struct RouteSettings {
     /// Timeout of the exchange with the upstream, including content; `None` for streams.
     #[n(14)]
     pub timeout_ms: Option<u64>,
+    /// Further fields that tell clients of their limits, for those that do not know the standard ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cbor(n(20), skip_if = "codec::is_default")]
+    pub limit_fields: Option<LegacyFields>,
+    /// Where clients that a limit refuses can read on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cbor(n(21), skip_if = "codec::is_default")]
+    pub help: Option<String>,
 }
 
 impl codec::Section for RouteSettings {

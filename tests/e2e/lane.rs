@@ -93,7 +93,8 @@ fn secrets() -> Vec<(String, String)> {
     let bound = Role::ALL.map(|role| (role.secret_name().to_owned(), format!("e2e-{}:{}", role.as_str(), token(role))));
     let upstream = (HOST_SECRET.0.to_owned(), HOST_SECRET.1.to_owned());
     let key = (IDENTITY_KEY.0.to_owned(), IDENTITY_KEY.1.to_owned());
-    bound.into_iter().chain([upstream, key]).collect()
+    let notify = (NOTICE_SECRET.0.to_owned(), NOTICE_SECRET.1.to_owned());
+    bound.into_iter().chain([upstream, key, notify]).collect()
 }
 
 /// The key with which the lanes' hosts sign tokens about callers (RFC 8037, appendix A.1).
@@ -101,6 +102,9 @@ pub(crate) const IDENTITY_KEY: (&str, &str) = (
     "IDENTITY_KEY",
     r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
 );
+
+/// The secret with which the lanes' hosts sign notices of limits.
+pub(crate) const NOTICE_SECRET: (&str, &str) = ("NOTIFY", "whsec_bm90aWNlcy1vZi1saW1pdHMtczNjcjN0");
 
 /// The secret of the lanes' hosts: its name and its value.
 pub(crate) const HOST_SECRET: (&str, &str) = ("UPSTREAM_TOKEN", "s3cr3t-of-the-host");

@@ -110,6 +110,7 @@ fn gateway() -> GatewaySettings {
         outages: vec![],
         identity_tokens: None,
         entitled: None,
+        notify: Vec::new(),
     }
 }
 
@@ -169,6 +170,8 @@ fn route(n: usize) -> Option<RouteSettings> {
         matrix_parameters: false,
         content_bytes_max: 1 << 20,
         timeout_ms: Some(30_000),
+        limit_fields: None,
+        help: None,
     })
 }
 

@@ -196,6 +196,9 @@ fn uses(whole: &Whole, settings: &GatewaySettings, is_local: bool) -> Uses {
     if let Some(signing) = &settings.identity_tokens {
         add(&signing.key, "identity-tokens".to_owned());
     }
+    for receiver in &settings.notify {
+        add(&receiver.secret, "notify".to_owned());
+    }
     for policy in whole.policies.iter() {
         policy.uses.all_secrets().for_each(|text| add(text, format!("policy {}", policy.name)));
     }

@@ -21,7 +21,7 @@ use super::browser::Browsers;
 use super::issuer::Issuers;
 use super::outage::OPERATOR_TOKEN;
 use super::script::Scripts;
-use crate::commands::explain::ask::KEY_OF_NOBODY;
+use crate::commands::explain::ask::{KEY_OF_NOBODY, SECRET_OF_NOTICES};
 
 /// The state that the cases of one file share.
 pub(super) struct Stage<'f> {
@@ -211,6 +211,9 @@ fn bench(
     }
     for name in compiled.settings().identity_tokens.iter().flat_map(|signing| signing.key.secret_names()) {
         host.secrets.put(name, KEY_OF_NOBODY);
+    }
+    for name in compiled.settings().notify.iter().flat_map(|receiver| receiver.secret.secret_names()) {
+        host.secrets.put(name, SECRET_OF_NOTICES);
     }
     host.secrets.put(Role::Operate.secret_name(), format!("policy-test:{OPERATOR_TOKEN}"));
     for (name, value) in &file.secrets {

@@ -16,7 +16,9 @@ pub type Outcome = (Option<String>, Result<Compiled, Diagnostics>);
 /// # Errors
 /// All mistakes of the project, with its warnings.
 pub fn compile(project: &Project, options: &Options) -> Result<Compiled, Diagnostics> {
-    finish(project.draft(options))
+    let mut draft = project.draft(options);
+    bounds::set_budgets(&mut draft, || project.draft(options), || project.prices())?;
+    finish(draft)
 }
 
 /// Compiles the project in a folder, with the defaults of its values.
@@ -40,7 +42,9 @@ pub fn compile_files(files: &BTreeMap<String, String>) -> Result<Compiled, Diagn
 /// # Errors
 /// All mistakes of the project, with its warnings.
 pub fn compile_str(name: &str, text: &str) -> Result<Compiled, Diagnostics> {
-    finish(Draft::of_text(name, text))
+    let mut draft = Draft::of_text(name, text);
+    bounds::set_budgets(&mut draft, || Draft::of_text(name, text), || Ok(None))?;
+    finish(draft)
 }
 
 /// Compiles a project for each of its environments, and also without an environment unless one is required.

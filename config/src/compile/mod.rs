@@ -7,11 +7,12 @@ mod assemble;
 mod project;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tollgate_core::bounds::PART_BYTES_MAX;
 use tollgate_core::forward::UpstreamSettings;
-use tollgate_core::kinds::Policies;
+use tollgate_core::kinds::{LimitPolicy, Policies};
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
 use tollgate_kv_schemas::{Bundle, Id, encode_part};
@@ -172,6 +173,17 @@ impl Draft {
     /// The lowered project, which is incomplete if it has mistakes, and the report for further findings.
     pub fn lowered(&mut self) -> Option<(&Lowered, &mut Report)> {
         Some((self.lowered.as_ref()?, &mut self.report))
+    }
+
+    /// Sets the number of requests that a budget in money pays for, and says of what it was computed.
+    pub fn set_budget(&mut self, policy: &str, requests: NonZeroU32, text: &str) {
+        let limits = self.lowered.iter_mut().flat_map(|lowered| &mut lowered.whole.policies.limit);
+        for named in limits.filter(|named| *named.name == *policy) {
+            if let LimitPolicy::Quota(settings) = &mut named.policy {
+                settings.quota = requests;
+                settings.counting.budget = Some(text.to_owned());
+            }
+        }
     }
 
     /// Encodes the bundle of a project without errors.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Draft, assemble};
-use crate::diagnostic::Report;
+use crate::diagnostic::{Diagnostics, Report};
+use crate::model::prices::Prices;
 use crate::place::Inputs;
 use crate::source::{Folder, Layout, Loader};
 
@@ -62,6 +63,14 @@ impl Project {
             now.set_folder(path, self.folder.digest_folder(path));
         }
         now
+    }
+
+    /// Its price list, if it has one.
+    ///
+    /// # Errors
+    /// If the file has a mistake.
+    pub fn prices(&self) -> Result<Option<Prices>, Diagnostics> {
+        Prices::in_folder(self.folder.clone())
     }
 
     /// Reads and lowers the project.

@@ -334,6 +334,13 @@ codes! {
         "A limit that counts by what callers write into their requests, such as a field or a parameter, also beside other things, gives everyone another \
         quota for another value. List a second limit on the route, which counts by `consumer` or `address` alone and bounds all of them together; or count by \
         something that a credential proves, such as a claim: then callers need a policy that reads tokens."
+    BadNotify "TG0354" "A receiver cannot be told of limits, or is told nothing."
+        "`gateway.notify` lists receivers of webhooks, each once. They are reached over HTTPS, or with `private-network: true` over HTTP, and have at \
+        most 5 seconds to answer: what they answer later is sent again. They are told when a consumer reaches a share in `warn` of a limit."
+    BadBudget "TG0355" "A budget cannot be kept."
+        "`budget` of a `quota` is an amount of money, such as `20 USD`, or a number of calls, such as `100000 calls`, that all callers of a route, an \
+        API, an upstream or the gateway spend together in a window. Money becomes a number of requests by the price list: `prices.yaml` beside \
+        `tollgate.yaml`, otherwise the built-in one. It needs a price for the platforms in `gateway.target`, in the currency of the budget, and pays for one request at least."
 
     RouteConflict "TG0401" "Two routes match the same request with equal precedence."
         "The most specific route is selected, and the order in the file has no effect. These two routes are equally \

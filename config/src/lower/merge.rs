@@ -5,6 +5,7 @@
 //! that of a higher one. A lower level cannot override a locked setting: the attempt is ignored and reported.
 
 use tollgate_core::cache::CacheCredentials;
+use tollgate_core::limit::LegacyFields;
 
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::identity::Identity;
@@ -29,6 +30,8 @@ pub(crate) struct Effective<'p> {
     pub(crate) cache: Option<Cache<'p>>,
     /// The level that disabled caching, if it is disabled.
     pub(crate) cache_off: Option<At<Span>>,
+    pub(crate) limit_fields: Single<'p, Option<LegacyFields>>,
+    pub(crate) help: Single<'p, Option<String>>,
     pub(crate) timeout: Single<'p, Timeout>,
     pub(crate) body_limit: Single<'p, u64>,
     pub(crate) identity: Single<'p, Identity>,
@@ -93,6 +96,8 @@ pub(crate) fn merge<'p>(levels: &[At<&'p Level>]) -> Effective<'p> {
         authn,
         authz,
         limit,
+        limit_fields,
+        help,
         cache,
         cache_off,
         timeout,
@@ -113,6 +118,12 @@ pub(crate) fn merge<'p>(levels: &[At<&'p Level>]) -> Effective<'p> {
         }
         if let Some(statement) = &value.limit {
             limit.add(At { level, value: statement }, "limit", true, violations);
+        }
+        if let Some(statement) = &value.limit_fields {
+            limit_fields.add(At { level, value: statement }, "limit-fields", violations);
+        }
+        if let Some(statement) = &value.help {
+            help.add(At { level, value: statement }, "help", violations);
         }
         if let Some(statement) = &value.timeout {
             timeout.add(At { level, value: statement }, "timeout", violations);

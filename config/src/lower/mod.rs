@@ -11,6 +11,7 @@ mod identity_tokens;
 pub(crate) mod lists;
 mod logins;
 pub(crate) mod merge;
+mod notify;
 pub(crate) mod operations;
 mod passed_on;
 mod passwords;
@@ -33,7 +34,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tollgate_core::authn::OutagePolicy;
-use tollgate_core::kinds::PolicyView;
+use tollgate_core::kinds::{LimitPolicy, Named, NamedPolicy, PolicyView};
 use tollgate_core::settings::GatewaySettings;
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
 
@@ -43,7 +44,7 @@ pub(crate) use plans::check_plan;
 pub(crate) use policies::written;
 pub(crate) use proxies::report_on_platform;
 pub(crate) use sites::sites;
-pub use whole::{CompiledRoute, Lowered, Stated, Whole, WrittenRoute};
+pub use whole::{CompiledRoute, Lowered, MoneyBudget, Stated, Whole, WrittenRoute};
 pub use witness::Witness;
 
 use crate::decode::parsed;
@@ -53,6 +54,7 @@ use crate::model::level::{Level, OriginLevel};
 use crate::model::project::{Otlp, Project};
 use crate::model::upstream::Upstream;
 use crate::place::Span;
+use crate::policies::Budget;
 
 /// Lowers a project; parts with mistakes are reported and omitted.
 pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lowered {
@@ -97,6 +99,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
     let internal_hosts = hosts.all_internal();
     let tokens = project.gateway.as_ref().and_then(|gateway| gateway.identity_tokens.as_ref());
     let identity_tokens = tokens.and_then(|written| identity_tokens::identity_tokens(written, report));
+    let receivers = notify::receivers(project, &whole, report);
     let gateway = project.gateway.as_ref().zip(telemetry).map(|(gateway, telemetry)| GatewaySettings {
         name: gateway.name.value.clone(),
         proxies: proxies.clone(),
@@ -107,8 +110,20 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
         outages: outages(&whole),
         identity_tokens: identity_tokens.clone(),
         entitled: entitled::entitled(&whole),
+        notify: receivers.clone(),
     });
-    Lowered { gateway, whole, internal_hosts, stated, guarded }
+    let budgets = budgets(&whole, &policies);
+    Lowered { gateway, whole, internal_hosts, stated, guarded, budgets }
+}
+
+/// The budgets in money, by the names of their policies.
+fn budgets(whole: &Whole, definitions: &policies::Definitions<NamedPolicy>) -> Vec<MoneyBudget> {
+    let of = |named: &Named<LimitPolicy>| {
+        let Budget::Money(money) = Budget::parse(named.policy.counting().budget.as_deref()?)? else { return None };
+        let span = definitions.place(&named.name).and_then(|place| definitions.span(place))?;
+        Some(MoneyBudget { policy: named.name.to_string(), money, span })
+    };
+    whole.policies.limit.iter().filter_map(of).collect()
 }
 
 /// What policies allow while their provider is away, sorted.

@@ -238,6 +238,8 @@ impl<'p> Lowering<'p, '_> {
             matrix_parameters: route.matrix_parameters.as_ref().is_some_and(|allowed| allowed.value),
             content_bytes_max: effective.body_limit.value.map_or(CONTENT_BYTES_DEFAULT, |at| at.value.value),
             timeout_ms: timeout_ms(&effective.timeout),
+            limit_fields: effective.limit_fields.value.and_then(|at| at.value.value),
+            help: effective.help.value.and_then(|at| at.value.value.clone()),
         };
         let hosts = context.hosts.of_route(internal);
         self.count += hosts.len().max(1);

@@ -9,6 +9,7 @@ use tollgate_core::settings::{GatewaySettings, RouteSettings};
 
 use super::Guarded;
 use crate::place::Span;
+use crate::policies::Money;
 
 /// A project converted to core's settings.
 #[derive(Debug)]
@@ -23,6 +24,19 @@ pub struct Lowered {
     pub stated: Vec<Stated>,
     /// The operations of all specifications, whether they are routed or not.
     pub guarded: Vec<Guarded>,
+    /// The budgets in money, whose numbers of requests are not computed yet.
+    pub budgets: Vec<MoneyBudget>,
+}
+
+/// A quota of which only the price is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MoneyBudget {
+    /// The name of the policy.
+    pub policy: String,
+    /// What is spent in a window.
+    pub money: Money,
+    /// The place of the policy.
+    pub span: Span,
 }
 
 /// Routes, policies and upstreams of a gateway.

@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 use tollgate_core::cache::CacheCredentials;
+use tollgate_core::limit::LegacyFields;
 
 use super::identity::{self, Identity};
+use super::upstream;
 use super::upstream_auth::WrittenAuth;
 use crate::decode::{self, DURATION, Fields, SIZE, habits};
 use crate::diagnostic::{Code, Diagnostic, Report};
@@ -19,6 +21,10 @@ pub(crate) struct Level {
     pub(crate) authn: Option<ListStatement>,
     pub(crate) authz: Option<ListStatement>,
     pub(crate) limit: Option<ListStatement>,
+    /// Absent in a setting: only the standard ones.
+    pub(crate) limit_fields: Option<Setting<Option<LegacyFields>>>,
+    /// Absent in a setting: `none`.
+    pub(crate) help: Option<Setting<Option<String>>>,
     pub(crate) cache: Option<CacheStatement>,
     pub(crate) timeout: Option<Setting<Timeout>>,
     pub(crate) body_limit: Option<Setting<u64>>,
@@ -131,6 +137,10 @@ impl Level {
             authn: fields.optional("authn", report, authn_statement),
             authz: fields.optional("authz", report, |node, report| list_statement(node, &tables::AUTHZ, report)),
             limit: fields.optional("limit", report, |node, report| list_statement(node, &tables::LIMIT, report)),
+            limit_fields: fields.optional("limit-fields", report, |node, report| {
+                decode::word(node, LIMIT_FIELDS, report).map(|value| Setting { value, span: node.span, locked: None })
+            }),
+            help: fields.optional("help", report, help),
             cache: fields.optional("cache", report, cache_statement),
             timeout: fields
                 .optional("timeout", report, |node, report| setting(node, &tables::LOCKABLE_TIMEOUT, report, timeout)),
@@ -167,6 +177,38 @@ fn locked(fields: &mut Fields<'_>, report: &mut Report) -> Option<Span> {
     let span = fields.key_span("locked");
     fields.optional("locked", report, decode::boolean).filter(|locked| *locked).and(span)
 }
+
+/// The words for fields that tell of limits.
+pub(crate) const LIMIT_FIELDS: &[(&str, Option<LegacyFields>)] = &[
+    ("standard", None),
+    ("x-ratelimit", Some(LegacyFields::XRatelimit)),
+    ("x-ratelimit-unix", Some(LegacyFields::XRatelimitUnix)),
+    ("draft-03", Some(LegacyFields::Draft03)),
+];
+
+/// The URL of a page, or `none`.
+fn help(node: &Node, report: &mut Report) -> Option<Setting<Option<String>>> {
+    let setting = |value| Some(Setting { value, span: node.span, locked: None });
+    if is_none(node) {
+        return setting(None);
+    }
+    let url = upstream::url(node, report)?.value;
+    let is_page = url.len() <= HELP_BYTES_MAX
+        && url.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"".contains(&byte))
+        && url.split_once("://").is_some_and(|(scheme, rest)| ["https", "http"].contains(&scheme) && !rest.is_empty());
+    if !is_page {
+        report.push(
+            Diagnostic::error(Code::BadUrl, node.span, "the value is not the URL of a page")
+                .why("clients that a limit refuses are sent there, by a link in the response")
+                .fix("write a URL such as `https://docs.example.com/limits`, with everything but ASCII percent-encoded, or `none`"),
+        );
+        return None;
+    }
+    setting(Some(url))
+}
+
+/// What fits in a field with room to spare.
+const HELP_BYTES_MAX: usize = 1024;
 
 /// A time limit, or `none`.
 pub(crate) fn timeout(node: &Node, report: &mut Report) -> Option<Timeout> {

@@ -6,6 +6,7 @@ use std::num::NonZeroU8;
 use tollgate_core::bounds::{PROXIES_MAX, PROXY_NETWORKS_MAX};
 use tollgate_core::client::ProxyField;
 use tollgate_core::forward::ClientFields;
+use tollgate_core::limit::NOTICE_RECEIVERS_MAX;
 
 use super::api::{Api, HOSTS_MAX};
 use super::level::Level;
@@ -45,6 +46,7 @@ pub(crate) struct Gateway {
     pub(crate) proxy_asn_field: Option<Spanned<String>>,
     pub(crate) client_fields: ClientFields,
     pub(crate) identity_tokens: Option<IdentityTokens>,
+    pub(crate) notify: Vec<Receiver>,
     pub(crate) targets: Spanned<BTreeSet<Target>>,
     pub(crate) level: Level,
 }
@@ -56,6 +58,15 @@ pub(crate) struct IdentityTokens {
     pub(crate) key: Spanned<String>,
     pub(crate) keys_path: Option<Spanned<String>>,
     pub(crate) lifetime_ms: Option<Spanned<u64>>,
+}
+
+/// An item of `gateway.notify:`.
+#[derive(Clone, Debug)]
+pub(crate) struct Receiver {
+    pub(crate) url: Spanned<String>,
+    pub(crate) secret: Spanned<String>,
+    pub(crate) timeout_ms: Option<Spanned<u64>>,
+    pub(crate) is_private: bool,
 }
 
 /// `gateway.trusted-proxies:`.
@@ -136,6 +147,7 @@ impl Gateway {
         let proxy_asn_field = fields.optional("proxy-asn-field", report, decode::text);
         let client_fields = fields.optional("client-fields", report, client_fields).unwrap_or_default();
         let identity_tokens = fields.optional("identity-tokens", report, IdentityTokens::decode);
+        let notify = fields.optional("notify", report, Receiver::decode_all).unwrap_or_default();
         fields.check_rules(report);
         let targets = fields.optional("target", report, targets);
         let targets = targets.unwrap_or_else(|| Spanned::new(BTreeSet::new(), node.span));
@@ -152,6 +164,7 @@ impl Gateway {
             proxy_asn_field,
             client_fields,
             identity_tokens,
+            notify,
             targets,
             level,
         })
@@ -167,6 +180,33 @@ impl IdentityTokens {
         let lifetime_ms = fields.optional("lifetime", report, decode::placed_time_limit);
         fields.finish(report);
         Some(Self { issuer: issuer?, key: key?, keys_path, lifetime_ms })
+    }
+}
+
+impl Receiver {
+    fn decode_all(node: &Node, report: &mut Report) -> Option<Vec<Self>> {
+        if let Value::List(items) = &node.value {
+            if items.is_empty() {
+                return decode::mistyped(
+                    node,
+                    "a list with a receiver",
+                    "remove `notify`, or write `[{url: ..., secret: ...}]`",
+                    report,
+                );
+            }
+            decode::check_length(node, items.len(), NOTICE_RECEIVERS_MAX, report).then_some(())?;
+        }
+        decode::list(node, report, Self::decode)
+    }
+
+    fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, &tables::RECEIVER, "this receiver", node.span, report)?;
+        let url = fields.required("url", report, upstream::url);
+        let secret = fields.required("secret", report, decode::text);
+        let timeout_ms = fields.optional("timeout", report, decode::placed_time_limit);
+        let is_private = fields.optional("private-network", report, decode::boolean).unwrap_or(false);
+        fields.finish(report);
+        Some(Self { url: url?, secret: secret?, timeout_ms, is_private })
     }
 }
 

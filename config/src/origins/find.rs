@@ -2,6 +2,7 @@
 
 use tollgate_core::bounds::{CONNECT_TIMEOUT_MS_DEFAULT, CONTENT_BYTES_DEFAULT, TIMEOUT_MS_DEFAULT};
 use tollgate_core::forward::Told;
+use tollgate_core::limit::LegacyFields;
 use tollgate_core::settings::RouteSettings;
 
 use super::{Origin, Overridden, policy, show};
@@ -11,7 +12,7 @@ use crate::lower::merge::{At, Effective, List, Member, Single};
 use crate::lower::{CompiledRoute, Whole};
 use crate::model::api::{Api, Route};
 use crate::model::identity::Identity;
-use crate::model::level::{Item, OriginLevel, Setting};
+use crate::model::level::{Item, LIMIT_FIELDS, OriginLevel, Setting};
 use crate::model::project::Project;
 use crate::model::scopes::Scopes;
 use crate::model::upstream::Upstream;
@@ -148,9 +149,17 @@ fn passed_on(effective: &Effective<'_>) -> Vec<Origin> {
         if fields.is_empty() { "none".to_owned() } else { format!("{{{}}}", fields.join(", ")) }
     };
     let kind = |auth: &Option<WrittenAuth>| auth.as_ref().map_or("none", |auth| auth.how.kind()).to_owned();
+    let word = |fields: &Option<LegacyFields>| {
+        let word = LIMIT_FIELDS.iter().find(|(_, known)| known == fields).map_or("standard", |(word, _)| word);
+        word.to_owned()
+    };
+    let url = |help: &Option<String>| help.clone().unwrap_or_else(|| "none".to_owned());
+    let fields =
+        effective.limit_fields.value.map(|_| single("limit-fields", &effective.limit_fields, word, "standard"));
+    let help = effective.help.value.map(|_| single("help", &effective.help, url, "none"));
     let identity = effective.identity.value.map(|_| single("identity", &effective.identity, shown, "none"));
     let auth = effective.upstream_auth.value.map(|_| single("upstream-auth", &effective.upstream_auth, kind, "none"));
-    identity.into_iter().chain(auth).collect()
+    fields.into_iter().chain(help).chain(identity).chain(auth).collect()
 }
 
 /// The conditions of a route, each with its place.

@@ -21,12 +21,16 @@ pub(super) fn origins(project: &Project, all: &Policies, name: &str) -> Vec<Orig
 }
 
 fn origin((name, definition): (&str, &WrittenPolicy), settings: &Settings, key: &str, shown: &str) -> Origin {
+    // A budget has other defaults than a limit of callers, and is shown with what it was computed of.
+    let of_budget = settings.value("budget").and_then(|_| settings.value(key));
     if let Some(written) = definition.written.written(key) {
-        return Origin::new(shown, written.value.to_string(), OriginLevel::Policy, Some(written.span));
+        let value = of_budget.filter(|_| key == "budget").unwrap_or(&written.value);
+        return Origin::new(shown, value.to_string(), OriginLevel::Policy, Some(written.span));
     }
     // A default is shown as in the table; the settings contain its canonical form.
     let in_table = definition.kind.table.key(key);
-    let value = in_table.and_then(policies::default).or_else(|| settings.value(key).cloned());
+    let in_settings = || settings.value(key).cloned();
+    let value = of_budget.cloned().or_else(|| in_table.and_then(policies::default)).or_else(in_settings);
     // The names of registered certificates are in their records.
     let is_named = settings.value("consumer") != Some(&Value::Word("registered"));
     let own = || in_table.filter(|_| is_named).and_then(|key| policies::of_own_name(key, name));

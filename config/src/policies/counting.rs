@@ -197,7 +197,18 @@ pub(super) fn lower(written: &Written, report: &mut Report) -> Option<Common> {
     // A kind without the key counts exactly.
     let consistency = written.word("consistency", CONSISTENCIES).unwrap_or_default();
     let count_when = count_when(written, report)?;
-    let counting = Counting { parts, shadow, warn, degrade, timeout_ms, consistency, at_most, count_when, number_from };
+    let counting = Counting {
+        parts,
+        shadow,
+        warn,
+        degrade,
+        timeout_ms,
+        consistency,
+        at_most,
+        count_when,
+        number_from,
+        budget: None,
+    };
     Some(Common { by, on_unavailable, counting })
 }
 

@@ -8,6 +8,7 @@
 
 mod bearer;
 mod binding;
+mod budget;
 mod counting;
 mod definition;
 mod issuer;
@@ -24,6 +25,8 @@ use tollgate_core::guard::AddressSet;
 use tollgate_core::kinds::{AuthnPolicy, Policies, Policy};
 use tollgate_core::settings::RouteSettings;
 
+pub(crate) use budget::Budget;
+pub use budget::Money;
 pub(crate) use definition::{POLICY, WrittenPolicy};
 pub use value::Value;
 pub(crate) use written::{Written, default};

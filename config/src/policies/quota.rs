@@ -5,10 +5,12 @@ use std::num::NonZeroU32;
 
 use tollgate_core::limit::{QuotaSettings, Unit, Windows};
 
+use super::budget;
 use super::counting::{self, Common};
 use super::{Change, Kind, PlanLimit, Value, Written, kind_key};
 use crate::diagnostic::{Code, Diagnostic, Report};
-use crate::schema::{Key, Object, Shape};
+use crate::schema::texts::BUDGET;
+use crate::schema::{Key, Object, Rule, Shape};
 use crate::zones;
 
 /// A short description of the kind.
@@ -20,9 +22,21 @@ pub(super) static TABLE: Object = Object {
           one begins. Named in `limit`, or in `guard` if `by` needs no caller.",
     keys: &[
         kind_key(&[("quota", DOES)]),
-        Key::required("quota", "The number of requests in one window.", Shape::Integer(1, u32::MAX as i64))
+        Key::optional("quota", "The number of requests in one window.", Shape::Integer(1, u32::MAX as i64))
+            .absent("computed from `budget`")
             .change(Change::MoreIsLooser)
             .examples(&["100000"]),
+        Key::optional(
+            "budget",
+            "What the operator spends in one window, in place of `quota`: an amount of money, of which the compiler computes the number of \
+             requests by the price list (`prices.yaml`) and the largest cost of a request on the platforms in `gateway.target`; or a number of \
+             calls. All callers share it: `by` is `route` (the default here), `api`, `upstream` or `gateway`. Beyond it requests are answered with \
+             503, also while the counter store is unavailable, unless `on-unavailable` says otherwise.",
+            Shape::Ruled(&BUDGET),
+        )
+        .absent("a limit of callers")
+        .change(Change::Review("another amount is spent, or another problem tells that it is"))
+        .examples(&["\"20 USD\"", "\"100000 calls\""]),
         Key::required("window", "The window.", Shape::Word(UNIT_WORDS))
             .change(Change::LoosestFirst {
                 words: &["minute", "hour", "day", "week", "month", "quarter", "year"],
@@ -55,6 +69,7 @@ pub(super) static TABLE: Object = Object {
             .change(Change::Review("windows begin on another day"))
             .examples(&["\"sunday\""]),
     ],
+    rules: &[Rule::OneOf(&["quota", "budget"])],
     shared: &[counting::KEYS, counting::EXACT_KEYS],
     examples: &["{\"kind\": \"quota\", \"quota\": 100000, \"window\": \"month\", \"zone\": \"Europe/Paris\", \"warn\": [\"80%\"]}"],
     ..Object::PLAIN
@@ -97,10 +112,18 @@ impl Kind for QuotaSettings {
     const TAKES_PLANS: bool = true;
 
     fn lower(written: &Written, report: &mut Report) -> Option<Self> {
-        let quota = NonZeroU32::new(written.integer("quota")?.value)?;
+        let budget = written.parsed("budget", |text| budget::read(text, report))?;
+        let quota = match &budget {
+            None => NonZeroU32::new(written.integer("quota")?.value)?,
+            Some(budget) => budget.calls().unwrap_or(NonZeroU32::MAX),
+        };
         let common = counting::lower(written, report);
         let windows = windows(written, report)?;
-        let Common { by, on_unavailable, counting } = common?;
+        let mut common = common?;
+        if let Some(budget) = &budget {
+            budget.apply(written, &mut common, report)?;
+        }
+        let Common { by, on_unavailable, counting } = common;
         counting::check_at_most(written, &counting, quota, u32::MAX, report).then_some(())?;
         Some(Self { quota, windows, by, on_unavailable, plans: BTreeMap::new(), counting })
     }
@@ -108,6 +131,7 @@ impl Kind for QuotaSettings {
     fn values(&self) -> Vec<(&'static str, Value)> {
         let Self { quota, windows: Windows { unit, anchor, zone_name, .. }, by, on_unavailable, counting, .. } = self;
         let mut values = vec![("quota", Value::Integer(quota.get().into()))];
+        values.extend(counting.budget.clone().map(|budget| ("budget", Value::Text(budget))));
         values.extend(Value::word("window", UNITS, unit));
         values.push(("zone", Value::Text(if zone_name.is_empty() { "UTC".to_owned() } else { zone_name.clone() })));
         let number = |key, number: u16| (key, Value::Integer(number.into()));
@@ -127,6 +151,9 @@ impl Kind for QuotaSettings {
 
     fn take_plan(&mut self, plan: &str, limit: &PlanLimit, _report: &mut Report) -> bool {
         let PlanLimit::Quota(quota) = limit else { return false };
+        if self.counting.budget.is_some() {
+            return false;
+        }
         self.plans.extend(NonZeroU32::new(quota.value).map(|quota| (plan.to_owned(), quota)));
         true
     }

@@ -46,6 +46,14 @@ pub(crate) static PERCENT: TextRule = TextRule {
     examples: &["80%", "95%"],
 };
 
+/// What is spent in a window.
+pub(crate) static BUDGET: TextRule = TextRule {
+    name: "budget",
+    doc: "An amount of a currency, with up to six decimals, or a number of calls.",
+    pattern: "^([0-9]{1,9}(\\.[0-9]{1,6})? [A-Z]{3}|[1-9][0-9]{0,9} calls)$",
+    examples: &["20 USD", "0.50 EUR", "100000 calls"],
+};
+
 /// The responses after which a request counts.
 pub(crate) static STATUSES: TextRule = TextRule {
     name: "statuses",

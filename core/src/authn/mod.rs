@@ -68,7 +68,7 @@ pub use seen::Once;
 pub use signed::MessageError;
 pub use webhook::{
     Encoding, HmacHash, HmacSender, WEBHOOK_SECRET_BYTES_MIN, WEBHOOK_SECRETS_MAX, WebhookKeyError, WebhookSender,
-    WebhookSettings, WebhookSigned, is_standard_secret,
+    WebhookSettings, WebhookSigned, is_standard_secret, standard_key,
 };
 
 use std::fmt;

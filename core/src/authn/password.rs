@@ -125,6 +125,7 @@ pub fn try_charge(policy: &str, name: &str, client: &CellKey, id: OperationId) -
             cost: NonZeroU32::MIN,
             algorithm: None,
             lease: None,
+            tells: None,
         })
     };
     let operations = vec![charge("a", &digests[0], ADDRESS_TRIES), charge("n", &digests[1], NAME_TRIES)];

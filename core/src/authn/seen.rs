@@ -41,6 +41,7 @@ impl Once<'_> {
             cost: one,
             algorithm: None,
             lease: None,
+            tells: None,
         };
         let operations = vec![Operation::Charge(charge)];
         let terms = Terms { id: OperationId::new(request), hold_ms: Some(window_ms), refund_ms: None };

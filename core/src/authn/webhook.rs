@@ -15,6 +15,7 @@ use super::signed::{check_age, seconds};
 use crate::jose::{Algorithm, Jwk, KeyType};
 use crate::secret::Secret;
 use crate::time::Timestamp;
+pub use form::standard_key;
 use form::{Form, TimestampPlace};
 pub use settings::{Encoding, HmacHash, HmacSender, WEBHOOK_SECRETS_MAX, WebhookSender, WebhookSettings};
 

@@ -7,8 +7,11 @@ use minicbor::Encode;
 
 use super::gcra::NANOS_PER_US;
 use super::lease::Leased;
-use super::windows::Edges;
+use super::tells::Tells;
+use super::time::MICROS_PER_MS;
+use super::windows::{Edges, Span};
 use crate::policy_name::PolicyName;
+use crate::time::Timestamp;
 
 /// One charge against one limit: the state of the limit is the cell's, its numbers come with each charge.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -35,6 +38,9 @@ pub struct Charge {
     /// alone.
     #[n(6)]
     pub lease: Option<NonZeroU32>,
+    /// The shares of the limit that are told when they are reached. An owner that does not know it tells none of a window.
+    #[n(7)]
+    pub tells: Option<Tells>,
 }
 
 /// How a limit counts, if not by the generic cell rate algorithm.
@@ -82,6 +88,9 @@ pub struct Verdict {
     /// What was charged ahead.
     #[n(5)]
     pub leased: Option<Leased>,
+    /// The share of the limit that was reached with this charge and not told before in this window.
+    #[n(6)]
+    pub reached: Option<NonZeroU8>,
 }
 
 impl Verdict {
@@ -116,7 +125,13 @@ impl Charge {
             u32::try_from((u64::from(self.period_ms.get()) * 100).div_ceil(percent.max(1))).unwrap_or(u32::MAX);
         let period_ms =
             if self.is_one_instant() { NonZeroU32::new(longer).unwrap_or(self.period_ms) } else { self.period_ms };
-        Self { period_ms, burst: part(self.burst).max(self.cost.min(self.burst)), lease: None, ..self.clone() }
+        Self {
+            period_ms,
+            burst: part(self.burst).max(self.cost.min(self.burst)),
+            lease: None,
+            tells: None,
+            ..self.clone()
+        }
     }
 
     /// Whether it has to be stored before its request goes on: in the windows of a calendar, what is lost passes again weeks later.
@@ -130,15 +145,39 @@ impl Charge {
         matches!(self.algorithm, Some(Algorithm::Concurrency))
     }
 
-    /// The largest of these shares of the limit, in percent, that the charge has reached.
+    /// The share of the limit, in percent, that the charge has reached and that is to be told; `is_kept` says whether the charge stays.
+    ///
+    /// The owner of a window knows what was told in it, so it says so once, also to a charge that is released later. Other limits
+    /// have no windows: they are told each time that they pass the share.
     #[must_use]
-    pub fn reached(&self, said: &Verdict, shares: &[NonZeroU8]) -> Option<NonZeroU8> {
-        let most = u64::from(self.burst.get());
-        let used = most.saturating_sub(said.remaining.into());
+    pub fn reached(&self, said: &Verdict, is_kept: bool) -> Option<NonZeroU8> {
+        let tells = self.tells?;
+        if self.is_of_window() {
+            return said.reached;
+        }
+        let used = u64::from(self.burst.get()).saturating_sub(said.remaining.into());
         let ahead = said.leased.map_or(0, |leased| leased.permits);
         let before = used.saturating_sub(u64::from(self.cost.get()) + u64::from(ahead));
-        let is_reached = |used: u64, share: NonZeroU8| used * 100 >= most * u64::from(share.get());
-        shares.iter().rev().copied().find(|share| is_reached(used, *share) && !is_reached(before, *share))
+        let (share, at) = tells.reached(self.burst, used).filter(|_| is_kept && said.allowed)?;
+        (at > before).then_some(share)
+    }
+
+    /// Whether it is counted in windows that do not slide.
+    pub(super) const fn is_of_window(&self) -> bool {
+        matches!(self.algorithm, Some(Algorithm::FixedWindow | Algorithm::Calendar(_)))
+    }
+
+    /// The window with an instant in which a share is told once, as its beginning and its end. Limits without windows get some: as
+    /// long as it takes until all of the limit is available again, and a minute at least.
+    #[must_use]
+    pub fn window_at(&self, at: Timestamp) -> (Timestamp, Timestamp) {
+        let at_us = at.as_micros();
+        let span = match self.algorithm {
+            Some(Algorithm::Calendar(edges)) => edges.span_at(at_us),
+            Some(Algorithm::FixedWindow) => Span::fixed(u64::from(self.period_ms.get()) * MICROS_PER_MS, at_us),
+            _ => Span::fixed(self.window_s().max(60).saturating_mul(1_000 * MICROS_PER_MS), at_us),
+        };
+        (Timestamp::from_micros(span.start_us), Timestamp::from_micros(span.end_us))
     }
 
     /// Microseconds until the limit would allow the same charge once more, with what it said when it took effect. Of a window that

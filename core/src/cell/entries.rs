@@ -84,6 +84,7 @@ impl Entries {
             retry_after_us,
             wait_us: None,
             leased: None,
+            reached: None,
         }
     }
 

@@ -106,6 +106,7 @@ impl Charge {
             retry_after_us,
             wait_us: self.wait_us(shift, now_ns),
             leased: None,
+            reached: None,
         }
     }
 

@@ -97,7 +97,13 @@ impl Effect {
             Self::Instant(shift) => charge.instant_verdict(&Shift { allowed, ..*shift }, applied, nanos(at_us)),
             Self::Counted { before, after, .. } => {
                 let counted = if applied { after } else { before };
-                counted.verdict(charge, allowed, at_us)
+                let reached = match (before, after) {
+                    (Counted::Window(before), Counted::Window(after)) if applied => {
+                        before.reached_before(*after, charge)
+                    }
+                    _ => None,
+                };
+                Verdict { reached, ..counted.verdict(charge, allowed, at_us) }
             }
         }
     }

@@ -63,6 +63,7 @@ mod purges;
 mod recent;
 mod state;
 mod table;
+mod tells;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -79,5 +80,6 @@ pub use plan::{Committed, Plan};
 pub use recent::{RECENT_MAX, RECENT_MS};
 pub use state::Cell;
 pub use table::Table;
+pub use tells::{Tells, share_of};
 pub use windows::Edges;
 pub use wire::{Applied, Served, StateChange, apply, idle_at, read_answer, serve, write_request};

@@ -4,6 +4,8 @@
 //! follow each other, and a charge whose writer is late counts in the newest window: a late writer neither opens an
 //! old window again nor gets its permits.
 
+use std::num::NonZeroU8;
+
 use crate::codec::Decode;
 use minicbor::Encode;
 
@@ -72,6 +74,9 @@ pub(super) struct Count {
     /// What was charged in the window before, while the limit slides.
     #[n(3)]
     pub(super) before: Option<u64>,
+    /// What was to be used for the last share that was told in this window.
+    #[n(4)]
+    pub(super) told: Option<u64>,
 }
 
 impl Count {
@@ -85,7 +90,7 @@ impl Count {
             return Self { start_us, end_us, ..self };
         }
         let is_next = slides && self.start_us >= start_us.saturating_sub(end_us - start_us);
-        Self { start_us, end_us, used: 0, before: is_next.then_some(self.used).filter(|used| *used > 0) }
+        Self { start_us, end_us, used: 0, before: is_next.then_some(self.used).filter(|used| *used > 0), told: None }
     }
 
     /// Gives back what was charged in the window that began at this instant, or while it had this beginning.
@@ -128,7 +133,21 @@ impl Count {
 
     /// The count with the charge.
     pub(super) fn charged(self, charge: &Charge) -> Self {
-        Self { used: self.used.saturating_add(charge.cost.get().into()), ..self }
+        let used = self.used.saturating_add(charge.cost.get().into());
+        let told = Self { used, ..self }.newly_reached(charge).map(|(_, at)| at).or(self.told);
+        Self { used, told, ..self }
+    }
+
+    /// The largest share that is reached, if it is beyond what was told in the window. A limit that was lowered may have more used than
+    /// that, one that was raised less.
+    fn newly_reached(self, charge: &Charge) -> Option<(NonZeroU8, u64)> {
+        let tells = charge.tells.filter(|_| charge.is_of_window())?;
+        tells.reached(charge.burst, self.used).filter(|(_, at)| self.told.is_none_or(|told| *at > told))
+    }
+
+    /// The share that a charge has reached since this count, with the count after it.
+    pub(super) fn reached_before(self, after: Self, charge: &Charge) -> Option<NonZeroU8> {
+        Self { used: after.used, ..self }.newly_reached(charge).map(|(share, _)| share)
     }
 
     /// What a limit with this count says of the charge.
@@ -156,6 +175,7 @@ impl Count {
             retry_after_us,
             wait_us: None,
             leased: None,
+            reached: None,
         }
     }
 

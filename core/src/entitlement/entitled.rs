@@ -209,7 +209,7 @@ mod tests {
 
     fn charge(rate: u32, period_ms: u32, burst: u32, algorithm: Option<Algorithm>) -> Charge {
         let (rate, period_ms, burst) = (n(rate), n(period_ms), n(burst));
-        Charge { quota: "monthly".into(), rate, period_ms, burst, cost: n(1), algorithm, lease: None }
+        Charge { quota: "monthly".into(), rate, period_ms, burst, cost: n(1), algorithm, lease: None, tells: None }
     }
 
     fn monthly(quota: u32) -> Charge {

@@ -84,6 +84,7 @@ impl Limiter for ConcurrencySettings {
             cost: NonZeroU32::MIN,
             algorithm,
             lease: None,
+            tells: None,
         }
     }
 

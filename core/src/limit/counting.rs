@@ -130,6 +130,10 @@ pub struct Counting {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cbor(n(8), skip_if = "codec::is_default")]
     pub number_from: Option<Source>,
+    /// What its quota was computed of, if it is a budget of the operator and not a limit of callers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cbor(n(9), skip_if = "codec::is_default")]
+    pub budget: Option<String>,
 }
 
 /// Whose requests share a quota, in either form.
@@ -202,6 +206,19 @@ impl<'s> Partition<'s> {
                 Part::Credential | Part::Subscription => false,
                 Part::Route | Part::Api | Part::Upstream | Part::Gateway => true,
                 Part::Value(source) => !source.is_of_caller(),
+            }),
+        }
+    }
+
+    /// Whether requests of one quota are those of one caller.
+    #[must_use]
+    pub fn is_of_caller(&self) -> bool {
+        match self {
+            Self::By(by) => *by != LimitBy::Address,
+            Self::Parts(parts) => parts.iter().any(|part| match part {
+                Part::By(by) => *by != LimitBy::Address,
+                Part::Credential | Part::Subscription => true,
+                Part::Route | Part::Api | Part::Upstream | Part::Gateway | Part::Value(_) => false,
             }),
         }
     }

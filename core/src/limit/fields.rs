@@ -3,10 +3,16 @@
 //! `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers-10 (only this file depends on the
 //! version), and `Retry-After` (RFC 9110, section 10.2.3), always with a 429.
 
+use std::cmp::Reverse;
+
 use http::HeaderName;
+use minicbor::Encode;
+use serde::{Deserialize, Serialize};
 
 use crate::cell::{Charge, Verdict};
+use crate::codec::Decode;
 use crate::text::decimal;
+use crate::time::Timestamp;
 
 /// The name of the policy field.
 pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -20,12 +26,67 @@ pub fn policy_field<'c>(out: &mut String, charges: impl IntoIterator<Item = &'c 
     });
 }
 
-/// Writes the value of `RateLimit`: `r` units remain, and all are available again in `t` seconds.
+/// Writes the value of `RateLimit`: `r` units remain, and all are available again in `t` seconds. A share that is told is a parameter of
+/// our own.
 pub fn state_field<'c>(out: &mut String, charges: impl IntoIterator<Item = (&'c Charge, &'c Verdict)>) {
     list(out, charges.into_iter(), |out, (c, v)| {
         let reset_s = v.reset_us.div_ceil(MICROS_PER_S);
         member(out, &c.quota, [(";r=", v.promised().into()), (";t=", reset_s)]);
+        if let Some(share) = v.reached {
+            out.push_str(REACHED);
+            decimal(out, share.get().into());
+        }
     });
+}
+
+/// Fields from before the standard, in which limit, remaining number and reset are three fields of one limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]
+#[serde(rename_all = "kebab-case")]
+#[cbor(index_only)]
+pub enum LegacyFields {
+    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, the reset in seconds from now.
+    #[n(0)]
+    XRatelimit,
+    /// The same, the reset in seconds since 1970.
+    #[n(1)]
+    XRatelimitUnix,
+    /// `RateLimit-Limit`, `-Remaining` and `-Reset` of draft-ietf-httpapi-ratelimit-headers-03, the reset in seconds from now.
+    #[n(2)]
+    Draft03,
+}
+
+impl LegacyFields {
+    /// The names of the fields: limit, remaining, reset.
+    #[must_use]
+    pub const fn names(self) -> [HeaderName; 3] {
+        let [limit, remaining, reset] = match self {
+            Self::XRatelimit | Self::XRatelimitUnix => {
+                ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"]
+            }
+            Self::Draft03 => ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"],
+        };
+        [HeaderName::from_static(limit), HeaderName::from_static(remaining), HeaderName::from_static(reset)]
+    }
+
+    /// The values of the fields: those of the limit that decides. That is the one that refuses for longest, otherwise the one with the
+    /// least remaining; a limit of requests at the same time only if there is no other.
+    pub fn values<'c>(
+        self,
+        charged: impl Iterator<Item = (&'c Charge, &'c Verdict)>,
+        now: Timestamp,
+    ) -> Option<[u64; 3]> {
+        let order = |(charge, said): &(&Charge, &Verdict)| {
+            let wait_us = said.retry_after_us.unwrap_or(u64::MAX);
+            let left = if said.allowed { said.promised().into() } else { u64::MAX - wait_us };
+            (said.allowed, said.allowed && charge.ends(), left, Reverse(said.reset_us))
+        };
+        let (charge, said) = charged.min_by_key(order)?;
+        let reset = match self {
+            Self::XRatelimit | Self::Draft03 => said.reset_us.div_ceil(MICROS_PER_S),
+            Self::XRatelimitUnix => now.plus_micros(said.reset_us).as_micros().div_ceil(MICROS_PER_S),
+        };
+        Some([charge.burst.get().into(), said.promised().into(), reset])
+    }
 }
 
 /// The same of one limit as members of a problem.
@@ -54,6 +115,8 @@ pub(super) const fn whole_seconds(us: u64) -> u64 {
 }
 
 const MICROS_PER_S: u64 = 1_000_000;
+
+const REACHED: &str = ";tollgate-reached=";
 
 /// A list of structured fields, each member written by `write`.
 fn list<T>(out: &mut String, members: impl Iterator<Item = T>, write: impl Fn(&mut String, T)) {
@@ -94,6 +157,7 @@ mod tests {
             cost: n(1),
             algorithm: None,
             lease: None,
+            tells: None,
         };
         let verdict = |allowed, us| Verdict {
             allowed,
@@ -102,6 +166,7 @@ mod tests {
             retry_after_us: us,
             wait_us: None,
             leased: None,
+            reached: None,
         };
         let (mut policy, mut state) = (String::new(), String::new());
         policy_field(&mut policy, [&charge, &charge]);
@@ -112,5 +177,44 @@ mod tests {
         assert_eq!(retry_after_s(&all, 0), Some(2));
         assert_eq!(retry_after_s(&all, 2_000_001), Some(3));
         assert_eq!(retry_after_s(&[verdict(false, None), verdict(false, Some(1))], 0), None);
+    }
+
+    fn said(allowed: bool, remaining: u32, reset_s: u64, wait_s: u64) -> Verdict {
+        Verdict {
+            allowed,
+            remaining,
+            reset_us: reset_s * MICROS_PER_S,
+            retry_after_us: Some(wait_s * MICROS_PER_S),
+            wait_us: None,
+            leased: None,
+            reached: None,
+        }
+    }
+
+    fn limit(most: u32, algorithm: Option<crate::cell::Algorithm>) -> Charge {
+        let (burst, quota) = (n(most), "p".into());
+        Charge { quota, rate: burst, period_ms: n(60_000), burst, cost: n(1), algorithm, lease: None, tells: None }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_older_fields_are_those_of_the_limit_that_decides() {
+        let now = Timestamp::from_millis(1_800_000_000_500);
+        let at_once = Some(crate::cell::Algorithm::Concurrency);
+        let check = |all: &[(u32, Verdict)], want: Option<[u64; 3]>| {
+            let limits: Vec<_> = all.iter().map(|(most, said)| (limit(*most, None), said.clone())).collect();
+            let charged = || limits.iter().map(|(charge, said)| (charge, said));
+            assert_eq!(LegacyFields::XRatelimit.values(charged(), now), want);
+            assert_eq!(LegacyFields::Draft03.values(charged(), now), want);
+        };
+        check(&[], None);
+        check(&[(200, said(true, 150, 1, 0)), (5_000, said(true, 40, 900, 0))], Some([5_000, 40, 900]));
+        check(&[(200, said(true, 40, 1, 0)), (5_000, said(true, 40, 900, 0))], Some([5_000, 40, 900]));
+        check(&[(200, said(false, 0, 2, 1)), (5_000, said(false, 3, 900, 60))], Some([5_000, 3, 900]));
+        check(&[(200, said(true, 0, 2, 0)), (5_000, said(false, 3, 900, 60))], Some([5_000, 3, 900]));
+        let (few, hourly) = (limit(3, at_once), limit(100, None));
+        let (two, ninety) = (said(true, 2, 9, 0), said(true, 90, 60, 0));
+        let both = [(&few, &two), (&hourly, &ninety)];
+        assert_eq!(LegacyFields::XRatelimitUnix.values(both.into_iter(), now), Some([100, 90, 1_800_000_061]));
+        assert_eq!(LegacyFields::XRatelimit.values([(&few, &two)].into_iter(), now), Some([3, 2, 9]));
     }
 }

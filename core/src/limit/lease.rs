@@ -278,7 +278,15 @@ impl Lease {
 
     fn verdict(&self, allowed: bool, remaining: u32, wait_us: u64, now: MonotonicInstant) -> Verdict {
         let reset_us = self.available_at.micros_since(now).max(wait_us);
-        Verdict { allowed, remaining, reset_us, retry_after_us: Some(wait_us), wait_us: None, leased: None }
+        Verdict {
+            allowed,
+            remaining,
+            reset_us,
+            retry_after_us: Some(wait_us),
+            wait_us: None,
+            leased: None,
+            reached: None,
+        }
     }
 }
 

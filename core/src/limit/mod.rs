@@ -5,6 +5,7 @@ mod counting;
 mod fault;
 pub mod fields;
 mod lease;
+mod notice;
 mod quotas;
 mod statuses;
 
@@ -22,7 +23,9 @@ pub use counting::{
     Consistency, Counting, LimitBy, OnUnavailable, PARTS_MAX, Part, Partition, WARNINGS_MAX, Whereabouts,
 };
 pub use fault::{Fault, OnFault};
+pub use fields::LegacyFields;
 pub use lease::{Drawn, Lease, Purpose};
+pub use notice::{NOTICE_RECEIVERS_MAX, NoticeCaller, NoticeReceiver, Reached, signatures};
 pub use quota::QuotaSettings;
 pub use quotas::Quotas;
 pub use rate_limit::{PlanLimit, RateAlgorithm, RateLimitSettings};

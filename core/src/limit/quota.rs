@@ -82,6 +82,7 @@ impl Limiter for QuotaSettings {
             cost,
             algorithm,
             lease: None,
+            tells: None,
         }
     }
 

@@ -2,16 +2,20 @@
 
 use http::header::RETRY_AFTER;
 
-use super::fields;
+use super::fields::{self, LegacyFields};
 use crate::cell::{Charge, Verdict};
 use crate::forward::{Edits, Texts};
 use crate::problem::Problem;
+use crate::text::decimal;
+use crate::time::Timestamp;
 
 /// The charges of an exchange, with the verdicts of their quotas.
 #[derive(Debug, Default)]
 pub struct Quotas {
     charged: Vec<(Charge, Verdict)>,
     retry_after_us: u64,
+    /// Further fields that clients are told of them in.
+    pub legacy: Option<LegacyFields>,
 }
 
 impl Quotas {
@@ -43,8 +47,8 @@ impl Quotas {
         problem
     }
 
-    /// Sets `RateLimit-Policy` and `RateLimit`, if anything was charged.
-    pub fn add_fields(&self, edits: &mut Edits, texts: &mut Texts) {
+    /// Sets `RateLimit-Policy` and `RateLimit`, if anything was charged, and the fields from before the standard, if clients want them.
+    pub fn add_fields(&self, edits: &mut Edits, texts: &mut Texts, now: Timestamp) {
         if self.charged.is_empty() {
             return;
         }
@@ -52,6 +56,13 @@ impl Quotas {
         let policies = || charged().map(|(charge, _)| charge);
         edits.set_some(fields::RATELIMIT_POLICY, texts.value(|text| fields::policy_field(text, policies())));
         edits.set_some(fields::RATELIMIT, texts.value(|text| fields::state_field(text, charged())));
+        if let Some(legacy) = self.legacy
+            && let Some(values) = legacy.values(charged(), now)
+        {
+            for (name, value) in legacy.names().into_iter().zip(values) {
+                edits.set_some(name, texts.value(|text| decimal(text, value)));
+            }
+        }
     }
 }
 
@@ -72,6 +83,7 @@ mod tests {
             cost: n(1),
             algorithm: None,
             lease: None,
+            tells: None,
         }
     }
 
@@ -87,6 +99,7 @@ mod tests {
             retry_after_us: Some(0),
             wait_us: None,
             leased: None,
+            reached: None,
         };
         quotas.add([(&daily(2), &said)].into_iter(), kept);
         let problem = Problem::plain(ProblemKind::StoreUnavailable, "").with(RETRY_AFTER, stated.to_string());
@@ -109,7 +122,7 @@ mod tests {
         let mut quotas = Quotas::default();
         let lines = |quotas: &Quotas| {
             let mut edits = Edits::default();
-            quotas.add_fields(&mut edits, &mut Texts::default());
+            quotas.add_fields(&mut edits, &mut Texts::default(), Timestamp::default());
             edits.as_slice().iter().filter_map(|edit| Some(edit.value()?.clone())).collect::<Vec<_>>()
         };
         assert!(lines(&quotas).is_empty());
@@ -120,6 +133,7 @@ mod tests {
             retry_after_us: Some(0),
             wait_us: None,
             leased: None,
+            reached: None,
         };
         let hourly = Charge { quota: "hourly".into(), ..daily(3) };
         quotas.add([(&daily(2), &said)].into_iter(), true);

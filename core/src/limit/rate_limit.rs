@@ -139,7 +139,7 @@ impl Limiter for RateLimitSettings {
             RateAlgorithm::SlidingLog => Some(Algorithm::SlidingLog),
             RateAlgorithm::Spacing => Some(Algorithm::Spacing),
         };
-        Charge { quota: policy.clone(), rate, period_ms, burst, cost, algorithm, lease: None }
+        Charge { quota: policy.clone(), rate, period_ms, burst, cost, algorithm, lease: None, tells: None }
     }
 
     fn on_unavailable(&self) -> OnUnavailable {

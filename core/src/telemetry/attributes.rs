@@ -127,7 +127,7 @@ static CACHE_OUTCOMES: Description = Description {
 static LIMIT_NOTICES: Description = Description {
     otlp: "tollgate.limit_notices",
     prometheus: "tollgate_limit_notices_total",
-    help: "Requests that a limit in shadow mode would have refused, shares of limits that were reached, and charges from leases.",
+    help: "Requests that a limit in shadow mode would have refused, shares of limits that were reached, their notices to receivers, and charges from leases.",
     is_histogram: false,
     labels: &[(POLICY, "policy"), (NOTICE, "notice")],
 };

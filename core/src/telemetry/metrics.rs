@@ -81,6 +81,11 @@ impl Metrics {
             };
             self.add(Family::LimitNotices, [policy, notice, ABSENT, ABSENT, ABSENT, ABSENT], 1);
         }
+        for (policy, delivery) in &record.notices {
+            let policy = Label::Shared(Arc::clone(policy.as_shared()));
+            let notice = Label::Fixed(delivery.word());
+            self.add(Family::LimitNotices, [policy, notice, ABSENT, ABSENT, ABSENT, ABSENT], 1);
+        }
     }
 
     /// Adds to a series: a count, or a duration in microseconds. Beyond [`METRIC_SERIES_MAX`] series of the family, it is

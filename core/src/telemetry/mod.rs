@@ -15,7 +15,7 @@ mod trace_context;
 pub use log_line::{ExchangeLines, event_line};
 pub use metrics::{Histogram, Metrics};
 pub use otlp::{metrics_request, traces_request};
-pub use record::{AbortedBy, ClientRecord, ExchangeRecord, RequestId};
+pub use record::{AbortedBy, ClientRecord, ExchangeRecord, NoticeOutcome, RequestId};
 pub use trace_context::TraceContext;
 
 use minicbor::Encode;

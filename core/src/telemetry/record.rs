@@ -6,6 +6,7 @@ use crate::authn::Principal;
 use crate::cache::CacheOutcome;
 use crate::event::{Events, Refusal, RouteLabel, UpstreamRecord};
 use crate::hex;
+use crate::policy_name::PolicyName;
 use crate::time::Timestamp;
 
 use super::TraceContext;
@@ -37,6 +38,31 @@ pub struct ExchangeRecord {
     pub aborted_by: Option<AbortedBy>,
     /// The events, in order.
     pub events: Events,
+    /// What became of notices of limits in this isolate since the exchange before.
+    pub notices: Vec<(PolicyName, NoticeOutcome)>,
+}
+
+/// What became of the notice of a limit at one receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeOutcome {
+    /// The receiver has it.
+    Delivered,
+    /// The receiver does not have it yet: it is sent again.
+    Failed,
+    /// It is not sent again.
+    Dropped,
+}
+
+impl NoticeOutcome {
+    /// The word in metrics, and in the log.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Delivered => "notice-delivered",
+            Self::Failed => "notice-failed",
+            Self::Dropped => "notice-dropped",
+        }
+    }
 }
 
 /// The id of an exchange: 128 random bits in hexadecimal.

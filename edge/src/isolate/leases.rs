@@ -126,12 +126,21 @@ mod tests {
             cost: n(1),
             algorithm: None,
             lease: None,
+            tells: None,
         }
     }
 
     fn said(permits: u32) -> Verdict {
         let leased = Some(Leased { permits, for_us: 1_000_000, is_busy: false });
-        Verdict { allowed: true, remaining: 9, reset_us: 1, retry_after_us: Some(0), wait_us: None, leased }
+        Verdict {
+            allowed: true,
+            remaining: 9,
+            reset_us: 1,
+            retry_after_us: Some(0),
+            wait_us: None,
+            leased,
+            reached: None,
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(crate) mod identity_tokens;
 pub(crate) mod introspected;
 pub(crate) mod issuer;
 pub(crate) mod leases;
+pub(crate) mod notices;
 pub(crate) mod oauth;
 pub(crate) mod operators;
 pub(crate) mod outages;
@@ -41,6 +42,7 @@ use fetched::{AfterReply, Fetches};
 use identity_tokens::IdentityTokens;
 use introspected::Introspected;
 use leases::Leases;
+use notices::Notices;
 pub use operators::OperatorSettings;
 use operators::Operators;
 use outages::Outages;
@@ -96,6 +98,8 @@ pub struct Isolate {
     pub(crate) local: RefCell<Shares>,
     /// What it has taken ahead of limits.
     pub(crate) leases: RefCell<Leases>,
+    /// What it has to tell of limits.
+    pub(crate) notices: RefCell<Notices>,
     /// Keys of stored responses.
     cache_keys: CacheKeys,
     pub(crate) introspected: RefCell<Introspected>,
@@ -161,6 +165,7 @@ impl Isolate {
             shares: RefCell::default(),
             local: RefCell::default(),
             leases: RefCell::default(),
+            notices: RefCell::default(),
             cache_keys: CacheKeys::default(),
             introspected: RefCell::default(),
             decisions: RefCell::default(),

@@ -42,6 +42,7 @@ impl Shares {
             retry_after_us: Some(1),
             wait_us: None,
             leased: None,
+            reached: None,
         })
     }
 
@@ -96,6 +97,7 @@ mod tests {
             cost: n(1),
             algorithm: None,
             lease: None,
+            tells: None,
         }
     }
 

@@ -437,7 +437,16 @@ mod tests {
 
     fn limit(rate: u32, burst: u32, algorithm: Option<Algorithm>) -> Charge {
         let (period_ms, cost) = (n(1_000), n(1));
-        Charge { quota: "p".into(), rate: n(rate), period_ms, burst: n(burst), cost, algorithm, lease: None }
+        Charge {
+            quota: "p".into(),
+            rate: n(rate),
+            period_ms,
+            burst: n(burst),
+            cost,
+            algorithm,
+            lease: None,
+            tells: None,
+        }
     }
 
     fn settings(charge: Charge) -> SitesSettings {

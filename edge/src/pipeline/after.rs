@@ -12,7 +12,7 @@ use super::undo::Undo;
 use super::{own, refund};
 use crate::apart::{rare, together};
 use crate::isolate::exporter::export;
-use crate::isolate::{Freshness, Isolate, entitlements, outages, uses};
+use crate::isolate::{Freshness, Isolate, entitlements, notices, outages, uses};
 use crate::policies::login;
 use crate::ports::{Clock, Delivery, Host, ResponseCache, TelemetrySink};
 
@@ -37,7 +37,12 @@ pub(super) async fn after<H: Host>(
         ends.iter().for_each(|end| end.leave_shares(&isolate, host.clock().now()));
         run(&host, ends).await;
         let begun = journal.begun;
+        let told = (std::mem::take(&mut journal.reached), std::mem::take(&mut journal.told_of_caller));
         let mut record = journal.into_record();
+        if !told.0.is_empty() {
+            notices::collect(&isolate, &host, (&told.0, &told.1), &record.events);
+        }
+        record.notices = isolate.notices.borrow_mut().take_outcomes();
         record_delivery(&mut record, delivery, host.clock().instant().micros_since(begun));
         emit(&isolate, &host, &record).await;
         record
@@ -64,6 +69,9 @@ pub(super) async fn after<H: Host>(
     }
     if isolate.entitlements.borrow().is_due() {
         rare(entitlements::read_again(&isolate, &host)).await;
+    }
+    if isolate.notices.borrow().are_some() {
+        rare(notices::deliver(&isolate, &host)).await;
     }
     record
 }

@@ -7,12 +7,12 @@ use http::{HeaderMap, HeaderValue, Method, Request, Version};
 use tollgate_core::authn::{CertificateSource, PeerCertificate, Principal};
 use tollgate_core::authz::Facts;
 use tollgate_core::cache::{CacheKey, StoredMeta, Taken};
-use tollgate_core::cell::OperationId;
+use tollgate_core::cell::{self, CellKey, Charge, OperationId};
 use tollgate_core::client::{Location, Origin};
 use tollgate_core::event::{Events, Phase, Reason, RouteLabel, SpanId, UpstreamLabel, Verdict};
 use tollgate_core::forward::{Reply, Texts, UpstreamSettings};
 use tollgate_core::kinds::{AuthnPolicy, Named, Place, PolicyName, SlotPolicy};
-use tollgate_core::limit::Quotas;
+use tollgate_core::limit::{Quotas, Reached};
 use tollgate_core::problem::Problem;
 use tollgate_core::route::{CanonicalPath, HostName, RequestHead};
 use tollgate_core::settings::{GatewaySettings, RouteSettings};
@@ -279,6 +279,10 @@ pub(super) struct Journal {
     pub(super) uses_leases: bool,
     /// The permits that are taken ahead after the reply.
     pub(super) refills: Vec<Batch>,
+    /// The limits with shares to tell of whose quotas are those of one caller.
+    pub(super) told_of_caller: Vec<PolicyName>,
+    /// The shares of limits that were reached.
+    pub(super) reached: Vec<Reached>,
     /// The stored responses that this exchange invalidates if it succeeds.
     pub(super) changes: Option<Changes>,
     /// The status of the response.
@@ -325,6 +329,8 @@ impl Journal {
             refunds: Vec::new(),
             uses_leases: false,
             refills: Vec::new(),
+            told_of_caller: Vec::new(),
+            reached: Vec::new(),
             changes: None,
             status: 0,
             answered: begun,
@@ -361,6 +367,22 @@ impl Journal {
         self.events.note_policy(phase, policy.clone(), verdict, reason);
     }
 
+    /// Records the share of a limit that a charge has reached, if it is one that is told; `kept` says whether the charge stays.
+    pub(super) fn note_reached(
+        &mut self,
+        phase: Phase,
+        cell: &CellKey,
+        charge: &Charge,
+        said: &cell::Verdict,
+        kept: bool,
+    ) {
+        if let Some(percent) = charge.reached(said, kept) {
+            let reason = Reason::QuotaReached { percent: percent.get().into() };
+            self.note_policy(phase, &charge.quota, Verdict::Pass, reason);
+            self.reached.push(Reached::new(cell, charge, said, percent, self.started));
+        }
+    }
+
     /// Records the problem that ends the exchange in this phase, and returns it.
     pub(super) fn refused(&mut self, phase: Phase, problem: Problem) -> Problem {
         self.events.note_problem(phase, &problem);
@@ -385,6 +407,7 @@ impl Journal {
             content_bytes: None,
             aborted_by: None,
             events: self.events,
+            notices: Vec::new(),
         }
     }
 }

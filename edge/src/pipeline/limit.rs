@@ -6,7 +6,7 @@ use std::pin::pin;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::Principal;
 use tollgate_core::cell::{
-    self, CellKey, CellOperations, Charge, Operation, OperationId, Outcome, Reply, Terms, Update,
+    self, CellKey, CellOperations, Charge, Operation, OperationId, Outcome, Reply, Tells, Terms, Update,
 };
 use tollgate_core::entitlement::{Entitled, Numbers};
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
@@ -88,6 +88,10 @@ impl<'a> Limits<'a> {
         let (cost, now) = (self.exchange.route().cost, journal.started);
         let of_caller = self.principal.and_then(|principal| principal.plan.as_deref());
         let mut charge = policy.charge(name, entitled.map_or(of_caller, Entitled::plan), cost, now);
+        charge.tells = Tells::of(&policy.counting().warn);
+        if charge.tells.is_some() && policy.partition().is_of_caller() {
+            journal.told_of_caller.push(name.clone());
+        }
         let Some(at_most) = policy.counting().at_most else { return charge };
         let own_period_ms = policy.charge(name, None, cost, now).period_ms;
         let is_subscribed = entitled.is_some_and(|entitled| entitled.subscription().is_some());
@@ -154,6 +158,28 @@ impl<'a> Limits<'a> {
     fn policy(&self, name: &PolicyName) -> Option<&'a LimitPolicy> {
         self.policies().find(|named| named.name == *name).map(|named| &named.policy)
     }
+
+    /// The problem of a limit that refuses a charge: 429, or for a budget, which is no fault of the client, 503.
+    fn exhausted(&self, charge: &Charge, verdict: &cell::Verdict, wait_s: Option<u64>) -> Problem {
+        let is_budget = self.policy(&charge.quota).is_some_and(|policy| policy.counting().budget.is_some());
+        let (kind, what) = match is_budget {
+            true => (ProblemKind::BudgetExhausted, "budget"),
+            false => (ProblemKind::RateLimitExceeded, "limit"),
+        };
+        let detail = match wait_s {
+            Some(s) => format!("The {what} `{}` is exhausted. Try again in {s} s.", charge.quota),
+            None => format!(
+                "This request has a cost of {}, more than the maximum of the {what} `{}` ({}).",
+                charge.cost, charge.quota, charge.burst
+            ),
+        };
+        let reason = Reason::Exhausted { remaining: verdict.remaining, cost: charge.cost.get() };
+        let problem = Problem::new(kind, detail, reason).by(charge.quota.clone());
+        let problem = problem.stating(fields::numbers(charge, verdict));
+        let problem = problem.with_help(self.exchange.route().help.as_deref());
+        // Always with a 429; a charge that can never pass gets the longest reasonable wait.
+        problem.with(RETRY_AFTER, wait_s.unwrap_or(NEVER_RETRY_AFTER_S).to_string())
+    }
 }
 
 /// Charges the limits of a phase.
@@ -171,6 +197,7 @@ pub(super) async fn charge<H: Host>(
     if limits.places.is_empty() {
         return Ok(());
     }
+    journal.quotas.legacy = limits.exchange.route().limit_fields;
     let both = match limits.asks_for() {
         None => None,
         Some(principal) => rare(entitlements::of(isolate, host, &principal.consumer)).await.map_or_else(
@@ -196,7 +223,7 @@ async fn charge_all<H: Host>(
     note_ends(host, &charges.updates, journal);
     let is_held = charges.updates.len() > 1;
     let mut charged = Charged::at(isolate, host, charges, limits.timeout_ms(false)).await;
-    let refused = charged.refusal(journal.quotas.retry_after_us()).map_or(Ok(()), Err);
+    let refused = charged.refusal(&limits, journal.quotas.retry_after_us()).map_or(Ok(()), Err);
     let mut decided = refused.and_then(|()| charged.decide_faults(isolate, &limits, journal));
     if decided.is_ok() && is_held {
         let unconfirmed = rare(charged.unconfirmed(host, limits.timeout_ms(false))).await;
@@ -207,6 +234,7 @@ async fn charge_all<H: Host>(
         charged.refund();
     }
     charged.note(&limits, decided.is_ok(), journal);
+    charged.tell(&limits, decided.is_ok(), journal);
     journal.quotas.add(charged.verdicts(), decided.is_ok());
     if decided.is_err() && is_held {
         journal.undos.extend(charged.undos());
@@ -227,6 +255,7 @@ async fn observe<H: Host>(isolate: &Isolate, host: &H, limits: &Limits<'_>, jour
     let charged = Charged::at(isolate, host, charges, limits.timeout_ms(true)).await;
     charged.settle_own(isolate, host, true, journal);
     charged.note_observed(limits, journal);
+    charged.tell(limits, true, journal);
     charged.note_refunds(limits, journal);
 }
 
@@ -384,9 +413,6 @@ impl<'a> Charged<'a> {
         for own in &self.own {
             let (result, reason) = own.reason(kept);
             journal.note_policy(limits.phase, &own.charge.quota, result, reason);
-            if own.said.allowed && kept && own.knows_all() {
-                note_reached(limits, &own.charge, &own.said, journal);
-            }
         }
         for (charge, verdict) in self.answers() {
             let (remaining, cost) = (verdict.promised(), charge.cost.get());
@@ -396,8 +422,19 @@ impl<'a> Charged<'a> {
                 (false, _) => (Verdict::Refuse, Reason::Exhausted { remaining, cost }),
             };
             journal.note_policy(limits.phase, &charge.quota, result, reason);
-            if verdict.allowed && kept {
-                note_reached(limits, charge, verdict, journal);
+        }
+    }
+
+    /// Tells of the shares of limits that the charges have reached; `kept` says whether they stay.
+    fn tell(&self, limits: &Limits<'_>, kept: bool, journal: &mut Journal) {
+        for own in self.own.iter().filter(|own| own.knows_all()) {
+            journal.note_reached(limits.phase, &own.cell, &own.charge, &own.said, kept);
+        }
+        for (update, outcome) in self.asked.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().ok()?)))
+        {
+            let charges = update.cells.iter().flat_map(|part| charges_in(part).map(|charge| (&part.cell, charge)));
+            for ((cell, charge), verdict) in charges.zip(outcome.verdicts()) {
+                journal.note_reached(limits.phase, cell, charge, verdict, kept);
             }
         }
     }
@@ -406,16 +443,12 @@ impl<'a> Charged<'a> {
     fn note_observed(&self, limits: &Limits<'_>, journal: &mut Journal) {
         for own in self.own.iter().filter(|own| own.said.allowed) {
             journal.note_policy(limits.phase, &own.charge.quota, Verdict::Pass, own.reason(true).1);
-            if own.knows_all() {
-                note_reached(limits, &own.charge, &own.said, journal);
-            }
         }
         let refused = self.own.iter().filter(|own| !own.said.allowed).map(|own| (&own.charge, &own.said));
         for (charge, verdict) in self.answers().chain(refused) {
             let (remaining, cost) = (verdict.promised(), charge.cost.get());
             if verdict.allowed {
                 journal.note_policy(limits.phase, &charge.quota, Verdict::Pass, Reason::Charged { remaining, cost });
-                note_reached(limits, charge, verdict, journal);
             } else {
                 journal.note_policy(
                     limits.phase,
@@ -457,14 +490,14 @@ impl<'a> Charged<'a> {
     }
 
     /// The 429 of the quota that refuses for longest, if one does. What earlier phases charged allows no retry before `earliest_us`.
-    fn refusal(&self, earliest_us: u64) -> Option<Problem> {
+    fn refusal(&self, limits: &Limits<'_>, earliest_us: u64) -> Option<Problem> {
         // The one that decides when a retry passes.
         let refused = self.verdicts().filter(|(_, verdict)| !verdict.allowed);
         let wait = |verdict: &cell::Verdict| verdict.retry_after_us.unwrap_or(u64::MAX);
         let longer = |one: (_, _), other: (_, _)| if wait(other.1) > wait(one.1) { other } else { one };
         let (charge, verdict) = refused.reduce(longer)?;
         let wait_s = fields::retry_after_s(self.verdicts().map(|(_, verdict)| verdict), earliest_us);
-        Some(exhausted(charge, verdict, wait_s))
+        Some(limits.exhausted(charge, verdict, wait_s))
     }
 
     /// Handles the policies whose owner failed: each decides by its own settings.
@@ -510,22 +543,6 @@ async fn ask<H: Host>(host: &H, updates: Vec<Update>, timeout_ms: u64) -> Vec<(U
     }
 }
 
-/// The 429 of a limit that refuses a charge.
-fn exhausted(charge: &Charge, verdict: &cell::Verdict, wait_s: Option<u64>) -> Problem {
-    let detail = match wait_s {
-        Some(s) => format!("The limit `{}` is exhausted. Try again in {s} s.", charge.quota),
-        None => format!(
-            "This request has a cost of {}, more than the maximum of the limit `{}` ({}).",
-            charge.cost, charge.quota, charge.burst
-        ),
-    };
-    let reason = Reason::Exhausted { remaining: verdict.remaining, cost: charge.cost.get() };
-    let problem = Problem::new(ProblemKind::RateLimitExceeded, detail, reason).by(charge.quota.clone());
-    let problem = problem.stating(fields::numbers(charge, verdict));
-    // Always with a 429; a charge that can never pass gets the longest reasonable wait.
-    problem.with(RETRY_AFTER, wait_s.unwrap_or(NEVER_RETRY_AFTER_S).to_string())
-}
-
 /// Decides a charge whose owner failed by the settings of its policy.
 fn decide_fault(
     charge: &Charge,
@@ -565,11 +582,12 @@ fn decide_shares(
         retry_after_us: Some(1),
         wait_us: None,
         leased: None,
+        reached: None,
     };
     let said = said.unwrap_or_else(|| vec![none; shares.len()]);
     let charges = || shares.iter().map(|(charge, _)| *charge).zip(&said);
     if let Some((charge, verdict)) = charges().find(|(_, verdict)| !verdict.allowed) {
-        let problem = exhausted(charge, verdict, fields::retry_after_s(&said, 0));
+        let problem = limits.exhausted(charge, verdict, fields::retry_after_s(&said, 0));
         return Err(journal.refused(limits.phase, problem));
     }
     for (charge, verdict) in charges() {
@@ -577,15 +595,6 @@ fn decide_shares(
         journal.note_policy(limits.phase, &charge.quota, Verdict::OpenOnFailure, reason);
     }
     Ok(())
-}
-
-/// Notes the share of a limit that a charge has reached, if it is one that is told.
-fn note_reached(limits: &Limits<'_>, charge: &Charge, verdict: &cell::Verdict, journal: &mut Journal) {
-    let shares = limits.policy(&charge.quota).map_or(&[][..], |policy| policy.counting().warn.as_slice());
-    if let Some(percent) = charge.reached(verdict, shares) {
-        let reason = Reason::QuotaReached { percent: percent.get().into() };
-        journal.note_policy(limits.phase, &charge.quota, Verdict::Pass, reason);
-    }
 }
 
 fn charges_of(update: &Update) -> impl Iterator<Item = &Charge> + Clone {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use tollgate_core::cell::{
     self, CellKey, CellOperations, Charge, Operation, OperationId, Outcome, Reply, Terms, Update,
 };
-use tollgate_core::event::{Reason, Verdict};
+use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::kinds::LimitPolicy;
 use tollgate_core::limit::{Consistency, Drawn, Purpose};
 use tollgate_core::time::MonotonicInstant;
@@ -166,8 +166,18 @@ pub(super) async fn refill<H: Host>(isolate: &Isolate, host: &H, journal: &mut J
         let sent = host.clock().instant();
         let answer = counted(host, &update).await;
         learn(isolate, &update, &answer, Purpose::Refill, (sent, host.clock().instant()));
+        (update, answer)
     };
-    if !updates.is_empty() {
-        together(updates.into_iter().map(run)).await;
+    if updates.is_empty() {
+        return;
+    }
+    for (update, answer) in together(updates.into_iter().map(run)).await {
+        let replies = answer.iter().flat_map(|outcome| &outcome.replies);
+        for (part, reply) in update.cells.iter().zip(replies) {
+            // Permits that are taken ahead reach a share when they are taken.
+            if let ([Operation::Charge(charge)], Reply::Charged(said)) = (part.operations.as_slice(), reply) {
+                journal.note_reached(Phase::Limit, &part.cell, charge, said, true);
+            }
+        }
     }
 }

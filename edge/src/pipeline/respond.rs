@@ -46,7 +46,7 @@ pub(super) fn respond<H: Host>(
 
 fn add_fields<C>(reply: &mut Reply<C>, journal: &mut Journal) {
     let edits = reply.edits_mut();
-    journal.quotas.add_fields(edits, &mut journal.texts);
+    journal.quotas.add_fields(edits, &mut journal.texts, journal.started);
     edits.set_some(REQUEST_ID, journal.request_id_value.clone());
     if let Some(cookie) = journal.cookie.take() {
         edits.append(SET_COOKIE, *cookie);

@@ -177,6 +177,8 @@ pub(crate) fn route(path: &str, methods: &[&str]) -> RouteSettings {
         matrix_parameters: false,
         content_bytes_max: 16,
         timeout_ms: Some(1_000),
+        limit_fields: None,
+        help: None,
     }
 }
 
@@ -307,5 +309,6 @@ pub(crate) fn gateway() -> GatewaySettings {
         outages: vec![],
         identity_tokens: None,
         entitled: None,
+        notify: Vec::new(),
     }
 }

@@ -34,6 +34,7 @@ fn charge(quota: &str, cost: u32) -> Operation {
         cost: n(cost),
         algorithm: None,
         lease: None,
+        tells: None,
     };
     Operation::Charge(gcra)
 }

@@ -99,6 +99,18 @@ fn later_versions_of_sections_have_these_bytes_and_are_read() {
 }
 
 #[test]
+fn what_tells_of_limits_has_these_bytes_and_is_read() {
+    let (site, gateway) = (sample::told_site(), sample::told_gateway());
+    let stored = encode_part(&site);
+    check_golden("part-notices.v1.bin", &stored);
+    check_golden("part-notices.v1.json", &readable(&site));
+    assert_eq!(decode_part(&stored, &Id::of(&stored)), Ok(site));
+    let (bundle, stored) = Manifest::encode(&gateway, &parts());
+    check_golden("manifest-notices.v1.bin", &stored);
+    assert_eq!(Manifest::decode(stored, &bundle).unwrap().gateway, gateway);
+}
+
+#[test]
 fn limits_of_all_kinds_have_these_bytes_and_are_read() {
     let site = sample::limits_site();
     let (stored, bundle) =

@@ -16,8 +16,8 @@ use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::jose::Algorithm;
 use tollgate_core::kinds::{LimitPolicy, Named, Place, Policies, Policy};
 use tollgate_core::limit::{
-    ConcurrencySettings, Consistency, Counting, LimitBy, OnUnavailable, Part, PlanLimit, QuotaSettings, RateAlgorithm,
-    RateLimitSettings, Unit, Windows,
+    ConcurrencySettings, Consistency, Counting, LegacyFields, LimitBy, NoticeReceiver, OnUnavailable, Part, PlanLimit,
+    QuotaSettings, RateAlgorithm, RateLimitSettings, Unit, Windows,
 };
 use tollgate_core::route::{HostPattern, Methods, Predicate, Subject, Test};
 use tollgate_core::secret::SecretText;
@@ -45,6 +45,7 @@ pub(crate) fn gateway() -> GatewaySettings {
         outages: vec![],
         identity_tokens: None,
         entitled: None,
+        notify: Vec::new(),
     }
 }
 
@@ -97,6 +98,33 @@ pub(crate) fn later_site() -> SiteSettings {
     }
 }
 
+/// A gateway that tells receivers of limits.
+pub(crate) fn told_gateway() -> GatewaySettings {
+    let receiver = |url: &str, is_private| NoticeReceiver {
+        url: url.into(),
+        secret: SecretText::parse("${secret.NOTIFY}").unwrap(),
+        is_private,
+        timeout_ms: 3_000,
+    };
+    let notify = vec![receiver("https://ops.example.com/limits", false), receiver("http://ops.internal/", true)];
+    GatewaySettings { notify, ..gateway() }
+}
+
+/// A part with a budget, whose route tells clients of limits in further ways.
+pub(crate) fn told_site() -> SiteSettings {
+    let mut site = limits_site();
+    for named in &mut site.policies.limit {
+        if let LimitPolicy::Quota(settings) = &mut named.policy {
+            settings.counting.budget = Some("20 USD".into());
+        }
+    }
+    for route in &mut site.routes {
+        route.limit_fields = Some(LegacyFields::XRatelimitUnix);
+        route.help = Some("https://docs.example.com/limits".into());
+    }
+    site
+}
+
 /// A part with limits of all kinds and ways of counting.
 pub(crate) fn limits_site() -> SiteSettings {
     let of = |number| NonZeroU32::new(number).unwrap();
@@ -110,6 +138,7 @@ pub(crate) fn limits_site() -> SiteSettings {
         at_most: None,
         count_when: None,
         number_from: None,
+        budget: None,
     };
     let Policy::Limit(LimitPolicy::RateLimit(base)) = limit(1, LimitBy::Consumer, OnUnavailable::Closed) else {
         unreachable!("a rate limit")
@@ -181,6 +210,8 @@ fn full_route() -> RouteSettings {
         }),
         strip_segments: 2,
         timeout_ms: Some(10_000),
+        limit_fields: None,
+        help: None,
         ..route("pets.listPets", "/pets/v1/pets/{id}")
     }
 }
@@ -224,6 +255,8 @@ pub(crate) fn route(id: &str, path: &str) -> RouteSettings {
         matrix_parameters: false,
         content_bytes_max: 1 << 20,
         timeout_ms: None,
+        limit_fields: None,
+        help: None,
     }
 }
 

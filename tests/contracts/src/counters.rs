@@ -26,7 +26,16 @@ pub fn charge(quota: &str, burst: u32, cost: u32) -> Operation {
 fn charge_in(quota: &str, burst: u32, cost: u32, period_ms: u32) -> Operation {
     let number = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
     let (rate, period_ms, burst, cost) = (number(burst), number(period_ms), number(burst), number(cost));
-    Operation::Charge(Charge { quota: quota.into(), rate, period_ms, burst, cost, algorithm: None, lease: None })
+    Operation::Charge(Charge {
+        quota: quota.into(),
+        rate,
+        period_ms,
+        burst,
+        cost,
+        algorithm: None,
+        lease: None,
+        tells: None,
+    })
 }
 
 /// Operations on one cell.

@@ -4,8 +4,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use base64ct::{Base64, Encoding};
+use tollgate_core::jose::Algorithm;
 use tollgate_tests::client::{Answer, Request};
 
+use crate::lane::NOTICE_SECRET;
 use crate::project::Project;
 use crate::scenario::{Outcome, scenarios};
 use crate::world::{World, assert_problem};
@@ -16,6 +19,9 @@ scenarios! { "limit";
     exactly_the_quota_passes_in_parallel,
     a_quota_in_shadow_mode_refuses_nothing_and_tells,
     a_share_of_a_quota_is_told_once_when_it_is_reached,
+    a_receiver_is_told_of_a_share_by_a_signed_webhook,
+    a_budget_that_is_spent_refuses_everyone_until_its_window_ends,
+    older_clients_find_their_limit_in_older_fields,
     no_charge_of_a_quota_is_lost_or_doubled_when_the_host_is_killed,
     what_was_charged_is_given_back_after_responses_that_do_not_count,
 }
@@ -110,6 +116,88 @@ async fn a_share_of_a_quota_is_told_once_when_it_is_reached(world: Rc<World>) ->
     let records = world.records(5).await?;
     let told = |share: &str| records.iter().filter(|record| record.to_string().contains(share)).count();
     assert_eq!((told("\"reached\":50"), told("\"reached\":100")), (1, 1), "{records:?}");
+    Ok(())
+}
+
+async fn a_receiver_is_told_of_a_share_by_a_signed_webhook(world: Rc<World>) -> Outcome {
+    let receiver = world.server().await?;
+    let name = format!("{}-limit", world.name);
+    let of =
+        |url: &str| format!("{{url: \"{url}\", secret: \"${{secret.{}}}\", private-network: true}}", NOTICE_SECRET.0);
+    let dead = "http://127.0.0.1:9/limits";
+    let project = Project::new(&world)
+        .gateway(&format!("notify: [{}, {}]", of(&format!("{}/limits", receiver.url())), of(dead)))
+        .policy(&format!("{name}: {{kind: quota, quota: 4, window: year, warn: [\"50%\", \"100%\"]}}"))
+        .route(&format!("{{path: /a, authn: keys, limit: {name}}}"));
+    world.publish(project).await?;
+    let key = world.plain_key("acme").await?;
+    for want in [200, 200, 200, 200, 429] {
+        assert_eq!(with_key(&world, &key).await?.status, want);
+    }
+    let arrived = || receiver.report().requests().into_iter().filter(|notice| notice.content_complete);
+    world.eventually("both shares are told", || arrived().count() >= 2).await?;
+    let mut told: Vec<_> = arrived().collect();
+    told.sort_by_key(|notice| notice.content.contains("limit.exhausted"));
+    let mut ids = Vec::new();
+    for (notice, (kind, share, used)) in told.iter().zip([("threshold-reached", 50, 2), ("exhausted", 100, 4)]) {
+        let field = |name: &str| notice.field(name).unwrap_or_default().to_owned();
+        let signed = format!("{}.{}.{}", field("webhook-id"), field("webhook-timestamp"), notice.content);
+        let secret = Base64::decode_vec(&NOTICE_SECRET.1["whsec_".len()..])?;
+        let mac = tollgate_signatures::hmac(Algorithm::Hs256, &secret, signed.as_bytes()).unwrap_or_default();
+        assert_eq!(field("webhook-signature"), format!("v1,{}", Base64::encode_string(&mac)));
+        let content: serde_json::Value = serde_json::from_str(&notice.content)?;
+        let data = &content["data"];
+        assert_eq!(content["type"], format!("limit.{kind}"));
+        assert_eq!((&data["threshold"], &data["used"], &data["quota"]), (&share.into(), &used.into(), &4.into()));
+        assert_eq!(
+            (&data["limit"], &data["consumer"]),
+            (&name.as_str().into(), &format!("{}-acme", world.name).into())
+        );
+        assert!(!notice.content.contains(&key));
+        ids.push(field("webhook-id"));
+    }
+    assert!(ids.len() == 2 && ids[0] != ids[1], "{ids:?}");
+    Ok(())
+}
+
+async fn a_budget_that_is_spent_refuses_everyone_until_its_window_ends(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: quota, budget: 3 calls, window: year}", &[]).await?;
+    let keys = [world.plain_key("acme").await?, world.plain_key("globex").await?];
+    for key in keys.iter().cycle().take(3) {
+        assert_eq!(with_key(&world, key).await?.status, 200);
+    }
+    for key in &keys {
+        let refused = with_key(&world, key).await?;
+        assert_problem(&refused, 503, "budget-exhausted");
+        assert_eq!(refused.json()["quota"], 3);
+        let wait: u64 = refused.field("retry-after").and_then(|s| s.parse().ok()).unwrap_or(0);
+        assert!((1..=366 * 86_400).contains(&wait), "{refused:?}");
+    }
+    assert_eq!(world.upstream.report().total(), 3);
+    Ok(())
+}
+
+async fn older_clients_find_their_limit_in_older_fields(world: Rc<World>) -> Outcome {
+    let name = format!("{}-limit", world.name);
+    let page = "https://docs.example.com/limits";
+    let project = Project::new(&world)
+        .policy(&format!("{name}: {{kind: quota, quota: 1, window: year}}"))
+        .api(&format!("help: \"{page}\""))
+        .route(&format!("{{path: /a, authn: keys, limit: {name}, limit-fields: x-ratelimit-unix}}"));
+    world.publish(project).await?;
+    let key = world.plain_key("acme").await?;
+    for status in [200, 429] {
+        let answer = with_key(&world, &key).await?;
+        assert_eq!(answer.status, status);
+        let number = |name: &str| answer.field(name).and_then(|text| text.parse::<u64>().ok());
+        assert_eq!((number("x-ratelimit-limit"), number("x-ratelimit-remaining")), (Some(1), Some(0)));
+        let reset = number("x-ratelimit-reset").unwrap_or_default();
+        assert!(reset > 1_700_000_000 && (reset + 60) % 86_400 < 120, "{reset}: a beginning of a year");
+        if status == 429 {
+            assert_eq!(answer.json()["help"], page);
+            assert_eq!(answer.field("link"), Some(format!("<{page}>; rel=\"help\"").as_str()));
+        }
+    }
     Ok(())
 }
 

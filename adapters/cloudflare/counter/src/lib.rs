@@ -179,6 +179,7 @@ mod tests {
             cost: n(1),
             algorithm: None,
             lease: None,
+            tells: None,
         };
         let terms = Terms { id: OperationId::new([id; 16]), hold_ms: None, refund_ms: None };
         input(&write_request(terms, &[Operation::Charge(gcra)]));

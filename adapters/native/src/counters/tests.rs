@@ -23,6 +23,7 @@ fn part(cell: &str, burst: u32) -> CellOperations {
         cost: n(1),
         algorithm: None,
         lease: None,
+        tells: None,
     };
     CellOperations { cell: CellKey::new(cell), operations: vec![Operation::Charge(charge)] }
 }

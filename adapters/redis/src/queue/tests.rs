@@ -93,6 +93,7 @@ impl Gateway {
             cost: n(1),
             algorithm: None,
             lease: None,
+            tells: None,
         };
         let part = |cell: &&str| CellOperations {
             cell: CellKey::new(*cell),

@@ -57,6 +57,9 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
     for name in compiled.settings().identity_tokens.iter().flat_map(|signing| signing.key.secret_names()) {
         host.secrets.put(name, KEY_OF_NOBODY);
     }
+    for name in compiled.settings().notify.iter().flat_map(|receiver| receiver.secret.secret_names()) {
+        host.secrets.put(name, SECRET_OF_NOTICES);
+    }
     let settings = IsolateSettings { gateway: compiled.gateway().to_owned(), freshness: Freshness::EachRequest };
     let isolate = Rc::new(Isolate::new(settings).without_exports());
     let mut statuses = BTreeMap::new();
@@ -80,6 +83,9 @@ pub(super) fn ask(question: &Question, compiled: &Compiled, fixtures: &Fixtures)
 
 /// A private key that everybody knows (RFC 8037, appendix A.1): no host has it.
 pub(crate) const KEY_OF_NOBODY: &str = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+
+/// A secret that signs notices which nobody receives.
+pub(crate) const SECRET_OF_NOTICES: &str = "whsec_bm90LWEtc2VjcmV0LW9mLWFueW9uZQ==";
 
 /// As long as secrets of sessions have to be.
 const NOT_A_SECRET: &str = "not-a-secret-of-a-host-but-as-long-as-one";

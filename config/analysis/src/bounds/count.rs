@@ -6,7 +6,8 @@ use http::Method;
 use tollgate_config::Compiled;
 use tollgate_core::authn::{CredentialPlace, OutageRules};
 use tollgate_core::bounds::{
-    EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, STORED_CONTENT_BYTES_MAX, VERIFIED_CONTENT_BYTES_MAX,
+    EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, NOTICE_ATTEMPTS_MAX, NOTICES_AT_ONCE_MAX, STORED_CONTENT_BYTES_MAX,
+    VERIFIED_CONTENT_BYTES_MAX,
 };
 use tollgate_core::forward::{IdentityField, Told};
 use tollgate_core::kinds::{LimitPolicy, Place, SlotPolicy, Uses};
@@ -131,7 +132,7 @@ impl Count<'_> {
     fn outcomes(&self, is_cold: bool) -> Vec<(RequestOutcome, Usage)> {
         let (partitions, told) = (self.partitions(&self.route.limit), self.observed_and_ended(&self.route.limit));
         let told = told + self.leased();
-        let export_secrets = if is_cold { self.export_secrets() } else { 0 };
+        let export_secrets = if is_cold { self.export_secrets() + self.notice_secrets() } else { 0 };
         // What is accepted once is released if the request is refused, or its upstream cannot be reached (`accept_once`).
         let before_limits = self.guard_charges() + 2 * self.charged_once() + self.outages();
         // Of a request that is refused, also those in flight are ended.
@@ -238,6 +239,7 @@ impl Count<'_> {
     /// What policies ask of services, and the secrets that they read: `edge/src/policies/` for each that is tried.
     fn asked(&self, is_cold: bool) -> Usage {
         let fetches = self.most(|uses| uses.questions + if is_cold { uses.fetches } else { 0 });
+        let fetches = fetches + if is_cold { self.notice_posts() } else { 0 };
         Usage { fetches, secret_reads: if is_cold { self.policy_secrets() } else { 0 }, ..Usage::default() }
     }
 
@@ -316,6 +318,19 @@ impl Count<'_> {
     fn upstream_tokens(&self) -> u64 {
         let upstream = self.compiled.whole().upstreams.get(self.route.upstream);
         upstream.map_or(0, |upstream| u64::from(upstream.auth.server().is_some()))
+    }
+
+    /// `notices.rs` sends what waits in the isolate, and retries each after a failure.
+    fn notice_posts(&self) -> u64 {
+        let attempts = u64::from(NOTICE_ATTEMPTS_MAX) * NOTICES_AT_ONCE_MAX as u64;
+        if self.compiled.settings().notify.is_empty() { 0 } else { attempts }
+    }
+
+    /// A missing secret is read again for each attempt.
+    fn notice_secrets(&self) -> u64 {
+        let receivers = self.compiled.settings().notify.iter();
+        let names = receivers.map(|receiver| receiver.secret.secret_names().count() as u64).max();
+        names.unwrap_or(0) * self.notice_posts()
     }
 
     /// `exporter.rs` resolves every field separately, so a missing secret is read again for each of its references.

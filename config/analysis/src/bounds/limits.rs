@@ -158,7 +158,9 @@ impl LimitCheck<'_, '_> {
         let otlp = self.compiled.settings().telemetry.otlp.iter().flat_map(|otlp| &otlp.fields);
         let of_exports = otlp.flat_map(|(_, text): &(String, SecretText)| text.secret_names());
         let of_tokens = self.compiled.settings().identity_tokens.iter().flat_map(|signing| signing.key.secret_names());
-        let names: BTreeSet<&str> = self.compiled.whole().secret_names().chain(of_exports).chain(of_tokens).collect();
+        let of_notices = self.compiled.settings().notify.iter().flat_map(|receiver| receiver.secret.secret_names());
+        let others = of_exports.chain(of_tokens).chain(of_notices);
+        let names: BTreeSet<&str> = self.compiled.whole().secret_names().chain(others).collect();
         let (sum, target) = (names.len() as u64, self.target);
         if sum > limit.max {
             self.report.push(

@@ -4,6 +4,7 @@
 //! pipeline: no request exceeds a bound, and some request reaches it. They count calls of ports; which of those a platform
 //! counts, and how many it allows, is defined in `target.rs`.
 
+mod budget;
 mod count;
 mod estimate;
 mod limits;
@@ -12,6 +13,8 @@ mod target;
 
 use serde::Serialize;
 
+pub use budget::dearest;
+pub(crate) use budget::set_budgets;
 pub use count::count;
 pub use estimate::{Estimate, Mix};
 pub use limits::exceeded_limits;

@@ -6,6 +6,7 @@ use tollgate_config::{Compiled, CompiledRoute, duration};
 use tollgate_core::cache::CacheCredentials;
 use tollgate_core::client::ProxySettings;
 use tollgate_core::forward::{OwnCertificate, TokenSigning, UpstreamAuth, UpstreamSettings};
+use tollgate_core::limit::{LegacyFields, NoticeReceiver};
 use tollgate_core::settings::RouteSettings;
 
 use super::ask::Answered;
@@ -267,6 +268,19 @@ impl Pair<'_> {
                 self.change("body-limit", shown(old.content_bytes_max), shown(new.content_bytes_max), effect, reason);
             all.push(if effect == Effect::Compatible { change.loosening() } else { change });
         }
+        if old.limit_fields != new.limit_fields {
+            let shown = |route: &RouteSettings| route.limit_fields.map_or("standard", limit_fields).to_owned();
+            let (effect, reason) = match (old.limit_fields, new.limit_fields) {
+                (None, _) => (Effect::Compatible, "responses have further fields"),
+                (Some(_), _) => (Effect::Breaking, "clients find their limits in other fields"),
+            };
+            all.push(self.change("limit-fields", shown(old), shown(new), effect, reason));
+        }
+        if old.help != new.help {
+            let shown = |route: &RouteSettings| route.help.clone().unwrap_or_else(|| "none".to_owned());
+            let reason = "clients that a limit refuses are sent to another page";
+            all.push(self.change("help", shown(old), shown(new), Effect::Compatible, reason));
+        }
         if old.matrix_parameters != new.matrix_parameters {
             let (from, to) = (old.matrix_parameters.to_string(), new.matrix_parameters.to_string());
             all.push(if new.matrix_parameters {
@@ -309,6 +323,15 @@ impl Pair<'_> {
             all.push(self.change("strip-base", old.to_string(), new.to_string(), Effect::Review, reason));
         }
         all
+    }
+}
+
+/// The word for fields that tell of limits.
+const fn limit_fields(fields: LegacyFields) -> &'static str {
+    match fields {
+        LegacyFields::XRatelimit => "x-ratelimit",
+        LegacyFields::XRatelimitUnix => "x-ratelimit-unix",
+        LegacyFields::Draft03 => "draft-03",
     }
 }
 
@@ -455,6 +478,14 @@ pub(super) fn gateway(from: &Compiled, to: &Compiled) -> Vec<Change> {
             "the tokens that tell upstreams who callers are are signed in another way, or their keys are elsewhere";
         let [from, to] = [old, new].map(|settings| shown(&settings.identity_tokens));
         all.push(say("identity-tokens", from, to, Effect::Review, reason));
+    }
+    if old.notify != new.notify {
+        let shown = |receivers: &[NoticeReceiver]| match receivers {
+            [] => "none".to_owned(),
+            some => some.iter().map(|receiver| receiver.url.as_str()).collect::<Vec<_>>().join(","),
+        };
+        let reason = "other receivers are told of limits, or in another way";
+        all.push(say("notify", shown(&old.notify), shown(&new.notify), Effect::Review, reason));
     }
     if old.internal_hosts != new.internal_hosts {
         let shown = |hosts: &[tollgate_core::route::HostPattern]| {

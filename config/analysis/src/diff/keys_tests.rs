@@ -395,6 +395,7 @@ const RATE_LIMIT: &[Row] = &[
 
 const QUOTA: &[Row] = &[
     ("quota", "quota: 60", "quota: 61", Looser),
+    ("budget", "-quota, budget: 60 calls", "-quota, budget: 61 calls", Review),
     ("window", "window: month", "window: day", Looser),
     ("zone", "", "zone: Europe/Paris", Review),
     ("anchor-day", "anchor-day: 2", "anchor-day: 31", Review),

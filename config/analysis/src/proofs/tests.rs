@@ -42,6 +42,8 @@ fn whole(drawn: &[Drawn]) -> Whole {
             matrix_parameters: false,
             content_bytes_max: 0,
             timeout_ms: None,
+            limit_fields: None,
+            help: None,
         };
         let mut hosts: Vec<HostPattern> = drawn.hosts.iter().map(|host| host.parse().unwrap()).collect();
         hosts.sort();

@@ -2,7 +2,7 @@
 
 use super::upstream::{AUTH_STATEMENT, IDENTITY_STATEMENT};
 use crate::model::level::{POLICIES_MAX, QUERY_MAX, VARY_MAX};
-use crate::schema::texts::{FIELD, NAME, QUERY_PARAMETER};
+use crate::schema::texts::{FIELD, NAME, QUERY_PARAMETER, URL};
 use crate::schema::{Key, List, Object, Quantity, Rule, Shape};
 
 /// The keys of the levels. The settings of a lower level are merged into those of the higher levels.
@@ -39,6 +39,22 @@ pub(crate) const LEVEL: &[Key] = &[
     )
     .absent("the setting of the higher level")
     .examples(&["\"burst\"", "[\"burst\", \"monthly\"]", "{\"use\": [\"burst\"], \"replace\": true}", "\"none\""]),
+    Key::optional(
+        "limit-fields",
+        "Fields of responses that tell clients of their limits, beside `RateLimit-Policy` and `RateLimit`: those of the limit that \
+         decides. What an upstream writes in fields of these names is replaced.",
+        Shape::Word(LIMIT_FIELDS),
+    )
+    .absent("the setting of the higher level; `standard` if no level sets it")
+    .examples(&["\"x-ratelimit\""]),
+    Key::optional(
+        "help",
+        "The URL of a page on which clients that a limit refuses can read on: the member `help` of the problem, and the field `Link`. \
+         `none` for no page.",
+        HELP,
+    )
+    .absent("the setting of the higher level")
+    .examples(&["\"https://docs.example.com/limits\"", "\"none\""]),
     Key::optional(
         "cache",
         "How responses to `GET` and `HEAD` are cached. Keys of lower levels override those of higher levels, and the other keys \
@@ -87,6 +103,15 @@ const AUTHZ_STATEMENT: Shape =
 const LIMIT_STATEMENT: Shape =
     Shape::AnyOf(&[Shape::Ruled(&NAME), Shape::List(&POLICIES), Shape::Object(&LIMIT), Shape::Word(NO_LIMIT)]);
 
+const HELP: Shape = Shape::AnyOf(&[Shape::Ruled(&URL), Shape::Word(NO_HELP)]);
+
+const LIMIT_FIELDS: &[(&str, &str)] = &[
+    ("standard", "no others"),
+    ("x-ratelimit", "`X-RateLimit-Limit`, `X-RateLimit-Remaining`, `X-RateLimit-Reset`; the reset in seconds from now"),
+    ("x-ratelimit-unix", "the same; the reset in seconds since 1970"),
+    ("draft-03", "`RateLimit-Limit`, `RateLimit-Remaining`, `RateLimit-Reset`; the reset in seconds from now"),
+];
+
 const CACHE_STATEMENT: Shape = Shape::AnyOf(&[Shape::Object(&CACHE), Shape::Word(NO_CACHE)]);
 
 const TIMEOUT_STATEMENT: Shape =
@@ -102,6 +127,7 @@ const EVERYBODY: &[(&str, &str)] = &[("none", "no authentication: everyone may c
 const NO_GUARD: &[(&str, &str)] = &[("none", "no guards, not even those of higher levels")];
 const NO_AUTHZ: &[(&str, &str)] = &[("none", "every authenticated caller is authorized, whatever higher levels list")];
 const NO_LIMIT: &[(&str, &str)] = &[("none", "no limits, not even those of higher levels")];
+const NO_HELP: &[(&str, &str)] = &[("none", "no page, not even that of higher levels")];
 const NO_CACHE: &[(&str, &str)] = &[("none", "nothing is cached")];
 
 static POLICIES: List = List::some_texts(Shape::Ruled(&NAME), POLICIES_MAX);

@@ -3,6 +3,7 @@
 use tollgate_core::cell::ENTRIES_MAX;
 
 use tollgate_core::bounds::{PROXIES_MAX, PROXY_NETWORKS_MAX};
+use tollgate_core::limit::NOTICE_RECEIVERS_MAX;
 
 use super::FILE;
 use super::api::API;
@@ -371,6 +372,13 @@ pub(crate) static GATEWAY: Object = Object {
         )
         .absent("no tokens are signed"),
         Key::optional(
+            "notify",
+            "Who is told when a consumer reaches a share of a limit that has `warn`: receivers of webhooks.",
+            Shape::List(&RECEIVERS),
+        )
+        .absent("nobody")
+        .examples(&["[{\"url\": \"https://ops.example.com/limits\", \"secret\": \"${secret.NOTIFY}\"}]"]),
+        Key::optional(
             "target",
             "The target platforms. A configuration with which a request can exceed their limits is refused.",
             Shape::AnyOf(&[Shape::Word(TARGETS), Shape::List(&TARGET_LIST)]),
@@ -384,6 +392,35 @@ pub(crate) static GATEWAY: Object = Object {
         Rule::Needs("proxy-country-field", "trusted-proxies"),
         Rule::Needs("proxy-asn-field", "trusted-proxies"),
     ],
+    ..Object::PLAIN
+};
+
+static RECEIVERS: List = List { of: Shape::Object(&RECEIVER), min: 1, max: NOTICE_RECEIVERS_MAX, unique: false };
+
+/// An item of `gateway.notify`.
+pub(crate) static RECEIVER: Object = Object {
+    name: "notice-receiver",
+    doc: "A receiver of notices about limits: webhooks as in Standard Webhooks 1.0.0.",
+    keys: &[
+        Key::required("url", "The URL that notices are sent to, by POST.", Shape::Ruled(&URL))
+            .examples(&["\"https://ops.example.com/limits\""]),
+        Key::required(
+            "secret",
+            "What signs the notices, a text `whsec_` with the base64 of 24 random bytes: a reference to a secret. While it is rotated \
+             the secret has two, one on each line: both sign.",
+            Shape::Ruled(&FIELD_VALUE),
+        )
+        .examples(&["\"${secret.NOTIFY}\""]),
+        Key::optional("timeout", "The time limit for an answer, from `100ms` to `5s`.", Shape::Quantity(Quantity::Time))
+            .default("\"3s\""),
+        Key::optional(
+            "private-network",
+            "Whether the receiver may be reached over plain HTTP, and at addresses that are not public.",
+            Shape::Boolean,
+        )
+        .default("false"),
+    ],
+    examples: &["{\"url\": \"https://ops.example.com/limits\", \"secret\": \"${secret.NOTIFY}\"}"],
     ..Object::PLAIN
 };
 

@@ -125,13 +125,22 @@ impl WebhookSender {
                     let point = Base64::decode_vec(point).ok().and_then(|bytes| bytes.try_into().ok());
                     return point.and_then(Jwk::of_ed25519).ok_or(WebhookKeyError::Form);
                 }
-                let encoded = secret.strip_prefix("whsec_").ok_or(WebhookKeyError::Form)?;
-                Base64::decode_vec(encoded).map_err(|_| WebhookKeyError::Form)?
+                return Ok(Jwk::of_secret(standard_key(secret)?));
             }
             Self::GitHub | Self::Stripe | Self::Slack | Self::Hmac(_) => secret.as_bytes().to_vec(),
         };
         if bytes.len() < WEBHOOK_SECRET_BYTES_MIN { Err(WebhookKeyError::Short) } else { Ok(Jwk::of_secret(bytes)) }
     }
+}
+
+/// The bytes of a shared secret of Standard Webhooks.
+///
+/// # Errors
+/// If it has another form, or few bytes.
+pub fn standard_key(secret: &str) -> Result<Vec<u8>, WebhookKeyError> {
+    let bytes = secret.strip_prefix("whsec_").and_then(|encoded| Base64::decode_vec(encoded).ok());
+    let bytes = bytes.ok_or(WebhookKeyError::Form)?;
+    if bytes.len() < WEBHOOK_SECRET_BYTES_MIN { Err(WebhookKeyError::Short) } else { Ok(bytes) }
 }
 
 impl<'f> Form<'f> {

@@ -155,8 +155,15 @@ fn a_cell_that_counts_has_version_3_and_is_read_again() {
 fn charges_by_instant_have_the_form_that_they_always_had() {
     let charge = gcra("p", 1, 2, 3, 4);
     assert_eq!(minicbor::to_vec(&charge).unwrap(), [0x85, 0x61, b'p', 1, 2, 3, 4]);
-    let said =
-        Verdict { allowed: true, remaining: 1, reset_us: 2, retry_after_us: Some(0), wait_us: None, leased: None };
+    let said = Verdict {
+        allowed: true,
+        remaining: 1,
+        reset_us: 2,
+        retry_after_us: Some(0),
+        wait_us: None,
+        leased: None,
+        reached: None,
+    };
     assert_eq!(minicbor::to_vec(&said).unwrap(), [0x84, 0xf5, 1, 2, 0]);
 }
 

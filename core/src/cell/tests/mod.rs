@@ -9,6 +9,7 @@ mod leases;
 mod protocol;
 mod repetition;
 mod tables;
+mod telling;
 
 use std::num::NonZeroU32;
 
@@ -36,6 +37,7 @@ pub(super) fn gcra(quota: &str, rate: u32, period_ms: u32, burst: u32, cost: u32
         cost: n(cost),
         algorithm: None,
         lease: None,
+        tells: None,
     }
 }
 
@@ -51,7 +53,7 @@ pub(super) fn held_of(number: u64, hold_ms: u32) -> Terms {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Subject {
     pub(super) cell: Cell,
-    updates: u64,
+    pub(super) updates: u64,
 }
 
 impl Subject {

@@ -55,6 +55,7 @@ fn charge(request: u8) -> Update {
         cost,
         algorithm: None,
         lease: None,
+        tells: None,
     })];
     let terms = Terms { id: OperationId::new([request; 16]), hold_ms: None, refund_ms: None };
     Update { terms, cells: vec![CellOperations { cell: CellKey::new("consumer=acme"), operations }] }

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use crate::codec::Decode;
+use crate::hmac::hmac;
 use minicbor::Encode;
 
 /// The name of a cell within its gateway, such as `consumer=acme` or `purges`.
@@ -34,12 +35,31 @@ impl CellKey {
         Self(text.into())
     }
 
+    /// The place of the cell among as many as a number of 16 bits has, for stores that keep several cells together.
+    ///
+    /// It depends on a secret of the store: whoever can choose partitions must not be able to choose those that share a place with
+    /// others. `None` for the few cells of the gateway itself, which nobody chooses.
+    #[must_use]
+    pub fn place(&self, secret: &[u8; PLACE_SECRET_BYTES]) -> Option<u16> {
+        if !self.0.contains('=') || self.0.starts_with(OF_GATEWAY) {
+            return None;
+        }
+        let [high, low, ..] = hmac(secret, self.0.as_bytes());
+        Some(u16::from_be_bytes([high, low]))
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
+
+/// Bytes of the secret of [`CellKey::place`].
+pub const PLACE_SECRET_BYTES: usize = 16;
+
+/// The lists of [`crate::authn::admitted`], one for each policy.
+const OF_GATEWAY: &str = "idp-outage=";
 
 impl fmt::Display for CellKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

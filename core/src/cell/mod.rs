@@ -72,7 +72,7 @@ mod wire;
 
 pub use charge::{Algorithm, Charge, Verdict};
 pub use entries::ENTRIES_MAX;
-pub use key::{CellKey, OperationId};
+pub use key::{CellKey, OperationId, PLACE_SECRET_BYTES};
 pub use lease::{LEASE_MS, LEASED_LEAST, Leased, Unused};
 pub use listed::Listed;
 pub use operation::{CellError, CellOperations, Operation, Outcome, Reply, Terms, Update};

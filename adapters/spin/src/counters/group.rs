@@ -13,12 +13,12 @@ use tollgate_core::cell::{CellError, Outcome, StateChange, Table, Update};
 use tollgate_core::time::Timestamp;
 use tollgate_edge::ports::CounterFault;
 
-use super::CELLS_MAX;
 use super::attempt::Changed;
+use super::{CELLS_MAX, Place};
 
 /// The groups of one instance, by bucket.
 #[derive(Default)]
-pub(super) struct Groups(RefCell<HashMap<u32, Vec<Rc<Member>>>>);
+pub(super) struct Groups(RefCell<HashMap<Place, Vec<Rc<Member>>>>);
 
 /// An update of a group.
 pub(super) struct Member {
@@ -29,17 +29,17 @@ pub(super) struct Member {
 /// The right to make a group's attempts; dropping it ends the group, and a member without an answer can lead.
 pub(super) struct Lead<'g> {
     groups: &'g Groups,
-    place: u32,
+    place: Place,
 }
 
 impl Groups {
     /// Whether a bucket has a group.
-    pub(super) fn exists(&self, place: u32) -> bool {
+    pub(super) fn exists(&self, place: Place) -> bool {
         self.0.borrow().contains_key(&place)
     }
 
     /// Joins the group of a bucket, or leads a new one.
-    pub(super) fn join(&self, place: u32, member: &Rc<Member>) -> Option<Lead<'_>> {
+    pub(super) fn join(&self, place: Place, member: &Rc<Member>) -> Option<Lead<'_>> {
         let mut groups = self.0.borrow_mut();
         let leads = !groups.contains_key(&place);
         let members = groups.entry(place).or_default();
@@ -117,24 +117,26 @@ mod tests {
         Member::new(&Update { terms, cells: Vec::new() })
     }
 
+    const SEVEN: Place = Place::Chosen(7);
+
     #[test]
     fn the_first_leads_until_it_ends_and_then_another_member_does() {
         let (groups, one, two) = (Groups::default(), member(), member());
-        let lead = groups.join(7, &one).unwrap();
-        assert!(groups.exists(7) && !groups.exists(8));
-        assert!(groups.join(7, &two).is_none());
-        assert!(groups.join(7, &two).is_none(), "it joins once");
+        let lead = groups.join(SEVEN, &one).unwrap();
+        assert!(groups.exists(SEVEN) && !groups.exists(Place::OfGateway(7)));
+        assert!(groups.join(SEVEN, &two).is_none());
+        assert!(groups.join(SEVEN, &two).is_none(), "it joins once");
         assert_eq!(lead.members().len(), 2);
         drop(lead);
-        assert!(!groups.exists(7));
-        assert_eq!(groups.join(7, &two).unwrap().members().len(), 1);
+        assert!(!groups.exists(SEVEN));
+        assert_eq!(groups.join(SEVEN, &two).unwrap().members().len(), 1);
     }
 
     #[test]
     fn a_member_that_nobody_waits_for_is_left_out() {
         let (groups, one, two) = (Groups::default(), member(), member());
-        let lead = groups.join(7, &one).unwrap();
-        groups.join(7, &two);
+        let lead = groups.join(SEVEN, &one).unwrap();
+        groups.join(SEVEN, &two);
         drop(two);
         assert_eq!(lead.members().len(), 1);
     }

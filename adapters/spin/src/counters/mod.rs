@@ -1,7 +1,8 @@
 //! Cells by compare-and-swap in Spin's key-value store, through `wasi:keyvalue`; or in a Redis server ([`redis`]).
 //!
 //! The store has no expiry, so a key per cell would never be removed, and every client address would leave one. Cells
-//! therefore share a fixed number of buckets, and each write drops the idle cells. [`attempt`] defines the calls of one
+//! therefore share a fixed number of buckets, and each write drops the idle cells. Which bucket a cell is in depends on a secret of the
+//! store: a bucket has room for few cells, so whoever could choose partitions that share one could fill it. [`attempt`] defines the calls of one
 //! attempt to change a bucket, [`group`] combines the attempts of an instance.
 
 mod attempt;
@@ -15,30 +16,42 @@ use std::num::NonZeroUsize;
 use spin_sdk::experimental::wasi::keyvalue::atomics::{self, Cas, CasError};
 use spin_sdk::experimental::wasi::keyvalue::store::{self, Bucket, Error};
 use spin_sdk::wasip3::clocks::monotonic_clock;
-use tollgate_core::cell::{CellKey, Outcome, Update};
+use tollgate_core::cell::{CellError, CellKey, Outcome, PLACE_SECRET_BYTES, Update};
 use tollgate_core::crc32;
 use tollgate_core::time::{MonotonicInstant, Timestamp};
-use tollgate_edge::ports::{Clock, CounterFault, Counters, Unavailable};
+use tollgate_edge::ports::{Clock, CounterFault, Counters, Entropy, Unavailable};
 
 use crate::blocking::BlockingStore;
 use crate::clock::{NANOS_PER_MS, SpinClock};
+use crate::host::SpinEntropy;
 use crate::store::STORE;
 pub use chosen::ChosenCounters;
 pub use redis::RedisCounters;
 
-use attempt::{Answer, Attempt, Call, Step};
+use attempt::{Answer, Attempt, Call, Changed, Step};
 use group::{Answers, Groups, Lead, Member};
 
 /// Cells of one gateway.
 pub struct SpinCounters {
     gateway: String,
     bucket: OnceCell<Bucket>,
+    /// What the places of cells depend on.
+    secret: OnceCell<PlaceSecret>,
     blocking: BlockingStore,
     groups: Groups,
 }
 
-/// Buckets of a gateway: enough that busy cells rarely share one, few enough to bound the store.
-const BUCKETS: u32 = 1 << 16;
+/// Where a cell is. Of the cells that callers can choose there are 65,536 buckets: enough that busy ones rarely share one, few enough to
+/// bound the store. The few of the gateway itself have buckets of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Place {
+    Chosen(u16),
+    OfGateway(u16),
+}
+
+/// A random secret of the store.
+type PlaceSecret = [u8; PLACE_SECRET_BYTES];
+
 /// Maximum number of cells in one bucket that are not idle. Beyond it the bucket is full and nothing is dropped,
 /// because a client that fills a bucket could otherwise remove its own charges.
 const CELLS_MAX: NonZeroUsize = NonZeroUsize::new(256).expect("it is not 0");
@@ -53,14 +66,20 @@ const BACKOFF_MAX_MS: u64 = 32;
 
 impl Counters for SpinCounters {
     fn same_owner(&self, one: &CellKey, other: &CellKey) -> bool {
-        place_of(one) == place_of(other)
+        if one == other {
+            return true;
+        }
+        // Without the secret they count as apart, which is right for any two cells, and one call more.
+        let Ok(Some(secret)) = self.secret(false) else { return false };
+        place_of(one, &secret) == place_of(other, &secret)
     }
 
     async fn update(&self, update: &Update, now: Timestamp) -> Result<Outcome, CounterFault> {
         let Some(first) = update.cells.first() else {
             return Ok(Outcome { granted: true, replies: Vec::new() });
         };
-        let (place, since) = (place_of(&first.cell), Since { now, begun: SpinClock.instant() });
+        let since = Since { now, begun: SpinClock.instant() };
+        let place = place_of(&first.cell, &self.agreed_secret(since).await?);
         if !self.groups.exists(place) {
             let answers = self.attempt(place, &[update], since, false)?;
             if let Some(answer) = answers.and_then(|mut answers| answers.pop()) {
@@ -90,11 +109,42 @@ impl Since {
 
 impl SpinCounters {
     pub(crate) fn new(gateway: &str, blocking: BlockingStore) -> Self {
-        Self { gateway: gateway.to_owned(), bucket: OnceCell::new(), blocking, groups: Groups::default() }
+        Self {
+            gateway: gateway.to_owned(),
+            bucket: OnceCell::new(),
+            secret: OnceCell::new(),
+            blocking,
+            groups: Groups::default(),
+        }
+    }
+
+    /// The secret that places depend on, once all instances agree on it.
+    async fn agreed_secret(&self, since: Since) -> Result<PlaceSecret, CounterFault> {
+        let mut attempts = 0;
+        while since.elapsed_ms() < PATIENCE_MS {
+            if let Some(secret) = self.secret(attempts >= PATIENT_ATTEMPTS)? {
+                return Ok(secret);
+            }
+            attempts += 1;
+            back_off(attempts).await;
+        }
+        Err(CounterFault::Contended)
+    }
+
+    /// The same, if it is stored, or this instance stores one: by the protocol for buckets, so that there is never another.
+    fn secret(&self, takes_over: bool) -> Result<Option<PlaceSecret>, CounterFault> {
+        if let Some(secret) = self.secret.get() {
+            return Ok(Some(*secret));
+        }
+        let mut drawn = PlaceSecret::default();
+        SpinEntropy::default().fill(&mut drawn);
+        let key = format!("{}:cells:secret", self.gateway);
+        let stored = self.attempt_at(key, takes_over, |stored| kept_secret(stored, drawn))?;
+        Ok(stored.map(|secret| *self.secret.get_or_init(|| secret)))
     }
 
     /// Applies an update after a conflict, or while other requests of this instance wait for the same bucket.
-    async fn with_others(&self, place: u32, update: &Update, since: Since) -> Result<Outcome, CounterFault> {
+    async fn with_others(&self, place: Place, update: &Update, since: Since) -> Result<Outcome, CounterFault> {
         let member = Member::new(update);
         let mut lead = self.groups.join(place, &member);
         let mut attempts = 1;
@@ -115,7 +165,7 @@ impl SpinCounters {
     }
 
     /// One attempt for all members of a group.
-    fn lead(&self, place: u32, lead: &Lead<'_>, since: Since, takes_over: bool) {
+    fn lead(&self, place: Place, lead: &Lead<'_>, since: Since, takes_over: bool) {
         let members = lead.members();
         let updates: Vec<&Update> = members.iter().map(|member| &member.update).collect();
         match self.attempt(place, &updates, since, takes_over) {
@@ -132,20 +182,32 @@ impl SpinCounters {
     /// One attempt; `None` if it conflicted with others.
     fn attempt(
         &self,
-        place: u32,
+        place: Place,
         updates: &[&Update],
         since: Since,
         takes_over: bool,
     ) -> Result<Option<Answers>, CounterFault> {
-        let key = format!("{}:cells:{place:04x}", self.gateway);
+        let key = match place {
+            Place::Chosen(place) => format!("{}:counters:{place:04x}", self.gateway),
+            Place::OfGateway(place) => format!("{}:cells:{place:04x}", self.gateway),
+        };
+        self.attempt_at(key, takes_over, |table| group::apply(table, updates.iter().copied(), since.now()))
+    }
+
+    /// One attempt to change the value of a key.
+    fn attempt_at<T>(
+        &self,
+        key: String,
+        takes_over: bool,
+        change: impl Fn(Option<&[u8]>) -> Changed<T>,
+    ) -> Result<Option<T>, CounterFault> {
         let mut keys = Keys { store: self.store()?, blocking: &self.blocking, key, swap: None };
-        let change = |table: Option<&[u8]>| group::apply(table, updates.iter().copied(), since.now());
         let (mut attempt, mut call) = Attempt::begin(takes_over);
         loop {
             let answer = keys.answer(call)?;
-            match attempt.go_on(answer, change)? {
+            match attempt.go_on(answer, &change)? {
                 Step::Ask(next, asked) => (attempt, call) = (next, asked),
-                Step::Done(answers) => return Ok(Some(answers)),
+                Step::Done(done) => return Ok(Some(done)),
                 Step::Again => return Ok(None),
             }
         }
@@ -160,8 +222,18 @@ impl SpinCounters {
     }
 }
 
-fn place_of(cell: &CellKey) -> u32 {
-    crc32(cell.as_str().as_bytes()) % BUCKETS
+fn place_of(cell: &CellKey, secret: &PlaceSecret) -> Place {
+    #[expect(clippy::cast_possible_truncation, reason = "the lowest bits of the sum")]
+    let of_gateway = || Place::OfGateway(crc32(cell.as_str().as_bytes()) as u16);
+    cell.place(secret).map_or_else(of_gateway, Place::Chosen)
+}
+
+/// The stored secret, or the drawn one, which is then stored. Without it no cell can be found, so a damaged one is not replaced.
+fn kept_secret(stored: Option<&[u8]>, drawn: PlaceSecret) -> Changed<PlaceSecret> {
+    match stored {
+        Some(stored) => Ok((stored.try_into().map_err(|_| CellError::Damaged)?, None)),
+        None => Ok((drawn, Some(drawn.to_vec()))),
+    }
 }
 
 /// Waits between half and one and a half times the mean delay, so that instances do not stay in step.
@@ -227,7 +299,83 @@ fn not_begun(error: Error) -> CounterFault {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+    use std::num::NonZeroU32;
+
+    use tollgate_core::cell::{CellOperations, Charge, Operation, OperationId, StateChange, Table, Terms};
+
     use super::*;
+
+    /// An update that charges one cell.
+    fn charge(cell: &CellKey, number: u32) -> Update {
+        let n = |number: u32| NonZeroU32::new(number).unwrap();
+        let charge = Charge {
+            quota: "daily".into(),
+            rate: n(1_000),
+            period_ms: n(86_400_000),
+            burst: n(1_000),
+            cost: n(1),
+            algorithm: None,
+            lease: None,
+            tells: None,
+        };
+        let mut id = [0; 16];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        let cells = vec![CellOperations { cell: cell.clone(), operations: vec![Operation::Charge(charge)] }];
+        Update { terms: Terms { id: OperationId::new(id), hold_ms: None, refund_ms: None }, cells }
+    }
+
+    /// What becomes of a charge of `victim`, if partitions that share a bucket by the checksum, which everyone can compute, are charged
+    /// before.
+    fn after_the_attack(place_of: impl Fn(&CellKey) -> u32) -> Result<Outcome, CellError> {
+        let victim = CellKey::new("consumer=victim");
+        let by_checksum = |cell: &CellKey| crc32(cell.as_str().as_bytes()) as u16;
+        let chosen = (0_u32..).map(|number| CellKey::new(format!("parts={number}")));
+        let chosen = chosen.filter(|cell| by_checksum(cell) == by_checksum(&victim)).take(CELLS_MAX.get());
+        let mut buckets: HashMap<u32, Vec<u8>> = HashMap::new();
+        let mut charged = |cell: &CellKey, number| {
+            let bucket = buckets.entry(place_of(cell)).or_default();
+            let table = Some(bucket.as_slice()).filter(|table| !table.is_empty());
+            let applied = Table::apply(table, &charge(cell, number), NOW, CELLS_MAX)?;
+            if let StateChange::Replace(table) = applied.state {
+                *bucket = table;
+            }
+            Ok(applied.outcome)
+        };
+        chosen.zip(1..).for_each(|(cell, number)| assert!(charged(&cell, number).unwrap().granted));
+        charged(&victim, 0)
+    }
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    #[test]
+    fn nobody_who_chooses_partitions_can_fill_the_bucket_of_another() {
+        let by_checksum = |cell: &CellKey| u32::from(crc32(cell.as_str().as_bytes()) as u16);
+        assert_eq!(after_the_attack(by_checksum), Err(CellError::Full), "what the attack is about");
+        for secret in [[7; PLACE_SECRET_BYTES], [8; PLACE_SECRET_BYTES]] {
+            let by_secret = |cell: &CellKey| match place_of(cell, &secret) {
+                Place::Chosen(place) => place.into(),
+                Place::OfGateway(_) => panic!("{cell} is chosen"),
+            };
+            assert!(after_the_attack(by_secret).is_ok_and(|outcome| outcome.granted));
+        }
+    }
+
+    #[test]
+    fn the_cells_of_the_gateway_keep_their_places() {
+        for cell in [CellKey::purges(), CellKey::new("gateway"), CellKey::partition("idp-outage", "staff")] {
+            let places = [[7; PLACE_SECRET_BYTES], [8; PLACE_SECRET_BYTES]].map(|secret| place_of(&cell, &secret));
+            assert!(places[0] == places[1] && matches!(places[0], Place::OfGateway(_)), "{cell}");
+        }
+    }
+
+    #[test]
+    fn the_first_secret_that_is_stored_stays() {
+        let (one, other) = ([1; PLACE_SECRET_BYTES], [2; PLACE_SECRET_BYTES]);
+        assert_eq!(kept_secret(None, one), Ok((one, Some(one.to_vec()))));
+        assert_eq!(kept_secret(Some(&one), other), Ok((one, None)));
+        assert_eq!(kept_secret(Some(&[1]), other), Err(CellError::Damaged));
+    }
 
     #[test]
     fn a_full_table_of_swaps_is_no_store_that_is_away() {

@@ -80,6 +80,6 @@ mod tests {
         });
         assert_eq!(block_on(together(all)), [0, 1, 2, 3]);
         assert_eq!(ended.get(), 4, "none runs twice");
-        assert!(block_on(together([ready(0); 0])).is_empty());
+        assert!(block_on(together(Vec::<Ready<u8>>::new())).is_empty());
     }
 }

@@ -56,7 +56,7 @@ fn polled<F: Future>(future: Pin<&mut F>, context: &mut Context<'_>) -> Poll<F::
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-    use std::future::{poll_fn, ready};
+    use std::future::{Ready, poll_fn};
     use std::task::Poll;
 
     use futures_executor::block_on;

@@ -212,6 +212,15 @@ pub const NOTICES_AT_ONCE_MAX: usize = 4;
 /// Attempts to send a notice after one reply; with the longest timeout they end before Workers end the work after a reply.
 pub const NOTICE_ATTEMPTS_MAX: u32 = 3;
 
+/// Bytes of the rows of a record of usage: hundreds of rows. Beyond that another record is begun.
+pub const USAGE_BATCH_BYTES_MAX: usize = 64 * 1024;
+
+/// Records of usage that an isolate keeps while the store does not take them; then it adds to the rows that it has.
+pub const USAGE_BATCHES_MAX: usize = 4;
+
+/// Writes of records of usage after one reply, including those that are repeated.
+pub const USAGE_WRITES_MAX: u32 = 8;
+
 /// Purges in the record: the older half is replaced by one purge of everything beyond that.
 pub const PURGES_MAX: usize = 1_000;
 

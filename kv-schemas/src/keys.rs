@@ -135,10 +135,28 @@ pub fn entitlement_entry(gateway: &str, consumer: &str, id: &str) -> String {
     format!("{gateway}:entitlement-entry:{consumer}:{id}")
 }
 
+/// The beginning of the keys of usage, of all hours or of those that begin like this: `2026-11`.
+#[must_use]
+pub fn usage_of(gateway: &str, hours: &str) -> String {
+    format!("{gateway}:usage:{hours}")
+}
+
+/// A batch of usage of an hour.
+#[must_use]
+pub fn usage(gateway: &str, hour: &str, batch: &str) -> String {
+    format!("{gateway}:usage:{hour}:{batch}")
+}
+
+/// Whether the record under the key is a batch of usage: no other record may push it out.
+#[must_use]
+pub fn is_usage(key: &str) -> bool {
+    key.split(':').nth(1) == Some("usage")
+}
+
 /// Whether the gateway itself writes records under the key; all other records are written by publishing.
 #[must_use]
 pub fn is_written_at_edge(key: &str) -> bool {
-    matches!(key.split(':').nth(1), Some("audit" | "fetched" | "known-token" | "session" | "sessions-end"))
+    matches!(key.split(':').nth(1), Some("audit" | "fetched" | "known-token" | "session" | "sessions-end" | "usage"))
 }
 
 /// Whether records under the key are purges of a response cache.

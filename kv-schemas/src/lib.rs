@@ -56,7 +56,7 @@ pub use part::{Part, Routes, decode_part, decode_part_unnamed, encode_part};
 pub use publication::{Publication, PublishError};
 pub use record::{Record, RecordError, decode, encode};
 pub use records::{
-    GENERATION_MAX, Generation, KeyIndex, KeyUse, Pointer, SealedSession, SessionsEnd, credential_records,
+    GENERATION_MAX, Generation, KeyIndex, KeyUse, Pointer, SealedSession, SessionsEnd, credential_records, usage_record,
 };
 pub use schemas::{RecordSchema, SCHEMAS};
 pub use show::readable;

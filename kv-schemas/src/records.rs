@@ -4,8 +4,9 @@ use serde::{Serialize, Serializer};
 use tollgate_core::authn::{Credential, KeyDigest, KnownToken, Outage};
 use tollgate_core::cache::Purges;
 use tollgate_core::entitlement::Entitlements;
-use tollgate_core::json::{FromJson, Unfit, Value};
+use tollgate_core::json::{FromJson, Unfit, Value, object};
 use tollgate_core::operator::AuditEvent;
+use tollgate_core::telemetry::{Tally, UsageBatch};
 use tollgate_core::time::Timestamp;
 
 use crate::{Id, Need, Record, RecordError, encode, keys};
@@ -131,6 +132,18 @@ pub fn credential_records(gateway: &str, digest: &KeyDigest, credential: &Creden
     ]
 }
 
+/// The record of a batch of usage: the rows of a tally, which are of one hour. It is what [`encode`] makes of the [`UsageBatch`].
+#[must_use]
+pub fn usage_record(gateway: &str, batch: &str, rows: &Tally) -> Vec<u8> {
+    let mut out = String::new();
+    object(&mut out, |record| {
+        record.word("kind", UsageBatch::KIND);
+        record.number("v", UsageBatch::VERSION.into());
+        record.object("data", |data| rows.write(gateway, batch, data));
+    });
+    out.into_bytes()
+}
+
 fn digest<S: Serializer>(digest: &KeyDigest, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&digest.to_hex())
 }
@@ -193,6 +206,12 @@ impl Record for SessionsEnd {
     const KIND: &'static str = "sessions-end";
     /// A timestamp, and ten times that.
     const BYTES_MAX: usize = 1024;
+}
+
+impl Record for UsageBatch {
+    const KIND: &'static str = "usage";
+    /// [`tollgate_core::bounds::USAGE_BATCH_BYTES_MAX`], and several times that for the sum of an hour.
+    const BYTES_MAX: usize = tollgate_core::bounds::WRITTEN_BYTES_MAX;
 }
 
 impl Record for AuditEvent {

@@ -22,6 +22,7 @@ pub const SCHEMAS: &[RecordSchema] = &[
     RecordSchema { kind: "known-token", version: 1, text: include_str!("../schemas/known-token.schema.json") },
     RecordSchema { kind: "session", version: 1, text: include_str!("../schemas/session.schema.json") },
     RecordSchema { kind: "sessions-end", version: 1, text: include_str!("../schemas/sessions-end.schema.json") },
+    RecordSchema { kind: "usage", version: 1, text: include_str!("../schemas/usage.schema.json") },
     RecordSchema { kind: "audit", version: 1, text: include_str!("../schemas/audit.schema.json") },
     RecordSchema { kind: "fetched", version: 1, text: include_str!("../schemas/fetched.schema.json") },
     RecordSchema { kind: "purges", version: 1, text: include_str!("../schemas/purges.schema.json") },

@@ -111,7 +111,12 @@ impl World {
 
     /// A separate host that keeps its stores in this folder.
     pub(crate) async fn start_host_keeping(&self, folder: &Path) -> Result<Host> {
-        self.started(&Options { keep: Some(folder.to_owned()), ..options(false, &[]) }).await
+        self.start_operated_host_keeping(folder, &[]).await
+    }
+
+    /// The same with secrets, such as the tokens of operators.
+    pub(crate) async fn start_operated_host_keeping(&self, folder: &Path, secrets: &[(&str, &str)]) -> Result<Host> {
+        self.started(&Options { keep: Some(folder.to_owned()), ..options(false, secrets) }).await
     }
 
     async fn started(&self, options: &Options) -> Result<Host> {

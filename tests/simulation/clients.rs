@@ -20,10 +20,11 @@ pub(crate) const PER_DAY: u64 = 6;
 
 /// The project that is simulated.
 pub(crate) fn project(version: u64) -> String {
+    let every = version * 5;
     format!(
         "format: 1\n\
          gateway: {{name: sim, hosts: [a.test, \"*.b.test\"], timeout: 2s, trusted-proxies: 1}}\n\
-         telemetry: {{otlp: {{endpoint: \"http://collector.test\", interval: 5s}}}}\n\
+         telemetry: {{otlp: {{endpoint: \"http://collector.test\", interval: 5s}}, usage: {{every: {every}s}}}}\n\
          upstreams: {{up: {{url: \"http://up.test\", headers: {{X-Token: \"${{secret.TOKEN}}\"}}}}}}\n\
          policies:\n  \
            keys: {{kind: api-key, header: X-API-Key, query: key}}\n  \

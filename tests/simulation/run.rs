@@ -9,10 +9,12 @@ use std::sync::OnceLock;
 use futures_executor::LocalPool;
 use futures_util::task::LocalSpawnExt;
 use tollgate_config::fixtures;
+use tollgate_core::telemetry::UsageBatch;
 use tollgate_core::time::Timestamp;
-use tollgate_edge::memory::{MemoryHost, MemorySignatures, VirtualClock};
-use tollgate_edge::ports::Clock;
+use tollgate_edge::memory::{Content, MemoryHost, MemorySignatures, VirtualClock};
+use tollgate_edge::ports::{Clock, Content as _, Records as _};
 use tollgate_edge::{Client, Freshness, Isolate, IsolateSettings, serve};
+use tollgate_kv_schemas::decode;
 
 use crate::check;
 use crate::clients::{self, CONSUMERS, PER_DAY};
@@ -38,6 +40,13 @@ const EXCHANGES: u64 = 120;
 /// Steps of the clock after which every exchange has ended; waits for stores and upstreams take some seconds each.
 const STEPS_MAX: u64 = 20_000;
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// Rounds and steps in which isolates write the rest of their usage; some writes take a minute.
+const QUIET_ROUNDS_MAX: usize = 20;
+const QUIET_STEPS: usize = 300;
+
+/// Requests, refused and failed ones, and cost, by hour, route and consumer.
+type Sums = BTreeMap<(String, String, Option<String>), [u64; 4]>;
 
 /// What every value of the upstream's secret begins with.
 const SECRET: &str = "s3cret";
@@ -77,6 +86,7 @@ pub(crate) fn run(seed: u64, weather: Weather) {
         }
     }
     simulation.conclude();
+    simulation.conclude_usage(&mut pool);
 }
 
 /// The records of the project and of all keys.
@@ -222,6 +232,70 @@ impl Simulation {
             let failed: Vec<_> = lines.iter().filter(|line| line["status"] == 502 || line["status"] == 503).collect();
             assert!(failed.is_empty(), "{failed:?}");
         }
+    }
+
+    /// Checks that the records of usage have what the log has, once stores work and each isolate has served a few more requests.
+    fn conclude_usage(self: &Rc<Self>, pool: &mut LocalPool) {
+        let inner = &self.host.inner;
+        inner.records.fault.set(false);
+        inner.records.memory.set(false);
+        self.publish(0);
+        for _ in 0..QUIET_ROUNDS_MAX {
+            for isolate in &self.isolates {
+                let (isolate, host) = (Rc::clone(isolate), self.host.clone());
+                let task = async move {
+                    let request = http::Request::get("/open/x").header("host", "a.test").body(Content::empty());
+                    let client = Client { address: None, https: false, inside: false };
+                    serve(&isolate, &host, request.expect("a request"), client).await.after.await;
+                };
+                pool.spawner().spawn_local(task).expect("the pool takes tasks");
+            }
+            for _ in 0..QUIET_STEPS {
+                pool.run_until_stalled();
+                inner.clock.advance(500);
+            }
+            if self.recorded() == self.logged() {
+                return;
+            }
+        }
+        assert_eq!(self.recorded(), self.logged(), "usage in records, and in the log");
+    }
+
+    /// What the records of usage have of routes.
+    fn recorded(&self) -> Sums {
+        let mut sums = Sums::new();
+        let records = &self.host.inner.records;
+        let page = futures_executor::block_on(records.list("sim:usage:", None, 10_000)).expect("it works");
+        for key in page.keys {
+            let bytes = futures_executor::block_on(records.read(&key)).expect("it works").expect("it was listed");
+            let batch: UsageBatch = decode(&bytes).expect("a batch");
+            for row in batch.rows {
+                let Some(route) = row.route else { continue };
+                let key = (batch.hour.clone(), route, row.consumer);
+                let sum = sums.entry(key).or_default();
+                sum.iter_mut()
+                    .zip([row.requests, row.refused, row.failed, row.cost])
+                    .for_each(|(sum, more)| *sum += more);
+            }
+        }
+        sums
+    }
+
+    /// What the log has of routes.
+    fn logged(&self) -> Sums {
+        let mut sums = Sums::new();
+        let lines = self.host.inner.sink.lines();
+        let lines = lines.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a JSON line"));
+        for line in lines.filter(|line| line["event"] == "exchange") {
+            let text = |name: &str| line[name].as_str().map(str::to_owned);
+            let (Some(time), Some(route)) = (text("time"), text("route_id")) else { continue };
+            let refused = line["problem"] == "rate-limit-exceeded";
+            let failed = line["status"].as_u64() >= Some(500);
+            let more = [1, refused.into(), failed.into(), line["charged"].as_u64().unwrap_or(0)];
+            let sum = sums.entry((time[..13].to_owned(), route, text("consumer"))).or_default();
+            sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        }
+        sums
     }
 
     fn nothing_secret(&self, lines: &[serde_json::Value]) {

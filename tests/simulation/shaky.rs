@@ -92,7 +92,10 @@ impl Records for Shaky<MemoryRecords> {
     async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault> {
         self.trouble.wait().await;
         self.trouble.strike()?;
-        self.port.write(key, bytes, keep_s).await
+        let written = self.port.write(key, bytes, keep_s).await;
+        // It was written, and the answer is lost.
+        self.trouble.strike()?;
+        written
     }
 
     async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), WriteFault> {

@@ -70,16 +70,20 @@ impl Opened {
     }
 }
 
-/// Records under their own keys; records that the gateway itself writes are in a fixed number of slots.
+/// Records under their own keys; records that the gateway itself writes are in a fixed number of slots, except usage.
 ///
 /// The store has no expiry and no bound, so such a record is stored with its expiry and its full key in front
-/// ([`expiring`]), and overwrites the previous one in its slot.
+/// ([`expiring`]), and overwrites the previous one in its slot. Batches of usage are kept until `tollgate usage compact` removes them.
 pub struct SpinRecords {
     opened: Opened,
 }
 
 impl Records for SpinRecords {
     async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+        if keys::is_usage(key) {
+            let value = self.opened.get(key.to_owned()).await?;
+            return Ok(value.and_then(|value| expiring::unwrap(key, value, SpinClock.now())));
+        }
         if !keys::is_written_at_edge(key) {
             return self.opened.get(key.to_owned()).await;
         }
@@ -90,7 +94,8 @@ impl Records for SpinRecords {
         WriteFault::check(key, bytes)?;
         let end = SpinClock.now().plus_millis(u64::from(keep_s).saturating_mul(1_000));
         let value = expiring::wrap(key, end, bytes);
-        let slot = self.find(key).await?.slot;
+        // A batch of usage must not take the place of another one.
+        let slot = if keys::is_usage(key) { key.to_owned() } else { self.find(key).await?.slot };
         Ok(self.opened.set(slot, value).await?)
     }
 

@@ -103,7 +103,7 @@ fn gateway() -> GatewaySettings {
     GatewaySettings {
         name: "bench".into(),
         proxies: None,
-        telemetry: TelemetrySettings { log: true, otlp: None },
+        telemetry: TelemetrySettings { log: true, otlp: None, usage: None },
         internal_hosts: vec![],
         plans: None,
         client_fields: ClientFields::default(),

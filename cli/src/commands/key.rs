@@ -124,6 +124,11 @@ impl WhichArgs {
 }
 
 impl KeysArgs {
+    /// The gateway that the command line names.
+    pub(super) fn named_gateway(&self) -> Option<&str> {
+        self.gateway.gateway.as_deref()
+    }
+
     pub(super) fn open(&self) -> Result<Keys<'_>, Failure> {
         let Some(place) = self.to else { return self.at.gateway().map(Keys::Running) };
         let gateway = self.gateway.name()?;

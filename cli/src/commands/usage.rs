@@ -1,35 +1,48 @@
-//! `tollgate usage`: who used what, from the log of a gateway.
+//! `tollgate usage`: who used what, from the records of a gateway or from its log.
 
+mod compact;
+mod records;
 mod tally;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
+use tollgate_core::telemetry::{HOUR_BYTES, UsageBatch};
 
-use super::gateway_name;
+use super::key::{KeysArgs, of_place};
 use crate::failure::Failure;
 use crate::terminal;
-use tally::{Dimension, Line, Usage, Window};
+use tally::{Dimension, Line, Log, Usage, Window};
 
-/// Sum up who used what, from the log of a gateway.
+/// Sum up who used what, from the records of a gateway or from its log.
 ///
-/// Reads the lines that a gateway logs, from files or from standard input. A
-/// line that occurs twice counts once, so files may overlap. Lines of other
-/// programs are passed over.
+/// Without files it reads the records that a gateway with `telemetry.usage`
+/// writes: at a running gateway, or in the store of a host. They count by the
+/// hour.
+///
+/// With files it reads the lines that a gateway logs. A line that occurs twice
+/// counts once, so files may overlap. Lines of other programs are passed over.
 ///
 /// `cost` is what was charged to limits, `refused` counts requests beyond a
 /// limit, `failed` those answered with a status from 500 on.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    mut_args(of_place),
+    after_help = "\
 Examples:
-  tollgate usage gateway.log
+  tollgate usage --at https://api.example.com --token-file token --from 2026-11 --window month
+  tollgate usage --by consumer,product,plan --gateway shop --to native --store shop.db
   tollgate usage --by consumer,plan,api --window month --from 2026-11 *.log
   wrangler tail --format json | jq -r '.logs[].message[]' | tollgate usage -
-  tollgate usage --output csv --consumer acme gateway.log > acme.csv")]
+  tollgate usage --output csv --consumer acme gateway.log > acme.csv"
+)]
 pub(crate) struct UsageArgs {
-    /// Files of log lines; `-` is standard input.
-    #[arg(required = true, value_name = "FILE")]
+    #[command(subcommand)]
+    command: Option<UsageCommand>,
+    /// Files of log lines, in place of records; `-` is standard input.
+    #[arg(value_name = "FILE", conflicts_with_all = ["at", "to"])]
     files: Vec<String>,
     /// What the rows are for.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Dimension::Consumer, Dimension::Api])]
@@ -38,7 +51,7 @@ pub(crate) struct UsageArgs {
     #[arg(long, value_enum, default_value_t = Window::Day)]
     window: Window,
     /// Only requests from this instant on, such as `2026-11-01` or
-    /// `2026-11-01T08:00`, in UTC.
+    /// `2026-11-01T08`, in UTC.
     #[arg(long, value_parser = instant)]
     from: Option<String>,
     /// Only requests before this instant.
@@ -47,12 +60,16 @@ pub(crate) struct UsageArgs {
     /// Only requests of this consumer.
     #[arg(long)]
     consumer: Option<String>,
-    /// Only requests of this gateway.
-    #[arg(long, value_parser = gateway_name)]
-    gateway: Option<String>,
+    #[command(flatten)]
+    keys: KeysArgs,
     /// The form of the answer.
     #[arg(long, value_enum, default_value_t = Form::Text)]
     output: Form,
+}
+
+#[derive(Debug, Subcommand)]
+enum UsageCommand {
+    Compact(Box<compact::CompactArgs>),
 }
 
 /// The form of a table.
@@ -80,27 +97,16 @@ fn instant(text: &str) -> Result<String, &'static str> {
 }
 
 pub(crate) fn run(args: &UsageArgs) -> Result<(), Failure> {
-    let mut usage = Usage::new(&args.by, args.window);
-    let mut passed_over = 0_u64;
-    for file in &args.files {
-        let told = |error: io::Error| Failure::problem(format!("{file} cannot be read: {error}"));
-        let lines: Box<dyn BufRead> = match file.as_str() {
-            "-" => Box::new(io::stdin().lock()),
-            path => Box::new(BufReader::new(File::open(path).map_err(told)?)),
-        };
-        for line in lines.split(b'\n') {
-            match Line::parse(&line.map_err(told)?) {
-                Some(line) if args.selects(&line) => usage.add(&line),
-                Some(_) => {}
-                None => passed_over += 1,
-            }
-        }
+    if let Some(UsageCommand::Compact(args)) = &args.command {
+        return compact::run(args);
     }
-    if passed_over > 0 {
-        terminal::note(&format!("{passed_over} lines are not of exchanges and were passed over"));
+    let batches = if args.files.is_empty() { args.recorded()? } else { args.logged()? };
+    let mut usage = Usage::new(&args.by, args.window);
+    for batch in &batches {
+        usage.add(batch, |row| args.consumer.is_none() || row.consumer == args.consumer);
     }
     terminal::print(&match args.output {
-        Form::Text => terminal::table(&usage.rows()),
+        Form::Text => terminal::table(&printable(&usage.rows())),
         Form::Json => format!("{:#}\n", usage.to_json()),
         Form::Csv => usage.rows().iter().map(|row| csv_line(row)).collect(),
     });
@@ -108,16 +114,59 @@ pub(crate) fn run(args: &UsageArgs) -> Result<(), Failure> {
 }
 
 impl UsageArgs {
-    fn selects(&self, line: &Line) -> bool {
-        let is_wanted = |wanted: &Option<String>, given: Option<&str>| match wanted {
-            Some(wanted) => given == Some(wanted),
-            None => true,
-        };
-        is_wanted(&self.gateway, Some(&line.gateway))
-            && is_wanted(&self.consumer, line.consumer.as_deref())
-            && self.from.as_ref().is_none_or(|from| line.time.as_str() >= from.as_str())
-            && self.until.as_ref().is_none_or(|until| line.time.as_str() < until.as_str())
+    /// The batches of records.
+    fn recorded(&self) -> Result<Vec<UsageBatch>, Failure> {
+        let mut parts = [&self.from, &self.until].into_iter().flatten();
+        if let Some(part) = parts.find(|text| text.len() > HOUR_BYTES) {
+            let hour = &part[..HOUR_BYTES];
+            return Err(Failure::usage(format!("records count by the hour: write {hour}, or read log files")));
+        }
+        let place = self.keys.open()?;
+        let spans = records::spans(self.from.as_deref(), self.until.as_deref());
+        let mut batches = records::batches(&place, &spans)?;
+        batches.retain(|batch| self.is_within(&batch.hour));
+        if batches.is_empty() {
+            terminal::note(&format!("no records of usage in {}; `telemetry.usage` has them written", place.name()));
+        }
+        Ok(batches)
     }
+
+    /// The batches of the exchanges in log files.
+    fn logged(&self) -> Result<Vec<UsageBatch>, Failure> {
+        let (mut log, mut passed_over) = (Log::default(), 0_u64);
+        for file in &self.files {
+            let told = |error: io::Error| Failure::problem(format!("{file} cannot be read: {error}"));
+            let lines: Box<dyn BufRead> = match file.as_str() {
+                "-" => Box::new(io::stdin().lock()),
+                path => Box::new(BufReader::new(File::open(path).map_err(told)?)),
+            };
+            for line in lines.split(b'\n') {
+                match Line::parse(&line.map_err(told)?) {
+                    Some(line) if self.selects(&line) => log.add(&line),
+                    Some(_) => {}
+                    None => passed_over += 1,
+                }
+            }
+        }
+        if passed_over > 0 {
+            terminal::note(&format!("{passed_over} lines are not of exchanges and were passed over"));
+        }
+        log.into_batches().map_err(Failure::problem)
+    }
+
+    fn selects(&self, line: &Line) -> bool {
+        self.keys.named_gateway().is_none_or(|gateway| gateway == line.gateway) && self.is_within(&line.time)
+    }
+
+    /// Whether an instant, or the hour that begins like this, is not left out.
+    fn is_within(&self, time: &str) -> bool {
+        self.from.as_ref().is_none_or(|from| time >= from.as_str())
+            && self.until.as_ref().is_none_or(|until| time < until.as_str())
+    }
+}
+
+fn printable(rows: &[Vec<String>]) -> Vec<Vec<String>> {
+    rows.iter().map(|row| row.iter().map(|cell| terminal::printable(cell)).collect()).collect()
 }
 
 /// A line of CSV. A spreadsheet computes a cell that begins like a formula, and names are chosen by others: such a cell begins with an apostrophe.

@@ -19,7 +19,8 @@ use cloudflare::KvNamespace;
 pub(crate) use plans::Plans;
 pub(crate) use publish::{begin, publish, rollback};
 use spin::SpinStore;
-use tollgate_kv_schemas::keys;
+use tollgate_core::time::Timestamp;
+use tollgate_kv_schemas::{expiring, keys};
 use tollgate_native::RecordStore;
 
 /// A key and a value.
@@ -121,6 +122,27 @@ impl Target {
             Self::Native { store, .. } => native::put(store, records),
             Self::Cloudflare(namespace) => namespace.put(records),
             Self::Spin(store) => store.put(records),
+        }
+    }
+
+    /// Writes the records, which are gone after an instant.
+    pub(crate) fn put_until(&self, records: &[KeyValue], end: Timestamp) -> Result<(), Failure> {
+        match self {
+            Self::Native { store, .. } => native::put_until(store, records, end),
+            Self::Cloudflare(_) => Err(Failure::problem("records with an end are not written at Cloudflare")),
+            Self::Spin(store) => {
+                let wrap = |(key, value): &KeyValue| (key.clone(), expiring::wrap(key, end, value));
+                store.put(&records.iter().map(wrap).collect::<Vec<_>>())
+            }
+        }
+    }
+
+    /// Removes the records under these keys.
+    pub(crate) fn remove(&self, keys: &[String]) -> Result<(), Failure> {
+        match self {
+            Self::Native { store, .. } => native::remove(store, keys),
+            Self::Cloudflare(_) => Err(Failure::problem("records are not removed at Cloudflare")),
+            Self::Spin(store) => store.remove(keys),
         }
     }
 

@@ -49,6 +49,19 @@ impl SpinStore {
         write().map_err(|error| explain(&self.path, &error))
     }
 
+    /// One transaction.
+    pub(super) fn remove(&self, keys: &[String]) -> Result<(), Failure> {
+        let mut connection = self.connection.borrow_mut();
+        let mut remove = || {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for key in keys {
+                transaction.prepare_cached(REMOVE)?.execute(params![STORE, key])?;
+            }
+            transaction.commit()
+        };
+        remove().map_err(|error| explain(&self.path, &error))
+    }
+
     /// Writes the value if what is there is still `before`; answers whether it was.
     pub(super) fn swap(&self, key: &str, before: Option<&[u8]>, value: &[u8]) -> Result<bool, Failure> {
         let mut connection = self.connection.borrow_mut();
@@ -108,6 +121,7 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS spin_key_value (
 const PUT: &str = "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2, ?3)
     ON CONFLICT (store, key) DO UPDATE SET value = excluded.value";
 const GET: &str = "SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2";
+const REMOVE: &str = "DELETE FROM spin_key_value WHERE store = ?1 AND key = ?2";
 const KEYS: &str = "SELECT key FROM spin_key_value WHERE store = ?1 AND substr(key, 1, length(?2)) = ?2
     ORDER BY key LIMIT ?3";
 

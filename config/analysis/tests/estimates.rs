@@ -32,6 +32,7 @@ fn the_cost_is_the_sum_of_quantities_and_prices() {
     let usage = Usage { record_reads: 3, counter_calls: 1, cache_look_ups: 2, cache_stores: 2, ..Usage::default() };
     check("requests: 0.3", usage, 300_000);
     check("record-reads: 0.5", usage, 1_500_000);
+    check("record-writes: 5", Usage { record_writes: 2, ..usage }, 10_000_000);
     check("cache-calls: 1, counter-calls: 2", usage, 6_000_000);
     check("cpu: 7ms, cpu-ms: 0.02", usage, 140_000);
     check("response: 1GiB, egress-gib: 0.000001", usage, 1_000_000);

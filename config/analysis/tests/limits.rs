@@ -86,6 +86,25 @@ fn an_export_that_the_platform_ends_before_it_begins_is_refused() {
 }
 
 #[test]
+fn usage_that_the_platform_never_lets_be_written_is_refused() {
+    let text = |target: &str, every: &str| {
+        project(target, 1, 1, 1, "1MiB").replace("telemetry: {", &format!("telemetry: {{usage: {{every: {every}}}, "))
+    };
+    for target in ["workers-free", "workers-paid"] {
+        check(
+            &text(target, "30s"),
+            "TG0801",
+            Severity::Error,
+            &["30 s", "no exchange would ever write it", "25s or less"],
+        );
+        check(&text(target, "26s"), "TG0802", Severity::Warning, &["a write that fails is repeated for 5 s"]);
+        let sound = compile_str("tollgate.yaml", &text(target, "25s")).expect("no limit is exceeded");
+        assert!(sound.warnings().iter().all(|warning| !warning.code.id().starts_with("TG08")));
+    }
+    compile_str("tollgate.yaml", &text("native", "1h")).expect("the work after a reply is not limited");
+}
+
+#[test]
 fn only_the_named_targets_are_checked() {
     for target in ["workers-paid", "spin", "native"] {
         let text = project(target, 64, 1, 30, "96MiB");

@@ -122,6 +122,12 @@ impl Compiled {
         Some(self.written.telemetry.otlp.as_ref()?.interval_ms.as_ref()?.span)
     }
 
+    /// The place of `telemetry.usage.every`, if it is written.
+    #[must_use]
+    pub fn usage_interval_span(&self) -> Option<Span> {
+        Some(self.written.telemetry.usage.as_ref()?.every_ms.as_ref()?.span)
+    }
+
     /// Reports settings that have no effect, or another one than intended, on a platform.
     pub fn report_on_platform(&self, target: Target, report: &mut Report) {
         if let Some(gateway) = &self.written.gateway {

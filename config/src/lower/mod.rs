@@ -31,12 +31,13 @@ mod whole;
 mod witness;
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use tollgate_core::authn::OutagePolicy;
 use tollgate_core::kinds::{LimitPolicy, Named, NamedPolicy, PolicyView};
 use tollgate_core::settings::GatewaySettings;
-use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings};
+use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings, UsageSettings};
 
 pub use guarded::Guarded;
 use merge::At;
@@ -51,9 +52,9 @@ use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::api::{Api, Route};
 use crate::model::level::{Level, OriginLevel};
-use crate::model::project::{Otlp, Project};
+use crate::model::project::{Otlp, Project, Usage};
 use crate::model::upstream::Upstream;
-use crate::place::Span;
+use crate::place::{Span, Spanned};
 use crate::policies::Budget;
 
 /// Lowers a project; parts with mistakes are reported and omitted.
@@ -160,7 +161,40 @@ fn telemetry(project: &Project, report: &mut Report) -> Option<TelemetrySettings
         Some(written) => Some(otlp(written, report)?),
         None => None,
     };
-    Some(TelemetrySettings { log: project.telemetry.log.unwrap_or(true), otlp })
+    let usage = match &project.telemetry.usage {
+        Some(written) => Some(usage(written, report)?),
+        None => None,
+    };
+    Some(TelemetrySettings { log: project.telemetry.log.unwrap_or(true), otlp, usage })
+}
+
+fn usage(written: &Usage, report: &mut Report) -> Option<UsageSettings> {
+    let why = "what an isolate has not written is lost if it ends";
+    let every_ms = within(written.every_ms.as_ref(), 0..=HOUR_MS, (why, "write 0s to 1h"), report);
+    let why = "records are read for invoices, some time after what they count";
+    let keep_ms = within(written.keep_ms.as_ref(), DAY_MS..=u64::MAX, (why, "write 1d or more"), report);
+    let keep_s = keep_ms?.unwrap_or(USAGE_KEEP_MS_DEFAULT) / 1_000;
+    Some(UsageSettings {
+        every_ms: every_ms?.unwrap_or(USAGE_EVERY_MS_DEFAULT),
+        keep_s: u32::try_from(keep_s).unwrap_or(u32::MAX),
+    })
+}
+
+/// A time in a range, if one is written.
+fn within(
+    written: Option<&Spanned<u64>>,
+    range: RangeInclusive<u64>,
+    (why, fix): (&str, &str),
+    report: &mut Report,
+) -> Option<Option<u64>> {
+    match written {
+        Some(written) if !range.contains(&written.value) => {
+            let what = "the time is too short or too long";
+            report.push(Diagnostic::error(Code::OutOfRange, written.span, what).why(why).fix(fix));
+            None
+        }
+        written => Some(written.map(|written| written.value)),
+    }
 }
 
 fn otlp(written: &Otlp, report: &mut Report) -> Option<OtlpSettings> {
@@ -180,3 +214,12 @@ fn report_no_apis(root: Span, report: &mut Report) {
 
 /// OpenTelemetry's batch processor waits 5 s; with one second, telemetry appears almost immediately.
 const OTLP_INTERVAL_MS_DEFAULT: u64 = 1_000;
+
+/// An isolate that is always busy writes 260,000 records in a month, which cost about a dollar on Workers.
+const USAGE_EVERY_MS_DEFAULT: u64 = 10_000;
+
+/// A year, and some time for the invoices of its last month.
+const USAGE_KEEP_MS_DEFAULT: u64 = 400 * DAY_MS;
+
+const HOUR_MS: u64 = 60 * 60 * 1_000;
+const DAY_MS: u64 = 24 * HOUR_MS;

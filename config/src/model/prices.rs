@@ -46,6 +46,8 @@ pub enum Unit {
     CpuMs,
     /// Records read.
     RecordReads,
+    /// Records written.
+    RecordWrites,
     /// Calls of counters.
     CounterCalls,
     /// Calls of the response cache.
@@ -60,10 +62,11 @@ pub enum Unit {
 
 impl Unit {
     /// All units.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Requests,
         Self::CpuMs,
         Self::RecordReads,
+        Self::RecordWrites,
         Self::CounterCalls,
         Self::CacheCalls,
         Self::UpstreamRequests,
@@ -78,6 +81,7 @@ impl Unit {
             Self::Requests => "requests",
             Self::CpuMs => "cpu-ms",
             Self::RecordReads => "record-reads",
+            Self::RecordWrites => "record-writes",
             Self::CounterCalls => "counter-calls",
             Self::CacheCalls => "cache-calls",
             Self::UpstreamRequests => "upstream-requests",

@@ -81,6 +81,14 @@ pub(crate) enum Proxies {
 pub(crate) struct Telemetry {
     pub(crate) log: Option<bool>,
     pub(crate) otlp: Option<Otlp>,
+    pub(crate) usage: Option<Usage>,
+}
+
+/// `telemetry.usage:`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Usage {
+    pub(crate) every_ms: Option<Spanned<u64>>,
+    pub(crate) keep_ms: Option<Spanned<u64>>,
 }
 
 /// `telemetry.otlp:`.
@@ -253,8 +261,24 @@ impl Telemetry {
         let mut fields = Fields::open(node, &tables::TELEMETRY, "`telemetry`", node.span, report)?;
         let log = fields.optional("log", report, decode::boolean);
         let otlp = fields.optional("otlp", report, Otlp::decode);
+        let usage = fields.optional("usage", report, Usage::decode);
         fields.finish(report);
-        Some(Self { log, otlp })
+        Some(Self { log, otlp, usage })
+    }
+}
+
+impl Usage {
+    fn decode(node: &Node, report: &mut Report) -> Option<Self> {
+        if matches!(node.value, Value::Bool(_)) {
+            let fix = "write `usage: {}` for records every 10 seconds, or remove `usage` for none";
+            return decode::mistyped(node, "a mapping", fix, report);
+        }
+        let mut fields = Fields::open(node, &tables::USAGE, "`usage`", node.span, report)?;
+        let every_ms =
+            fields.optional("every", report, |node, report| decode::quantity(node, &decode::DURATION, report));
+        let keep_ms = fields.optional("keep", report, decode::placed_time_limit);
+        fields.finish(report);
+        Some(Self { every_ms, keep_ms })
     }
 }
 

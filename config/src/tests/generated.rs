@@ -127,8 +127,9 @@ fn by_name(entries: Vec<(String, Json)>) -> Json {
 
 /// Whether a finding is about the shape of a single value, without arithmetic, which a schema cannot express.
 fn is_about_shape(finding: &Diagnostic) -> bool {
-    let arithmetic =
-        ["a full burst", "content is too large", "CPU time"].iter().any(|what| finding.what.contains(what));
+    let arithmetic = ["a full burst", "content is too large", "CPU time", "the time is too"]
+        .iter()
+        .any(|what| finding.what.contains(what));
     // The same policy can be listed as a name and as a group of one, which the schema regards as different items.
     let listed_twice = finding.code.id() == "TG0213";
     // A valid text can look like a variable of another gateway.

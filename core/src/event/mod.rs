@@ -241,6 +241,15 @@ impl Events {
         subscribed.or_else(|| self.principal()?.plan.as_deref())
     }
 
+    /// The subscription of the caller and its product, if a limit asked for them.
+    #[must_use]
+    pub fn subscribed(&self) -> Option<(&str, &str)> {
+        self.0.iter().rev().find_map(|event| match &event.reason {
+            Reason::Subscribed { subscription, product, .. } => Some((&**subscription, &**product)),
+            _ => None,
+        })
+    }
+
     /// The last policy that authenticated the caller.
     #[must_use]
     pub fn authenticator(&self) -> Option<&PolicyName> {

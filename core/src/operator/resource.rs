@@ -35,6 +35,8 @@ pub enum Resource {
     ShowCatalogue,
     /// Lists subscriptions and grants.
     ListEntitlements,
+    /// Lists batches of usage.
+    ListUsage,
     /// Changes a product, plan, subscription or grant.
     Entitle(Entitling),
 }
@@ -66,7 +68,7 @@ struct Facts {
 
 impl Resource {
     /// Every resource.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Metrics,
         Self::NewPurge,
         Self::NewKey,
@@ -81,6 +83,7 @@ impl Resource {
         Self::RevokeTokens,
         Self::ShowCatalogue,
         Self::ListEntitlements,
+        Self::ListUsage,
         Self::Entitle(Entitling::SetProduct),
         Self::Entitle(Entitling::RemoveProduct),
         Self::Entitle(Entitling::SetPlan),
@@ -109,6 +112,7 @@ impl Resource {
             Self::RevokeTokens => Facts::takes("v1/idp-outages/{}/revoke", Operate, "idp-outage.revoke"),
             Self::ShowCatalogue => Facts::reads("v1/catalogue", Read, "catalogue.show"),
             Self::ListEntitlements => Facts::reads("v1/entitlements", Read, "entitlement.list"),
+            Self::ListUsage => Facts::reads("v1/usage", Read, "usage.list"),
             Self::Entitle(change) => {
                 let (path, action) = match change {
                     Entitling::SetProduct => ("v1/products", "product.set"),

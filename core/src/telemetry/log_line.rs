@@ -66,6 +66,10 @@ impl ExchangeLines {
                 if let Some(plan) = record.events.plan() {
                     line.text("plan", plan);
                 }
+                if let Some((subscription, product)) = record.events.subscribed() {
+                    line.text("subscription", subscription);
+                    line.text("product", product);
+                }
             }
             outcome(line, record);
             line.hex("decisions", &record.events.hash().to_be_bytes());

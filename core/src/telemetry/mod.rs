@@ -11,12 +11,14 @@ mod metrics;
 mod otlp;
 mod record;
 mod trace_context;
+mod usage;
 
 pub use log_line::{ExchangeLines, event_line};
 pub use metrics::{Histogram, Metrics};
 pub use otlp::{metrics_request, traces_request};
 pub use record::{AbortedBy, ClientRecord, ExchangeRecord, NoticeOutcome, RequestId};
 pub use trace_context::TraceContext;
+pub use usage::{HOUR_BYTES, OPERATOR_ROUTE, Tally, UsageBatch, UsageRow, UsageSettings, Used};
 
 use minicbor::Encode;
 use serde::{Deserialize, Serialize};
@@ -36,6 +38,10 @@ pub struct TelemetrySettings {
     #[serde(default)]
     #[n(1)]
     pub otlp: Option<OtlpSettings>,
+    /// The records of usage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[n(2)]
+    pub usage: Option<UsageSettings>,
 }
 
 /// An OTLP/HTTP receiver.

@@ -26,6 +26,7 @@ pub(crate) mod shares;
 pub(crate) mod signers;
 pub(crate) mod tokens;
 pub(crate) mod upstream_tokens;
+pub(crate) mod usage;
 pub(crate) mod uses;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -61,6 +62,7 @@ use tollgate_core::settings::GatewaySettings;
 use tollgate_core::telemetry::ExchangeLines;
 use tollgate_core::time::{MonotonicInstant, SetBack, Timestamp};
 use upstream_tokens::UpstreamTokens;
+use usage::UsageLog;
 use uses::Uses;
 
 use crate::config::{Config, NoSite};
@@ -90,6 +92,7 @@ pub struct Isolate {
     pub(crate) hashing: Hashing,
     pub(crate) signers: RefCell<Signers>,
     pub(crate) uses: RefCell<Uses>,
+    pub(crate) usage: RefCell<UsageLog>,
     pub(crate) outages: RefCell<Outages>,
     pub(crate) entitlements: RefCell<KnownEntitlements>,
     /// What it counts while the counter store is away.
@@ -160,6 +163,7 @@ impl Isolate {
             hashing: Hashing::default(),
             signers: RefCell::default(),
             uses: RefCell::default(),
+            usage: RefCell::default(),
             outages: RefCell::default(),
             entitlements: RefCell::default(),
             shares: RefCell::default(),

@@ -162,6 +162,9 @@ pub(crate) fn collect<H: Host>(
 
 /// Sends what waits, each with some attempts; what fails is left to a later exchange.
 pub(crate) async fn deliver<H: Host>(isolate: &Isolate, host: &H) {
+    if !isolate.notices.borrow().are_some() {
+        return;
+    }
     if let Some(gateway) = isolate.config.gateway() {
         isolate.notices.borrow_mut().keep(&gateway.notify);
     }

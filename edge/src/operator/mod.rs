@@ -12,6 +12,7 @@ mod outages;
 mod purge_log;
 mod purges;
 mod secrets;
+mod usage;
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -259,6 +260,7 @@ async fn handle<H: Host>(resource: Resource, task: Task<'_, H>) -> Result<Done, 
         }
         Resource::ShowCatalogue => entitlements::catalogue(&task).await,
         Resource::ListEntitlements => entitlements::list(&task).await,
+        Resource::ListUsage => usage::list(&task).await,
         Resource::Entitle(change) => entitlements::change(change, task).await,
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use futures_util::future::join;
 use tollgate_core::bounds::CONFIG_FRESH_MS;
-use tollgate_core::telemetry::ExchangeRecord;
+use tollgate_core::telemetry::{ExchangeRecord, Used};
 
 use super::exchange::{Journal, ToStore};
 use super::respond::AfterReply;
@@ -12,7 +12,7 @@ use super::undo::Undo;
 use super::{own, refund};
 use crate::apart::{rare, together};
 use crate::isolate::exporter::export;
-use crate::isolate::{Freshness, Isolate, entitlements, notices, outages, uses};
+use crate::isolate::{Freshness, Isolate, entitlements, notices, outages, usage, uses};
 use crate::policies::login;
 use crate::ports::{Clock, Delivery, Host, ResponseCache, TelemetrySink};
 
@@ -70,8 +70,9 @@ pub(super) async fn after<H: Host>(
     if isolate.entitlements.borrow().is_due() {
         rare(entitlements::read_again(&isolate, &host)).await;
     }
-    if isolate.notices.borrow().are_some() {
-        rare(notices::deliver(&isolate, &host)).await;
+    if isolate.notices.borrow().are_some() || !isolate.usage.borrow().is_empty() {
+        // Concurrently: usage is summed up for seconds before it is written.
+        rare(join(notices::deliver(&isolate, &host), usage::write_due(&isolate, &host))).await;
     }
     record
 }
@@ -115,6 +116,9 @@ async fn emit<H: Host>(isolate: &Isolate, host: &H, record: &ExchangeRecord) {
     let settings = gateway.as_ref().map(|gateway| &gateway.telemetry);
     if settings.is_none_or(|settings| settings.log) {
         isolate.lines.with_line(record, |line| sink.log(line));
+    }
+    if let Some(usage) = settings.and_then(|settings| settings.usage.as_ref()).filter(|_| isolate.exports) {
+        isolate.usage.borrow_mut().add(usage, &Used::from(record), host.clock().now());
     }
     if let Some(otlp) = settings.and_then(|settings| settings.otlp.as_ref()).filter(|_| isolate.exports) {
         rare(export(isolate, host, otlp, record)).await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tollgate_core::event::{Phase, Reason, RouteLabel, Verdict};
 use tollgate_core::forward::Reply;
 use tollgate_core::operator::Claim;
+use tollgate_core::telemetry::OPERATOR_ROUTE;
 
 use super::exchange::{Answer, Journal, Received};
 use super::receive::admit;
@@ -40,7 +41,7 @@ pub(super) async fn operate<H: Host>(
     admit(host, &received, &content, journal)?;
     complete(&mut received.fields, content.left_out());
     let template = format!("{}/{{}}", isolate.operators.settings.place.prefix);
-    let route = RouteLabel::new("tollgate.operator", "tollgate", &template);
+    let route = RouteLabel::new(OPERATOR_ROUTE, "tollgate", &template);
     journal.note(Phase::Route, Verdict::Pass, Reason::RouteFound { route: Arc::new(route) });
     let call = Call {
         method: &received.method,

@@ -302,7 +302,7 @@ pub(crate) fn gateway() -> GatewaySettings {
     GatewaySettings {
         name: "acme".into(),
         proxies: None,
-        telemetry: TelemetrySettings { log: true, otlp: None },
+        telemetry: TelemetrySettings { log: true, otlp: None, usage: None },
         internal_hosts: vec!["ops.internal".parse().unwrap(), "*.svc.internal".parse().unwrap()],
         plans: None,
         client_fields: ClientFields::default(),

@@ -36,4 +36,5 @@ mod signed;
 mod telemetry;
 mod tokens;
 mod upstream_auth;
+mod usage;
 mod webhooks;

@@ -25,7 +25,7 @@ fn bench(field: ProxyField) -> Bench {
         location: LocationFields::default(),
     });
     let otlp = OtlpSettings { endpoint: "http://collector:4318".parse().unwrap(), fields: vec![], interval_ms: 1 };
-    let telemetry = TelemetrySettings { log: true, otlp: Some(otlp) };
+    let telemetry = TelemetrySettings { log: true, otlp: Some(otlp), usage: None };
     let guarded = RouteSettings { guard: vec![OFFICE], guard_limit: vec![BY_ADDRESS], ..route("/office", &["GET"]) };
     let limited = RouteSettings { limit: vec![BY_ADDRESS], ..route("/limited", &["GET"]) };
     let settings = GatewaySettings { proxies, telemetry, client_fields: ClientFields::Both, ..gateway() };

@@ -86,7 +86,7 @@ fn a_failed_export_is_logged_with_the_members_of_every_line() {
     let bench = Bench::new(vec![], ok(&[], ""));
     let fields = vec![("authorization".into(), SecretText::parse("${secret.NOWHERE}").unwrap())];
     let otlp = OtlpSettings { endpoint: "http://collector:4318".parse().unwrap(), fields, interval_ms: 1 };
-    let telemetry = TelemetrySettings { log: false, otlp: Some(otlp) };
+    let telemetry = TelemetrySettings { log: false, otlp: Some(otlp), usage: None };
     let settings = GatewaySettings { telemetry, ..gateway() };
     bench.publish_with(&settings, vec![route("/a", &["GET"])]);
     bench.get("/a", &[]);
@@ -103,7 +103,7 @@ fn a_failed_export_is_logged_with_the_members_of_every_line() {
 /// A gateway that exports to this collector every second.
 fn exporting_to(collector: &str) -> GatewaySettings {
     let otlp = OtlpSettings { endpoint: collector.parse().unwrap(), fields: vec![], interval_ms: 1_000 };
-    GatewaySettings { telemetry: TelemetrySettings { log: false, otlp: Some(otlp) }, ..gateway() }
+    GatewaySettings { telemetry: TelemetrySettings { log: false, otlp: Some(otlp), usage: None }, ..gateway() }
 }
 
 /// Starts an exchange and the work after its reply.

@@ -17,10 +17,11 @@ use tollgate_core::entitlement::{Entitlements, Grant, Plan, PlanNumbers, Product
 use tollgate_core::operator::{AuditCaller, AuditEvent, AuditOutcome, Role};
 use tollgate_core::route::HostPattern;
 use tollgate_core::settings::{GatewaySettings, SiteSettings};
+use tollgate_core::telemetry::{Tally, UsageBatch, Used};
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{
     Bundle, Generation, Id, KeyIndex, KeyUse, Manifest, Part, Pointer, Record, RecordError, SealedSession, SessionsEnd,
-    decode, decode_part, decode_part_unnamed, encode, encode_part,
+    decode, decode_part, decode_part_unnamed, encode, encode_part, usage_record,
 };
 
 use crate::sample;
@@ -36,6 +37,7 @@ const IDP_OUTAGE: &str = include_str!("../golden/idp-outage.v1.json");
 const KNOWN_TOKEN: &str = include_str!("../golden/known-token.v1.json");
 const SESSION: &str = include_str!("../golden/session.v1.json");
 const SESSIONS_END: &str = include_str!("../golden/sessions-end.v1.json");
+const USAGE: &str = include_str!("../golden/usage.v1.json");
 const PURGES: &str = include_str!("../golden/purges.v1.json");
 
 #[track_caller]
@@ -266,6 +268,29 @@ fn outages_known_tokens_and_sessions_are_unchanged() {
     assert_eq!(session.sealed, "AAECAwQFBgcICQoLc2VhbGVk");
     let end: SessionsEnd = check(SESSIONS_END);
     assert_eq!(end.issued_until.to_rfc3339(), "2027-01-15T08:00:00.000Z");
+}
+
+#[test]
+fn usage_is_unchanged() {
+    let mut tally = Tally::default();
+    let at = Timestamp::from_millis(1_800_000_000_000);
+    let acme = Used {
+        at,
+        route: Some("pets.list"),
+        consumer: Some("acme"),
+        plan: Some("pro"),
+        subscription: Some("sub-3f9a5b7c9d0e"),
+        product: Some("pets"),
+        status: 200,
+        problem: None,
+        cost: 5,
+    };
+    for used in [acme, acme, Used { at, status: 429, problem: Some("rate-limit-exceeded"), ..Used::default() }] {
+        assert!(tally.add(&used));
+    }
+    check_golden("usage.v1.json", &line(usage_record("shop", "00112233445566770000002a", &tally)));
+    let batch: UsageBatch = check(USAGE);
+    assert_eq!((batch.rows.len(), batch.rows[1].cost), (2, 10));
 }
 
 #[test]

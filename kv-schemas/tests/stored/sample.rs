@@ -38,7 +38,7 @@ pub(crate) fn gateway() -> GatewaySettings {
     GatewaySettings {
         name: "acme".into(),
         proxies: Some(proxies()),
-        telemetry: TelemetrySettings { log: true, otlp: Some(otlp) },
+        telemetry: TelemetrySettings { log: true, otlp: Some(otlp), usage: None },
         internal_hosts: vec!["ops.internal".parse().unwrap()],
         plans: Some(vec!["free".into(), "gold".into()]),
         client_fields: ClientFields::default(),

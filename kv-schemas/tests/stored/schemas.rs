@@ -40,7 +40,7 @@ fn a_pointer_as_it_is_published_fits_its_schema() {
 
 #[test]
 fn schema_violations_are_found() {
-    let wrong: [(&str, &str, Value); 24] = [
+    let wrong: [(&str, &str, Value); 27] = [
         ("pointer", "/kind", json!("manifest")),
         ("pointer", "/v", json!(2)),
         ("pointer", "/data/generation", json!(-1)),
@@ -62,6 +62,9 @@ fn schema_violations_are_found() {
         ("known-token", "/data/ends", json!(7)),
         ("session", "/data/sealed", json!("not base64url!")),
         ("sessions-end", "/data/issued_until", json!(1_800_000_000)),
+        ("usage", "/data/hour", json!("2026-11-28")),
+        ("usage", "/data/rows/0/cost", json!(-1)),
+        ("usage", "/data/rows/1/consumer", json!(7)),
         ("audit", "/data/outcome", json!("open")),
         ("audit", "/data/caller/role", json!("root")),
         ("fetched", "/data/fields/0", json!(["etag"])),

@@ -80,7 +80,7 @@ contracts! {
         reads_what_was_written sees_changes unavailable_is_not_absent a_record_written_at_the_edge_is_read_back
         a_second_write_is_made_or_refused_by_name nothing_but_records_of_the_edge_is_written
         what_operators_keep_is_read_back_and_nothing_else_is_kept a_record_is_gone_after_its_time
-        keys_are_listed_in_pages
+        keys_are_listed_in_pages batches_of_usage_are_all_kept
         writing_while_unavailable_is_an_error
     }
     counters {

@@ -133,6 +133,20 @@ pub(crate) async fn keys_are_listed_in_pages<S: Subject>(subject: &S) -> Outcome
     Ok(())
 }
 
+/// Batches of usage take no place of each other, whatever their names begin with, and are listed.
+pub(crate) async fn batches_of_usage_are_all_kept<S: Subject>(subject: &S) -> Outcome {
+    let batch = |n: usize| format!("g:usage:2026-11-28T23:000000{n:02}");
+    for n in 0..6 {
+        write_at_edge(subject, &batch(n), batch(n).as_bytes(), 600).await?;
+    }
+    for n in 0..6 {
+        ensure_eq!(read(subject, &batch(n)).await?, Some(batch(n).into_bytes()), "batch {n}");
+    }
+    let page = subject.host().records().list("g:usage:2026-11-28", None, 10).await?;
+    ensure_eq!(page.keys, (0..6).map(batch).collect::<Vec<_>>(), "the keys");
+    Ok(())
+}
+
 /// An expired record is absent.
 pub(crate) async fn a_record_is_gone_after_its_time<S: Subject>(subject: &S) -> Outcome {
     let key = fetched("short");

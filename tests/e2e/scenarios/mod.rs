@@ -19,6 +19,7 @@ mod redis;
 mod routing;
 mod spin_calls;
 mod telemetry;
+mod usage;
 
 use crate::scenario::Scenario;
 
@@ -47,6 +48,7 @@ pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
         messages::ALL,
         problems::ALL,
         telemetry::ALL,
+        usage::ALL,
         operator::ALL,
         outage::ALL,
         plans::ALL,

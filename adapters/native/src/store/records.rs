@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tollgate_core::time::Timestamp;
 use tollgate_edge::ports::{KeyPage, Records, Unavailable, WriteFault};
 use tollgate_kv_schemas::joined;
+use tollgate_kv_schemas::keys::is_usage;
 
 use super::{Database, StoreError};
 use crate::clock::SystemClock;
@@ -121,7 +122,10 @@ impl RecordStore {
     }
 
     /// Writes a record with an expiry, and removes expired ones.
-    fn write_until(&self, key: &str, value: &[u8], end: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be written.
+    pub fn write_until(&self, key: &str, value: &[u8], end: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         write_one(&mut writer, key, value, end, now).map_err(|e| self.database.error(e))
     }
@@ -205,6 +209,10 @@ fn write_one(
         .prepare_cached("INSERT OR REPLACE INTO record (key, value, expires_at_us) VALUES (?1, ?2, ?3)")?
         .execute(params![key, value, micros(end)])?;
     transaction.prepare_cached("DELETE FROM record WHERE expires_at_us <= ?1")?.execute([micros(now)])?;
+    // Batches of usage end by their time only.
+    if is_usage(key) {
+        return transaction.commit();
+    }
     transaction
         .prepare_cached(
             "DELETE FROM record WHERE key IN (SELECT key FROM record WHERE expires_at_us IS NOT NULL

@@ -1,10 +1,13 @@
-//! Sums of what exchanges used.
+//! Tables of what exchanges used.
 
 use std::collections::{BTreeMap, HashSet};
 
 use clap::ValueEnum;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tollgate_core::telemetry::{Tally, UsageBatch, UsageRow, Used};
+use tollgate_core::time::Timestamp;
+use tollgate_kv_schemas::{RecordError, decode, usage_record};
 
 /// What is read of the log line of an exchange.
 #[derive(Debug, Deserialize)]
@@ -16,9 +19,11 @@ pub(super) struct Line {
     status: u16,
     pub(super) consumer: Option<String>,
     plan: Option<String>,
+    subscription: Option<String>,
+    product: Option<String>,
     route_id: Option<String>,
     problem: Option<String>,
-    charged: Option<u64>,
+    charged: Option<u32>,
 }
 
 /// What the rows of a table are for.
@@ -28,6 +33,10 @@ pub(super) enum Dimension {
     Consumer,
     /// The plan that they had.
     Plan,
+    /// The subscription, where a limit asks for it.
+    Subscription,
+    /// The product of the subscription.
+    Product,
     /// The API.
     Api,
     /// The route.
@@ -51,22 +60,21 @@ pub(super) enum Window {
     Whole,
 }
 
+/// The sums of the exchanges in a log, as the gateway itself sums them up.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    /// The exchanges that were counted.
+    counted: HashSet<u128>,
+    /// By gateway.
+    tallies: BTreeMap<String, Vec<Tally>>,
+}
+
 /// Sums by windows and dimensions.
 #[derive(Debug)]
 pub(super) struct Usage {
     by: Vec<Dimension>,
     window: Window,
-    /// The exchanges that were counted.
-    counted: HashSet<u128>,
-    sums: BTreeMap<Vec<String>, Sums>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sums {
-    requests: u64,
-    refused: u64,
-    failed: u64,
-    cost: u64,
+    sums: BTreeMap<Vec<String>, [u64; SUMS.len()]>,
 }
 
 impl Line {
@@ -77,31 +85,65 @@ impl Line {
         is_exchange.then_some(line)
     }
 
-    /// The API: route ids begin with it.
-    fn api(&self) -> Option<&str> {
-        Some(self.route_id.as_deref()?.split('.').next().unwrap_or_default())
+    fn used(&self) -> Option<Used<'_>> {
+        Some(Used {
+            at: Timestamp::from_rfc3339(&self.time)?,
+            route: self.route_id.as_deref(),
+            consumer: self.consumer.as_deref(),
+            plan: self.plan.as_deref(),
+            subscription: self.subscription.as_deref(),
+            product: self.product.as_deref(),
+            status: self.status,
+            problem: self.problem.as_deref(),
+            cost: self.charged.unwrap_or_default(),
+        })
+    }
+}
+
+impl Log {
+    /// Adds an exchange, once.
+    pub(super) fn add(&mut self, line: &Line) {
+        let (Ok(id), Some(used)) = (u128::from_str_radix(&line.request_id, 16), line.used()) else { return };
+        if !self.counted.insert(id) {
+            return;
+        }
+        let tallies = self.tallies.entry(line.gateway.clone()).or_default();
+        // A tally has room for one batch.
+        if !tallies.last_mut().is_some_and(|tally| tally.add(&used)) {
+            let mut tally = Tally::default();
+            tally.add(&used);
+            tallies.push(tally);
+        }
+    }
+
+    /// The batches that a gateway would have written.
+    pub(super) fn into_batches(self) -> Result<Vec<UsageBatch>, RecordError> {
+        let mut batches = Vec::new();
+        for (gateway, tallies) in self.tallies {
+            for mut tally in tallies {
+                while !tally.is_empty() {
+                    batches.push(decode(&usage_record(&gateway, "log", &tally.take_hour()))?);
+                }
+            }
+        }
+        Ok(batches)
     }
 }
 
 impl Usage {
     pub(super) fn new(by: &[Dimension], window: Window) -> Self {
-        Self { by: by.to_vec(), window, counted: HashSet::new(), sums: BTreeMap::new() }
+        Self { by: by.to_vec(), window, sums: BTreeMap::new() }
     }
 
-    /// Adds an exchange, once.
-    pub(super) fn add(&mut self, line: &Line) {
-        let Ok(id) = u128::from_str_radix(&line.request_id, 16) else { return };
-        if !self.counted.insert(id) {
-            return;
+    /// Adds the rows of a batch.
+    pub(super) fn add(&mut self, batch: &UsageBatch, is_wanted: impl Fn(&UsageRow) -> bool) {
+        for row in batch.rows.iter().filter(|row| is_wanted(row)) {
+            let window = batch.hour.get(..self.window.bytes()).unwrap_or_default().to_owned();
+            let values = self.by.iter().map(|dimension| dimension.of(batch, row).unwrap_or(NONE).to_owned());
+            let key: Vec<String> = std::iter::once(window).chain(values).collect();
+            let added = [row.requests, row.refused, row.failed, row.cost];
+            self.sums.entry(key).or_default().iter_mut().zip(added).for_each(|(sum, more)| *sum += more);
         }
-        let window = line.time.get(..self.window.bytes()).unwrap_or_default().to_owned();
-        let values = self.by.iter().map(|dimension| dimension.of(line).unwrap_or(NONE).to_owned());
-        let key: Vec<String> = std::iter::once(window).chain(values).collect();
-        let sums = self.sums.entry(key).or_default();
-        sums.requests += 1;
-        sums.refused += u64::from(line.problem.as_deref() == Some("rate-limit-exceeded"));
-        sums.failed += u64::from(line.status >= 500);
-        sums.cost += line.charged.unwrap_or(0);
     }
 
     /// The rows of a table, with their header.
@@ -110,7 +152,7 @@ impl Usage {
         let rows = self
             .sums
             .iter()
-            .map(|(key, sums)| key.iter().cloned().chain(sums.numbers().map(|number| number.to_string())).collect());
+            .map(|(key, sums)| key.iter().cloned().chain(sums.iter().map(ToString::to_string)).collect());
         std::iter::once(header.collect()).chain(rows).collect()
     }
 
@@ -122,7 +164,7 @@ impl Usage {
                 .into_iter()
                 .zip(key)
                 .map(|(name, text)| (name.to_owned(), if text == NONE { Value::Null } else { json!(text) }));
-            let numbers = SUMS.into_iter().zip(sums.numbers()).map(|(name, number)| (name.to_owned(), json!(number)));
+            let numbers = SUMS.into_iter().zip(sums).map(|(name, number)| (name.to_owned(), json!(number)));
             Value::Object(texts.chain(numbers).collect())
         });
         rows.collect()
@@ -133,30 +175,29 @@ impl Usage {
     }
 }
 
-impl Sums {
-    const fn numbers(&self) -> [u64; 4] {
-        [self.requests, self.refused, self.failed, self.cost]
-    }
-}
-
 impl Dimension {
     const fn name(self) -> &'static str {
         match self {
             Self::Consumer => "consumer",
             Self::Plan => "plan",
+            Self::Subscription => "subscription",
+            Self::Product => "product",
             Self::Api => "api",
             Self::Route => "route",
             Self::Gateway => "gateway",
         }
     }
 
-    fn of(self, line: &Line) -> Option<&str> {
+    fn of<'r>(self, batch: &'r UsageBatch, row: &'r UsageRow) -> Option<&'r str> {
         match self {
-            Self::Consumer => line.consumer.as_deref(),
-            Self::Plan => line.plan.as_deref(),
-            Self::Api => line.api(),
-            Self::Route => line.route_id.as_deref(),
-            Self::Gateway => Some(&line.gateway),
+            Self::Consumer => row.consumer.as_deref(),
+            Self::Plan => row.plan.as_deref(),
+            Self::Subscription => row.subscription.as_deref(),
+            Self::Product => row.product.as_deref(),
+            // Route ids begin with it.
+            Self::Api => row.route.as_deref()?.split('.').next(),
+            Self::Route => row.route.as_deref(),
+            Self::Gateway => Some(&batch.gateway),
         }
     }
 }
@@ -193,9 +234,15 @@ mod tests {
         Line::parse(text.as_bytes())
     }
 
+    fn usage(by: &[Dimension], window: Window, log: Log) -> Usage {
+        let mut usage = Usage::new(by, window);
+        log.into_batches().unwrap().iter().for_each(|batch| usage.add(batch, |_| true));
+        usage
+    }
+
     #[test]
     fn each_exchange_counts_once_in_its_window() {
-        let mut usage = Usage::new(&[Dimension::Consumer, Dimension::Plan, Dimension::Api], Window::Day);
+        let mut log = Log::default();
         let acme = ",\"consumer\":\"acme\",\"plan\":\"gold\",\"route_id\":\"pets.list\",\"charged\":5";
         for (id, time, more) in [
             (1, "2026-11-28T23:59:59.999Z", acme),
@@ -204,8 +251,9 @@ mod tests {
             (3, "2026-11-29T00:00:00.000Z", acme),
             (4, "2026-11-29T00:00:00.001Z", ",\"problem\":\"rate-limit-exceeded\""),
         ] {
-            usage.add(&line(id, time, more).unwrap());
+            log.add(&line(id, time, more).unwrap());
         }
+        let usage = usage(&[Dimension::Consumer, Dimension::Plan, Dimension::Api], Window::Day, log);
         let rows = usage.rows();
         assert_eq!(rows[0], ["WINDOW", "CONSUMER", "PLAN", "API", "REQUESTS", "REFUSED", "FAILED", "COST"]);
         assert_eq!(rows[1], ["2026-11-28", "acme", "gold", "pets", "2", "0", "0", "10"]);
@@ -213,6 +261,18 @@ mod tests {
         assert_eq!(rows[3], ["2026-11-29", "acme", "gold", "pets", "1", "0", "0", "5"]);
         assert_eq!(usage.to_json()[1]["consumer"], Value::Null);
         assert_eq!(usage.to_json()[0]["cost"], 10);
+    }
+
+    #[test]
+    fn a_log_with_more_rows_than_a_batch_loses_none() {
+        let mut log = Log::default();
+        for id in 0..3_000 {
+            let consumer = format!(",\"consumer\":\"{}-{id}\",\"charged\":1", "c".repeat(60));
+            log.add(&line(id, "2026-11-28T00:00:00.000Z", &consumer).unwrap());
+        }
+        assert!(log.tallies["shop"].len() > 1);
+        let rows = usage(&[], Window::Whole, log).rows();
+        assert_eq!(rows[1], ["", "3000", "0", "0", "3000"]);
     }
 
     #[test]

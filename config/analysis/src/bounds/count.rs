@@ -7,7 +7,7 @@ use tollgate_config::Compiled;
 use tollgate_core::authn::{CredentialPlace, OutageRules};
 use tollgate_core::bounds::{
     EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, NOTICE_ATTEMPTS_MAX, NOTICES_AT_ONCE_MAX, STORED_CONTENT_BYTES_MAX,
-    VERIFIED_CONTENT_BYTES_MAX,
+    USAGE_WRITES_MAX, VERIFIED_CONTENT_BYTES_MAX,
 };
 use tollgate_core::forward::{IdentityField, Told};
 use tollgate_core::kinds::{LimitPolicy, Place, SlotPolicy, Uses};
@@ -115,7 +115,7 @@ impl Count<'_> {
     fn bounds(&self) -> RouteBounds {
         let cold = Usage {
             record_reads: self.record_reads(),
-            record_writes: self.most(|uses| uses.answers),
+            record_writes: self.most(|uses| uses.answers) + self.usage_writes(),
             verifications: self.most(|uses| uses.verifications),
             export_posts: self.export_posts(),
             bundle_bytes: self.load.bytes,
@@ -125,7 +125,18 @@ impl Count<'_> {
             let outcomes = self.outcomes(is_cold).into_iter();
             outcomes.map(|(outcome, usage)| (outcome, start.plus(usage))).collect()
         };
-        RouteBounds { cold: outcomes(cold, true), warm: outcomes(Usage::default(), false) }
+        let warm = Usage { record_writes: self.usage_writes_of_each(), ..Usage::default() };
+        RouteBounds { cold: outcomes(cold, true), warm: outcomes(warm, false) }
+    }
+
+    /// `isolate/usage.rs` writes batches of usage, and repeats writes that fail.
+    fn usage_writes(&self) -> u64 {
+        self.compiled.settings().telemetry.usage.as_ref().map_or(0, |_| USAGE_WRITES_MAX.into())
+    }
+
+    /// Without an interval, a request that is alone writes what it used.
+    fn usage_writes_of_each(&self) -> u64 {
+        self.compiled.settings().telemetry.usage.as_ref().map_or(0, |usage| u64::from(usage.every_ms == 0))
     }
 
     /// The outcomes that the methods allow, without the calls of a cold isolate before and after the request.

@@ -51,6 +51,7 @@ fn quantity(prices: &TargetPrices, unit: Unit, mix: &Mix) -> u64 {
         Unit::Requests => MICRO,
         Unit::CpuMs => prices.cpu_ms.saturating_mul(MICRO),
         Unit::RecordReads => mixed(|usage| usage.record_reads),
+        Unit::RecordWrites => mixed(|usage| usage.record_writes),
         Unit::CounterCalls => mixed(|usage| usage.counter_calls),
         Unit::CacheCalls => mixed(|usage| usage.cache_look_ups.saturating_add(usage.cache_stores)),
         Unit::UpstreamRequests => mixed(|usage| usage.upstream_attempts),

@@ -31,6 +31,7 @@ pub(crate) fn report_limits(compiled: &Compiled, targets: &BTreeSet<Target>, at:
         check.secrets();
         check.records();
         check.export();
+        check.usage();
         check.certificates();
         for (route, bounds) in compiled.whole().routes.iter().zip(&bounds) {
             check.subrequests(route, bounds);
@@ -199,6 +200,31 @@ impl LimitCheck<'_, '_> {
         }
     }
 
+    /// Usage is written by an exchange that waits for the interval, and after a failure for its repetitions.
+    fn usage(&mut self) {
+        let Some(limit) = self.target.limits().after_reply_ms else { return };
+        let Some(usage) = &self.compiled.settings().telemetry.usage else { return };
+        if usage.every_ms.saturating_add(USAGE_WRITES_MS) <= limit.max {
+            return;
+        }
+        let (at, target) = (self.compiled.usage_interval_span().unwrap_or(self.at), self.target);
+        let what = format!(
+            "usage is summed up for {} s before it is written; `{target}` ends the work after a reply after {} s",
+            usage.every_ms.div_ceil(1_000),
+            limit.max / 1_000
+        );
+        let fix = format!("set `every` to {}s or less", (limit.max - USAGE_WRITES_MS) / 1_000);
+        let source = limit.source;
+        let found = if usage.every_ms >= limit.max {
+            let why = format!("no exchange would ever write it ({source})");
+            Diagnostic::error(Code::PastPlatformLimit, at, what).why(why)
+        } else {
+            let why = format!("a write that fails is repeated for {} s ({source})", USAGE_WRITES_MS / 1_000);
+            Diagnostic::warning(Code::NearPlatformLimit, at, what).why(why)
+        };
+        self.report.push(found.fix(fix));
+    }
+
     /// Spin chooses the gateway's certificate by the host of an upstream.
     fn certificates(&mut self) {
         if self.target != Target::Spin {
@@ -243,6 +269,9 @@ impl LimitCheck<'_, '_> {
 
 /// The timeout of one attempt to send a batch of telemetry.
 const EXPORT_ATTEMPT_MS: u64 = 10_000;
+
+/// The attempts to write a batch of usage, with the waits between them.
+const USAGE_WRITES_MS: u64 = 5_000;
 
 fn megabytes(bytes: u64) -> String {
     format!("{}MiB", bytes >> 20)

@@ -500,7 +500,11 @@ pub(super) fn gateway(from: &Compiled, to: &Compiled) -> Vec<Change> {
     if old.telemetry != new.telemetry {
         let shown = |telemetry: &tollgate_core::telemetry::TelemetrySettings| {
             let otlp = telemetry.otlp.as_ref().map_or_else(|| "no export".to_owned(), |otlp| otlp.endpoint.to_string());
-            format!("log {}, {otlp}", telemetry.log)
+            let usage = telemetry.usage.as_ref().map_or_else(
+                || "no records of usage".to_owned(),
+                |usage| format!("usage every {} ms, kept for {} s", usage.every_ms, usage.keep_s),
+            );
+            format!("log {}, {otlp}, {usage}", telemetry.log)
         };
         let reason = "responses do not change";
         all.push(say("telemetry", shown(&old.telemetry), shown(&new.telemetry), Effect::Compatible, reason));

@@ -31,6 +31,7 @@ pub(crate) static TARGET_PRICES: Object = Object {
         Key::optional("requests", "Requests.", PRICE).default("0"),
         Key::optional("cpu-ms", "Milliseconds of CPU time.", PRICE).default("0"),
         Key::optional("record-reads", "Records read.", PRICE).default("0"),
+        Key::optional("record-writes", "Records written.", PRICE).default("0"),
         Key::optional("counter-calls", "Calls of counters.", PRICE).default("0"),
         Key::optional("cache-calls", "Look-ups and stores in the response cache.", PRICE).default("0"),
         Key::optional("upstream-requests", "Requests to upstreams.", PRICE).default("0"),

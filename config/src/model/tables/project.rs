@@ -479,6 +479,25 @@ pub(crate) static TELEMETRY: Object = Object {
         Key::optional("log", "Whether one structured log line is written for each exchange.", Shape::Boolean)
             .default("true"),
         Key::optional("otlp", "Where logs, metrics and spans are exported.", Shape::Object(&OTLP)).absent("no export"),
+        Key::optional("usage", "Writes what consumers used into records, for `tollgate usage`.", Shape::Object(&USAGE))
+            .absent("no records"),
+    ],
+    ..Object::PLAIN
+};
+
+/// `telemetry.usage:`.
+pub(crate) static USAGE: Object = Object {
+    name: "usage",
+    doc: "Records of what consumers used.",
+    keys: &[
+        Key::optional(
+            "every",
+            "How long each isolate sums up before it writes a record; at most one hour. With `0s` it writes after each reply.",
+            Shape::Quantity(Quantity::Duration),
+        )
+        .default("\"10s\""),
+        Key::optional("keep", "How long records are kept; at least one day.", Shape::Quantity(Quantity::Time))
+            .default("\"400d\""),
     ],
     ..Object::PLAIN
 };

@@ -363,6 +363,13 @@ pub(super) const DEFINITION_HABITS: &[Habit] = &[
         &["sampling", "samplerate", "sampler", "sample"],
         "remove it: the client's `traceparent` decides about sampling",
     ),
+    habit(
+        &["telemetry"],
+        &["metering", "billing", "analytics", "usagerecords", "consumption", "meter"],
+        "write `usage: {every: 10s, keep: 400d}`",
+    ),
+    habit(&["usage"], &["interval", "flushinterval", "period", "flush", "batchinterval"], "write `every: 10s`"),
+    habit(&["usage"], &["retention", "ttl", "expiry", "expires", "retain", "keepfor"], "write `keep: 400d`"),
     habit(&["telemetry"], &["logs", "logging", "accesslog", "loglevel", "level"], "write `log: true` or `log: false`"),
     habit(
         &["rate-limit"],

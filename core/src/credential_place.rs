@@ -161,7 +161,7 @@ fn query_values<'q>(query: Option<&'q str>, name: &str) -> impl Iterator<Item = 
 
 /// The values of a cookie (RFC 6265, section 4.2.1). A site of the same domain can add one of the same name, so there may be
 /// several.
-fn cookie_values<'r>(fields: &'r HeaderMap, name: &str) -> impl Iterator<Item = &'r str> {
+pub(crate) fn cookie_values<'r>(fields: &'r HeaderMap, name: &str) -> impl Iterator<Item = &'r str> {
     let lines = fields.get_all(COOKIE).iter().filter_map(|line| std::str::from_utf8(line.as_bytes()).ok());
     pairs(lines.flat_map(|line| line.split(';').map(str::trim_ascii)), name)
 }

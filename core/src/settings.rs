@@ -246,7 +246,7 @@ impl RouteSettings {
             && self
                 .guard_limit
                 .iter()
-                .all(|place| policies.get(*place).is_some_and(|limit| limit.policy.partition().is_known_before_authentication()))
+                .all(|place| policies.get(*place).is_some_and(|limit| limit.policy.is_known_before_authentication()))
             && self.authn.iter().map(Vec::len).sum::<usize>() <= ROUTE_LIST_MAX
             && self.authn.iter().flatten().all(|place| policies.has(*place))
             && self.has_coherent_alternatives()

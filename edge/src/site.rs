@@ -391,7 +391,7 @@ fn field_rules(part: &Part) -> FieldRules {
 /// What policies read of requests by name.
 fn read_sources(part: &Part) -> impl Iterator<Item = &Source> {
     let authz = part.policies.authz.iter().flat_map(|named| named.policy.reads());
-    authz.chain(part.policies.limit.iter().flat_map(|named| named.policy.partition().sources()))
+    authz.chain(part.policies.limit.iter().flat_map(|named| named.policy.reads()))
 }
 
 /// A cache of parts, bounded by size; when it is full it is cleared, because parts can be read again.

@@ -73,11 +73,6 @@ const EXEMPT: &[Exemption] = &[
     ),
     (
         Lane::Cloudflare,
-        &["content/watched_reports_the_delivery"],
-        "streams bypass the gateway, so watched content is always Delivery::Unobserved",
-    ),
-    (
-        Lane::Cloudflare,
         &[
             "upstream/reports_an_untrusted_certificate",
             "upstream/reports_a_refused_connection",

@@ -248,7 +248,43 @@ export function limited(stream, max) {
   return counted;
 }
 
-// The same for a GET or HEAD, whose content cannot be replaced by another stream: a copy of it is counted. What the
+// The same content, and a promise of how many bytes of it were delivered, and of how that ended. A write to the platform's own
+// stream ends when the chunk is taken, so what a client that hangs up has not got is not counted. With the length of the content,
+// the message keeps its `Content-Length`.
+export function watched(stream, length) {
+  const { readable, writable } = length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length);
+  const overflow = overflows.get(stream);
+  if (overflow) overflows.set(readable, overflow);
+  return [readable, deliver(stream.getReader(), writable.getWriter())];
+}
+
+// The bytes, and 0 if all of them were delivered, 1 if the sender and 2 if the receiver has ended it.
+async function deliver(reader, writer) {
+  let bytes = 0, end = 1;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      end = 2;
+      if (done) break;
+      await writer.write(value);
+      bytes += value.byteLength;
+      end = 1;
+    }
+    await writer.close();
+    return [bytes, 0];
+  } catch (error) {
+    (end === 1 ? writer.abort(error) : reader.cancel(error)).catch(() => {});
+    return [bytes, end];
+  }
+}
+
+// The length that a message declares.
+export function declaredLength(message) {
+  const length = message.headers.get("content-length");
+  return length === null ? undefined : Number(length);
+}
+
+// As `limited` for a GET or HEAD, whose content cannot be replaced by another stream: a copy of it is counted. What the
 // upstream has not read yet is kept in memory, which the limit bounds.
 export function limit(request, max) {
   limits.set(request, max);

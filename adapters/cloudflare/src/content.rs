@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use js_sys::Uint8Array;
+use js_sys::{Array, Promise, Uint8Array};
 use tollgate_core::forward::has_no_content;
+use tollgate_core::telemetry::AbortedBy;
 use tollgate_edge::ports::{Content, ContentFault, Delivery, Gathered, GatheredContent};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ReadableStream, Request, Response, WebSocket};
@@ -59,6 +60,14 @@ pub struct ContentCopy {
 }
 
 impl ReceivedMessage {
+    /// The length that the message declares, if its content is that of the message.
+    fn length(&self) -> Option<f64> {
+        match &self.message {
+            Message::Request(request) => platform::declared_length(request),
+            Message::Response(response) => platform::declared_length(response),
+        }
+    }
+
     fn body(&self) -> Option<ReadableStream> {
         match &self.message {
             Message::Request(request) => request.body(),
@@ -238,8 +247,39 @@ impl Content for WorkerContent {
         Self::from_bytes(whole.bytes.clone())
     }
 
-    fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static) {
-        (self, std::future::ready(Delivery::Unobserved))
+    fn watched(mut self, is_counted: bool) -> (Self, impl Future<Output = Delivery> + 'static) {
+        let known = match &self.body {
+            Body::Empty => Some(0),
+            Body::Bytes(bytes) => Some(bytes.len() as u64),
+            Body::Received | Body::Stream(_) | Body::Socket(_) => None,
+        };
+        // The content of a GET cannot be replaced.
+        let can_be = is_counted && self.unreplaceable().is_none();
+        let length = self.received.as_ref().filter(|_| can_be).and_then(ReceivedMessage::length);
+        let told = can_be.then(|| self.take_stream()).flatten().map(|stream| {
+            let watched = platform::watched(&stream, length);
+            self.body = Body::Stream(watched.get(0).unchecked_into());
+            watched.get(1).unchecked_into::<Promise>()
+        });
+        let delivery = async move {
+            let Some(told) = told else {
+                let complete = known.filter(|_| is_counted).map(|bytes| Delivery::Complete { bytes });
+                return complete.unwrap_or(Delivery::Unobserved);
+            };
+            settled(Ok(told)).await.map_or(Delivery::Unobserved, |told| delivery_of(&told.unchecked_into()))
+        };
+        (self, delivery)
+    }
+}
+
+/// How a delivery ended that JavaScript has observed: the bytes, and who has ended it.
+fn delivery_of(told: &Array) -> Delivery {
+    let number = |place| told.get(place).as_f64().map_or(0, to_count);
+    let bytes = number(0);
+    match number(1) {
+        0 => Delivery::Complete { bytes },
+        1 => Delivery::Aborted { bytes, by: AbortedBy::Upstream },
+        _ => Delivery::Aborted { bytes, by: AbortedBy::Client },
     }
 }
 

@@ -1,6 +1,6 @@
 //! The functions of `js/host.mjs`: the platform's calls, each with one crossing from wasm to JavaScript.
 
-use js_sys::{Function, Promise};
+use js_sys::{Array, Function, Promise};
 use wasm_bindgen::prelude::*;
 use web_sys::{ReadableStream, Request, Response, WebSocket};
 use worker::Env;
@@ -99,6 +99,11 @@ extern "C" {
     ) -> Result<Promise, JsValue>;
 
     pub(crate) fn limited(stream: &ReadableStream, max_bytes: f64) -> ReadableStream;
+
+    pub(crate) fn watched(stream: &ReadableStream, length: Option<f64>) -> Array;
+
+    #[wasm_bindgen(js_name = declaredLength)]
+    pub(crate) fn declared_length(message: &JsValue) -> Option<f64>;
 
     pub(crate) fn limit(request: &Request, max_bytes: f64);
 

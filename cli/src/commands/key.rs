@@ -21,6 +21,7 @@ use tollgate_config::Compiled;
 use tollgate_core::operator::{KEY_KINDS, KeyRequest};
 use tollgate_core::time::Timestamp;
 
+use super::entitlements::published;
 use super::gateway_name;
 use crate::at::AtArgs;
 use crate::failure::Failure;
@@ -153,6 +154,19 @@ impl KeysArgs {
             self.gateway.plans()?.check(plan, target, gateway)?;
         }
         Ok(())
+    }
+}
+
+impl KeysArgs {
+    /// Checks that the published configuration lets records change the limits so far; a running gateway checks them itself.
+    fn check_limits(&self, keys: &Keys<'_>, requests: &[KeyRequest]) -> Result<(), Failure> {
+        let Keys::Stored { target, gateway } = keys else { return Ok(()) };
+        if requests.iter().all(|request| request.limits.is_empty()) {
+            return Ok(());
+        }
+        let settings = published(target, gateway)?.gateway;
+        let check = |request: &KeyRequest| request.check_limits(gateway, settings.entitled.as_ref());
+        requests.iter().try_for_each(check).map_err(|problem| Failure::problem(problem.into_parts().detail))
     }
 }
 

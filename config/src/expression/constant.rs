@@ -167,7 +167,8 @@ impl<'e> Trial<'e> {
             | Source::Plan
             | Source::Claim(_)
             | Source::Country
-            | Source::Asn => true,
+            | Source::Asn
+            | Source::Cookie(_) => true,
         }
     }
 
@@ -455,6 +456,7 @@ const fn is_text(source: &Source) -> bool {
             | Source::Consumer
             | Source::Plan
             | Source::Country
+            | Source::Cookie(_)
     )
 }
 

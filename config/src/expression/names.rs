@@ -51,6 +51,7 @@ impl<'t> Chain<'t> {
             ("request", ["host"]) => (Source::Host, Type::Text),
             ("request", ["headers", name]) => (Source::Header(self.field(name)?), Type::Text),
             ("request", ["query", name]) => (Source::Query((*name).to_owned()), Type::Text),
+            ("request", ["cookies", name]) => (Source::Cookie((*name).to_owned()), Type::Text),
             ("params", [name]) => (Source::Parameter((*name).to_owned()), Type::Text),
             ("client", ["address"]) => (Source::Address, Type::Address),
             ("client", ["country"]) => (Source::Country, Type::Text),
@@ -71,7 +72,7 @@ impl<'t> Chain<'t> {
     pub(super) fn map(&self, key: &str, at: &Range<usize>) -> Option<Result<Source, Fault>> {
         let names: Vec<&str> = self.members.iter().map(|(name, _)| *name).collect();
         match (self.root, names.as_slice()) {
-            ("request", ["headers" | "query"]) | ("params", []) | ("principal", ["claims"]) => {
+            ("request", ["headers" | "query" | "cookies"]) | ("params", []) | ("principal", ["claims"]) => {
                 let own = self.members.iter().map(|(name, at)| (*name, at.clone()));
                 let members = own.chain([(key, at.clone())]).collect();
                 let member = Chain { root: self.root, root_at: self.root_at.clone(), members, at: self.at.clone() };
@@ -96,9 +97,10 @@ impl<'t> Chain<'t> {
         let (known, example): (&[&str], &str) = match (self.root, names) {
             ("request", ["headers"]) => return self.is_map("headers", "request.headers[\"x-version\"]"),
             ("request", ["query"]) => return self.is_map("query", "request.query[\"page\"]"),
+            ("request", ["cookies"]) => return self.is_map("cookies", "request.cookies[\"session\"]"),
             ("params", []) => return self.is_map("params", "params.id"),
             ("principal", ["claims"]) => return self.is_map("claims", "principal.claims.department"),
-            ("request", _) => (&["method", "path", "host", "headers", "query"], "request.path"),
+            ("request", _) => (&["method", "path", "host", "headers", "cookies", "query"], "request.path"),
             ("client", _) => (&["address", "country", "asn"], "client.address"),
             ("principal", _) => (&["consumer", "plan", "scopes", "groups", "claims"], "principal.consumer"),
             ("now", _) => (&[], "now"),

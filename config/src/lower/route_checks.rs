@@ -239,6 +239,17 @@ pub(super) fn report_no_installation(name: &Spanned<String>, report: &mut Report
     );
 }
 
+/// Reports a limit whose cost no request of the route states.
+pub(super) fn report_no_cost(name: &Spanned<String>, of: &Source, defined: Span, report: &mut Report) {
+    let what = format!("no request of the route has the cost that policy `{}` reads, `{of}`", name.value);
+    report.push(
+        Diagnostic::error(Code::BadExpression, name.span, what)
+            .why("the value is missing in all of them, so that each would cost `reserve`")
+            .fix("list another limit on this route, or read a cost that its requests have")
+            .related(defined, "defined here"),
+    );
+}
+
 /// Reports a condition that reads a parameter which the path of the route does not have.
 pub(super) fn report_no_parameter(
     name: &Spanned<String>,

@@ -331,13 +331,13 @@ impl<'p> Lowering<'p, '_> {
         for name in items.flat_map(|item| &item.names) {
             let fits = |named: &NamedPolicy| match &named.policy {
                 Policy::Guard(_) => true,
-                Policy::Limit(limit) => limit.partition().is_known_before_authentication(),
+                Policy::Limit(limit) => limit.is_known_before_authentication(),
                 Policy::Authn(_) | Policy::Authz(_) => false,
             };
             let Some(place) = self.policies.find(name, api, fits, self.report) else { continue };
             match self.policies.get(place).map(|policy| &policy.policy) {
                 Some(Policy::Guard(_)) => guards.push(place),
-                Some(Policy::Limit(limit)) if limit.partition().is_known_before_authentication() => limits.push(place),
+                Some(Policy::Limit(limit)) if limit.is_known_before_authentication() => limits.push(place),
                 Some(Policy::Limit(_)) => self.report_limit_by_caller(name, place),
                 Some(Policy::Authn(_) | Policy::Authz(_)) => self.report_slot(name, place, Slot::Guard),
                 None => {}

@@ -1,8 +1,10 @@
 //! The properties of a key, in fixtures and in policy tests.
 
 use tollgate_core::authn::{Credential, OriginPattern, Restrictions};
-use tollgate_core::bounds::KEY_PLACES_MAX;
+use tollgate_core::bounds::{KEY_PLACES_MAX, ROUTE_LIST_MAX};
+use tollgate_core::entitlement::PlanNumbers;
 use tollgate_core::guard::Networks;
+use tollgate_core::operator::numbers;
 use tollgate_core::route::HostPattern;
 use tollgate_core::time::Timestamp;
 
@@ -21,6 +23,7 @@ pub(crate) struct KeyProperties {
     pub(crate) expires: Option<Spanned<Timestamp>>,
     pub(crate) revoked: bool,
     pub(crate) restrictions: Restrictions,
+    pub(crate) limits: Vec<PlanNumbers>,
 }
 
 impl KeyProperties {
@@ -41,7 +44,9 @@ impl KeyProperties {
             hosts,
             referrers: referrers.iter().filter_map(|text| referrer(text, report)).collect(),
         };
+        let limits = texts(fields, "limits", ROUTE_LIST_MAX, report);
         Self {
+            limits: limits.iter().filter_map(|text| limit(text, report)).collect(),
             scopes: scopes.iter().filter_map(|scope| parsed::scope(scope, report)).collect(),
             groups: groups.iter().filter_map(|group| parsed::group(group, report)).collect(),
             not_before: not_before.map(|time| time.value),
@@ -60,6 +65,7 @@ impl KeyProperties {
             not_before: self.not_before,
             expires: self.expires.as_ref().map(|time| time.value),
             revoked: self.revoked,
+            limits: self.limits.clone(),
             restrictions: (!self.restrictions.is_empty()).then(|| Box::new(self.restrictions.clone())),
             ..Credential::of(id, consumer)
         }
@@ -73,6 +79,18 @@ impl KeyProperties {
 
 fn texts(fields: &mut Fields<'_>, name: &'static str, max: usize, report: &mut Report) -> Vec<Spanned<String>> {
     fields.optional(name, report, |node, report| decode::texts(node, max, report)).unwrap_or_default()
+}
+
+fn limit(text: &Spanned<String>, report: &mut Report) -> Option<PlanNumbers> {
+    let read = numbers(&text.value);
+    if read.is_err() {
+        report.push(
+            Diagnostic::error(Code::BadLimit, text.span, format!("`{}` gives a limit no number", text.value))
+                .why("it is the name of a limit and its number for this key")
+                .fix("write it as in `monthly=100000`, of a rate also `burst=100/s` or `burst=100/s:200`"),
+        );
+    }
+    read.ok()
 }
 
 fn timestamp(node: &Node, report: &mut Report) -> Option<Spanned<Timestamp>> {

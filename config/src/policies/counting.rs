@@ -2,10 +2,11 @@
 
 use std::num::{NonZeroU8, NonZeroU32};
 
+use tollgate_core::client::Prefixes;
 use tollgate_core::expression::{Expression, Node, Source};
 use tollgate_core::limit::{Consistency, Counting, LimitBy, OnUnavailable, PARTS_MAX, Part, Statuses, WARNINGS_MAX};
 
-use super::{Change, Value, Written};
+use super::{Change, Value, Written, cost};
 use crate::decode::habits::word;
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::expression::compile_value;
@@ -19,13 +20,29 @@ pub(super) const KEYS: &[Key] = &[
         "by",
         "Which requests are counted together: those with the same `consumer` (without authentication, the client's address), \
          `address`, `installation` (tokens that are bound to the same key or certificate; otherwise as `consumer`), `credential`, `subscription` (of the consumer to a product; otherwise as `consumer`), `route`, `api`, \
-         `upstream`, all of the `gateway`, or with the same value of an expression such as `request.headers[\"x-tenant\"]`, `request.query[\"shop\"]`, `params.store`, \
+         `upstream`, all of the `gateway`, or with the same value of an expression such as `request.headers[\"x-tenant\"]`, `request.cookies[\"session\"]`, `request.query[\"shop\"]`, `params.store`, \
          `principal.claims.tenant`, `client.country`. A list counts those together for which all are the same.",
         PARTS,
     )
     .default("\"consumer\"")
     .change(Change::Review("other requests are counted together"))
     .examples(&["\"address\"", "[\"consumer\", \"route\"]", "[\"principal.claims.tenant\"]"]),
+    Key::optional(
+        "ipv6-prefix",
+        "How many bits of an IPv6 address are counted together, where requests are counted by address.",
+        Shape::Integer(Prefixes::LEAST.ipv6 as i64, Prefixes::MOST.ipv6 as i64),
+    )
+    .absent("64")
+    .change(Change::Review("other clients are counted together"))
+    .examples(&["56"]),
+    Key::optional(
+        "ipv4-prefix",
+        "How many bits of an IPv4 address are counted together, where requests are counted by address.",
+        Shape::Integer(Prefixes::LEAST.ipv4 as i64, Prefixes::MOST.ipv4 as i64),
+    )
+    .absent("32")
+    .change(Change::Review("other clients are counted together"))
+    .examples(&["24"]),
     Key::optional(
         "at-most",
         "The largest number that records of plans, subscriptions and grants may give the limit: requests in its period or window, or at the \
@@ -94,10 +111,12 @@ pub(super) const KEYS: &[Key] = &[
 ];
 
 /// Where a rate limit counts.
-pub(super) const LEASED_KEYS: &[Key] = &[CONSISTENCY.default("\"leased\""), COUNT_WHEN];
+pub(super) const LEASED_KEYS: &[Key] =
+    &[CONSISTENCY.default("\"leased\""), COUNT_WHEN, cost::OF, cost::PER, cost::RESERVE, cost::MOST];
 
 /// Where a quota counts.
-pub(super) const EXACT_KEYS: &[Key] = &[CONSISTENCY.default("\"exact\""), COUNT_WHEN];
+pub(super) const EXACT_KEYS: &[Key] =
+    &[CONSISTENCY.default("\"exact\""), COUNT_WHEN, cost::OF, cost::PER, cost::RESERVE, cost::MOST];
 
 const CONSISTENCY: Key = Key::optional("consistency", "Where requests are counted.", Shape::Word(CONSISTENCY_WORDS))
     .change(Change::LoosestFirst {
@@ -197,6 +216,7 @@ pub(super) fn lower(written: &Written, report: &mut Report) -> Option<Common> {
     // A kind without the key counts exactly.
     let consistency = written.word("consistency", CONSISTENCIES).unwrap_or_default();
     let count_when = count_when(written, report)?;
+    let prefixes = prefixes(written, &parts, report)?;
     let counting = Counting {
         parts,
         shadow,
@@ -208,6 +228,8 @@ pub(super) fn lower(written: &Written, report: &mut Report) -> Option<Common> {
         count_when,
         number_from,
         budget: None,
+        cost: None,
+        prefixes,
     };
     Some(Common { by, on_unavailable, counting })
 }
@@ -250,6 +272,10 @@ pub(super) fn values(
     let only = [Part::By(by)];
     let parts = if counting.parts.is_empty() { &only[..] } else { &counting.parts };
     let by = ("by", Value::List(parts.iter().map(written_part).collect()));
+    let usual = Prefixes::default();
+    let Prefixes { ipv4, ipv6 } = counting.prefixes;
+    let ipv6 = (ipv6 != usual.ipv6).then(|| ("ipv6-prefix", Value::Integer(ipv6.into())));
+    let ipv4 = (ipv4 != usual.ipv4).then(|| ("ipv4-prefix", Value::Integer(ipv4.into())));
     let shadow = ("shadow", Value::Boolean(counting.shadow));
     let warn = counting.warn.iter().map(|share| format!("{share}%")).collect::<Vec<_>>();
     let warn = (!warn.is_empty()).then_some(("warn", Value::List(warn)));
@@ -260,6 +286,8 @@ pub(super) fn values(
     let word = (on_unavailable, share.is_some());
     let on_unavailable = Value::word("on-unavailable", ON_UNAVAILABLE, &word);
     std::iter::once(by)
+        .chain(ipv6)
+        .chain(ipv4)
         .chain(at_most)
         .chain(number_from)
         .chain(on_unavailable)
@@ -274,9 +302,10 @@ pub(super) fn consistency(counting: &Counting) -> Option<(&'static str, Value)> 
     Value::word("consistency", CONSISTENCIES, &counting.consistency)
 }
 
-/// The value of `count-when`, for kinds that have it.
-pub(super) fn counted(counting: &Counting) -> Option<(&'static str, Value)> {
-    counting.count_when.as_ref().map(|statuses| ("count-when", Value::Text(statuses.to_string())))
+/// The values of `count-when`, and of what a request costs, for kinds that have them.
+pub(super) fn counted(counting: &Counting) -> impl Iterator<Item = (&'static str, Value)> {
+    let statuses = counting.count_when.as_ref().map(|statuses| ("count-when", Value::Text(statuses.to_string())));
+    statuses.into_iter().chain(cost::values(counting))
 }
 
 fn written_part(part: &Part) -> String {
@@ -309,7 +338,7 @@ fn part(text: &Spanned<String>, report: &mut Report) -> Option<Part> {
         return None;
     }
     match compile_value(&text.value) {
-        Ok(expression) => match source(&expression) {
+        Ok(expression) => match source_of(&expression) {
             Some(source) => Some(Part::Value(source)),
             None => {
                 let what = format!("`{}` is no single value of the request, its client or its caller", text.value);
@@ -327,13 +356,34 @@ fn part(text: &Spanned<String>, report: &mut Report) -> Option<Part> {
 }
 
 /// What an expression reads, if it is one value that is read as it is.
-fn source(expression: &Expression) -> Option<Source> {
+pub(super) fn source_of(expression: &Expression) -> Option<Source> {
     let mut nodes = expression.nodes().iter();
     match (nodes.next(), nodes.next()) {
         (Some(Node::Read(Source::Now | Source::Scopes | Source::Groups)), _) => None,
         (Some(Node::Read(source)), None) => Some(source.clone()),
         _ => None,
     }
+}
+
+/// How many bits of addresses are counted together.
+fn prefixes(written: &Written, parts: &[Part], report: &mut Report) -> Option<Prefixes> {
+    let usual = Prefixes::default();
+    let own = |key| Some((key, written.integer(key)?));
+    let (ipv4, ipv6) = (own("ipv4-prefix"), own("ipv6-prefix"));
+    let counts_addresses = |part: &Part| matches!(part, Part::By(_) | Part::Credential | Part::Subscription);
+    let are_used = parts.is_empty() || parts.iter().any(counts_addresses);
+    if let Some((key, placed)) = ipv4.as_ref().or(ipv6.as_ref()).filter(|_| !are_used) {
+        report.push(
+            Diagnostic::error(Code::BadLimit, placed.span, format!("`{key}` has no effect"))
+                .why("`by` does not count by address, nor by something that counts those without it by address")
+                .fix(format!("remove `{key}`, or write `by: address`")),
+        );
+        return None;
+    }
+    let bits = |own: Option<(&str, Spanned<u32>)>, usual: u8| {
+        own.map_or(Some(usual), |(_, placed)| u8::try_from(placed.value).ok())
+    };
+    Some(Prefixes { ipv4: bits(ipv4, usual.ipv4)?, ipv6: bits(ipv6, usual.ipv6)? })
 }
 
 /// The responses that count; `Some(None)` if all do.
@@ -355,7 +405,7 @@ fn count_when(written: &Written, report: &mut Report) -> Option<Option<Statuses>
 #[expect(clippy::option_option, reason = "a refused value differs from an absent one")]
 fn number_from(written: &Written, at_most: Option<NonZeroU32>, report: &mut Report) -> Option<Option<Source>> {
     let Some(text) = written.text("limit-from") else { return Some(None) };
-    let claim = compile_value(&text.value).ok().as_ref().and_then(source);
+    let claim = compile_value(&text.value).ok().as_ref().and_then(source_of);
     let claim = claim.filter(|source| matches!(source, Source::Claim(_)));
     if let (Some(claim), Some(_)) = (&claim, at_most) {
         return Some(Some(claim.clone()));

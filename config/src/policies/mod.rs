@@ -9,6 +9,7 @@
 mod bearer;
 mod binding;
 mod budget;
+mod cost;
 mod counting;
 mod definition;
 mod issuer;

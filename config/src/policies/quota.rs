@@ -7,7 +7,7 @@ use tollgate_core::limit::{QuotaSettings, Unit, Windows};
 
 use super::budget;
 use super::counting::{self, Common};
-use super::{Change, Kind, PlanLimit, Value, Written, kind_key};
+use super::{Change, Kind, PlanLimit, Value, Written, cost, kind_key};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::schema::texts::BUDGET;
 use crate::schema::{Key, Object, Rule, Shape};
@@ -125,6 +125,7 @@ impl Kind for QuotaSettings {
         }
         let Common { by, on_unavailable, counting } = common;
         counting::check_at_most(written, &counting, quota, u32::MAX, report).then_some(())?;
+        let counting = cost::lower(written, counting, quota, None, report)?;
         Some(Self { quota, windows, by, on_unavailable, plans: BTreeMap::new(), counting })
     }
 

@@ -7,7 +7,7 @@ use tollgate_core::cell::ENTRIES_MAX;
 use tollgate_core::limit::{self, Consistency, Counting, RateAlgorithm, RateLimitSettings};
 
 use super::counting::{self, Common};
-use super::{Change, Kind, PlanLimit, Value, Written, kind_key};
+use super::{Change, Kind, PlanLimit, Value, Written, cost, kind_key};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::Spanned;
 use crate::schema::units::Rate;
@@ -85,6 +85,7 @@ impl Kind for RateLimitSettings {
         let most = if is_log { ENTRIES_MAX.try_into().unwrap_or(u32::MAX) } else { u32::MAX };
         counting::check_at_most(written, &counting, rate.max(burst), most, report).then_some(())?;
         let counting = in_places(algorithm, counting, written, report)?;
+        let counting = cost::lower(written, counting, burst, is_log.then_some("sliding-log"), report)?;
         Some(Self { rate, period_ms, burst, by, on_unavailable, plans: BTreeMap::new(), algorithm, counting })
     }
 

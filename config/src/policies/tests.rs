@@ -88,6 +88,18 @@ fn settings_have_the_written_values_and_the_defaults() {
         "{kind: concurrency, max: 5, by: gateway}",
         &[("max", "5"), ("lease", "1m"), ("by", "[gateway]"), ("on-unavailable", "open"), ("shadow", "false")],
     );
+    check(
+        "{kind: concurrency, max: 5, by: [address, 'request.cookies[\"a\"]'], ipv6-prefix: 48, ipv4-prefix: 24}",
+        &[
+            ("max", "5"),
+            ("lease", "1m"),
+            ("by", "[address, request.cookies[\"a\"]]"),
+            ("ipv6-prefix", "48"),
+            ("ipv4-prefix", "24"),
+            ("on-unavailable", "open"),
+            ("shadow", "false"),
+        ],
+    );
     let jwt = "{kind: jwt, issuer: \"https://id.example.com\", audience: pets}";
     check(
         jwt,

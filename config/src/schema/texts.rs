@@ -32,10 +32,19 @@ pub(crate) static GATEWAY_NAME: TextRule = TextRule {
 /// What the requests of one quota have in common.
 pub(crate) static PART: TextRule = TextRule {
     name: "partition",
-    doc: "`consumer`, `address`, `installation`, `credential`, `route`, `api`, `upstream`, `gateway`, or an expression that reads one value \
+    doc: "`consumer`, `address`, `installation`, `credential`, `subscription`, `route`, `api`, `upstream`, `gateway`, or an expression that reads one value \
           of the request, its client or its caller.",
-    pattern: r"^(consumer|address|installation|credential|route|api|upstream|gateway|[a-z][ -~]*[.\[][ -~]*)$",
+    pattern: r"^(consumer|address|installation|credential|subscription|route|api|upstream|gateway|[a-z][ -~]*[.\[][ -~]*)$",
     examples: &["consumer", "request.headers[\"x-tenant\"]"],
+};
+
+/// What a request costs.
+pub(crate) static COST: TextRule = TextRule {
+    name: "cost",
+    doc: "`request.bytes`, `response.bytes`, a field of the upstream's response such as `response.headers[\"x-cost\"]`, or an expression \
+          that reads one number of the request or its caller.",
+    pattern: r"^[a-z][ -~]*[.\[][ -~]*$",
+    examples: &["response.bytes", "response.headers[\"x-cost\"]", "request.query[\"limit\"]"],
 };
 
 /// A share of a limit.

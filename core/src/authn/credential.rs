@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Restrictions;
+use crate::entitlement::PlanNumbers;
 use crate::json::FromJson;
 use crate::time::Timestamp;
 
@@ -55,6 +56,9 @@ pub struct Credential {
     /// The identity whose link it is: a name as [`super::IdentityName`] has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
+    /// The numbers that it has for limits, within what these allow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<PlanNumbers>,
 }
 
 /// Whether a credential is valid.

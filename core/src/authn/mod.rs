@@ -14,6 +14,7 @@ mod seen;
 mod signed;
 
 use crate::canonical::mark;
+use crate::entitlement::PlanNumbers;
 use crate::forward::{Attribute, Caller};
 use crate::hex;
 use crate::jose::{Members, Value, signed_part};
@@ -145,6 +146,8 @@ pub struct Principal {
     pub scopes: Vec<String>,
     /// The groups and roles of the owner, sorted.
     pub groups: Vec<String>,
+    /// The numbers that the credential has for limits.
+    pub limits: Vec<PlanNumbers>,
     /// Whether the token was admitted although its provider is away.
     pub in_outage: bool,
     /// Whether there is no credential: limits count the client's address, and responses are stored as without one.
@@ -176,6 +179,7 @@ impl Principal {
             plan,
             scopes,
             groups: Vec::new(),
+            limits: Vec::new(),
             in_outage: false,
             is_anonymous: false,
             confirmation: None,
@@ -215,7 +219,8 @@ impl Principal {
         let texts = self.scopes.iter().chain(&self.groups).map(|text| size_of::<String>() + text.len());
         let facts = self.facts.iter().map(|(_, value)| size_of::<Value>() + value.size());
         let own = self.consumer.len() + self.credential.len() + self.members.len();
-        size_of::<Self>() + own + texts.chain(facts).sum::<usize>()
+        let limits = self.limits.iter().map(|numbers| size_of::<PlanNumbers>() + numbers.policy.len());
+        size_of::<Self>() + own + texts.chain(facts).chain(limits).sum::<usize>()
     }
 
     /// The claim at a path, if it was kept.
@@ -302,8 +307,8 @@ const PUBLIC_ID_BYTES: usize = 8;
 
 impl From<&Credential> for Principal {
     fn from(credential: &Credential) -> Self {
-        let Credential { id, consumer, plan, scopes, groups, .. } = credential.clone();
-        Self::new(consumer, id, plan, scopes).with_groups(groups)
+        let Credential { id, consumer, plan, scopes, groups, limits, .. } = credential.clone();
+        Self { limits, ..Self::new(consumer, id, plan, scopes).with_groups(groups) }
     }
 }
 

@@ -26,11 +26,17 @@ pub struct ConditionSettings {
 }
 
 impl codec::Section for ConditionSettings {
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
 
     fn least_version(&self) -> u16 {
-        // Earlier readers have no time zones, and do not know where clients are.
-        if self.allow.is_of_first_version() { Self::OLDEST } else { 2 }
+        // Earlier readers have no time zones, and do not know where clients are; those before version 3 read no cookies.
+        if self.allow.is_of_first_version() {
+            Self::OLDEST
+        } else if self.allow.sources().any(Source::is_cookie) {
+            Self::VERSION
+        } else {
+            2
+        }
     }
 }
 

@@ -55,7 +55,15 @@ pub struct ExternalSettings {
     pub token: Vec<SecretText>,
 }
 
-impl codec::Section for ExternalSettings {}
+/// Version 2 reads cookies.
+impl codec::Section for ExternalSettings {
+    const VERSION: u16 = 2;
+
+    fn least_version(&self) -> u16 {
+        let mut sources = self.sent.iter().flat_map(|sent| sent.value.sources());
+        if sources.any(Source::is_cookie) { Self::VERSION } else { Self::OLDEST }
+    }
+}
 
 /// The form of questions and answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Encode, Decode)]

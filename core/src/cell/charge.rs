@@ -194,10 +194,18 @@ impl Charge {
     /// The verdict as it is after a refund of the charge that it was made for.
     #[must_use]
     pub fn refunded(&self, said: &Verdict) -> Verdict {
-        let remaining = said.remaining.saturating_add(self.cost.get()).min(self.burst.get());
+        self.settled(said, 0)
+    }
+
+    /// The verdict as it is after the charge that it was made for has been settled at another cost.
+    #[must_use]
+    pub fn settled(&self, said: &Verdict, cost: u32) -> Verdict {
+        let charged = said.remaining.saturating_add(self.cost.get());
+        let remaining = charged.saturating_sub(cost).min(self.burst.get());
         let reset_us = if self.is_one_instant() {
+            let charged_ns = if cost == 0 { 0 } else { self.cost_ns(cost) };
             let ahead_ns = said.reset_us.saturating_mul(NANOS_PER_US).saturating_sub(self.increment_ns());
-            ahead_ns.div_ceil(NANOS_PER_US)
+            ahead_ns.saturating_add(charged_ns).div_ceil(NANOS_PER_US)
         } else if remaining == self.burst.get() {
             0
         } else {

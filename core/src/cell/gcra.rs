@@ -137,7 +137,7 @@ impl Charge {
         self.cost_ns(self.burst.get())
     }
 
-    fn cost_ns(&self, cost: u32) -> u64 {
+    pub(super) fn cost_ns(&self, cost: u32) -> u64 {
         // u32 x u32 x 10^6 fits in u128; at least one nanosecond, so that every charge counts.
         let ns = divided(u128::from(self.period_ns()) * u128::from(cost), self.rate.get().into());
         u64::try_from(ns.max(1)).unwrap_or(u64::MAX / 4)

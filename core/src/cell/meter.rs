@@ -83,6 +83,14 @@ impl Effect {
         }
     }
 
+    /// Allows the charge, also beyond the limit.
+    pub(super) const fn allow(&mut self) {
+        match self {
+            Self::Instant(shift) => shift.allowed = true,
+            Self::Counted { allowed, .. } => *allowed = true,
+        }
+    }
+
     /// The state after the charge.
     pub(super) fn after(&self, charge: &Charge) -> Meter {
         match self {

@@ -95,6 +95,10 @@ pub enum Operation {
     /// [`Reply::NotHeld`].
     #[n(8)]
     GiveBack(#[n(0)] Unused),
+    /// Charges what an operation has cost beyond what was charged before it, also beyond the limit: what comes later waits. Answered
+    /// with [`Reply::Charged`].
+    #[n(9)]
+    Settle(#[n(0)] Charge),
 }
 
 /// The answer to one [`Operation`].

@@ -151,13 +151,16 @@ impl Cell {
 
     fn step<'o>(&self, terms: Terms, operation: &'o Operation, before: &[Step<'o>]) -> Step<'o> {
         match operation {
-            Operation::Charge(charge) => {
+            Operation::Charge(charge) | Operation::Settle(charge) => {
                 let unused = Meter::unused(charge.algorithm);
                 let stored = self.meter_of(&charge.quota, &unused);
                 let is_known = stored.is_some();
                 let earlier = before.iter().rev().find_map(|step| step.meter_after(&charge.quota, &unused));
                 let meter = earlier.or(stored).unwrap_or(unused);
-                let (effect, ahead) = meter.charge_ahead(charge, terms, self.at_us);
+                let (mut effect, ahead) = meter.charge_ahead(charge, terms, self.at_us);
+                if matches!(operation, Operation::Settle(_)) {
+                    effect.allow();
+                }
                 Step::Charge { charge, is_known, effect, ahead }
             }
             Operation::Confirm => Step::Confirm { held: self.holds.find(terms.id).is_some() },

@@ -11,7 +11,7 @@ mod network;
 mod proxies;
 
 pub use location::Location;
-pub use network::ClientNetwork;
+pub use network::{ClientNetwork, Prefixes};
 pub use proxies::{LocationFields, ProxyField, ProxySettings, TrustedProxies};
 
 use std::net::IpAddr;

@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 
 /// What the records say of a request.
 ///
-/// A subscription comes before a number that a claim states, and that before the plan of a credential or claim. The plan is that of the subscription to a product with the API, and without a subscription that of the credential or claim. Its
+/// The numbers of a credential come before a subscription, that before a number that a claim states, and that before the plan of a credential or claim. The plan is that of the subscription to a product with the API, and without a subscription that of the credential or claim. Its
 /// numbers are those of its record, otherwise those that the policy has for a plan of this name, otherwise the policy's own. A grant raises what
 /// this results in. Numbers of records never exceed what the policy allows.
 #[derive(Debug)]
@@ -74,18 +74,34 @@ impl<'r> Entitled<'r> {
         number.is_some()
     }
 
+    /// Gives a charge the numbers that the record of the credential has for its limit, if it has some.
+    #[must_use]
+    pub fn of_credential(
+        limits: &[PlanNumbers],
+        at_most: NonZeroU32,
+        period_ms: NonZeroU32,
+        charge: &mut Charge,
+    ) -> bool {
+        let own = limits.iter().find(|numbers| *numbers.policy == *charge.quota);
+        if let Some(numbers) = own {
+            set(charge, numbers, period_ms);
+            bound(charge, at_most, period_ms);
+        }
+        own.is_some()
+    }
+
     /// Gives a charge the numbers that records have for its limit, at most `at_most` in the period of the policy. The charge has the numbers of
-    /// the configuration for [`Self::plan`], or one that a claim states.
+    /// the configuration for [`Self::plan`], or those that the credential or a claim states.
     #[must_use]
     pub fn apply(
         &self,
         at_most: NonZeroU32,
         period_ms: NonZeroU32,
-        is_claimed: bool,
+        is_stated: bool,
         charge: &mut Charge,
     ) -> Numbers<'r> {
         let mut from = Numbers::Configured;
-        if let Some(plan) = self.record.filter(|_| !is_claimed)
+        if let Some(plan) = self.record.filter(|_| !is_stated)
             && let Some(numbers) = plan.limits.iter().find(|numbers| *numbers.policy == *charge.quota)
         {
             set(charge, numbers, period_ms);
@@ -340,6 +356,22 @@ mod tests {
         let mut rate = charge(100, 1_000, 300, None);
         assert!(Entitled::claim("50", n(5_000), n(60_000), &mut rate));
         assert_eq!((rate.rate.get(), rate.period_ms.get(), rate.burst.get()), (50, 60_000, 50));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_credential_has_numbers_of_its_own_which_a_grant_raises() {
+        let limits = [numbers(7, None, None), PlanNumbers { policy: "other".into(), ..numbers(9, None, None) }];
+        let mut charge = monthly(100);
+        assert!(Entitled::of_credential(&limits, n(5_000), n(1), &mut charge));
+        let own = with(vec![subscription("pets", 0, None)], vec![grant(None, Some(200))]);
+        let catalogue = catalogue(&[numbers(1_000, None, None)]);
+        let entitled = Entitled::new(&catalogue, &own, "pets", None, at(50));
+        assert!(matches!(entitled.apply(n(5_000), n(1), true, &mut charge), Numbers::Granted(_)));
+        assert_eq!(charge.burst.get(), 14, "not twice the plan's");
+        let mut charge = monthly(100);
+        assert!(Entitled::of_credential(&[numbers(9_000, None, None)], n(5_000), n(1), &mut charge));
+        assert_eq!(charge.burst.get(), 5_000);
+        assert!(!Entitled::of_credential(&limits[1..], n(5_000), n(1), &mut charge));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -6,6 +6,7 @@
 mod entitled;
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -161,6 +162,23 @@ pub struct Grant {
     /// When this was written.
     #[serde(default)]
     pub changed: Timestamp,
+}
+
+/// As they are written: `burst=100/s:200`.
+impl fmt::Display for PlanNumbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.policy, self.count)?;
+        match self.period_ms {
+            None => {}
+            Some(1_000) => f.write_str("/s")?,
+            Some(60_000) => f.write_str("/min")?,
+            Some(3_600_000) => f.write_str("/h")?,
+            Some(86_400_000) => f.write_str("/d")?,
+            Some(ms) if ms % 1_000 == 0 => write!(f, "/{}s", ms / 1_000)?,
+            Some(ms) => write!(f, "/{ms}ms")?,
+        }
+        self.burst.map_or(Ok(()), |burst| write!(f, ":{burst}"))
+    }
 }
 
 impl Entitlements {

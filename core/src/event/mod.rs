@@ -292,17 +292,23 @@ impl Events {
         })
     }
 
-    /// The cost that was charged to the limits of the exchange, if any was: each limit is charged the same.
+    /// The cost that was charged to the limits of the exchange, if any was: the largest one, after what was settled.
     #[must_use]
     pub fn charged(&self) -> Option<u32> {
-        let costs = self.0.iter().filter_map(|event| match event.reason {
+        let cost = |event: &Event| match event.reason {
             Reason::Charged { cost, .. }
             | Reason::Leased { cost, .. }
             | Reason::CountedLocally { cost, .. }
-            | Reason::ShareCharged { cost, .. } => Some(cost),
+            | Reason::ShareCharged { cost, .. }
+            | Reason::Settled { cost, .. } => Some(cost),
             _ => None,
-        });
-        costs.max()
+        };
+        let is_settled = |(place, event): &(usize, &Event)| {
+            let is_it = |later: &Event| later.policy == event.policy && matches!(later.reason, Reason::Settled { .. });
+            self.0[place + 1..].iter().any(is_it)
+        };
+        let all = self.0.iter().enumerate().filter_map(|(place, event)| Some((cost(event)?, (place, event))));
+        all.filter(|(_, at)| !is_settled(at)).map(|(cost, _)| cost).max()
     }
 
     /// The result of the cache, if the route has one.

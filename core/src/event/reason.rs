@@ -287,6 +287,12 @@ reasons! {
     CountedLocally { remaining: u32, cost: u32 } = "counted-locally", "{remaining} remaining in the isolate after a cost of {cost}";
     /// The cost is not charged, or is refunded, because another quota refuses the request.
     NotCharged { remaining: u32, cost: u32 } = "not-charged", "{remaining} remaining, cost {cost} not charged";
+    /// There is no number for the cost, so that what was reserved stays charged.
+    CostUnknown { cost: u32 } = "cost-unknown", "the cost is not known, {cost} is charged";
+    /// The cost is larger than allowed.
+    CostBeyond { cost: u32 } = "cost-beyond", "the cost is beyond `cost-max`, {cost} is charged";
+    /// The cost was known after the reply, and was charged or given back beyond what was reserved.
+    Settled { cost: u32, reserved: u32 } = "settled", "a cost of {cost}, of which {reserved} was charged before";
     /// The quota is exhausted.
     Exhausted { remaining: u32, cost: u32 } = "exhausted", "{remaining} remaining, cost {cost} requested";
     /// The quota would refuse the request, but it is only observed.
@@ -302,6 +308,8 @@ reasons! {
         "subscribed", "subscription {subscription} to {product}, plan {plan}";
     /// The record of a plan has a number for the limit.
     PlanNumber { number: u32, plan: Arc<str> } = "plan-number", "{number} by the record of the plan {plan}";
+    /// The record of the credential has a number for the limit.
+    CredentialNumber { number: u32 } = "credential-number", "{number} by the record of the credential";
     /// A claim states the number of the limit.
     NumberClaimed { number: u32 } = "number-claimed", "{number} by a claim of the caller";
     /// The claim for the number of the limit has none that is allowed.

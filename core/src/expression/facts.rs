@@ -12,6 +12,7 @@ use super::value::{Items, Value};
 use crate::authn::Principal;
 use crate::client::Location;
 use crate::codec::Decode;
+use crate::credential_place::cookie_values;
 use crate::query::{decoded, parameters};
 use crate::route::{HostName, PathTemplate, RequestHead, Segment};
 use crate::time::Timestamp;
@@ -85,6 +86,9 @@ pub enum Source {
     /// `client.asn`
     #[n(14)]
     Asn,
+    /// `request.cookies["name"]`: the value of a cookie that the request has once.
+    #[n(15)]
+    Cookie(#[n(0)] String),
 }
 
 impl Source {
@@ -92,6 +96,17 @@ impl Source {
     #[must_use]
     pub const fn is_of_caller(&self) -> bool {
         matches!(self, Self::Consumer | Self::Plan | Self::Scopes | Self::Groups | Self::Claim(_))
+    }
+
+    /// Whether it is one of those that readers of the first version of expressions know.
+    pub(super) const fn is_of_first_version(&self) -> bool {
+        !self.is_of_location() && !self.is_cookie()
+    }
+
+    /// Whether it is a cookie.
+    #[must_use]
+    pub const fn is_cookie(&self) -> bool {
+        matches!(self, Self::Cookie(_))
     }
 
     /// Whether it is where the client is.
@@ -120,6 +135,7 @@ impl fmt::Display for Source {
             Self::Now => f.write_str("now"),
             Self::Country => f.write_str("client.country"),
             Self::Asn => f.write_str("client.asn"),
+            Self::Cookie(name) => write!(f, "request.cookies[\"{name}\"]"),
         }
     }
 }
@@ -135,6 +151,7 @@ impl<'v> Facts<'v> {
             Source::Path => text(self.head.path.as_str()),
             Source::Host => text(self.host.as_str()),
             Source::Header(name) => self.header(name, source),
+            Source::Cookie(name) => self.cookie(name, source),
             Source::Query(name) => self.query(name, source),
             Source::Parameter(name) => text(self.parameter(name).ok_or_else(missing)?),
             Source::Address => self.address.map(Value::Address).ok_or_else(missing),
@@ -166,6 +183,7 @@ impl<'v> Facts<'v> {
         match source {
             Source::Header(name) => self.head.fields.contains_key(name.as_str()),
             Source::Query(name) => self.values_of(name).next().is_some(),
+            Source::Cookie(name) => cookie_values(self.head.fields, name).next().is_some(),
             _ => self.read(source).is_ok(),
         }
     }
@@ -179,6 +197,16 @@ impl<'v> Facts<'v> {
         }
         let text = std::str::from_utf8(first.as_bytes()).map_err(|_| EvaluationError::NotText(source.clone()))?;
         Ok(Value::Text(Cow::Borrowed(text)))
+    }
+
+    /// A cookie of which there are several has no value: a site of the same domain may have added one.
+    fn cookie(&self, name: &str, source: &Source) -> Result<Value<'v>, EvaluationError> {
+        let mut values = cookie_values(self.head.fields, name);
+        let first = values.next().ok_or_else(|| EvaluationError::Missing(source.clone()))?;
+        match values.next() {
+            Some(_) => Err(EvaluationError::Several(source.clone())),
+            None => Ok(Value::Text(Cow::Borrowed(first))),
+        }
     }
 
     /// Names and values are decoded as an upstream decodes them, so that another spelling does not evade a condition. A spelling

@@ -257,7 +257,7 @@ impl Expression {
     /// Whether readers of the first version know all of its parts.
     pub(crate) fn is_of_first_version(&self) -> bool {
         self.nodes.iter().all(|node| match node {
-            Node::Read(source) | Node::Has(source) => !source.is_of_location(),
+            Node::Read(source) | Node::Has(source) => source.is_of_first_version(),
             Node::Zone(_) | Node::PartIn(..) => false,
             _ => true,
         })

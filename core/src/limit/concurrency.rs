@@ -42,11 +42,17 @@ pub struct ConcurrencySettings {
 }
 
 impl codec::Section for ConcurrencySettings {
-    /// Version 2 can count by subscription.
-    const VERSION: u16 = 2;
+    /// Version 2 can count by subscription; version 3 has prefixes of addresses, and cookies.
+    const VERSION: u16 = 3;
 
     fn least_version(&self) -> u16 {
-        if self.counting.counts_by_subscription() { Self::VERSION } else { Self::OLDEST }
+        if self.counting.is_priced() {
+            Self::VERSION
+        } else if self.counting.counts_by_subscription() {
+            2
+        } else {
+            Self::OLDEST
+        }
     }
 }
 
@@ -56,6 +62,7 @@ impl PolicyKind for ConcurrencySettings {
         self.plans.len() <= PLANS_MAX
             && numbers().all(|max| max.get() as usize <= ENTRIES_MAX)
             && self.counting.is_coherent()
+            && self.counting.cost.is_none()
     }
 
     fn uses(&self) -> Uses<'_> {

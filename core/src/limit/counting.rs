@@ -7,10 +7,11 @@ use minicbor::Encode;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::cost::{Cost, Measure};
 use super::statuses::Statuses;
 use crate::authn::Principal;
 use crate::cell::CellKey;
-use crate::client::ClientNetwork;
+use crate::client::{ClientNetwork, Prefixes};
 use crate::codec::{self, Decode};
 use crate::expression::{Facts, Source};
 use crate::hex;
@@ -134,6 +135,14 @@ pub struct Counting {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cbor(n(9), skip_if = "codec::is_default")]
     pub budget: Option<String>,
+    /// What a request costs; absent, the number of its route.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cbor(n(10), skip_if = "codec::is_default")]
+    pub cost: Option<Box<Cost>>,
+    /// Which part of an address is counted; absent, [`Prefixes::default`].
+    #[serde(skip_serializing_if = "codec::is_default")]
+    #[cbor(n(11), skip_if = "codec::is_default")]
+    pub prefixes: Prefixes,
 }
 
 /// Whose requests share a quota, in either form.
@@ -156,6 +165,8 @@ pub struct Whereabouts<'r> {
     pub upstream: &'r str,
     /// The id of the consumer's subscription.
     pub subscription: Option<&'r str>,
+    /// Which part of an address is counted.
+    pub prefixes: Prefixes,
 }
 
 impl Counting {
@@ -163,6 +174,21 @@ impl Counting {
     #[must_use]
     pub const fn partition(&self, by: LimitBy) -> Partition<'_> {
         if self.parts.is_empty() { Partition::By(by) } else { Partition::Parts(self.parts.as_slice()) }
+    }
+
+    /// What it reads of a request, beside what its partition does.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        let of_cost = self.cost.as_ref().and_then(|cost| match &cost.of {
+            Measure::Value(source) => Some(source),
+            Measure::RequestBytes | Measure::ResponseBytes | Measure::ResponseField(_) => None,
+        });
+        self.number_from.iter().chain(of_cost)
+    }
+
+    /// Whether what was charged may be given back when the response is known.
+    #[must_use]
+    pub fn may_give_back(&self) -> bool {
+        self.count_when.is_some() || self.cost.as_ref().is_some_and(|cost| cost.may_be_less())
     }
 
     /// Whether it depends on the subscription of the consumer.
@@ -174,6 +200,18 @@ impl Counting {
     /// Whether requests of one subscription are counted together.
     pub(super) fn counts_by_subscription(&self) -> bool {
         self.parts.contains(&Part::Subscription)
+    }
+
+    /// Whether only readers know it that know costs, prefixes and cookies: others would count something else.
+    pub(super) fn is_priced(&self) -> bool {
+        self.cost.is_some()
+            || self.prefixes != Prefixes::default()
+            || self.parts.iter().any(|part| matches!(part, Part::Value(Source::Cookie(_))))
+    }
+
+    /// Whether the cost is read of the caller.
+    pub(super) fn is_priced_by_caller(&self) -> bool {
+        matches!(self.cost.as_deref(), Some(Cost { of: Measure::Value(source), .. }) if source.is_of_caller())
     }
 
     /// Whether it says nothing that every reader has to know.
@@ -188,6 +226,8 @@ impl Counting {
             && self.warn.iter().chain(&self.degrade).all(|percent| percent.get() <= 100)
             && self.warn.is_sorted()
             && self.count_when.as_ref().is_none_or(Statuses::is_coherent)
+            && self.cost.as_ref().is_none_or(|cost| cost.is_coherent())
+            && self.prefixes.are_coherent()
             && self
                 .number_from
                 .as_ref()
@@ -256,22 +296,22 @@ impl<'s> Partition<'s> {
     #[must_use]
     pub fn cell(&self, facts: &Facts<'_>, at: &Whereabouts<'_>) -> CellKey {
         let parts = match *self {
-            Self::By(by) => return cell_by(by, facts.principal, facts.address),
-            Self::Parts([Part::By(by)]) => return cell_by(*by, facts.principal, facts.address),
+            Self::By(by) => return cell_by(by, facts.principal, facts.address, at),
+            Self::Parts([Part::By(by)]) => return cell_by(*by, facts.principal, facts.address, at),
             Self::Parts([Part::Gateway]) => return CellKey::new("gateway"),
             Self::Parts(parts) => parts,
         };
         let mut hash = Sha256::new();
         for part in parts {
             match part {
-                Part::By(by) => add(&mut hash, 0, cell_by(*by, facts.principal, facts.address).as_str()),
+                Part::By(by) => add(&mut hash, 0, cell_by(*by, facts.principal, facts.address, at).as_str()),
                 Part::Credential => match facts.principal.filter(|principal| !principal.is_anonymous) {
                     Some(principal) => add(&mut hash, 1, &principal.credential),
-                    None => add(&mut hash, 0, cell_by(LimitBy::Address, None, facts.address).as_str()),
+                    None => add(&mut hash, 0, cell_by(LimitBy::Address, None, facts.address, at).as_str()),
                 },
                 Part::Subscription => match at.subscription {
                     Some(id) => add(&mut hash, 7, id),
-                    None => add(&mut hash, 0, cell_by(LimitBy::Consumer, facts.principal, facts.address).as_str()),
+                    None => add(&mut hash, 0, cell_by(LimitBy::Consumer, facts.principal, facts.address, at).as_str()),
                 },
                 Part::Route => add(&mut hash, 2, at.route),
                 Part::Api => add(&mut hash, 3, at.api),
@@ -294,7 +334,7 @@ fn add(hash: &mut Sha256, kind: u8, value: &str) {
     hash.update(value.as_bytes());
 }
 
-fn cell_by(by: LimitBy, principal: Option<&Principal>, address: Option<IpAddr>) -> CellKey {
+fn cell_by(by: LimitBy, principal: Option<&Principal>, address: Option<IpAddr>, at: &Whereabouts<'_>) -> CellKey {
     match (by, principal) {
         (LimitBy::Installation, Some(Principal { confirmation: Some(bound), .. })) => {
             CellKey::partition("installation", &bound.installation())
@@ -303,7 +343,7 @@ fn cell_by(by: LimitBy, principal: Option<&Principal>, address: Option<IpAddr>) 
             CellKey::partition("consumer", &principal.consumer)
         }
         (LimitBy::Consumer | LimitBy::Installation | LimitBy::Address, _) => {
-            address.map_or_else(ClientNetwork::unknown_cell, |address| ClientNetwork::of(address).cell())
+            address.map_or_else(ClientNetwork::unknown_cell, |address| at.prefixes.cell(address))
         }
     }
 }
@@ -324,7 +364,8 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     fn cell(parts: &[Part], principal: Option<&Principal>) -> String {
-        let at = Whereabouts { route: "pets.list", api: "pets", upstream: "main", subscription: None };
+        let (subscription, prefixes) = (None, Prefixes::default());
+        let at = Whereabouts { route: "pets.list", api: "pets", upstream: "main", subscription, prefixes };
         with_facts(principal, |facts| Partition::Parts(parts).cell(facts, &at).as_str().to_owned())
     }
 
@@ -363,5 +404,125 @@ mod tests {
         ];
         let different: std::collections::BTreeSet<&String> = cells.iter().collect();
         assert_eq!(different.len(), cells.len());
+    }
+
+    /// What two requests can differ in.
+    #[derive(Clone, Default)]
+    struct Asked {
+        consumer: &'static str,
+        credential: &'static str,
+        subscription: Option<&'static str>,
+        claim: &'static str,
+        address: &'static str,
+        cookie: &'static str,
+        field: &'static str,
+        query: &'static str,
+        path: &'static str,
+        host: &'static str,
+        country: &'static str,
+        route: &'static str,
+        api: &'static str,
+        upstream: &'static str,
+    }
+
+    impl Asked {
+        fn cell(&self, counting: &Counting) -> String {
+            let claims = crate::jose::Members::parse(self.claim.as_bytes()).unwrap();
+            let principal = caller(self.consumer, self.credential).with_claims(&[vec!["tenant".to_owned()]], &claims);
+            let mut fields = http::HeaderMap::new();
+            fields.insert("x-tenant", self.field.parse().unwrap());
+            fields.insert("cookie", self.cookie.parse().unwrap());
+            let (method, path) = (http::Method::GET, crate::route::CanonicalPath::parse(self.path.as_bytes()).unwrap());
+            let host = crate::route::HostName::from_authority(self.host).unwrap();
+            let template = "/pets/{id}".parse().unwrap();
+            let location = crate::client::Location::new(self.country, "");
+            let head =
+                crate::route::RequestHead { method: &method, path: &path, query: Some(self.query), fields: &fields };
+            let facts = Facts {
+                head,
+                host: &host,
+                template: &template,
+                address: self.address.parse().ok(),
+                location: &location,
+                principal: Some(&principal),
+                now: crate::time::Timestamp::from_millis(0),
+            };
+            let Self { route, api, upstream, subscription, .. } = *self;
+            let at = Whereabouts { route, api, upstream, subscription, prefixes: counting.prefixes };
+            counting.partition(LimitBy::Address).cell(&facts, &at).as_str().to_owned()
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn each_value_that_requests_can_have_in_common_is_a_partition_of_its_own() {
+        let one = Asked {
+            consumer: "acme",
+            credential: "c1",
+            subscription: Some("sub-1"),
+            claim: r#"{"tenant":"a"}"#,
+            address: "2001:db8:0:1::1",
+            cookie: "session=a; theme=x",
+            field: "a",
+            query: "shop=a&page=1",
+            path: "/pets/1",
+            host: "a.test",
+            country: "DE",
+            route: "r1",
+            api: "a1",
+            upstream: "u1",
+        };
+        let value = Part::Value;
+        let cases: [(Part, Asked); 14] = [
+            (Part::By(LimitBy::Consumer), Asked { consumer: "beta", ..one.clone() }),
+            (Part::Credential, Asked { credential: "c2", ..one.clone() }),
+            (Part::Subscription, Asked { subscription: Some("sub-2"), ..one.clone() }),
+            (value(Source::Claim(vec!["tenant".into()])), Asked { claim: r#"{"tenant":"b"}"#, ..one.clone() }),
+            (Part::By(LimitBy::Address), Asked { address: "2001:db8:0:2::1", ..one.clone() }),
+            (value(Source::Header("x-tenant".into())), Asked { field: "b", ..one.clone() }),
+            (value(Source::Cookie("session".into())), Asked { cookie: "session=b; theme=x", ..one.clone() }),
+            (value(Source::Query("shop".into())), Asked { query: "shop=b&page=1", ..one.clone() }),
+            (value(Source::Parameter("id".into())), Asked { path: "/pets/2", ..one.clone() }),
+            (value(Source::Host), Asked { host: "b.test", ..one.clone() }),
+            (value(Source::Country), Asked { country: "AT", ..one.clone() }),
+            (Part::Route, Asked { route: "r2", ..one.clone() }),
+            (Part::Api, Asked { api: "a2", ..one.clone() }),
+            (Part::Upstream, Asked { upstream: "u2", ..one }),
+        ];
+        for (part, _) in &cases {
+            let counting = Counting { parts: vec![part.clone()], ..Counting::default() };
+            let cell = one.cell(&counting);
+            for (differs, other) in &cases {
+                assert_eq!(
+                    other.cell(&counting) == cell,
+                    differs != part,
+                    "{part:?} and a request with another {differs:?}"
+                );
+            }
+            let is_named = matches!(part, Part::By(_));
+            assert!(
+                is_named || (cell.starts_with("parts=") && cell.len() == "parts=".len() + 32),
+                "{cell}: no value is stored"
+            );
+        }
+        let tuple = Counting {
+            parts: cases[..PARTS_MAX].iter().map(|(part, _)| part.clone()).collect(),
+            ..Counting::default()
+        };
+        for (place, (_, other)) in cases.iter().enumerate() {
+            assert_eq!(other.cell(&tuple) == one.cell(&tuple), place >= PARTS_MAX, "a tuple has all of its values");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_policy_chooses_how_much_of_an_address_counts() {
+        let at = |address: &'static str, ipv6: u8| {
+            let counting = Counting { prefixes: Prefixes { ipv4: 24, ipv6 }, ..Counting::default() };
+            let (consumer, credential, claim, path, host) = ("acme", "c1", "{}", "/pets/1", "a.test");
+            Asked { consumer, credential, claim, path, host, address, ..Asked::default() }.cell(&counting)
+        };
+        assert_eq!(at("2001:db8:0:1ff::1", 56), at("2001:db8:0:100::1", 56));
+        assert_ne!(at("2001:db8:0:1ff::1", 64), at("2001:db8:0:100::1", 64));
+        assert_eq!(at("192.0.2.1", 64), at("192.0.2.254", 64));
+        assert_eq!(at("192.0.2.1", 64), "address=192.0.2.0/24");
     }
 }

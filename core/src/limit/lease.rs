@@ -133,6 +133,18 @@ impl Lease {
         }
     }
 
+    /// Takes as much of a cost from the permits as there is, and returns that: what is left to others must not admit requests while the
+    /// rest of the cost is a debt.
+    pub fn drain(&mut self, cost: NonZeroU32, now: MonotonicInstant) -> u32 {
+        let mut taken = 0;
+        for batch in self.batches.iter_mut().flatten().filter(|batch| batch.is_usable(now)) {
+            let part = batch.left.min(cost.get() - taken);
+            batch.left -= part;
+            taken += part;
+        }
+        taken
+    }
+
     /// Learns from the owner's answer to a charge that was sent at an instant. Returns what is not used of a batch that the new one
     /// takes the place of.
     pub fn answered(

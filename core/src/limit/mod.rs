@@ -1,6 +1,7 @@
 //! Limits: charges, what happens if a charge cannot be made, and the response fields for the client.
 
 mod calendar;
+mod cost;
 mod counting;
 mod fault;
 pub mod fields;
@@ -12,6 +13,7 @@ mod statuses;
 use std::num::NonZeroU32;
 
 use crate::cell::Charge;
+use crate::expression::Source;
 use crate::kinds::{PolicyKind, PolicyName, declare_modules};
 use crate::time::Timestamp;
 
@@ -19,6 +21,7 @@ crate::policy_kinds!(declare_modules @limit);
 
 pub use calendar::{Unit, Windows};
 pub use concurrency::ConcurrencySettings;
+pub use cost::{Cost, Measure, Priced, REQUEST_BYTES, RESPONSE_BYTES};
 pub use counting::{
     Consistency, Counting, LimitBy, OnUnavailable, PARTS_MAX, Part, Partition, WARNINGS_MAX, Whereabouts,
 };
@@ -38,6 +41,16 @@ pub trait Limiter: PolicyKind {
 
     /// What it has in common with all limits.
     fn counting(&self) -> &Counting;
+
+    /// Everything that it reads of a request.
+    fn reads(&self) -> Vec<&Source> {
+        self.partition().sources().chain(self.counting().sources()).collect()
+    }
+
+    /// Whether it can be charged before a caller is authenticated.
+    fn is_known_before_authentication(&self) -> bool {
+        self.partition().is_known_before_authentication() && !self.counting().is_priced_by_caller()
+    }
 
     /// The charge for an operation of the given cost, by a principal of a plan; `policy` names the quota.
     fn charge(&self, policy: &PolicyName, plan: Option<&str>, cost: NonZeroU32, now: Timestamp) -> Charge;

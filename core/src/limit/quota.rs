@@ -43,11 +43,17 @@ pub struct QuotaSettings {
 }
 
 impl codec::Section for QuotaSettings {
-    /// Version 2 can count by subscription.
-    const VERSION: u16 = 2;
+    /// Version 2 can count by subscription; version 3 has costs, prefixes of addresses, and cookies.
+    const VERSION: u16 = 3;
 
     fn least_version(&self) -> u16 {
-        if self.counting.counts_by_subscription() { Self::VERSION } else { Self::OLDEST }
+        if self.counting.is_priced() {
+            Self::VERSION
+        } else if self.counting.counts_by_subscription() {
+            2
+        } else {
+            Self::OLDEST
+        }
     }
 }
 

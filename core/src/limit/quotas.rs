@@ -5,6 +5,7 @@ use http::header::RETRY_AFTER;
 use super::fields::{self, LegacyFields};
 use crate::cell::{Charge, Verdict};
 use crate::forward::{Edits, Texts};
+use crate::policy_name::PolicyName;
 use crate::problem::Problem;
 use crate::text::decimal;
 use crate::time::Timestamp;
@@ -28,6 +29,13 @@ impl Quotas {
         // Most exchanges have one limit.
         self.charged.reserve_exact(1);
         self.charged.extend(charged.map(|(charge, verdict)| (charge.clone(), verdict.clone())));
+    }
+
+    /// Shows a limit as it is after its charge has been settled at another cost.
+    pub fn settle(&mut self, quota: &PolicyName, cost: u32) {
+        for (charge, said) in self.charged.iter_mut().filter(|(charge, _)| charge.quota == *quota) {
+            *said = charge.settled(said, cost);
+        }
     }
 
     /// Microseconds until the quotas with final charges allow the same charges again.

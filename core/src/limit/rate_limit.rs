@@ -71,13 +71,15 @@ pub enum RateAlgorithm {
 }
 
 /// Version 2 has limits by installation; version 3 has other algorithms and what all limits have in common; version 4 can count by
-/// subscription.
+/// subscription; version 5 has costs, prefixes of addresses, and cookies.
 impl codec::Section for RateLimitSettings {
-    const VERSION: u16 = 4;
+    const VERSION: u16 = 5;
 
     fn least_version(&self) -> u16 {
-        if self.counting.counts_by_subscription() {
+        if self.counting.is_priced() {
             Self::VERSION
+        } else if self.counting.counts_by_subscription() {
+            4
         } else if self.algorithm != RateAlgorithm::Gcra || !self.counting.can_be_ignored() {
             3
         } else if self.by == LimitBy::Installation {
@@ -112,6 +114,8 @@ impl PolicyKind for RateLimitSettings {
             && self.counting.is_coherent()
             && self.plans.values().chain([&own]).all(|limit| !is_log || limit.burst.get() as usize <= ENTRIES_MAX)
             && self.counting.at_most.is_none_or(|most| !is_log || most.get() as usize <= ENTRIES_MAX)
+            // What is settled later would need a place of its own.
+            && !(is_log && self.counting.cost.as_ref().is_some_and(|cost| cost.is_settled()))
     }
 
     fn uses(&self) -> Uses<'_> {

@@ -261,9 +261,7 @@ impl KnownRecords<'_> {
         if let Some(product) = plan.product.as_ref().filter(|product| self.catalogue.product(product).is_none()) {
             return Err(self.no_product(product));
         }
-        plan.limits
-            .iter()
-            .try_for_each(|numbers| self.check_number(&numbers.policy, numbers.count.max(numbers.burst.unwrap_or(0))))
+        plan.limits.iter().try_for_each(|numbers| self.check_numbers(numbers))
     }
 
     fn decide_subscription(&self, change: Entitling, one: &mut Subscription, now: Timestamp) -> Result<(), Problem> {
@@ -336,6 +334,11 @@ impl KnownRecords<'_> {
     }
 
     /// Checks that records may give a limit a number.
+    /// Checks that records may give a limit these numbers.
+    pub(super) fn check_numbers(&self, numbers: &PlanNumbers) -> Result<(), Problem> {
+        self.check_number(&numbers.policy, numbers.count.max(numbers.burst.unwrap_or(0)))
+    }
+
     fn check_number(&self, policy: &str, number: u32) -> Result<(), Problem> {
         let limits = self.settings.map_or(&[][..], |settings| &settings.limits);
         let Some(limit) = limits.iter().find(|limit| limit.policy == policy) else {
@@ -474,7 +477,10 @@ fn new_grant(members: &mut Members, now: Timestamp) -> Result<Grant, Problem> {
 }
 
 /// The numbers of a limit: `NAME=COUNT`, of a rate also `NAME=COUNT/PERIOD` and `NAME=COUNT/PERIOD:BURST`.
-fn numbers(text: &str) -> Result<PlanNumbers, Problem> {
+///
+/// # Errors
+/// The problem for the response.
+pub fn numbers(text: &str) -> Result<PlanNumbers, Problem> {
     let parse = || {
         let (policy, numbers) = text.split_once('=').filter(|(policy, _)| is_name(policy))?;
         let (rate, burst) = match numbers.split_once(':') {

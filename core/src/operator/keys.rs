@@ -5,12 +5,15 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::entitlements::{KnownRecords, numbers};
 use super::is_name;
 use super::members::Members;
 use crate::authn::{ANONYMOUS, ApiKey, Credential, CredentialState, IdentityName, KeyDigest, Restrictions};
-use crate::bounds::KEY_PLACES_MAX;
+use crate::bounds::{KEY_PLACES_MAX, ROUTE_LIST_MAX};
+use crate::entitlement::{Entitlements, PlanNumbers};
 use crate::guard::{Cidr, Networks};
 use crate::problem::{Problem, ProblemKind};
+use crate::settings::EntitledSettings;
 use crate::time::Timestamp;
 
 /// A request for a new key.
@@ -38,6 +41,9 @@ pub struct KeyRequest {
     /// From where it may be used.
     #[serde(flatten)]
     pub restrictions: Restrictions,
+    /// The numbers that it has for limits, such as `burst=100/s:200`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<String>,
     /// What it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -102,6 +108,9 @@ pub struct KeyView {
     /// From where it may be used.
     #[serde(flatten)]
     pub restrictions: Restrictions,
+    /// The numbers that it has for limits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<PlanNumbers>,
     /// When it was created (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
@@ -147,6 +156,7 @@ impl KeyRequest {
             not_before: None,
             expires: None,
             restrictions: Restrictions::default(),
+            limits: Vec::new(),
             note: None,
             sha256: None,
             fingerprint: None,
@@ -173,6 +183,7 @@ impl KeyRequest {
                 hosts: parsed(&mut members, "hosts")?,
                 referrers: parsed(&mut members, "referrers")?,
             },
+            limits: members.texts("limits")?,
             note: members.text("note")?,
             sha256: members.text("sha256")?.map(|text| sha256(&text)).transpose()?,
             fingerprint: members.text("fingerprint")?.map(|text| sha256(&text)).transpose()?,
@@ -210,6 +221,13 @@ impl KeyRequest {
         if addresses.as_slice().len().max(hosts.len()).max(referrers.len()) > KEY_PLACES_MAX {
             return Err("A key is restricted to at most 64 networks, hosts and referrers.");
         }
+        let limits = self.numbers();
+        let is_first = |at: usize| !limits[..at].iter().any(|earlier| earlier.policy == limits[at].policy);
+        if self.limits.len() > ROUTE_LIST_MAX || limits.len() < self.limits.len() || !(0..limits.len()).all(is_first) {
+            return Err(
+                "The numbers of limits are written like `monthly=100000`, of a rate also `burst=100/s` or `burst=100/s:200`: at most 16, each limit once.",
+            );
+        }
         if self.note.as_ref().is_some_and(|note| !is_note(note)) {
             return Err("A note has 1 to 200 characters, and no control characters.");
         }
@@ -230,8 +248,12 @@ impl KeyRequest {
 
     /// A link says who somebody is. What tokens may be used for, and from where, is said by their issuer and by routes.
     fn check_identity(&self) -> Result<(), &'static str> {
-        if self.identity.is_some() && !(self.scopes.is_empty() && self.restrictions.is_empty()) {
-            return Err("A link has no scopes, addresses, hosts and referrers: those of a token come with the token.");
+        if self.identity.is_some()
+            && !(self.scopes.is_empty() && self.restrictions.is_empty() && self.limits.is_empty())
+        {
+            return Err(
+                "A link has no scopes, limits, addresses, hosts and referrers: those of a token come with the token.",
+            );
         }
         Ok(())
     }
@@ -262,6 +284,21 @@ impl KeyRequest {
         }
         let known = if plans.is_empty() { "it has none".to_owned() } else { format!("it has {}", plans.join(", ")) };
         Err(format!("Gateway {gateway} has no plan {plan} ({known}), so the key would have the limits of no plan."))
+    }
+
+    /// Checks that the gateway has the limits, and lets records change them so far.
+    ///
+    /// # Errors
+    /// The problem for the response.
+    pub fn check_limits(&self, gateway: &str, settings: Option<&EntitledSettings>) -> Result<(), Problem> {
+        let none = Entitlements::default();
+        let known = KnownRecords { gateway, settings, plans: &[], catalogue: &none, own: &none };
+        self.numbers().iter().try_for_each(|numbers| known.check_numbers(numbers))
+    }
+
+    /// The numbers that can be read.
+    fn numbers(&self) -> Vec<PlanNumbers> {
+        self.limits.iter().filter_map(|text| numbers(text).ok()).collect()
     }
 
     /// The key for these random bytes, and its record.
@@ -300,6 +337,7 @@ impl KeyRequest {
 
     fn credential(self, id: String, creation: Creation) -> Credential {
         Credential {
+            limits: self.numbers(),
             id,
             consumer: self.consumer,
             plan: self.plan,
@@ -368,6 +406,7 @@ impl From<&Credential> for KeyView {
             expires: credential.expires.map(Timestamp::to_rfc3339),
             revoked: credential.revoked,
             restrictions: credential.restrictions.as_deref().cloned().unwrap_or_default(),
+            limits: credential.limits.clone(),
             created: credential.created.map(Timestamp::to_rfc3339),
             created_by: credential.created_by.clone(),
             note: credential.note.clone(),
@@ -489,6 +528,7 @@ mod tests {
             scopes: vec!["a".into()],
             groups: vec!["g".into()],
             restrictions: serde_json::from_str(r#"{"hosts":["a.test"]}"#).unwrap(),
+            limits: vec!["burst=100/s:200".into(), "monthly=5".into()],
             note: None,
             sha256: Some(KeyDigest::parse(&"ab".repeat(32)).unwrap()),
             fingerprint: None,

@@ -24,7 +24,7 @@ mod token;
 
 pub use attempts::{FailedAttempts, FailureHandling};
 pub use audit::{AuditCaller, AuditEvent, AuditOutcome};
-pub use entitlements::{Entitlement, EntitlementList, Entitling, EntitlingRequest, KnownRecords};
+pub use entitlements::{Entitlement, EntitlementList, Entitling, EntitlingRequest, KnownRecords, numbers};
 pub use key_list::{KeyList, KeyQuery, UsageQuery};
 pub use keys::{Creation, IssuedKey, KEY_KINDS, KeyReference, KeyRequest, KeyView};
 pub use metrics::{Gauge, GaugeKind, MetricsAnswer, MetricsScope, MetricsSnapshot, wants_text};

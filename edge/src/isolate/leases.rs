@@ -46,6 +46,11 @@ impl Leases {
         }
     }
 
+    /// As [`Lease::drain`].
+    pub(crate) fn drain(&mut self, cell: &CellKey, charge: &Charge, now: MonotonicInstant) -> u32 {
+        self.known(cell, &charge.quota).map_or(0, |lease| lease.drain(charge.cost, now))
+    }
+
     /// As [`Lease::answered`], if there is a lease of the limit.
     pub(crate) fn answered(
         &mut self,

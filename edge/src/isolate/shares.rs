@@ -54,6 +54,13 @@ impl Shares {
         }
     }
 
+    /// Changes what [`Shares::count`] has counted, after the reply.
+    pub(crate) fn apply(&mut self, cell: &CellKey, id: OperationId, operation: Operation, now: Timestamp) {
+        if let Some(state) = self.state(cell, now) {
+            let _ = state.update(Terms { id, hold_ms: None, refund_ms: None }, &[operation], now);
+        }
+    }
+
     fn state(&mut self, cell: &CellKey, now: Timestamp) -> Option<&mut Cell> {
         if self.0.len() >= CELLS_MAX && !self.0.contains_key(cell) {
             self.0.retain(|_, cell| cell.idle_at().is_none_or(|idle| idle > now));

@@ -105,7 +105,7 @@ impl ports::Content for Content {
         Self { bytes: whole.bytes.clone(), trailers: whole.trailers.clone(), ..Self::default() }
     }
 
-    fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static) {
+    fn watched(self, _: bool) -> (Self, impl Future<Output = Delivery> + 'static) {
         let bytes = self.bytes.len() as u64;
         let delivery = if self.is_broken() {
             Delivery::Aborted { bytes, by: AbortedBy::Upstream }

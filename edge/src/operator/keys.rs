@@ -21,6 +21,9 @@ pub(super) async fn new<H: Host>(task: Task<'_, H>) -> Result<Done, Problem> {
     let now = task.host.clock().now();
     request.check_expiry(now).map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))?;
     task.check_plan(&request).await?;
+    if !request.limits.is_empty() {
+        rare(task.check_limits(&request)).await?;
+    }
     if let Some(digest) = request.existing() {
         return task.import(request, digest).await;
     }
@@ -109,6 +112,13 @@ impl<H: Host> Task<'_, H> {
             None => Err(unknown),
         };
         checked.map_err(|detail| Problem::plain(ProblemKind::BadRequest, detail))
+    }
+
+    /// Refuses numbers for limits that the newest configuration does not let records change.
+    async fn check_limits(&self, request: &KeyRequest) -> Result<(), Problem> {
+        self.isolate.refresh(self.host).await;
+        let gateway = self.isolate.gateway(self.host).await;
+        request.check_limits(self.gateway(), gateway.as_ref().and_then(|gateway| gateway.entitled.as_ref()))
     }
 
     /// Takes over a key that exists already. One that is known is left as it is: it may have been revoked. A link that has ended is

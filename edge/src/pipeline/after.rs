@@ -9,7 +9,7 @@ use tollgate_core::telemetry::{ExchangeRecord, Used};
 use super::exchange::{Journal, ToStore};
 use super::respond::AfterReply;
 use super::undo::Undo;
-use super::{own, refund};
+use super::{own, refund, settle};
 use crate::apart::{rare, together};
 use crate::isolate::exporter::export;
 use crate::isolate::{Freshness, Isolate, entitlements, notices, outages, usage, uses};
@@ -26,6 +26,9 @@ pub(super) async fn after<H: Host>(
     let recorded = async {
         let mut undos = std::mem::take(&mut journal.undos);
         undos.extend(refund::due(&isolate, &host, &mut journal));
+        if !journal.settlements.is_empty() {
+            rare(settle::settle(&isolate, &host, &mut journal, None)).await;
+        }
         if journal.uses_leases {
             // Concurrently: an owner that hangs must not delay what is released at others.
             rare(join(own::refill(&isolate, &host, &mut journal), run(&host, undos))).await;
@@ -33,6 +36,13 @@ pub(super) async fn after<H: Host>(
             run(&host, undos).await;
         }
         let delivery = pending.delivery.await;
+        if !journal.settlements.is_empty() {
+            let settled = async {
+                let bytes = settle::bytes(&host, &mut journal, delivery).await;
+                settle::settle(&isolate, &host, &mut journal, Some(bytes)).await;
+            };
+            rare(settled).await;
+        }
         let ends = std::mem::take(&mut journal.ends);
         ends.iter().for_each(|end| end.leave_shares(&isolate, host.clock().now()));
         run(&host, ends).await;

@@ -23,6 +23,7 @@ use tollgate_kv_schemas::RecordError;
 use super::Client;
 use super::own::Batch;
 use super::refund::Refund;
+use super::settle::{Counted, Settlement};
 use super::undo::Undo;
 use crate::ports::{Clock, Content, Entropy, Host, complete};
 use crate::site::{Found, Selected, Site, Sites};
@@ -275,6 +276,12 @@ pub(super) struct Journal {
     pub(super) ends: Vec<Undo>,
     /// The charges that are given back after some responses.
     pub(super) refunds: Vec<Refund>,
+    /// The charges whose cost is known later.
+    pub(super) settlements: Vec<Settlement>,
+    /// The length of the request's content, if it is known.
+    pub(super) request_bytes: Option<u64>,
+    /// The count of the request's content, if a limit asks for it.
+    pub(super) request_count: Option<Counted>,
     /// Whether it was charged to limits whose permits are taken ahead.
     pub(super) uses_leases: bool,
     /// The permits that are taken ahead after the reply.
@@ -327,6 +334,9 @@ impl Journal {
             undos: Vec::new(),
             ends: Vec::new(),
             refunds: Vec::new(),
+            settlements: Vec::new(),
+            request_bytes: None,
+            request_count: None,
             uses_leases: false,
             refills: Vec::new(),
             told_of_caller: Vec::new(),

@@ -13,6 +13,7 @@ use tollgate_core::secret::{Secret, SecretText};
 
 use super::exchange::{Exchange, Journal};
 use super::guard::too_large;
+use super::settle;
 use super::upstream_auth::authenticated;
 use crate::apart::rare;
 use crate::isolate::Isolate;
@@ -43,6 +44,9 @@ pub(super) async fn forward<H: Host>(
         let sent = rare(authenticated(isolate, host, (exchange, principal), outbound, &mut content));
         sent.await.map_err(|p| journal.refused(Phase::Forward, p))?
     };
+    if !journal.settlements.is_empty() {
+        content = settle::count_request(content, journal);
+    }
     let call = UpstreamCall {
         connect_timeout_ms: settings.connect_timeout_ms,
         timeout_ms: exchange.route().timeout_ms,
@@ -60,6 +64,9 @@ pub(super) async fn forward<H: Host>(
     match answer {
         Ok(response) => {
             journal.note(Phase::Forward, Verdict::Pass, Reason::Called { call });
+            if !journal.settlements.is_empty() {
+                settle::read(journal, response.headers(), response.body());
+            }
             if let (StatusCode::UNAUTHORIZED, Some((key, token))) = (response.status(), token) {
                 isolate.upstream_tokens.borrow_mut().forget(key, &token, host.clock().instant());
             }

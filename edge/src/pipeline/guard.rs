@@ -30,6 +30,7 @@ pub(super) fn admit(exchange: &Exchange, journal: &mut Journal) -> Result<(), Pr
 pub(super) fn content<C: Content>(exchange: &Exchange, content: C, journal: &mut Journal) -> Result<C, Problem> {
     let max = exchange.route().content_bytes_max;
     let declared = exchange.received.fields.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    journal.request_bytes = declared.or_else(|| content.length());
     match declared {
         Some(bytes) if bytes > max => {
             Err(journal.refused(Phase::Guard, too_large(max, Reason::ContentTooLarge { bytes, max })))

@@ -6,11 +6,10 @@ use std::pin::pin;
 use http::header::RETRY_AFTER;
 use tollgate_core::authn::Principal;
 use tollgate_core::cell::{
-    self, CellKey, CellOperations, Charge, Operation, OperationId, Outcome, Reply, Tells, Terms, Update,
+    self, CellKey, CellOperations, Charge, Operation, OperationId, Outcome, Reply, Terms, Update,
 };
-use tollgate_core::entitlement::{Entitled, Numbers};
+use tollgate_core::entitlement::Entitled;
 use tollgate_core::event::{Local, Phase, Reason, Verdict};
-use tollgate_core::expression::Facts;
 use tollgate_core::kinds::{LimitPolicy, Named, Place, PolicyName};
 use tollgate_core::limit::{Fault, OnFault, OnUnavailable, Purpose, Statuses, Whereabouts, fields};
 use tollgate_core::problem::{Problem, ProblemKind};
@@ -19,6 +18,7 @@ use tollgate_core::time::MonotonicInstant;
 use super::exchange::{Exchange, Journal};
 use super::own::{self, Batch, Own};
 use super::refund::Refund;
+use super::settle::Settlement;
 use super::undo::{Undo, on_held};
 use crate::apart::{apart, rare, together};
 use crate::isolate::{Isolate, entitlements};
@@ -27,10 +27,10 @@ use crate::timeout::{STORE_TIMEOUT_MS, counted_within};
 
 /// The limits that one phase charges, and whom.
 pub(super) struct Limits<'a> {
-    phase: Phase,
-    exchange: &'a Exchange,
+    pub(super) phase: Phase,
+    pub(super) exchange: &'a Exchange,
     places: &'a [Place<LimitPolicy>],
-    principal: Option<&'a Principal>,
+    pub(super) principal: Option<&'a Principal>,
     /// What records say of the caller's limits, if one of them asks for it.
     entitled: Option<Entitled<'a>>,
 }
@@ -60,67 +60,25 @@ impl<'a> Limits<'a> {
         for Named { name, policy } in self.policies().filter(|named| named.policy.counting().shadow == are_observed) {
             let entitled = self.entitled.as_ref().filter(|_| policy.counting().asks_for_subscriptions());
             let subscription = entitled.and_then(|entitled| Some(entitled.subscription()?.id.as_str()));
-            let at = Whereabouts { route: &route.id, api: &route.api, upstream, subscription };
+            let prefixes = policy.counting().prefixes;
+            let at = Whereabouts { route: &route.id, api: &route.api, upstream, subscription, prefixes };
             let cell = policy.partition().cell(&facts, &at);
             let charge = self.charge(name, policy, entitled, &facts, journal);
             match Own::decide(isolate, host, policy, cell, charge, &mut charges.at, journal) {
                 Ok(own) => charges.own.push(own),
                 Err(asked) => {
-                    let counts = policy.counting().count_when.as_ref();
-                    let id = if counts.is_some() { journal.next_operation() } else { id };
-                    charges.ask(host.counters(), asked, id, counts);
+                    let back = policy.counting().may_give_back().then(|| Back {
+                        counts: policy.counting().count_when.as_ref(),
+                        // What is given back in part is in an update of its own.
+                        only: policy.counting().cost.as_ref().filter(|cost| cost.may_be_less()).map(|_| name),
+                    });
+                    let id = if back.is_some() { journal.next_operation() } else { id };
+                    charges.ask(host.counters(), asked, id, back);
                 }
             }
         }
         charges.agree(isolate, are_observed);
         charges
-    }
-
-    /// The charge of a policy, with the numbers that records have for it.
-    fn charge(
-        &self,
-        name: &PolicyName,
-        policy: &LimitPolicy,
-        entitled: Option<&Entitled<'_>>,
-        facts: &Facts<'_>,
-        journal: &mut Journal,
-    ) -> Charge {
-        let (cost, now) = (self.exchange.route().cost, journal.started);
-        let of_caller = self.principal.and_then(|principal| principal.plan.as_deref());
-        let mut charge = policy.charge(name, entitled.map_or(of_caller, Entitled::plan), cost, now);
-        charge.tells = Tells::of(&policy.counting().warn);
-        if charge.tells.is_some() && policy.partition().is_of_caller() {
-            journal.told_of_caller.push(name.clone());
-        }
-        let Some(at_most) = policy.counting().at_most else { return charge };
-        let own_period_ms = policy.charge(name, None, cost, now).period_ms;
-        let is_subscribed = entitled.is_some_and(|entitled| entitled.subscription().is_some());
-        let stated = policy.counting().number_from.as_ref().filter(|_| !is_subscribed);
-        let stated = stated.and_then(|claim| facts.text(claim));
-        let is_claimed =
-            stated.as_ref().is_some_and(|stated| Entitled::claim(stated, at_most, own_period_ms, &mut charge));
-        if stated.is_some() {
-            let number = charge.rate.get();
-            let reason = if is_claimed { Reason::NumberClaimed { number } } else { Reason::ClaimNotUsed };
-            journal.note_policy(self.phase, name, Verdict::Pass, reason);
-        }
-        if let Some(entitled) = entitled {
-            let from = entitled.apply(at_most, own_period_ms, is_claimed, &mut charge);
-            self.note_numbers(from, &charge, journal);
-        }
-        charge
-    }
-
-    fn note_numbers(&self, from: Numbers<'_>, charge: &Charge, journal: &mut Journal) {
-        let number = charge.rate.get();
-        let reason = match from {
-            Numbers::Configured => return,
-            Numbers::OfPlan(plan) => Reason::PlanNumber { number, plan: plan.into() },
-            Numbers::Granted(grant) => {
-                Reason::LimitRaised { number, until: grant.until.to_rfc3339().into(), grant: grant.id.as_str().into() }
-            }
-        };
-        journal.note_policy(self.phase, &charge.quota, Verdict::Pass, reason);
     }
 
     /// What the records say of the caller; a subscription is noted.
@@ -278,21 +236,30 @@ const HOLD_MS: NonZeroU32 = NonZeroU32::new(STORE_TIMEOUT_MS as u32 * 3 + 1_000)
 struct Charges<'a> {
     own: Vec<Own>,
     updates: Vec<Update>,
-    /// The responses after which the charges of an update stay, if not after all.
-    counts: Vec<(OperationId, &'a Statuses)>,
+    /// When the charges of an update may be given back, if they may.
+    backs: Vec<(OperationId, Back<'a>)>,
     /// When leases were looked at, if they were: before anything was sent.
     at: Option<MonotonicInstant>,
     /// The permits that are not taken together with the charges, because these may be released.
     later: Vec<Batch>,
 }
 
+/// When what was charged may be given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Back<'a> {
+    /// The responses after which it stays, if not after all.
+    counts: Option<&'a Statuses>,
+    /// The limit whose cost may be less.
+    only: Option<&'a PolicyName>,
+}
+
 impl<'a> Charges<'a> {
-    /// Has an owner asked, together with those charges that stay after the same responses.
-    fn ask(&mut self, counters: &impl Counters, (cell, charge): Batch, id: OperationId, counts: Option<&'a Statuses>) {
+    /// Has an owner asked, together with those charges that are given back after the same responses.
+    fn ask(&mut self, counters: &impl Counters, (cell, charge): Batch, id: OperationId, back: Option<Back<'a>>) {
         let charge = Operation::Charge(charge);
-        let of = |id: OperationId| self.counts.iter().find(|(of, _)| *of == id).map(|(_, counts)| *counts);
+        let of = |id: OperationId| self.backs.iter().find(|(of, _)| *of == id).map(|(_, back)| *back);
         let is_owner = |update: &&mut Update| {
-            update.cells.iter().any(|own| counters.same_owner(&own.cell, &cell)) && of(update.terms.id) == counts
+            update.cells.iter().any(|own| counters.same_owner(&own.cell, &cell)) && of(update.terms.id) == back
         };
         match self.updates.iter_mut().find(is_owner) {
             Some(update) => match update.cells.iter_mut().find(|part| part.cell == cell) {
@@ -301,8 +268,8 @@ impl<'a> Charges<'a> {
             },
             None => {
                 let cells = vec![CellOperations { cell, operations: vec![charge] }];
-                let refund_ms = counts.map(|_| REFUND_MS);
-                self.counts.extend(counts.map(|counts| (id, counts)));
+                let refund_ms = back.map(|_| REFUND_MS);
+                self.backs.extend(back.map(|back| (id, back)));
                 self.updates.push(Update { terms: Terms { id, hold_ms: None, refund_ms }, cells });
             }
         }
@@ -341,22 +308,22 @@ const REFUND_MS: NonZeroU32 = NonZeroU32::new(120_000).expect("it is not 0");
 struct Charged<'a> {
     own: Vec<Own>,
     asked: Vec<(Update, Result<Outcome, CounterFault>)>,
-    counts: Vec<(OperationId, &'a Statuses)>,
+    backs: Vec<(OperationId, Back<'a>)>,
     later: Vec<Batch>,
 }
 
 impl<'a> Charged<'a> {
     async fn at<H: Host>(isolate: &Isolate, host: &H, charges: Charges<'a>, timeout_ms: u64) -> Self {
-        let Charges { own, updates, at, counts, later } = charges;
+        let Charges { own, updates, at, backs, later } = charges;
         if updates.is_empty() {
-            return Self { own, asked: Vec::new(), counts, later };
+            return Self { own, asked: Vec::new(), backs, later };
         }
         let asked = ask(host, updates, timeout_ms).await;
         if let Some(sent) = at {
             let times = (sent, host.clock().instant());
             asked.iter().for_each(|(update, answer)| own::learn(isolate, update, answer, Purpose::Request, times));
         }
-        Self { own, asked, counts, later }
+        Self { own, asked, backs, later }
     }
 
     /// Keeps what the isolate has decided, or takes it back.
@@ -383,7 +350,7 @@ impl<'a> Charged<'a> {
             }
             Err(fault) => Some((update.clone(), Err(fault))),
         });
-        Self { own: Vec::new(), asked: faults.collect(), counts: Vec::new(), later: Vec::new() }
+        Self { own: Vec::new(), asked: faults.collect(), backs: Vec::new(), later: Vec::new() }
     }
 
     /// The charges that were answered, with the verdicts of their quotas.
@@ -466,16 +433,36 @@ impl<'a> Charged<'a> {
         }
     }
 
-    /// Has what was charged given back after responses that do not count.
+    /// Has what was charged given back after responses that do not count, and settled where its cost is known later.
     fn note_refunds(self, limits: &Limits<'_>, journal: &mut Journal) {
+        let phase = limits.phase;
         for own in self.own.into_iter().filter(|own| own.said.allowed) {
-            let counts = limits.policy(&own.charge.quota).and_then(|policy| policy.counting().count_when.clone());
-            journal.refunds.extend(counts.map(|counts| Refund::of_isolate(counts, own)));
+            let Some(counting) = limits.policy(&own.charge.quota).map(|policy| policy.counting()) else { continue };
+            let settlement = Settlement::of_isolate(phase, counting, &own, journal);
+            journal.settlements.extend(settlement);
+            let counts = counting.count_when.clone();
+            journal.refunds.extend(counts.map(|counts| Refund::of_isolate(phase, counts, own)));
         }
         for (update, answer) in &self.asked {
-            let counts = self.counts.iter().find(|(id, _)| *id == update.terms.id);
-            if let Some((_, counts)) = counts.filter(|_| answer.as_ref().map_or(true, |outcome| outcome.granted)) {
-                journal.refunds.push(Refund::of_owner((*counts).clone(), Undo::release(update)));
+            if answer.as_ref().is_ok_and(|outcome| outcome.granted) {
+                for (cell, charge) in
+                    update.cells.iter().flat_map(|part| charges_in(part).map(move |own| (&part.cell, own)))
+                {
+                    let Some(policy) = limits.policy(&charge.quota) else { continue };
+                    let settlement =
+                        Settlement::of_owner(phase, policy.counting(), (cell, charge), update.terms.id, journal);
+                    journal.settlements.extend(settlement);
+                }
+            }
+            let back = self.backs.iter().find(|(id, _)| *id == update.terms.id);
+            let counts = back.and_then(|(_, back)| back.counts);
+            if let Some(counts) = counts.filter(|_| answer.as_ref().map_or(true, |outcome| outcome.granted)) {
+                journal.refunds.push(Refund::of_owner(
+                    phase,
+                    counts.clone(),
+                    charges_of(update),
+                    Undo::release(update),
+                ));
             }
         }
     }
@@ -611,6 +598,7 @@ fn charges_in(part: &CellOperations) -> impl Iterator<Item = &Charge> + Clone {
         | Operation::List(_)
         | Operation::ReadList
         | Operation::GiveBack(_)
+        | Operation::Settle(_)
         | Operation::Leave { .. } => None,
     })
 }

@@ -22,12 +22,12 @@ pub(super) struct Own {
     pub(super) cell: CellKey,
     pub(super) charge: Charge,
     pub(super) said: cell::Verdict,
-    source: Source,
+    pub(super) source: Source,
 }
 
 /// Who has decided.
 #[derive(Clone, Copy, Debug)]
-enum Source {
+pub(super) enum Source {
     /// Permits that were taken ahead; whether few are left.
     Lease { id: OperationId, is_low: bool },
     /// Its owner, a moment ago.
@@ -138,10 +138,10 @@ pub(super) fn learn(
         for operation in &part.operations {
             let reply = replies.as_mut().and_then(Iterator::next);
             match (operation, reply) {
-                (Operation::Charge(charge), Some(Reply::Charged(said))) => {
+                (Operation::Charge(charge) | Operation::Settle(charge), Some(Reply::Charged(said))) => {
                     leases.answered(&part.cell, charge, said, (update.terms.id, purpose), times);
                 }
-                (Operation::Charge(charge), _) => leases.failed(&part.cell, charge),
+                (Operation::Charge(charge) | Operation::Settle(charge), _) => leases.failed(&part.cell, charge),
                 (_, _) => {}
             }
         }

@@ -1,5 +1,8 @@
 //! Refunds: a limit that counts only some responses is charged before, and given back after any other.
 
+use tollgate_core::cell::Charge;
+use tollgate_core::event::{Phase, Reason, Verdict};
+use tollgate_core::kinds::PolicyName;
 use tollgate_core::limit::Statuses;
 
 use super::exchange::Journal;
@@ -14,6 +17,9 @@ pub(super) struct Refund {
     /// The responses after which it stays.
     counts: Statuses,
     charged: Charged,
+    phase: Phase,
+    /// The limits, and what was charged to them.
+    costs: Vec<(PolicyName, u32)>,
 }
 
 /// Who has counted it.
@@ -25,22 +31,34 @@ enum Charged {
 
 impl Refund {
     /// What an owner has charged, or may have charged.
-    pub(super) fn of_owner(counts: Statuses, undo: Undo) -> Self {
-        Self { counts, charged: Charged::Owner(undo) }
+    pub(super) fn of_owner<'c>(
+        phase: Phase,
+        counts: Statuses,
+        charges: impl Iterator<Item = &'c Charge>,
+        undo: Undo,
+    ) -> Self {
+        let costs = charges.map(|charge| (charge.quota.clone(), charge.cost.get())).collect();
+        Self { counts, charged: Charged::Owner(undo), phase, costs }
     }
 
     /// What the isolate has counted by itself.
-    pub(super) fn of_isolate(counts: Statuses, own: Own) -> Self {
-        Self { counts, charged: Charged::Isolate(own) }
+    pub(super) fn of_isolate(phase: Phase, counts: Statuses, own: Own) -> Self {
+        let costs = vec![(own.charge.quota.clone(), own.charge.cost.get())];
+        Self { counts, charged: Charged::Isolate(own), phase, costs }
     }
 }
 
 /// Gives back what does not count after the response, as far as the isolate has counted it, and returns the steps for the rest.
 pub(super) fn due<H: Host>(isolate: &Isolate, host: &H, journal: &mut Journal) -> Vec<Undo> {
     let mut steps = Vec::new();
-    for Refund { counts, charged } in std::mem::take(&mut journal.refunds) {
+    for Refund { counts, charged, phase, costs } in std::mem::take(&mut journal.refunds) {
+        if counts.contain(journal.status) {
+            continue;
+        }
+        for (quota, reserved) in costs {
+            journal.note_policy(phase, &quota, Verdict::Pass, Reason::Settled { cost: 0, reserved });
+        }
         match charged {
-            _ if counts.contain(journal.status) => {}
             Charged::Owner(undo) => steps.push(undo),
             Charged::Isolate(own) => own.settle(isolate, host, false, journal),
         }

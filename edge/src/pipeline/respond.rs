@@ -6,6 +6,7 @@ use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::forward::Reply;
 
 use super::exchange::{Answer, Journal, ToStore};
+use super::settle;
 use super::step::{End, Step};
 use crate::ports::{Clock, Content, Delivery, Host};
 use crate::problems::{REQUEST_ID, problem_response};
@@ -34,13 +35,17 @@ pub(super) fn respond<H: Host>(
             Answer::new(Reply::own(problem_response(problem, journal.request_id.as_str(), is_head)))
         }
     };
+    let counts_bytes = settle::counts_response(journal);
+    if !journal.settlements.is_empty() {
+        settle::show(journal, reply.status().as_u16());
+    }
     add_fields(&mut reply, journal);
     let has_content = !reply.content().is_empty();
     let reply = reply.as_status_allows(has_content, H::Content::empty);
     journal.status = reply.status().as_u16();
     journal.answered = host.clock().instant();
     journal.note(Phase::Respond, Verdict::Pass, Reason::Answered { status: journal.status });
-    let (reply, delivery) = reply.observed(Content::watched);
+    let (reply, delivery) = reply.observed(|content| content.watched(counts_bytes));
     (reply, AfterReply { to_store, delivery })
 }
 

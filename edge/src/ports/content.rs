@@ -65,8 +65,9 @@ pub trait Content: Sized + 'static {
 
     /// Observes the delivery to the client; the future resolves when the content was delivered or aborted.
     ///
-    /// On a platform whose streams do not pass through the gateway it is [`Delivery::Unobserved`] immediately.
-    fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static);
+    /// On a platform whose streams do not pass through the gateway it is [`Delivery::Unobserved`] immediately, unless the bytes
+    /// have to be counted. Also the content of a request can be counted, on its way to the upstream.
+    fn watched(self, is_counted: bool) -> (Self, impl Future<Output = Delivery> + 'static);
 }
 
 /// Adds the fields that the adapter left out.

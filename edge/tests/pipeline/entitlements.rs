@@ -5,7 +5,10 @@ use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use serde_json::{Value, json};
+use tollgate_core::authn::Credential;
 use tollgate_core::bounds::CREDENTIAL_FRESH_MS;
+use tollgate_core::entitlement::PlanNumbers;
+use tollgate_core::event::{Event, Reason};
 use tollgate_core::kinds::{Named, Place};
 use tollgate_core::limit::{Counting, LimitBy, OnUnavailable, Part, QuotaSettings, Unit, Windows};
 use tollgate_core::operator::Role;
@@ -260,4 +263,37 @@ fn what_is_written_is_listed_and_audited() {
     let actions: Vec<Value> =
         audits.filter(|line| line["event"] == "audit").map(|line| line["action"].clone()).collect();
     assert!(actions.contains(&json!("plan.set")) && actions.contains(&json!("subscription.new")), "{actions:?}");
+}
+
+#[test]
+fn a_credential_has_numbers_of_its_own_whatever_its_plan_and_subscription_are() {
+    let numbers = |policy: &str, count| PlanNumbers { policy: policy.into(), count, ..PlanNumbers::default() };
+    let bench = bench(&[]);
+    let limits = vec![numbers("daily", 7), numbers("fixed", 9)];
+    bench.add(&key(), &Credential { limits, ..credential() });
+    let answer = bench.ask_api("pets");
+    let told = |event: &Event| matches!(event.reason, Reason::CredentialNumber { number: 7 });
+    assert!(answer.record.events.as_slice().iter().any(told), "{}", answer.record.events);
+    bench.products();
+    bench.subscribe("pets", "pro");
+    assert_eq!(bench.quota("pets"), (200, "5 of 7".into()));
+    assert_eq!(bench.quota("fixed"), (200, "3 of 4".into()), "a limit without `at-most`");
+    let grant = json!({"consumer": "acme-inc", "policy": "daily", "raise": "50", "for": "1d", "why": "launch"});
+    bench.entitled("grants", &grant);
+    assert_eq!(bench.quota("pets"), (200, "47 of 50".into()), "a grant comes before it");
+}
+
+#[test]
+fn a_key_is_issued_with_numbers_that_its_gateway_allows() {
+    let bench = bench(&[]);
+    let key = |limits: &[&str]| json!({"consumer": "acme-inc", "limits": limits});
+    bench.refused("keys", &key(&["daily=101"]), "more than the 100");
+    bench.refused("keys", &key(&["fixed=5"]), "no limit fixed with `at-most`");
+    bench.refused("keys", &key(&["daily"]), "The numbers of limits");
+    bench.refused("keys", &key(&["daily=1", "daily=2"]), "each limit once");
+    let issued = bench.entitle("keys", &key(&["daily=100"]));
+    let view: Value = serde_json::from_slice(&issued.content).unwrap();
+    assert_eq!((issued.status, &view["limits"]), (201, &json!([{"policy": "daily", "count": 100}])));
+    let text = view["key"].as_str().unwrap();
+    assert_eq!(bench.get("/pets", &[("x-api-key", text)]).field("ratelimit-policy"), "\"daily\";q=100;w=86400");
 }

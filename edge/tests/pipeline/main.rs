@@ -8,6 +8,7 @@ mod binding;
 mod caching;
 mod composition;
 mod configuration;
+mod costs;
 mod credentials;
 mod entitlements;
 mod fetches;

@@ -32,6 +32,7 @@ const MANIFEST: &[u8] = include_bytes!("../golden/manifest.v1.bin");
 const POINTER: &str = include_str!("../golden/pointer.v1.json");
 const CREDENTIAL: &str = include_str!("../golden/credential.v1.json");
 const RESTRICTED_CREDENTIAL: &str = include_str!("../golden/credential.v2.json");
+const LIMITED_CREDENTIAL: &str = include_str!("../golden/credential-limits.v1.json");
 const KEY_USE: &str = include_str!("../golden/key-use.v1.json");
 const IDP_OUTAGE: &str = include_str!("../golden/idp-outage.v1.json");
 const KNOWN_TOKEN: &str = include_str!("../golden/known-token.v1.json");
@@ -121,6 +122,19 @@ fn limits_of_all_kinds_have_these_bytes_and_are_read() {
     check_golden("part-limits.v1.json", &readable(&site));
     assert_eq!(decode_part(&stored, &Id::of(&stored)), Ok(site));
     for need in ["rate-limit@3", "quota@1", "concurrency@1"] {
+        assert!(bundle.needs.contains(&need.parse().unwrap()), "{need} in {:?}", bundle.needs);
+    }
+}
+
+#[test]
+fn costs_networks_and_cookies_have_these_bytes_and_are_read() {
+    let site = sample::costs_site();
+    let (stored, bundle) =
+        (encode_part(&site), Bundle::new(&sample::gateway(), &[(HostPattern::Any, site.clone())].into()));
+    check_golden("part-costs.v1.bin", &stored);
+    check_golden("part-costs.v1.json", &readable(&site));
+    assert_eq!(decode_part(&stored, &Id::of(&stored)), Ok(site));
+    for need in ["rate-limit@5", "quota@3", "concurrency@3", "condition@3"] {
         assert!(bundle.needs.contains(&need.parse().unwrap()), "{need} in {:?}", bundle.needs);
     }
 }
@@ -245,6 +259,8 @@ fn credentials_and_purges_are_unchanged() {
     assert_eq!(credential.consumer, "acme");
     let restricted: Credential = check(RESTRICTED_CREDENTIAL);
     assert!(restricted.restrictions.is_some_and(|all| !all.addresses.is_empty()));
+    let limited: Credential = check(LIMITED_CREDENTIAL);
+    assert_eq!(limited.limits.len(), 2);
     let used: KeyUse = check(KEY_USE);
     assert_eq!(used.last.to_rfc3339(), "2026-11-28T00:00:00.000Z");
     let purges: Purges = check(PURGES);

@@ -9,15 +9,15 @@ use tollgate_core::authn::{
 };
 use tollgate_core::authz::{AccessSettings, Callers, ConditionSettings, ExternalSettings, Protocol, Sent};
 use tollgate_core::cache::{CacheCredentials, CacheSettings};
-use tollgate_core::client::{LocationFields, ProxyField, ProxySettings, TrustedProxies};
+use tollgate_core::client::{LocationFields, Prefixes, ProxyField, ProxySettings, TrustedProxies};
 use tollgate_core::expression::{Binary, Expression, Node, Source, TimePart};
 use tollgate_core::forward::{ClientFields, OwnCertificate, UpstreamAuth, UpstreamSettings};
 use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::jose::Algorithm;
 use tollgate_core::kinds::{LimitPolicy, Named, Place, Policies, Policy};
 use tollgate_core::limit::{
-    ConcurrencySettings, Consistency, Counting, LegacyFields, LimitBy, NoticeReceiver, OnUnavailable, Part, PlanLimit,
-    QuotaSettings, RateAlgorithm, RateLimitSettings, Unit, Windows,
+    ConcurrencySettings, Consistency, Cost, Counting, LegacyFields, LimitBy, Measure, NoticeReceiver, OnUnavailable, Part,
+    PlanLimit, QuotaSettings, RateAlgorithm, RateLimitSettings, Unit, Windows,
 };
 use tollgate_core::route::{HostPattern, Methods, Predicate, Subject, Test};
 use tollgate_core::secret::SecretText;
@@ -135,10 +135,7 @@ pub(crate) fn limits_site() -> SiteSettings {
         degrade: NonZeroU8::new(10),
         timeout_ms: NonZeroU32::new(200),
         consistency: Consistency::Exact,
-        at_most: None,
-        count_when: None,
-        number_from: None,
-        budget: None,
+        ..Counting::default()
     };
     let Policy::Limit(LimitPolicy::RateLimit(base)) = limit(1, LimitBy::Consumer, OnUnavailable::Closed) else {
         unreachable!("a rate limit")
@@ -178,6 +175,53 @@ pub(crate) fn limits_site() -> SiteSettings {
         routes: vec![RouteSettings {
             guard: vec![],
             authn: vec![],
+            limit: (0..6).map(Place::new).collect(),
+            ..route("pets.get", "/pets")
+        }],
+    }
+}
+
+/// A part with limits whose costs are read, that count networks or cookies, and with policies that read cookies.
+pub(crate) fn costs_site() -> SiteSettings {
+    let of = |number| NonZeroU32::new(number).unwrap();
+    let cost = |of_what, most| Cost { of: of_what, per: of(1), reserve: of(1), most };
+    let measures = [
+        cost(Measure::RequestBytes, None),
+        Cost { per: of(1_024), reserve: of(5), ..cost(Measure::ResponseBytes, of(100).into()) },
+        cost(Measure::ResponseField("x-cost".into()), None),
+        cost(Measure::Value(Source::Query("limit".into())), None),
+    ];
+    let windows = Windows { unit: Unit::Day, anchor: None, zone: None, zone_name: String::new() };
+    let quotas = measures.map(|cost| {
+        let counting = Counting { cost: Some(Box::new(cost)), ..Counting::default() };
+        let (by, on_unavailable) = (LimitBy::Consumer, OnUnavailable::Open);
+        let (windows, plans) = (windows.clone(), BTreeMap::new());
+        Policy::from(QuotaSettings { quota: of(1_000), windows, by, on_unavailable, plans, counting })
+    });
+    let Policy::Limit(LimitPolicy::RateLimit(base)) = limit(1, LimitBy::Address, OnUnavailable::Closed) else {
+        unreachable!("a rate limit")
+    };
+    let networks = Counting { prefixes: Prefixes { ipv4: 24, ipv6: 56 }, ..Counting::default() };
+    let networks = RateLimitSettings { plans: BTreeMap::new(), counting: networks, ..base };
+    let concurrency = ConcurrencySettings {
+        max: of(2),
+        lease_ms: of(60_000),
+        by: LimitBy::Consumer,
+        on_unavailable: OnUnavailable::Open,
+        plans: BTreeMap::new(),
+        counting: Counting { parts: vec![Part::Value(Source::Cookie("session".into()))], ..Counting::default() },
+    };
+    let limits = quotas.into_iter().chain([networks.into(), concurrency.into()]).enumerate();
+    let limits = limits.map(|(at, policy)| Named { name: format!("limit-{at}").into(), policy });
+    let beta = Expression::new(vec![Node::Has(Source::Cookie("beta".into()))]).unwrap();
+    let condition = ConditionSettings { allow: beta, text: "\"beta\" in request.cookies".into() };
+    SiteSettings {
+        upstreams: vec![upstream("pets", "https://pets.internal", vec![])],
+        policies: limits.chain([Named { name: "beta".into(), policy: condition.into() }]).collect(),
+        routes: vec![RouteSettings {
+            guard: vec![],
+            authn: vec![],
+            authz: vec![Place::new(0)],
             limit: (0..6).map(Place::new).collect(),
             ..route("pets.get", "/pets")
         }],

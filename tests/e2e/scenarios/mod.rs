@@ -5,6 +5,7 @@ mod binding;
 mod browser;
 mod bundle;
 mod cache;
+mod costs;
 mod faults;
 mod forwarding;
 mod identity_mapping;
@@ -43,6 +44,7 @@ pub(crate) fn matching(filter: &[String]) -> Vec<Scenario> {
         identity_mapping::ALL,
         identity_provider::ALL,
         browser::ALL,
+        costs::ALL,
         cache::ALL,
         forwarding::ALL,
         messages::ALL,

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use tollgate_core::operator::Role;
 use tollgate_tests::client::{Answer, Request};
 
+use super::jwt;
 use crate::lane::token;
 use crate::project::Project;
 use crate::scenario::{Outcome, scenarios};
@@ -16,6 +17,8 @@ use crate::world::World;
 scenarios! { "limit";
     a_subscription_and_its_changes_are_seen_within_the_stated_time,
     a_grant_raises_a_limit_and_ends_by_itself,
+    a_claim_states_the_number_of_a_limit,
+    a_key_has_numbers_of_its_own,
 }
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -118,3 +121,67 @@ async fn a_grant_raises_a_limit_and_ends_by_itself(world: Rc<World>) -> Outcome 
 
 /// 30 seconds, and the time of a read on a slow machine.
 const WITHIN: Duration = Duration::from_secs(45);
+
+async fn a_claim_states_the_number_of_a_limit(world: Rc<World>) -> Outcome {
+    let names = Names::of(&world);
+    let keys = jwt::jwk(&jwt::key());
+    let policy =
+        format!("staff: {{kind: jwt, issuer: \"{}\", audience: pets, keys: '{{\"keys\":[{keys}]}}'}}", jwt::ISSUER);
+    let limit = format!(
+        "{}: {{kind: quota, quota: 2, window: year, at-most: 5, limit-from: principal.claims.tier.quota}}",
+        names.limit
+    );
+    let route = format!("{{path: /a, authn: staff, limit: {}}}", names.limit);
+    world.publish(Project::new(&world).policy(&policy).policy(&limit).route(&route)).await?;
+    for (subject, quota, admitted) in
+        [("ada", "4", 4), ("bob", "\"3\"", 3), ("eve", "6", 2), ("joe", "-1", 2), ("kim", "\"all\"", 2)]
+    {
+        let claims = format!(
+            r#"{{"iss":"{}","aud":["pets"],"sub":"{}-{subject}","exp":4000000000,"tier":{{"quota":{quota}}}}}"#,
+            jwt::ISSUER,
+            world.name
+        );
+        let bearer = format!("Bearer {}", jwt::token(&jwt::key(), &claims));
+        for number in 0..=admitted {
+            let answer = world.client().send(Request::get("/a").field("Authorization", &bearer)).await?;
+            let status = if number < admitted { 200 } else { 429 };
+            assert_eq!(answer.status, status, "{subject}: {number} of {admitted}: {}", answer.text());
+        }
+    }
+    Ok(())
+}
+
+async fn a_key_has_numbers_of_its_own(world: Rc<World>) -> Outcome {
+    let names = Names::of(&world);
+    let limit = format!("{}: {{kind: quota, quota: 2, window: year, at-most: 4}}", names.limit);
+    let route = format!("{{path: /a, authn: keys, limit: {}}}", names.limit);
+    world.publish(Project::new(&world).policy(&limit).route(&route)).await?;
+    for (consumer, number, admitted) in [("own", Some(3), 3), ("beyond", Some(9), 4), ("plain", None, 2)] {
+        let more = number.map(|number| format!("limits: [{}={number}]", names.limit));
+        let key = world.key(consumer, |key| key.more.extend(more.map(|text| &*text.leak()))).await?;
+        for number in 0..=admitted {
+            let answer = world.client().send(Request::get("/a").field("X-API-Key", &key)).await?;
+            let status = if number < admitted { 200 } else { 429 };
+            assert_eq!(answer.status, status, "{consumer}: {number} of {admitted}: {}", answer.text());
+        }
+    }
+    // A running gateway issues such keys, within what the limit allows.
+    let issue = async |limit: String| -> Result<Answer> {
+        let content = json!({"consumer": format!("{}-issued", world.name), "limits": [limit]});
+        let request = Request::post("/.tollgate/v1/keys", content.to_string())
+            .field("content-type", "application/json")
+            .field("authorization", &format!("Bearer {}", token(Role::Operate)));
+        Ok(world.client().send(request).await?)
+    };
+    let refused = issue(format!("{}=5", names.limit)).await?;
+    assert!(refused.status == 400 && refused.text().contains("at-most"), "{}", refused.text());
+    let issued = issue(format!("{}=1", names.limit)).await?;
+    let key = issued.json()["key"].as_str().unwrap_or_default().to_owned();
+    world.secret(&key);
+    assert_eq!(issued.json()["limits"][0]["count"], 1, "{}", issued.text());
+    let statuses = [(); 2].map(|()| Request::get("/a").field("X-API-Key", &key));
+    for (request, status) in statuses.into_iter().zip([200, 429]) {
+        assert_eq!(world.client().send(request).await?.status, status);
+    }
+    Ok(())
+}

@@ -375,7 +375,7 @@ impl Content for NativeContent {
         }
     }
 
-    fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static) {
+    fn watched(self, _: bool) -> (Self, impl Future<Output = Delivery> + 'static) {
         let mut watched = if self.watch.is_some() { self.nested() } else { self };
         let (told, delivery) = handover();
         watched.watch = Some(Watch { delivered: 0, told });

@@ -40,23 +40,23 @@ async fn the_copy_is_the_delivered_content_or_absent() {
 
 #[tokio::test]
 async fn delivery_is_reported_when_it_has_ended() {
-    let (client, delivery) = bytes("abc").watched();
+    let (client, delivery) = bytes("abc").watched(false);
     assert_eq!(read(client).await.unwrap(), "abc");
     assert_eq!(delivery.await, Delivery::Complete { bytes: 3 });
 
-    let (client, delivery) = bytes("abc").watched();
+    let (client, delivery) = bytes("abc").watched(false);
     drop(client);
     let aborted = |bytes| Delivery::Aborted { bytes, by: AbortedBy::Client };
     assert_eq!(delivery.await, aborted(0));
 
-    let (client, delivery) = NativeContent::empty().watched();
+    let (client, delivery) = NativeContent::empty().watched(false);
     drop(client);
     assert_eq!(delivery.await, Delivery::Complete { bytes: 0 });
 }
 
 #[tokio::test]
 async fn a_reader_that_stops_at_the_declared_length_is_complete() {
-    let (mut client, delivery) = bytes("abc").watched();
+    let (mut client, delivery) = bytes("abc").watched(false);
     let frame = client.frame().await.unwrap().unwrap();
     assert_eq!(frame.into_data().unwrap(), "abc");
     assert!(client.is_end_stream());
@@ -68,7 +68,7 @@ async fn a_reader_that_stops_at_the_declared_length_is_complete() {
 async fn all_declared_bytes_are_complete_before_the_end_of_the_stream() {
     let whole = GatheredContent { bytes: Bytes::from_static(b"abc"), trailers: Some(HeaderMap::new()) };
     let (client, copy) = NativeContent::replay(&whole).tee(10);
-    let (mut client, delivery) = client.watched();
+    let (mut client, delivery) = client.watched(false);
     client.frame().await.unwrap().unwrap();
     assert!(!client.is_end_stream());
     drop(client);
@@ -80,8 +80,8 @@ async fn all_declared_bytes_are_complete_before_the_end_of_the_stream() {
 async fn observers_of_one_kind_can_be_nested() {
     let (client, narrow) = bytes("abcd").tee(3);
     let (client, wide) = client.tee(10);
-    let (client, first) = client.watched();
-    let (client, second) = client.watched();
+    let (client, first) = client.watched(false);
+    let (client, second) = client.watched(false);
     assert_eq!(client.size_hint().exact(), Some(4));
     assert_eq!(read(client.limited(9).limited(8)).await.unwrap(), "abcd");
     assert_eq!((narrow.complete().await, wide.complete().await.unwrap()), (None, Bytes::from("abcd")));

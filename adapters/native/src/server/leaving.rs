@@ -76,7 +76,7 @@ mod tests {
 
     #[track_caller]
     fn check(end: End, happens: impl FnOnce(&Leaving) -> bool, expected: Delivery) {
-        let (mut content, delivery) = NativeContent::from_bytes("abc".into()).watched();
+        let (mut content, delivery) = NativeContent::from_bytes("abc".into()).watched(false);
         let mut delivery = Box::pin(delivery);
         let leaving = Leaving::default();
         leaving.begins(3);

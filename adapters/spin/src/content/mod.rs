@@ -156,20 +156,24 @@ impl Content for SpinContent {
         Self::of(Source::Steps(stream::iter(steps).boxed_local()))
     }
 
-    fn watched(self) -> (Self, impl Future<Output = Delivery> + 'static) {
+    fn watched(self, is_counted: bool) -> (Self, impl Future<Output = Delivery> + 'static) {
         let (sender, receiver) = oneshot::channel();
         let delivery = receiver.map(|told| told.unwrap_or(Delivery::Unobserved));
         let mut watch = Watch::new(sender);
-        let content = match self.source {
+        let source = match self.source {
+            source @ Source::Raw(_) if is_counted => Source::Steps(source.into_steps()),
+            source => source,
+        };
+        let content = match source {
             Source::Nothing => {
                 watch.end(Delivery::Complete { bytes: 0 });
-                self
+                Self { source, ..self }
             }
-            Source::Bytes(_) => Self { watch: Some(watch), ..self },
+            Source::Bytes(_) => Self { source, watch: Some(watch), ..self },
             // Content that passes through unchanged is not observed.
             Source::Raw(_) => {
                 watch.forget();
-                self
+                Self { source, ..self }
             }
             Source::Steps(steps) => Self { source: Source::Steps(watched(steps, watch)), ..self },
         };

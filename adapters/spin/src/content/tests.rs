@@ -62,16 +62,16 @@ fn a_copy_is_complete_or_absent() {
 
 #[test]
 fn a_watch_reports_how_the_delivery_ended() {
-    let (content, delivery) = of(&["ab", "cd"]).watched();
+    let (content, delivery) = of(&["ab", "cd"]).watched(false);
     read(content);
     assert_eq!(block_on(delivery), Delivery::Complete { bytes: 4 });
 
-    let (content, delivery) = broken_after("ab").watched();
+    let (content, delivery) = broken_after("ab").watched(false);
     read(content);
     let by_upstream = Delivery::Aborted { bytes: 2, by: AbortedBy::Upstream };
     assert_eq!(block_on(delivery), by_upstream);
 
-    let (content, delivery) = of(&["ab"]).watched();
+    let (content, delivery) = of(&["ab"]).watched(false);
     drop(content);
     let by_client = Delivery::Aborted { bytes: 0, by: AbortedBy::Client };
     assert_eq!(block_on(delivery), by_client);
@@ -133,7 +133,7 @@ fn content_in_memory_needs_no_deadline_and_is_copied_at_once() {
 #[test]
 fn a_watch_of_content_in_memory_reports_what_was_taken() {
     let delivered = |rest| {
-        let (content, delivery) = SpinContent::from_bytes("abc".into()).watched();
+        let (content, delivery) = SpinContent::from_bytes("abc".into()).watched(false);
         let mut watch = content.watch.unwrap();
         watch.note_written(3, rest);
         drop(watch);
@@ -141,7 +141,7 @@ fn a_watch_of_content_in_memory_reports_what_was_taken() {
     };
     assert_eq!(delivered(0), Delivery::Complete { bytes: 3 });
     assert_eq!(delivered(2), Delivery::Aborted { bytes: 1, by: AbortedBy::Client });
-    let (content, delivery) = SpinContent::empty().watched();
+    let (content, delivery) = SpinContent::empty().watched(false);
     drop(content);
     assert_eq!(block_on(delivery), Delivery::Complete { bytes: 0 });
 }

@@ -6,6 +6,8 @@ pub(crate) mod product;
 mod records;
 pub(crate) mod subscription;
 
+pub(crate) use records::published;
+
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value, json};

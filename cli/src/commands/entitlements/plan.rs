@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tollgate_core::entitlement::{Plan, PlanNumbers};
+use tollgate_core::entitlement::Plan;
 use tollgate_core::operator::Entitling;
 
 use super::super::key::of_place;
@@ -141,18 +141,6 @@ pub(crate) fn run(args: &PlanArgs) -> Result<(), Failure> {
 
 /// The numbers, as they are written on the command line.
 fn limits(plan: &Plan) -> String {
-    let written = |numbers: &PlanNumbers| {
-        let period = numbers.period_ms.map(|ms| match ms {
-            1_000 => "/s".to_owned(),
-            60_000 => "/min".to_owned(),
-            3_600_000 => "/h".to_owned(),
-            86_400_000 => "/d".to_owned(),
-            ms if ms % 1_000 == 0 => format!("/{}s", ms / 1_000),
-            ms => format!("/{ms}ms"),
-        });
-        let burst = numbers.burst.map(|burst| format!(":{burst}"));
-        format!("{}={}{}{}", numbers.policy, numbers.count, period.unwrap_or_default(), burst.unwrap_or_default())
-    };
-    let all = plan.limits.iter().map(written).collect::<Vec<_>>().join(" ");
+    let all = plan.limits.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     if all.is_empty() { "-".to_owned() } else { all }
 }

@@ -130,7 +130,7 @@ fn read(target: &Target, key: &str) -> Result<Entitlements, Failure> {
 }
 
 /// The configuration that is published in the store.
-fn published(target: &Target, gateway: &str) -> Result<Manifest, Failure> {
+pub(crate) fn published(target: &Target, gateway: &str) -> Result<Manifest, Failure> {
     let pointer = decode::<Pointer>(&target.pointer(gateway)?);
     let bundle = pointer.map_err(|error| unreadable(&keys::active(gateway), &error))?.newest.bundle;
     let key = keys::manifest(gateway, &bundle);

@@ -74,6 +74,8 @@ struct Line {
     environment: Option<String>,
     not_before: Option<String>,
     expires: Option<String>,
+    #[serde(default)]
+    limits: Vec<String>,
     note: Option<String>,
     #[serde(flatten)]
     restrictions: Restrictions,
@@ -88,6 +90,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
     let requests = requests(format, &text).map_err(|(line, why)| refused(args, line, &why))?;
     let keys = args.keys.open()?;
     args.keys.check_plans(&keys, &requests)?;
+    args.keys.check_limits(&keys, &requests)?;
     let (new, known) = keys.import(requests)?;
     match args.output {
         Output::Json => terminal::print(&format!("{:#}\n", json!({"imported": new, "known": known}))),
@@ -162,6 +165,7 @@ fn request(value: Value) -> Result<KeyRequest, String> {
         groups: line.groups,
         environment: line.environment.unwrap_or_else(|| "live".to_owned()),
         restrictions: line.restrictions,
+        limits: line.limits,
         note: line.note,
     };
     request.check().map_err(str::to_owned)?;
@@ -206,10 +210,10 @@ const TEXTS: [&str; 12] = [
     "expires",
     "note",
 ];
-const LISTS: [&str; 5] = ["scopes", "groups", "addresses", "hosts", "referrers"];
+const LISTS: [&str; 6] = ["scopes", "groups", "addresses", "hosts", "referrers", "limits"];
 
 const MEMBERS: &str = "it has `consumer`, and one of `key`, `sha256`, `fingerprint` and `issuer` (with `subject` or `claim`); `plan`, \
-                       `scopes`, `groups`, `environment`, `not_before`, `expires`, `note`, `addresses`, `hosts`, `referrers` where \
+                       `scopes`, `groups`, `environment`, `not_before`, `expires`, `note`, `addresses`, `hosts`, `referrers`, `limits` where \
                        they apply";
 
 /// What exists already: one of them.

@@ -111,6 +111,7 @@ fn properties(key: &KeyView) -> String {
         ("addresses", list(places.addresses.as_slice().iter().map(ToString::to_string).collect())),
         ("hosts", list(places.hosts.iter().map(ToString::to_string).collect())),
         ("referrers", list(places.referrers.iter().map(ToString::to_string).collect())),
+        ("limits", list(key.limits.iter().map(ToString::to_string).collect())),
         ("last used", last_used(key)),
         ("created", key.created.clone()),
         ("created by", key.created_by.clone()),

@@ -13,6 +13,7 @@ use tollgate_kv_schemas::credential_records;
 use super::{GatewayArgs, now, of_place, random, timestamp, user};
 use crate::at::AtArgs;
 use crate::commands::Output;
+use crate::commands::entitlements::published;
 use crate::failure::Failure;
 use crate::target::{Place, Plans, StoreArgs, Target};
 use crate::terminal;
@@ -25,6 +26,7 @@ use crate::terminal;
 Examples:
   tollgate key new --consumer acme --plan gold --gateway shop --to native --store shop.db
   tollgate key new --consumer acme --scope pets.read --scope pets.write --expires 2027-01-01T00:00:00Z
+  tollgate key new --consumer acme --limit burst=5/s:10 --limit monthly=1000 --gateway shop --to native --store shop.db
   tollgate key new --consumer acme --at https://api.example.com --token-file token
   KEY=$(tollgate key new --consumer ci --gateway shop --to spin)"
 )]
@@ -59,6 +61,10 @@ pub(super) struct NewArgs {
     /// The origin of web pages that may send the key, such as `https://app.example.com` (default: all); repeatable.
     #[arg(long = "referrer", value_name = "ORIGIN")]
     referrers: Vec<OriginPattern>,
+    /// The number of a limit for this key, repeatable: NAME=COUNT; of a rate also NAME=COUNT/PERIOD or NAME=COUNT/PERIOD:BURST. Only of limits with
+    /// `at-most`, and no more than that.
+    #[arg(long = "limit", value_name = "NAME=NUMBER")]
+    limits: Vec<String>,
     /// What the key is for: at most 200 characters, shown in lists.
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
@@ -86,6 +92,11 @@ pub(super) fn run(args: &NewArgs) -> Result<(), Failure> {
     }
     let target = args.to.map(|place| Target::existing(place, &args.store)).transpose()?;
     let gateway = gateway_of(args, target.as_ref())?;
+    if let Some(target) = target.as_ref().filter(|_| !request.limits.is_empty()) {
+        let settings = published(target, &gateway)?.gateway;
+        let checked = request.check_limits(&gateway, settings.entitled.as_ref());
+        checked.map_err(|problem| Failure::problem(problem.into_parts().detail))?;
+    }
     let creation = Creation { at: now(), by: args.created_by.clone().or_else(user) };
     let (key, credential) =
         request.issue(&random()?, creation).map_err(|problem| Failure::usage(problem.into_parts().detail))?;
@@ -163,6 +174,7 @@ fn request(args: &NewArgs) -> Result<KeyRequest, Failure> {
             hosts: args.hosts.clone(),
             referrers: args.referrers.clone(),
         },
+        limits: args.limits.clone(),
         note: args.note.clone(),
         sha256: None,
         fingerprint: None,

@@ -142,7 +142,7 @@ impl Count<'_> {
     /// The outcomes that the methods allow, without the calls of a cold isolate before and after the request.
     fn outcomes(&self, is_cold: bool) -> Vec<(RequestOutcome, Usage)> {
         let (partitions, told) = (self.partitions(&self.route.limit), self.observed_and_ended(&self.route.limit));
-        let told = told + self.leased();
+        let told = told + self.leased() + self.settled();
         let export_secrets = if is_cold { self.export_secrets() + self.notice_secrets() } else { 0 };
         // What is accepted once is released if the request is refused, or its upstream cannot be reached (`accept_once`).
         let before_limits = self.guard_charges() + 2 * self.charged_once() + self.outages();
@@ -232,16 +232,34 @@ impl Count<'_> {
         if leased > 0 { leased + GIVEN_BACK } else { 0 }
     }
 
+    /// After the reply, `refund.rs` gives back, and `settle.rs` gives back or charges, what each limit was charged otherwise; the latter may
+    /// find that permits of a leased one have to be taken, and that some were not used.
+    fn settled(&self) -> u64 {
+        let policies = &self.compiled.whole().policies;
+        let limits = policies.at(&self.route.guard_limit).chain(policies.at(&self.route.limit));
+        let calls = limits.map(|named| {
+            let counting = named.policy.counting();
+            let is_settled = counting.cost.as_ref().is_some_and(|cost| cost.is_settled());
+            let refill = if is_settled && is_leased(named) { 1 + GIVEN_BACK } else { 0 };
+            u64::from(is_settled || counting.may_give_back()) + refill
+        });
+        calls.sum()
+    }
+
+    /// How many owners are asked: of one partition, what is given back after other responses, or in part, is an update of its own.
     fn different(&self, limits: &[Place<LimitPolicy>], counts: impl Fn(&LimitPolicy) -> bool) -> u64 {
         let policies = &self.compiled.whole().policies;
-        let mut different: Vec<Partition<'_>> = Vec::new();
-        for limit in policies.at(limits).map(|named| &named.policy).filter(|limit| counts(limit)) {
+        let mut different = Vec::new();
+        for named in policies.at(limits).filter(|named| counts(&named.policy)) {
+            let (limit, counting) = (&named.policy, named.policy.counting());
             let partition = match limit.partition() {
                 Partition::By(_) if self.route.authn.is_empty() => Partition::By(LimitBy::Address),
                 other => other,
             };
-            if !different.contains(&partition) {
-                different.push(partition);
+            let is_partial = counting.cost.as_ref().is_some_and(|cost| cost.may_be_less());
+            let owner = (partition, counting.count_when.as_ref(), is_partial.then_some(&named.name));
+            if !different.contains(&owner) {
+                different.push(owner);
             }
         }
         different.len() as u64

@@ -413,6 +413,8 @@ const COUNTING: &[Row] = &[
         "at-most: 200, limit-from: principal.claims.b",
         Review,
     ),
+    ("ipv6-prefix", "", "ipv6-prefix: 56", Review),
+    ("ipv4-prefix", "", "ipv4-prefix: 24", Review),
     ("at-most", "at-most: 200", "at-most: 250", Looser),
     ("on-unavailable", "on-unavailable: closed", "", Looser),
     ("degrade-to", "on-unavailable: degrade, degrade-to: 10%", "on-unavailable: degrade, degrade-to: 20%", Review),
@@ -424,4 +426,8 @@ const COUNTING: &[Row] = &[
 const CONSISTENCY: &[Row] = &[
     ("consistency", "consistency: exact", "consistency: leased", Looser),
     ("count-when", "", "count-when: status < 500", Review),
+    ("cost", "", "cost: response.bytes", Review),
+    ("cost-per", "cost: response.bytes", "cost: response.bytes, cost-per: 1KiB", Review),
+    ("reserve", "cost: response.bytes", "cost: response.bytes, reserve: 2", Review),
+    ("cost-max", "cost: response.bytes", "cost: response.bytes, cost-max: 5", Review),
 ];

@@ -4,12 +4,12 @@ use tollgate_core::authn::BindingMode;
 use tollgate_core::expression::Source;
 use tollgate_core::forward::{Attribute, is_never_forwarded};
 use tollgate_core::kinds::{AuthzPolicy, NamedPolicy, Policy, PolicyName};
-use tollgate_core::limit::LimitBy;
+use tollgate_core::limit::{LimitBy, Measure};
 use tollgate_core::route::{Methods, PathTemplate, Segment};
 
 use super::super::merge::Effective;
 use super::super::route_checks::{
-    report_chosen, report_no_claims, report_no_installation, report_no_location, report_no_parameter,
+    report_chosen, report_no_claims, report_no_cost, report_no_installation, report_no_location, report_no_parameter,
     report_not_forwarded, report_one_quota, report_refuses_all, report_same_quota, report_without_caller,
 };
 use super::{Lowering, Policies};
@@ -108,6 +108,18 @@ impl Lowering<'_, '_> {
                     _ => {}
                 }
             }
+            let Some(Measure::Value(source)) = policy.counting().cost.as_deref().map(|cost| &cost.of) else { continue };
+            let is_unknown = match source {
+                Source::Parameter(parameter) => path.is_some_and(|path| !has_parameter(path, parameter)),
+                Source::Claim(_) => !know_claims,
+                source => source.is_of_caller() && effective.authn.items.is_empty(),
+            };
+            if is_unknown {
+                let defined = self.policies.span(*place).unwrap_or(name.span);
+                report_no_cost(name, source, defined, self.report);
+            } else if let Source::Claim(path) = source {
+                claims.push(path.clone());
+            }
         }
         claims
     }
@@ -119,7 +131,10 @@ impl Lowering<'_, '_> {
             _ => None,
         };
         let is_chosen = |source: &&Source| {
-            matches!(source, Source::Header(_) | Source::Query(_) | Source::Parameter(_) | Source::Path)
+            matches!(
+                source,
+                Source::Header(_) | Source::Query(_) | Source::Parameter(_) | Source::Path | Source::Cookie(_)
+            )
         };
         let mut first = None;
         for (place, name, policy) in limits.iter().filter_map(policy) {

@@ -1,6 +1,6 @@
 //! The properties of a key, in fixtures and in policy tests.
 
-use tollgate_core::bounds::KEY_PLACES_MAX;
+use tollgate_core::bounds::{KEY_PLACES_MAX, ROUTE_LIST_MAX};
 
 use super::api::SCOPE_LIST;
 use crate::schema::texts::{HOST, INSTANT, NETWORK, ORIGIN, SCOPE};
@@ -14,6 +14,13 @@ pub(crate) const KEY_PROPERTIES: &[Key] = &[
     Key::optional("groups", "The groups that the key is in.", Shape::List(&GROUPS))
         .absent("none")
         .examples(&["[\"partners\"]"]),
+    Key::optional(
+        "limits",
+        "The numbers that the key has for limits with `at-most`: `NAME=COUNT`, of a rate also `NAME=COUNT/PERIOD` and `NAME=COUNT/PERIOD:BURST`.",
+        Shape::List(&LIMITS),
+    )
+    .absent("none")
+    .examples(&["[\"monthly=1000\"]"]),
     Key::optional("not-before", "The time from which the key is valid.", Shape::Ruled(&INSTANT))
         .absent("valid immediately")
         .examples(&["\"2026-01-01T00:00:00Z\""]),
@@ -33,6 +40,7 @@ pub(crate) const KEY_PROPERTIES: &[Key] = &[
 ];
 
 static GROUPS: List = List::texts(Shape::Ruled(&SCOPE), crate::model::api::SCOPES_MAX);
+static LIMITS: List = List::texts(Shape::Text, ROUTE_LIST_MAX);
 static ADDRESSES: List = List::texts(Shape::Ruled(&NETWORK), KEY_PLACES_MAX);
 static HOSTS: List = List::texts(Shape::Ruled(&HOST), KEY_PLACES_MAX);
 static REFERRERS: List = List::texts(Shape::Ruled(&ORIGIN), KEY_PLACES_MAX);

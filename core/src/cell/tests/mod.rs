@@ -8,6 +8,7 @@ mod holding;
 mod leases;
 mod protocol;
 mod repetition;
+mod settling;
 mod tables;
 mod telling;
 

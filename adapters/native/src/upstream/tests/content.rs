@@ -15,7 +15,7 @@ fn a_reader_that_stops_after_the_trailers_has_read_everything() {
         for _ in 0..2 {
             let response = upstream.exchange(get(&base), &CALL).await.unwrap();
             let (content, copy) = response.into_body().tee(10);
-            let (mut content, delivery) = content.watched();
+            let (mut content, delivery) = content.watched(false);
             assert_eq!(content.frame().await.unwrap().unwrap().into_data().unwrap(), "0");
             assert!(content.frame().await.unwrap().unwrap().is_trailers());
             drop(content);
@@ -34,7 +34,7 @@ fn interrupted_content_is_an_error_and_not_an_end() {
         })
         .await;
         let response = upstream().exchange(get(&base), &CALL).await.unwrap();
-        let (content, delivery) = response.into_body().watched();
+        let (content, delivery) = response.into_body().watched(false);
         assert!(content.collect().await.is_err());
         let broken =
             tollgate_edge::ports::Delivery::Aborted { bytes: 4, by: tollgate_core::telemetry::AbortedBy::Upstream };

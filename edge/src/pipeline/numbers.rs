@@ -1,0 +1,91 @@
+//! The numbers of a charge: which of several apply, and what the request costs, as far as that is known.
+
+use tollgate_core::cell::{Charge, Tells};
+use tollgate_core::entitlement::{Entitled, Numbers};
+use tollgate_core::event::{Reason, Verdict};
+use tollgate_core::expression::Facts;
+use tollgate_core::kinds::{LimitPolicy, PolicyName};
+use tollgate_core::limit::Priced;
+
+use super::exchange::Journal;
+use super::limit::Limits;
+
+impl Limits<'_> {
+    /// The charge of a policy, as far as its cost is known.
+    pub(super) fn charge(
+        &self,
+        name: &PolicyName,
+        policy: &LimitPolicy,
+        entitled: Option<&Entitled<'_>>,
+        facts: &Facts<'_>,
+        journal: &mut Journal,
+    ) -> Charge {
+        let mut charge = self.numbers(name, policy, entitled, facts, journal);
+        if let Some(cost) = &policy.counting().cost {
+            let priced = cost.before(facts, journal.request_bytes, charge.burst);
+            charge.cost = priced.cost();
+            let cost = charge.cost.get();
+            match priced {
+                Priced::At(_) | Priced::Later(_) => {}
+                Priced::Unknown(_) => {
+                    journal.note_policy(self.phase, name, Verdict::Pass, Reason::CostUnknown { cost });
+                }
+                Priced::Beyond(_) => journal.note_policy(self.phase, name, Verdict::Pass, Reason::CostBeyond { cost }),
+            }
+        }
+        charge
+    }
+
+    /// The charge of the route's cost, with the numbers that records have for it.
+    fn numbers(
+        &self,
+        name: &PolicyName,
+        policy: &LimitPolicy,
+        entitled: Option<&Entitled<'_>>,
+        facts: &Facts<'_>,
+        journal: &mut Journal,
+    ) -> Charge {
+        let (cost, now) = (self.exchange.route().cost, journal.started);
+        let of_caller = self.principal.and_then(|principal| principal.plan.as_deref());
+        let mut charge = policy.charge(name, entitled.map_or(of_caller, Entitled::plan), cost, now);
+        charge.tells = Tells::of(&policy.counting().warn);
+        if charge.tells.is_some() && policy.partition().is_of_caller() {
+            journal.told_of_caller.push(name.clone());
+        }
+        let Some(at_most) = policy.counting().at_most else { return charge };
+        let own_period_ms = policy.charge(name, None, cost, now).period_ms;
+        let limits = self.principal.map_or(&[][..], |principal| &principal.limits);
+        let is_own = Entitled::of_credential(limits, at_most, own_period_ms, &mut charge);
+        if is_own {
+            let reason = Reason::CredentialNumber { number: charge.rate.get() };
+            journal.note_policy(self.phase, name, Verdict::Pass, reason);
+        }
+        let is_subscribed = entitled.is_some_and(|entitled| entitled.subscription().is_some());
+        let stated = policy.counting().number_from.as_ref().filter(|_| !is_subscribed && !is_own);
+        let stated = stated.and_then(|claim| facts.text(claim));
+        let is_claimed =
+            stated.as_ref().is_some_and(|stated| Entitled::claim(stated, at_most, own_period_ms, &mut charge));
+        if stated.is_some() {
+            let number = charge.rate.get();
+            let reason = if is_claimed { Reason::NumberClaimed { number } } else { Reason::ClaimNotUsed };
+            journal.note_policy(self.phase, name, Verdict::Pass, reason);
+        }
+        if let Some(entitled) = entitled {
+            let from = entitled.apply(at_most, own_period_ms, is_claimed || is_own, &mut charge);
+            self.note_numbers(from, &charge, journal);
+        }
+        charge
+    }
+
+    fn note_numbers(&self, from: Numbers<'_>, charge: &Charge, journal: &mut Journal) {
+        let number = charge.rate.get();
+        let reason = match from {
+            Numbers::Configured => return,
+            Numbers::OfPlan(plan) => Reason::PlanNumber { number, plan: plan.into() },
+            Numbers::Granted(grant) => {
+                Reason::LimitRaised { number, until: grant.until.to_rfc3339().into(), grant: grant.id.as_str().into() }
+            }
+        };
+        journal.note_policy(self.phase, &charge.quota, Verdict::Pass, reason);
+    }
+}

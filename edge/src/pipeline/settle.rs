@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::num::{NonZeroU8, NonZeroU32};
+use std::num::NonZeroU32;
 use std::pin::Pin;
 
 use http::HeaderMap;
@@ -27,7 +27,6 @@ pub(super) struct Settlement {
     cost: Box<Cost>,
     /// The responses after which it counts at all; after others another step gives it back.
     counts: Option<Statuses>,
-    warn: Vec<NonZeroU8>,
     /// Whether its permits are taken ahead.
     is_leased: bool,
     charged: Charged,
@@ -112,7 +111,6 @@ impl Settlement {
             charge: Charge { lease: None, ..charge.clone() },
             cost: cost.clone(),
             counts: counting.count_when.clone(),
-            warn: counting.warn.clone(),
             is_leased: journal.uses_leases && counting.consistency == Consistency::Leased && charge.can_be_leased(),
             charged,
             stated: None,
@@ -283,10 +281,8 @@ pub(super) async fn settle<H: Host>(isolate: &Isolate, host: &H, journal: &mut J
         let (quota, operation) = (&one.charge.quota, update.cells.first().and_then(|part| part.operations.first()));
         match (answer, operation) {
             (Ok(outcome), Some(Operation::Settle(debt))) => {
-                let reached = outcome.verdicts().next().and_then(|said| debt.reached(said, &one.warn));
-                if let Some(percent) = reached {
-                    let reason = Reason::QuotaReached { percent: percent.get().into() };
-                    journal.note_policy(one.phase, quota, Verdict::Pass, reason);
+                if let Some(said) = outcome.verdicts().next() {
+                    journal.note_reached(one.phase, &one.cell, debt, said, true);
                 }
             }
             (Ok(_), _) => {}

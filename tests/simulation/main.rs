@@ -8,6 +8,7 @@
 mod check;
 mod clients;
 mod dice;
+mod limits;
 mod run;
 mod shaky;
 

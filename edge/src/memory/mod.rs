@@ -25,7 +25,7 @@ pub use counters::{CounterFaults, MemoryCounters};
 pub use fetch::ScriptedFetch;
 pub use signatures::{Hash, MemorySignatures, Seal, Sign, Verify};
 pub use sink::{MemorySink, Post};
-pub use sites::{SitesReport, SitesSettings, overshoot_max, run_sites};
+pub use sites::{SimulatedLimit, SitesReport, SitesSettings, Waits, overshoot_max, run_sites};
 pub use stores::{MemoryCache, MemoryRecords, MemorySecrets, ReadMemory};
 pub use upstream::{Script, ScriptedUpstream};
 

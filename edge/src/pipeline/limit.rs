@@ -279,8 +279,9 @@ impl<'a> Charges<'a> {
     /// they would be given back, too.
     fn agree(&mut self, isolate: &Isolate, are_observed: bool) {
         if !are_observed && self.own.iter().any(|own| !own.said.allowed) {
+            let mut leases = isolate.leases.borrow_mut();
             for update in std::mem::take(&mut self.updates) {
-                own::learn(isolate, &update, &Err(CounterFault::Contended), Purpose::Request, <_>::default());
+                own::learn(&mut leases, &update, &Err(CounterFault::Contended), Purpose::Request, <_>::default());
             }
             return;
         }
@@ -321,7 +322,8 @@ impl<'a> Charged<'a> {
         let asked = ask(host, updates, timeout_ms).await;
         if let Some(sent) = at {
             let times = (sent, host.clock().instant());
-            asked.iter().for_each(|(update, answer)| own::learn(isolate, update, answer, Purpose::Request, times));
+            let mut leases = isolate.leases.borrow_mut();
+            asked.iter().for_each(|(update, answer)| own::learn(&mut leases, update, answer, Purpose::Request, times));
         }
         Self { own, asked, backs, later }
     }

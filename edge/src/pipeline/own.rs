@@ -1,5 +1,6 @@
 //! What an isolate says of limits by itself: from what it has taken ahead, or because it counts alone.
 
+use std::cell::RefCell;
 use std::num::NonZeroU32;
 
 use tollgate_core::cell::{
@@ -13,6 +14,7 @@ use tollgate_core::time::MonotonicInstant;
 use super::exchange::Journal;
 use crate::apart::together;
 use crate::isolate::Isolate;
+use crate::isolate::leases::Leases;
 use crate::ports::{Clock, CounterFault, Counters, Host};
 use crate::timeout::counted;
 
@@ -37,7 +39,7 @@ pub(super) enum Source {
 }
 
 /// What is asked at owners, for permits beside the cost.
-pub(super) type Batch = (CellKey, Charge);
+pub(crate) type Batch = (CellKey, Charge);
 
 impl Own {
     /// Decides a charge, unless its owner has to be asked: then it may ask for permits, too. `at` is when leases were looked at, if
@@ -119,20 +121,19 @@ impl Own {
 }
 
 /// The charge that takes permits for requests to come.
-pub(super) fn refill_of(cell: &CellKey, charge: &Charge, wanted: NonZeroU32) -> Batch {
+pub(crate) fn refill_of(cell: &CellKey, charge: &Charge, wanted: NonZeroU32) -> Batch {
     let lease = NonZeroU32::new(wanted.get() - 1);
     (cell.clone(), Charge { cost: NonZeroU32::MIN, lease, ..charge.clone() })
 }
 
 /// Learns what the owners say of an update.
-pub(super) fn learn(
-    isolate: &Isolate,
+pub(crate) fn learn(
+    leases: &mut Leases,
     update: &Update,
     answer: &Result<Outcome, CounterFault>,
     purpose: Purpose,
     times: (MonotonicInstant, MonotonicInstant),
 ) {
-    let mut leases = isolate.leases.borrow_mut();
     let mut replies = answer.as_ref().ok().map(|outcome| outcome.replies.iter());
     for part in &update.cells {
         for operation in &part.operations {
@@ -148,24 +149,35 @@ pub(super) fn learn(
     }
 }
 
-/// Takes permits for requests to come, and gives back what was not used of a batch, in one call for each.
-pub(super) async fn refill<H: Host>(isolate: &Isolate, host: &H, journal: &mut Journal) {
-    let is_some_over = isolate.leases.borrow().has_batches();
-    let unused = is_some_over.then(|| isolate.leases.borrow_mut().take_unused(journal.answered)).flatten();
-    let refills =
-        std::mem::take(&mut journal.refills).into_iter().map(|(cell, charge)| (cell, Operation::Charge(charge)));
+/// The calls after a reply: those that take permits for requests to come, and one that gives back what was not used of a batch.
+pub(crate) fn upkeep(
+    leases: &RefCell<Leases>,
+    refills: impl IntoIterator<Item = Batch>,
+    now: MonotonicInstant,
+    mut next: impl FnMut() -> OperationId,
+) -> Vec<Update> {
+    let is_some_over = leases.borrow().has_batches();
+    let unused = is_some_over.then(|| leases.borrow_mut().take_unused(now)).flatten();
+    let refills = refills.into_iter().map(|(cell, charge)| (cell, Operation::Charge(charge)));
     let back = unused.into_iter().map(|(cell, unused)| (cell, Operation::GiveBack(unused)));
-    let updates: Vec<Update> = refills
+    refills
         .chain(back)
         .map(|(cell, operation)| {
-            let terms = Terms { id: journal.next_operation(), hold_ms: None, refund_ms: None };
+            let terms = Terms { id: next(), hold_ms: None, refund_ms: None };
             Update { terms, cells: vec![CellOperations { cell, operations: vec![operation] }] }
         })
-        .collect();
+        .collect()
+}
+
+/// Makes these calls.
+pub(super) async fn refill<H: Host>(isolate: &Isolate, host: &H, journal: &mut Journal) {
+    let refills = std::mem::take(&mut journal.refills);
+    let updates = upkeep(&isolate.leases, refills, journal.answered, || journal.next_operation());
     let run = async |update: Update| {
         let sent = host.clock().instant();
         let answer = counted(host, &update).await;
-        learn(isolate, &update, &answer, Purpose::Refill, (sent, host.clock().instant()));
+        let times = (sent, host.clock().instant());
+        learn(&mut isolate.leases.borrow_mut(), &update, &answer, Purpose::Refill, times);
         (update, answer)
     };
     if updates.is_empty() {

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use commands::{
     bundle, check, completions, cost, diff as diff_command, entitlements, explain, fmt, idp_outage, import, init, key,
-    man, metrics, publish, purge, routes, schema, secrets, serve, test, token, usage,
+    man, metrics, publish, purge, routes, schema, secrets, serve, simulate, test, token, usage,
 };
 use dev::DevOptions;
 use failure::Failure;
@@ -94,6 +94,7 @@ enum Command {
     Purge(purge::PurgeArgs),
     Metrics(metrics::MetricsArgs),
     Usage(usage::UsageArgs),
+    Simulate(simulate::SimulateArgs),
     Serve(serve::ServeArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -154,6 +155,7 @@ fn perform(cli: Cli) -> Result<(), Failure> {
         Some(Command::Purge(args)) => purge::run(&args),
         Some(Command::Metrics(args)) => metrics::run(&args),
         Some(Command::Usage(args)) => usage::run(&args),
+        Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Completions(args)) => {
             completions::run(&args, Cli::command());
@@ -183,6 +185,7 @@ mod tests {
         ("tollgate subscription", "its commands have it"),
         ("tollgate grant", "its commands have it"),
         ("tollgate secrets", "its commands have it"),
+        ("tollgate simulate", "its commands have it"),
         ("tollgate idp-outage", "its commands have it"),
         ("tollgate token", "its commands have it"),
         ("tollgate import", "its commands have it"),

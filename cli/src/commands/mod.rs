@@ -20,6 +20,7 @@ pub(crate) mod routes;
 pub(crate) mod schema;
 pub(crate) mod secrets;
 pub(crate) mod serve;
+pub(crate) mod simulate;
 pub(crate) mod test;
 pub(crate) mod token;
 pub(crate) mod usage;

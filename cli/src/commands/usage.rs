@@ -74,7 +74,7 @@ enum UsageCommand {
 
 /// The form of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
+pub(super) enum Form {
     /// For people.
     Text,
     /// For programs.
@@ -170,7 +170,7 @@ fn printable(rows: &[Vec<String>]) -> Vec<Vec<String>> {
 }
 
 /// A line of CSV. A spreadsheet computes a cell that begins like a formula, and names are chosen by others: such a cell begins with an apostrophe.
-fn csv_line(row: &[String]) -> String {
+pub(super) fn csv_line(row: &[String]) -> String {
     let cells = row.iter().map(|cell| {
         let cell = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.len() > 1 {
             format!("'{cell}")

@@ -1,12 +1,15 @@
 //! Benchmarks of Tollgate: always a ratio to a reference measured in the same run, never an absolute number alone.
 //!
-//! `cargo xtask bench [workerd|native|spin|hosts|tokens|redis|routes|keys|sizes|loading|serving]... [--against REV]` builds what is measured and runs this.
+//! `cargo xtask bench [workerd|native|spin|hosts|tokens|redis|routes|keys|counters|sizes|loading|serving]... [--against REV]` builds what is measured and runs this.
 //! Two programs run alternately (A B A B …), and the median of the pairwise ratios is printed: a machine that becomes
 //! slower in between slows down both. With `--against`, the reference is another commit. It is not a test and has no pass
 //! criteria. Start with [`compare`], then the file named after the benchmark.
 
 mod attribution;
+#[path = "../counted/src/charging.rs"]
+mod charging;
 mod compare;
+mod counters;
 mod cpu;
 mod families;
 mod floor;
@@ -50,7 +53,7 @@ struct Bench {
     against: Option<fn(&Side) -> Measured>,
 }
 
-const BENCHES: [Bench; 11] = [
+const BENCHES: [Bench; 12] = [
     Bench { name: "sizes", measure: sizes::measure, against: Some(sizes::against) },
     Bench { name: "loading", measure: loading::measure, against: None },
     Bench { name: "serving", measure: serving::measure, against: None },
@@ -62,6 +65,7 @@ const BENCHES: [Bench; 11] = [
     Bench { name: "redis", measure: redis::measure, against: None },
     Bench { name: "routes", measure: growth::routes, against: None },
     Bench { name: "keys", measure: growth::keys, against: None },
+    Bench { name: "counters", measure: counters::measure, against: None },
 ];
 
 fn main() -> ExitCode {

@@ -103,7 +103,7 @@ pub(crate) fn for_bench(place: &Place, benches: &[&str]) -> Result<(), String> {
     if wanted(&["loading"]) {
         bench_loader(place)?;
     }
-    if wanted(&["loading", "serving"]) {
+    if wanted(&["loading", "serving", "counters"]) {
         let counted = ["--package", "tollgate-bench-counted"];
         released(place, "build: what valgrind counts", &counted)?;
     }

@@ -6,7 +6,9 @@
 //!   route, and for a cached one.
 //! - `bundle FILE HOSTS ROUTES` writes the records of a gateway with so many hosts, and so many routes on the requested one. `load
 //!   FILE COUNT` loads them so often, up to the route of one request.
+//! - `charge WAY COUNT` charges one partition so often, as [`charging::WAYS`] says.
 
+mod charging;
 mod floor;
 mod loading;
 mod serving;
@@ -39,11 +41,19 @@ fn run(words: &[String]) -> Result<(), String> {
         }
         ("bundle", [hosts, routes]) => loading::pack(file, *hosts, *routes),
         ("load", [count]) => loading::load_all(file, *count),
+        ("charge", [count]) => charge_all(file, *count),
         _ => Err(USAGE.to_owned()),
     }
 }
 
-const USAGE: &str = "pack FILE ROUTES, serve, forward or hit FILE COUNT, floor FILE COUNT, bare FILE COUNT, bundle FILE HOSTS ROUTES or load FILE COUNT";
+fn charge_all(way: &str, count: usize) -> Result<(), String> {
+    let known = || format!("`{way}` is none of {}, {}", charging::WAYS.join(", "), charging::BY_HAND);
+    let mut charging = charging::Charging::of(way).ok_or_else(known)?;
+    let all_pass = (0..count).all(|_| charging.step());
+    if all_pass { Ok(()) } else { Err(format!("{way}: a charge was refused")) }
+}
+
+const USAGE: &str = "pack FILE ROUTES, serve, forward or hit FILE COUNT, floor FILE COUNT, bare FILE COUNT, bundle FILE HOSTS ROUTES, load FILE COUNT or charge WAY COUNT";
 
 fn number(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| format!("`{text}` is not a number"))

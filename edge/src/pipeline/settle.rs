@@ -274,7 +274,8 @@ pub(super) async fn settle<H: Host>(isolate: &Isolate, host: &H, journal: &mut J
     let run = async |(one, update): (Settlement, Update)| {
         let sent = host.clock().instant();
         let answer = counted(host, &update).await;
-        own::learn(isolate, &update, &answer, Purpose::Request, (sent, host.clock().instant()));
+        let times = (sent, host.clock().instant());
+        own::learn(&mut isolate.leases.borrow_mut(), &update, &answer, Purpose::Request, times);
         (one, update, answer)
     };
     for (one, update, answer) in together(asked.into_iter().map(run)).await {

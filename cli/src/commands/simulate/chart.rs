@@ -213,8 +213,8 @@ fn short(number: u64) -> String {
     };
     match number {
         0..1_000 => number.to_string(),
-        _ if number % 1_000 == 0 && number < 1_000_000 => format!("{}k", number / 1_000),
-        _ if number % 1_000_000 == 0 && number < 1_000_000_000 => format!("{}M", number / 1_000_000),
+        _ if number.is_multiple_of(1_000) && number < 1_000_000 => format!("{}k", number / 1_000),
+        _ if number.is_multiple_of(1_000_000) && number < 1_000_000_000 => format!("{}M", number / 1_000_000),
         1_000..1_000_000 => of(1_000, "k"),
         1_000_000..1_000_000_000 => of(1_000_000, "M"),
         _ => of(1_000_000_000, "G"),

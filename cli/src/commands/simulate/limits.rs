@@ -61,7 +61,7 @@ pub(super) fn chosen(compiled: &Compiled, names: &[String], plan: Option<&str>) 
         counting: limit.policy.counting().clone(),
         on_unavailable: limit.policy.on_unavailable(),
         simulated: SimulatedLimit::Policy {
-            limit: limit.clone(),
+            limit: Box::new(limit.clone()),
             plan: plan.map(str::to_owned),
             cost: NonZeroU32::MIN,
         },

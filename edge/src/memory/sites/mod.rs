@@ -75,7 +75,7 @@ pub enum SimulatedLimit {
     /// As a policy says, at any instant.
     Policy {
         /// The policy.
-        limit: Named<LimitPolicy>,
+        limit: Box<Named<LimitPolicy>>,
         /// The plan of the caller.
         plan: Option<String>,
         /// The cost of each request.

@@ -135,8 +135,11 @@ fn what_a_quota_admits_survives_a_restart_of_its_owner_and_what_a_rate_limit_adm
         plans: BTreeMap::new(),
         counting: Counting::default(),
     };
-    let limit =
-        SimulatedLimit::Policy { limit: Named { name: "daily".into(), policy: quota.into() }, plan: None, cost: n(1) };
+    let limit = SimulatedLimit::Policy {
+        limit: Box::new(Named { name: "daily".into(), policy: quota.into() }),
+        plan: None,
+        cost: n(1),
+    };
     let restarted =
         SitesSettings { consistency: Consistency::Exact, restarts: 5, limit, ..settings(rate(900, 900, None)) };
     let report = run(&restarted);

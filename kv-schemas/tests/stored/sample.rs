@@ -16,8 +16,8 @@ use tollgate_core::guard::ip_filter::IpFilterSettings;
 use tollgate_core::jose::Algorithm;
 use tollgate_core::kinds::{LimitPolicy, Named, Place, Policies, Policy};
 use tollgate_core::limit::{
-    ConcurrencySettings, Consistency, Cost, Counting, LegacyFields, LimitBy, Measure, NoticeReceiver, OnUnavailable, Part,
-    PlanLimit, QuotaSettings, RateAlgorithm, RateLimitSettings, Unit, Windows,
+    ConcurrencySettings, Consistency, Cost, Counting, LegacyFields, LimitBy, Measure, NoticeReceiver, OnUnavailable,
+    Part, PlanLimit, QuotaSettings, RateAlgorithm, RateLimitSettings, Unit, Windows,
 };
 use tollgate_core::route::{HostPattern, Methods, Predicate, Subject, Test};
 use tollgate_core::secret::SecretText;

@@ -24,13 +24,8 @@ impl Limits<'_> {
         if let Some(cost) = &policy.counting().cost {
             let priced = cost.before(facts, journal.request_bytes, charge.burst);
             charge.cost = priced.cost();
-            let cost = charge.cost.get();
-            match priced {
-                Priced::At(_) | Priced::Later(_) => {}
-                Priced::Unknown(_) => {
-                    journal.note_policy(self.phase, name, Verdict::Pass, Reason::CostUnknown { cost });
-                }
-                Priced::Beyond(_) => journal.note_policy(self.phase, name, Verdict::Pass, Reason::CostBeyond { cost }),
+            if let Some(reason) = not_as_read(priced) {
+                journal.note_policy(self.phase, name, Verdict::Pass, reason);
             }
         }
         charge
@@ -87,5 +82,14 @@ impl Limits<'_> {
             }
         };
         journal.note_policy(self.phase, &charge.quota, Verdict::Pass, reason);
+    }
+}
+
+/// Why a cost is another one than what was read, if it is.
+pub(super) fn not_as_read(priced: Priced) -> Option<Reason> {
+    match priced {
+        Priced::At(_) | Priced::Later(_) => None,
+        Priced::Beyond(cost) => Some(Reason::CostBeyond { cost: cost.get() }),
+        Priced::Unknown(cost) => Some(Reason::CostUnknown { cost: cost.get() }),
     }
 }

@@ -4,6 +4,7 @@ use tollgate_core::cell::Charge;
 use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::kinds::PolicyName;
 use tollgate_core::limit::Statuses;
+use tollgate_core::problem::ProblemKind;
 
 use super::exchange::Journal;
 use super::own::Own;
@@ -51,8 +52,13 @@ impl Refund {
 /// Gives back what does not count after the response, as far as the isolate has counted it, and returns the steps for the rest.
 pub(super) fn due<H: Host>(isolate: &Isolate, host: &H, journal: &mut Journal) -> Vec<Undo> {
     let mut steps = Vec::new();
+    if journal.refunds.is_empty() {
+        return steps;
+    }
+    // The upstream may have done what was asked for, and whoever hangs up would not be limited otherwise.
+    let is_client_gone = journal.events.refusal().is_some_and(|refusal| refusal.problem == ProblemKind::ClientGone);
     for Refund { counts, charged, phase, costs } in std::mem::take(&mut journal.refunds) {
-        if counts.contain(journal.status) {
+        if is_client_gone || counts.contain(journal.status) {
             continue;
         }
         for (quota, reserved) in costs {

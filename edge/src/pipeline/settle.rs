@@ -12,6 +12,7 @@ use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::limit::{Consistency, Cost, Counting, Drawn, Measure, Priced, Purpose, Statuses};
 
 use super::exchange::Journal;
+use super::numbers::not_as_read;
 use super::own::{self, Own, Source};
 use crate::apart::{rare, together};
 use crate::isolate::Isolate;
@@ -195,13 +196,8 @@ impl Settlement {
 
     fn note(&self, priced: Priced, journal: &mut Journal) {
         let reserved = self.charge.cost.get();
-        let reason = match priced {
-            Priced::At(_) | Priced::Later(_) => None,
-            Priced::Beyond(cost) => Some(Reason::CostBeyond { cost: cost.get() }),
-            Priced::Unknown(cost) => Some(Reason::CostUnknown { cost: cost.get() }),
-        };
         let settled = Reason::Settled { cost: priced.cost().get(), reserved };
-        for reason in reason.into_iter().chain([settled]) {
+        for reason in not_as_read(priced).into_iter().chain([settled]) {
             journal.note_policy(self.phase, &self.charge.quota, Verdict::Pass, reason);
         }
     }

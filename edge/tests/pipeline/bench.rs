@@ -263,7 +263,7 @@ fn often(rate: u32, period_ms: u32, consistency: Consistency) -> Policy {
 }
 
 fn given_back(rate: u32, period_ms: u32, consistency: Consistency) -> Policy {
-    let count_when = Some(Statuses::parse("status < 500").unwrap());
+    let count_when = Some(Statuses::parse("status < 400").unwrap());
     counted(rate, period_ms, Counting { consistency, count_when, ..Counting::default() })
 }
 

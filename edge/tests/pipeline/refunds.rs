@@ -1,5 +1,6 @@
 //! Limits that give back what was charged for some responses.
 
+use tollgate_core::forward::UpstreamError;
 use tollgate_core::kinds::{LimitPolicy, Place};
 use tollgate_core::settings::RouteSettings;
 
@@ -31,6 +32,18 @@ fn what_does_not_count_is_given_back_however_it_is_counted() {
         assert!((quota - quota / 10..=quota).contains(&passed), "{limit:?}: {passed}");
         let refused = send(&bench, "/fails");
         assert_eq!(refused.status, 429, "{limit:?}: what is used up refuses before the response is known");
+    }
+}
+
+#[test]
+fn what_was_charged_stays_if_the_client_hangs_up_once_the_upstream_was_asked() {
+    for limit in GIVEN_BACK {
+        let limited = RouteSettings { authn: vec![vec![KEYS]], limit: vec![limit], ..route("/gone", &["GET"]) };
+        let bench = Bench::new(vec![limited], |_| (0, Err(UpstreamError::ClientGone)));
+        bench.add(&key(), &credential());
+        bench.host.counters.far.set(true);
+        let statuses: Vec<u16> = (0..150).map(|_| send(&bench, "/gone").status).collect();
+        assert!(statuses.starts_with(&[499]) && statuses.ends_with(&[429]), "{limit:?}: {statuses:?}");
     }
 }
 

@@ -67,6 +67,35 @@ pub struct SitesSettings {
     pub seed: u64,
 }
 
+impl SitesSettings {
+    /// Twenty sites with a leased limit, an owner that answers at once, and nothing that fails.
+    #[must_use]
+    pub const fn calm(limit: SimulatedLimit) -> Self {
+        Self {
+            limit,
+            consistency: Consistency::Leased,
+            on_unavailable: OnUnavailable::Closed,
+            degrade: None,
+            timeout_ms: 3_000,
+            sites: 20,
+            requests: 16_000,
+            lasts_ms: 4_000,
+            bursts: 1,
+            handled_ms: (20, 200),
+            used: 0,
+            message_ms: (1, 60),
+            call_us: 0,
+            lost_percent: 0,
+            deaths: 0,
+            restarts: 0,
+            cut_percent: 0,
+            skew_ms: 0,
+            stale_ms: None,
+            seed: 1,
+        }
+    }
+}
+
 /// The limit of a run.
 #[derive(Clone, Debug)]
 pub enum SimulatedLimit {

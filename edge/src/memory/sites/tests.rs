@@ -15,28 +15,7 @@ fn rate(rate: u32, burst: u32, algorithm: Option<Algorithm>) -> Charge {
 }
 
 fn settings(charge: Charge) -> SitesSettings {
-    SitesSettings {
-        limit: SimulatedLimit::Charge(charge),
-        consistency: Consistency::Leased,
-        on_unavailable: OnUnavailable::Closed,
-        degrade: None,
-        timeout_ms: 3_000,
-        sites: 20,
-        requests: 16_000,
-        lasts_ms: 4_000,
-        bursts: 1,
-        handled_ms: (20, 200),
-        used: 0,
-        message_ms: (1, 60),
-        call_us: 0,
-        lost_percent: 0,
-        deaths: 0,
-        restarts: 0,
-        cut_percent: 0,
-        skew_ms: 0,
-        stale_ms: None,
-        seed: 1,
-    }
+    SitesSettings::calm(SimulatedLimit::Charge(charge))
 }
 
 #[track_caller]

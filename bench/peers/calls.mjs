@@ -1,7 +1,7 @@
 // The floor for what Tollgate asks of the platform: the same calls, with the least module (`edits/`) in place of the gateway. All
 // fields of both messages are read once, the copies are edited, content is passed on as it is, the platform's cache is not
-// used, and the upstream has a timeout. A limited request calls a Durable Object that only answers, with a timeout; a cached
-// answer is made from memory.
+// used, and the upstream has a timeout. A request that is limited exactly calls a Durable Object that only answers, with a timeout,
+// and one whose permits were taken ahead calls none; a cached answer is made from memory.
 
 import { DurableObject } from "cloudflare:workers";
 
@@ -12,7 +12,7 @@ export default {
     const path = request.url.slice(request.url.indexOf("/", 8));
     const [sent, answered] = decide([path, request.headers.get("x-api-key") ?? "", read(request.headers)].join("\n"));
     if (path === "/cached") return new Response(CONTENT, { status: 200, headers: JSON.parse(STORED), encodeBody: "manual" });
-    if (path === "/keyed") await charged(env);
+    if (path === "/exact") await charged(env);
     const forwarded = new Request(env.UPSTREAM + path, request);
     forwarded.headers.delete("x-api-key");
     set(forwarded.headers, sent);

@@ -25,6 +25,7 @@ impl Row {
 
 /// How often each of two programs is measured, and for how long.
 const ROUNDS: usize = 5;
+const MORE_ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(3);
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -44,21 +45,26 @@ pub(crate) fn compare_briefly(what: &str, tollgate: &Load, other: &Load) -> Resu
 }
 
 fn compare_for(round: Duration, what: &str, tollgate: &Load, other: &Load) -> Result<Row, String> {
-    let samples = rounds(round, &[tollgate, other])?;
+    let samples = rounds(ROUNDS, round, &[tollgate, other])?;
     Ok(row(what, &samples[0], &samples[1]))
 }
 
 /// Measures many programs in turns, after a warm-up of each; answers the rounds of each.
 pub(crate) fn in_turns(loads: &[&Load]) -> Result<Vec<Vec<Sample>>, String> {
-    rounds(TURN, loads)
+    rounds(ROUNDS, TURN, loads)
 }
 
-fn rounds(round: Duration, loads: &[&Load]) -> Result<Vec<Vec<Sample>>, String> {
+/// The same in more rounds, for ratios near 1.
+pub(crate) fn in_more_turns(loads: &[&Load]) -> Result<Vec<Vec<Sample>>, String> {
+    rounds(MORE_ROUNDS, TURN, loads)
+}
+
+fn rounds(count: usize, round: Duration, loads: &[&Load]) -> Result<Vec<Vec<Sample>>, String> {
     for load in loads {
         run(load, WARM_UP)?;
     }
     let mut samples: Vec<Vec<Sample>> = loads.iter().map(|_| Vec::new()).collect();
-    for _ in 0..ROUNDS {
+    for _ in 0..count {
         for (load, samples) in loads.iter().zip(&mut samples) {
             samples.push(run(load, round)?);
         }

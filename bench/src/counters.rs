@@ -1,5 +1,6 @@
 //! Counters alone: what a charge takes in core, how much memory a partition takes on the native host, and how both grow.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs;
 use std::hint::black_box;
@@ -124,13 +125,16 @@ fn turns(many: &Partitions, few: &Partitions) -> Result<(f64, f64, String), Stri
 struct Partitions {
     counters: NativeCounters,
     size: u32,
-    clock: std::cell::Cell<u64>,
+    clock: Cell<u64>,
+    /// Goes on from round to round, so that none charges the partitions of another again.
+    random: Cell<u64>,
 }
 
 impl Partitions {
     fn new(size: u32) -> Result<Self, String> {
         let counters = NativeCounters::in_memory(MOST as usize * 2);
-        let mut own = Self { counters, size: 0, clock: std::cell::Cell::new(0) };
+        let random = Cell::new(0x9e37_79b9_7f4a_7c15);
+        let mut own = Self { counters, size: 0, clock: Cell::new(0), random };
         own.grow_to(size)?;
         Ok(own)
     }
@@ -146,7 +150,7 @@ impl Partitions {
     /// Charges partitions at random; answers the mean nanoseconds of a charge.
     fn charge_for(&self, time: Duration) -> Result<f64, String> {
         let (begun, mut charges) = (Instant::now(), 0_u32);
-        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = self.random.get();
         while begun.elapsed() < time {
             for _ in 0..200 {
                 random ^= random << 13;
@@ -156,6 +160,7 @@ impl Partitions {
             }
             charges += 200;
         }
+        self.random.set(random);
         Ok(begun.elapsed().as_nanos() as f64 / f64::from(charges))
     }
 

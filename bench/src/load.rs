@@ -71,6 +71,7 @@ pub(crate) enum Over {
 /// The result of one measurement.
 #[derive(Debug)]
 pub(crate) struct Sample {
+    pub(crate) requests: usize,
     pub(crate) per_second: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
@@ -114,7 +115,8 @@ pub(crate) fn run(load: &Load, time: Duration) -> Result<Sample, String> {
     #[expect(clippy::cast_precision_loss, reason = "a count of requests is far below 2^52")]
     let requests = times.len() as f64;
     let cpu_us = cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / requests);
-    Ok(Sample { per_second: requests / seconds, p50_ms: at(50), p99_ms: at(99), cpu_us })
+    let per_second = requests / seconds;
+    Ok(Sample { requests: times.len(), per_second, p50_ms: at(50), p99_ms: at(99), cpu_us })
 }
 
 /// One request on a separate connection; returns the time until the first byte of the answer.

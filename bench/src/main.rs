@@ -1,6 +1,6 @@
 //! Benchmarks of Tollgate: always a ratio to a reference measured in the same run, never an absolute number alone.
 //!
-//! `cargo xtask bench [workerd|native|spin|hosts|tokens|redis|routes|keys|counters|sizes|loading|serving]... [--against REV]` builds what is measured and runs this.
+//! `cargo xtask bench [workerd|native|limits|spin|hosts|tokens|redis|routes|keys|counters|sizes|loading|serving]... [--against REV]` builds what is measured and runs this.
 //! Two programs run alternately (A B A B …), and the median of the pairwise ratios is printed: a machine that becomes
 //! slower in between slows down both. With `--against`, the reference is another commit. It is not a test and has no pass
 //! criteria. Start with [`compare`], then the file named after the benchmark.
@@ -15,6 +15,7 @@ mod families;
 mod floor;
 mod floor_steps;
 mod growth;
+mod limits;
 mod load;
 mod load_http2;
 mod loading;
@@ -53,12 +54,13 @@ struct Bench {
     against: Option<fn(&Side) -> Measured>,
 }
 
-const BENCHES: [Bench; 12] = [
+const BENCHES: [Bench; 13] = [
     Bench { name: "sizes", measure: sizes::measure, against: Some(sizes::against) },
     Bench { name: "loading", measure: loading::measure, against: None },
     Bench { name: "serving", measure: serving::measure, against: None },
     Bench { name: "workerd", measure: workerd::measure, against: Some(workerd::against) },
     Bench { name: "native", measure: native::measure, against: Some(native::against) },
+    Bench { name: "limits", measure: limits::measure, against: None },
     Bench { name: "spin", measure: spin::measure, against: None },
     Bench { name: "hosts", measure: growth::hosts, against: None },
     Bench { name: "tokens", measure: tokens::measure, against: None },

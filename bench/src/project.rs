@@ -35,6 +35,24 @@ apis:
     )
 }
 
+/// A project with a route for a key alone, and with a limit that is never reached, for each way to count it; one is public.
+pub(crate) fn limit_files(upstream: SocketAddr, log: bool) -> [(String, String); 2] {
+    let limit = |name: &str| {
+        format!("  {name}: {{kind: rate-limit, rate: 1000000/s, burst: 1000000, by: consumer, consistency: {name}}}\n")
+    };
+    let route = |name: &str| format!("      - {{path: /{name}, methods: [GET], authn: keys, limit: {name}}}\n");
+    let limits: String = CONSISTENCIES.map(limit).concat();
+    let routes: String = CONSISTENCIES.map(route).concat();
+    let text = format!(
+        "format: 1\ngateway: {{name: {GATEWAY}}}\ntelemetry: {{log: {log}}}\nupstreams: {{one: \"http://{upstream}\"}}\n\
+         policies:\n  keys: {{kind: api-key}}\n{limits}apis:\n  one:\n    upstream: one\n    routes:\n      \
+         - {{path: /public, methods: [GET], authn: none}}\n      - {{path: /key, methods: [GET], authn: keys}}\n{routes}"
+    );
+    [("tollgate.yaml".to_owned(), text), ("dev/fixtures.yaml".to_owned(), fixtures_yaml())]
+}
+
+const CONSISTENCIES: [&str; 3] = ["leased", "exact", "local"];
+
 /// A project with a route for a key, and one for the tokens of each of these algorithms and their keys.
 pub(crate) fn token_files(upstream: SocketAddr, log: bool, keys: &[(&str, &str)]) -> [(String, String); 2] {
     let policy = |(alg, jwks): &(&str, &str)| {

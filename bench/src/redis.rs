@@ -50,11 +50,11 @@ async fn all() -> Measured {
         let (mut calls, mut requests) = (0, 0);
         for _ in 0..ROUNDS {
             let before = calls_of(&redis)?;
-            let (sample_of_ours, made) = sample(at_once, &charge).await?;
+            let own = sample(at_once, &charge).await?;
             calls += calls_of(&redis)? - before;
-            requests += made;
-            ours.push(sample_of_ours);
-            theirs.push(sample(at_once, &increment).await?.0);
+            requests += own.requests;
+            ours.push(own);
+            theirs.push(sample(at_once, &increment).await?);
         }
         #[expect(clippy::cast_precision_loss, reason = "some millions")]
         let calls = calls as f64 / requests as f64;
@@ -110,11 +110,11 @@ impl Script {
     }
 }
 
-/// Makes calls for a round; also returns how many.
+/// Makes calls for a round.
 async fn sample<F: Future<Output = Result<(), String>>>(
     at_once: usize,
     call: &impl Fn(usize) -> F,
-) -> Result<(Sample, usize), String> {
+) -> Result<Sample, String> {
     let end = Instant::now() + ROUND;
     let begun = Instant::now();
     let worker = |worker: usize| async move {
@@ -134,7 +134,7 @@ async fn sample<F: Future<Output = Result<(), String>>>(
     let at = |share: usize| times.get(times.len() * share / 100).map_or(0.0, |time| time.as_secs_f64() * 1_000.0);
     #[expect(clippy::cast_precision_loss, reason = "some millions")]
     let per_second = times.len() as f64 / took.as_secs_f64();
-    Ok((Sample { per_second, p50_ms: at(50), p99_ms: at(99), cpu_us: None }, times.len()))
+    Ok(Sample { requests: times.len(), per_second, p50_ms: at(50), p99_ms: at(99), cpu_us: None })
 }
 
 fn unique() -> usize {

@@ -97,6 +97,8 @@ fn cold_start(what: &str, start: [Start<'_>; 2]) -> Result<Row, String> {
 /// A worker on a separate workerd.
 pub(crate) struct Worker {
     pub(crate) address: SocketAddr,
+    /// Further isolates, which share its records and counters.
+    others: Vec<SocketAddr>,
     pub(crate) program: Program,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -117,12 +119,28 @@ impl Worker {
 
     /// The Worker of a side with these records, and more options of the launcher.
     pub(crate) fn with_records(side: &Side, records: Vec<Record>, options: &[&str]) -> Result<Self, String> {
-        let options = [&["--gateway", project::GATEWAY], options].concat();
-        let mut worker = Self::start(&side.root, &side.root.join("build"), &options)?;
+        Self::start(&side.root, &side.root.join("build"), options)?.with(records)
+    }
+
+    /// As [`Self::of_files`], by so many isolates, and with a wrapper that counts the calls of counters.
+    pub(crate) fn counting(side: &Side, files: &[(String, String)], isolates: usize) -> Result<Self, String> {
+        let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let store = side.publish_files(folder.path(), files)?;
+        let isolates = isolates.to_string();
+        Self::launched(&side.root, &side.root.join("build"), &["--isolates", &isolates])?.with(side::records(&store)?)
+    }
+
+    fn with(mut self, records: Vec<Record>) -> Result<Self, String> {
         let entry = |(key, value): Record| json!({"key": key, "value": BASE64_STANDARD.encode(value), "base64": true});
         let put: Vec<_> = records.into_iter().map(entry).collect();
-        worker.command(&json!({"id": 1, "put": put}))?;
-        Ok(worker)
+        self.command(&json!({"id": 1, "put": put}))?;
+        Ok(self)
+    }
+
+    /// How often objects that count were called until now.
+    pub(crate) fn calls(&mut self) -> Result<u64, String> {
+        let answer = self.command(&json!({"id": 2, "count-calls": true}))?;
+        answer["calls"].as_u64().ok_or_else(|| format!("the launcher says {answer}"))
     }
 
     /// Ends workerd, and waits until it has written what it keeps.
@@ -132,13 +150,13 @@ impl Worker {
         program.0.wait().map(drop).map_err(|error| error.to_string())
     }
 
-    fn pass_through(upstream: SocketAddr) -> Result<Self, String> {
+    pub(crate) fn pass_through(upstream: SocketAddr) -> Result<Self, String> {
         let root = side::root();
         Self::start(&root, &root.join("bench/passthrough"), &["--secret", &format!("UPSTREAM=http://{upstream}")])
     }
 
     /// A Worker of `bench/peers`.
-    fn peer(name: &str, upstream: SocketAddr) -> Result<Self, String> {
+    pub(crate) fn peer(name: &str, upstream: SocketAddr) -> Result<Self, String> {
         let (url, key) = (format!("UPSTREAM=http://{upstream}"), format!("KEY={}", project::key()));
         let artifact = side::artifact_folder("target/bench-peers").join(name);
         Self::start(&side::root(), &artifact, &["--secret", &url, "--secret", &key])
@@ -152,13 +170,13 @@ impl Worker {
     }
 
     fn start(root: &Path, artifact: &Path, options: &[&str]) -> Result<Self, String> {
+        Self::launched(root, artifact, &[&["--bare"], options].concat())
+    }
+
+    fn launched(root: &Path, artifact: &Path, options: &[&str]) -> Result<Self, String> {
         let mut command = Command::new("node");
-        command
-            .arg(root.join("tests/miniflare/launch.mjs"))
-            .arg("--bare")
-            .arg("--artifact")
-            .arg(artifact)
-            .args(options);
+        command.arg(root.join("tests/miniflare/launch.mjs")).arg("--artifact").arg(artifact);
+        command.args(["--gateway", project::GATEWAY]).args(options);
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -170,25 +188,36 @@ impl Worker {
         let mut output = BufReader::new(output);
         let ready = next_json(&mut output)?;
         let url = ready["ready"]["url"].as_str().ok_or_else(|| format!("workerd did not start: {ready}"))?;
-        let address = url.trim_start_matches("http://").parse().map_err(|_| format!("not an address: {url}"))?;
-        Ok(Self { address, program, input, output })
+        let address = |url: &str| {
+            url.trim_start_matches("http://").parse::<SocketAddr>().map_err(|_| format!("not an address: {url}"))
+        };
+        // Absent from an older launcher.
+        let others = ready["ready"]["others"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
+        let others = others.map(address).collect::<Result<_, String>>()?;
+        Ok(Self { address: address(url)?, others, program, input, output })
     }
 
-    fn command(&mut self, command: &serde_json::Value) -> Result<(), String> {
+    fn command(&mut self, command: &serde_json::Value) -> Result<serde_json::Value, String> {
         writeln!(self.input, "{command}").map_err(|e| e.to_string())?;
         let answer = next_json(&mut self.output)?;
-        if answer["ack"] == command["id"] { Ok(()) } else { Err(format!("the launcher says {answer}")) }
+        if answer["ack"] == command["id"] { Ok(answer) } else { Err(format!("the launcher says {answer}")) }
     }
 
     fn forward(&self) -> Load {
         self.load("/public", &[])
     }
 
-    fn keyed(&self) -> Load {
+    pub(crate) fn keyed(&self) -> Load {
         self.load("/keyed", &[("x-api-key", &project::key())])
     }
 
-    fn load(&self, path: &str, fields: &[(&str, &str)]) -> Load {
+    pub(crate) fn load(&self, path: &str, fields: &[(&str, &str)]) -> Load {
         Load::new(self.address, self.program.0.id(), path, fields)
+    }
+
+    /// The same request to each isolate, of the first so many.
+    pub(crate) fn loads(&self, path: &str, fields: &[(&str, &str)], isolates: usize) -> Vec<Load> {
+        let addresses = std::iter::once(&self.address).chain(&self.others).take(isolates);
+        addresses.map(|address| Load { address: *address, ..self.load(path, fields) }).collect()
     }
 }

@@ -1,12 +1,13 @@
 // Runs the built worker on workerd, for the end-to-end suite, `tollgate dev --on cloudflare` and the benchmarks.
 //
 //   node tests/miniflare/launch.mjs [--port N] [--gateway NAME] [--dev] [--secret NAME=VALUE]... [--artifact DIR]
-//                                   [--bare] [--await-records] [--keep DIR]
+//                                   [--bare] [--isolates N] [--await-records] [--keep DIR]
 //
 // Lines of JSON on standard output say when it is ready, what the gateway logs, and how each command ended; commands
 // are lines of JSON on standard input, whose end shuts it down. `--artifact` is the folder of the built worker
 // (its `worker.mjs` is the entry), `build` at the root by default. `--bare` runs the worker without the wrapper that
-// makes `fault`, `remember-reads`, `reset-counters` and `trap` possible; benchmarks use it. With `--await-records`, the first requests wait
+// makes `fault`, `remember-reads`, `reset-counters`, `count-calls` and `trap` possible; most benchmarks use it. With `--isolates`, so many isolates
+// run the worker, each with an address of its own, and share its records and counters. With `--await-records`, the first requests wait
 // until the first bundle is put; `tollgate dev` uses it. With `--keep`, records and counters are files in this folder, and the next
 // process finds them there.
 
@@ -28,9 +29,11 @@ async function main() {
   const args = readArgs();
   const { Miniflare, Log, LogLevel } = await miniflare();
   const host = new Miniflare(options(args, new Log(LogLevel.NONE)));
-  const url = await host.unsafeGetDirectURL().catch((error) => fail(startProblem(error, args), 1));
+  const urls = await Promise.all(names(args).map((name) => host.unsafeGetDirectURL(name)))
+    .catch((error) => fail(startProblem(error, args), 1));
   phase = "ready";
-  emit({ ready: { url: url.origin } });
+  const [url, ...others] = urls.map(({ origin }) => origin);
+  emit({ ready: { url, others } });
   const commands = await commandsFor(host, args);
   // Commands are carried out one after the other, in the order of arrival.
   for await (const line of createInterface({ input: process.stdin })) await answer(commands, line);
@@ -43,7 +46,9 @@ let phase = "starting";
 
 function readArgs() {
   try {
-    return parseArgs({ options: OPTIONS }).values;
+    const { values } = parseArgs({ options: OPTIONS });
+    if (!(Number(values.isolates) >= 1)) throw new Error("--isolates is a number of at least 1");
+    return values;
   } catch (error) {
     return fail(`${error.message}; the options are at the top of tests/miniflare/launch.mjs`, 2);
   }
@@ -56,6 +61,7 @@ const OPTIONS = {
   secret: { type: "string", multiple: true, default: [] },
   artifact: { type: "string", default: join(ROOT, "build") },
   bare: { type: "boolean", default: false },
+  isolates: { type: "string", default: "1" },
   "await-records": { type: "boolean", default: false },
   keep: { type: "string" },
 };
@@ -88,19 +94,40 @@ async function miniflare() {
 }
 
 function options(args, log) {
+  const [first, ...others] = names(args);
   // The worker's own socket: miniflare's front end would parse paths and set fields, which workerd does not.
   const sockets = [{ host: "127.0.0.1", port: Number(args.port) }];
   if (!args.bare) sockets.push({ host: "127.0.0.1", port: 0, entrypoint: "Control" });
   return {
-    name: "tollgate",
     log,
     logRequests: false,
     cf: false,
+    ...(args.keep === undefined ? {} : kept(resolve(args.keep))),
+    handleStructuredLogs: passOn,
+    workers: [
+      { ...isolate(args, first), durableObjects: { TOLLGATE_COUNTERS: OBJECTS }, unsafeDirectSockets: sockets },
+      ...others.map((name) => ({
+        ...isolate(args, name),
+        durableObjects: { TOLLGATE_COUNTERS: { ...OBJECTS, scriptName: first } },
+        unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+      })),
+    ],
+  };
+}
+
+// The names of the isolates; the first one has the counters.
+function names(args) {
+  return Array.from({ length: Number(args.isolates) }, (_, number) => (number === 0 ? "tollgate" : `tollgate-${number}`));
+}
+
+const OBJECTS = { className: "TollgateCounter", useSQLite: true };
+
+function isolate(args, name) {
+  return {
+    name,
     modules: modules(args),
     compatibilityDate: /^compatibility_date = "(.+)"$/m.exec(readFileSync(join(ROOT, "wrangler.toml"), "utf8"))[1],
     kvNamespaces: ["TOLLGATE_RECORDS"],
-    ...(args.keep === undefined ? {} : kept(resolve(args.keep))),
-    durableObjects: { TOLLGATE_COUNTERS: { className: "TollgateCounter", useSQLite: true } },
     // In the place of a binding of `mtls_certificates`, which miniflare does not have: both are a `Fetcher`.
     ...(args.bare ? {} : { serviceBindings: { GATEWAY_CERTIFICATE: { name: "tollgate", entrypoint: "Presenting" } } }),
     bindings: {
@@ -110,8 +137,6 @@ function options(args, log) {
       ...(args["await-records"] ? { TOLLGATE_AWAIT_RECORDS: "1" } : {}),
     },
     stripCfConnectingIp: false,
-    unsafeDirectSockets: sockets,
-    handleStructuredLogs: passOn,
   };
 }
 
@@ -181,6 +206,7 @@ async function commandsFor(host, args) {
     fault: (switches) => send(control, { fault: switches }),
     "remember-reads": (time) => send(control, { rememberReadsMs: time }),
     "reset-counters": (calls) => send(control, { resetCounters: calls }),
+    "count-calls": () => send(control, { countCalls: true }),
     trap: () => send(control, { trap: true }),
   };
 }
@@ -189,6 +215,7 @@ async function send(control, command) {
   if (control === undefined) throw new Error("the host runs --bare");
   const answer = await fetch(control, { method: "POST", body: JSON.stringify(command) });
   if (!answer.ok) throw new Error(await answer.text());
+  return answer.json();
 }
 
 async function answer(commands, line) {

@@ -1,5 +1,5 @@
 // Wraps the built worker in tests: makes its stores fail, its counters reset, its records eventually consistent and its
-// module trap on command. It is not part of the product. It gives the worker a proxy of `env` and of `caches`, and never changes content.
+// module trap on command, and counts the calls of its counters. It is not part of the product. It gives the worker a proxy of `env` and of `caches`, and never changes content.
 
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { breakLatest } from "./instances.mjs";
@@ -8,6 +8,7 @@ import worker, { TollgateCounter as Counter } from "./worker.mjs";
 // The object; so many of the next calls reset it, as a deployment does.
 export class TollgateCounter extends Counter {
   update(request) {
+    calls += 1;
     if (resets > 0) {
       resets -= 1;
       this.ctx.abort("the object is reset by the test");
@@ -17,6 +18,9 @@ export class TollgateCounter extends Counter {
 }
 
 let resets = 0;
+
+// The calls of all objects until now.
+let calls = 0;
 
 const faults = { records: false, counters: false, cache: false };
 
@@ -56,7 +60,7 @@ export class Control extends WorkerEntrypoint {
     }
     if (command.resetCounters !== undefined) resets = command.resetCounters;
     if (command.trap) breakLatest();
-    return new Response("done");
+    return Response.json(command.countCalls ? { calls } : {});
   }
 }
 

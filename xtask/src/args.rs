@@ -14,7 +14,7 @@ Usage: cargo xtask <task>
   kinds                      check that every policy kind has its modules, page, example, policy test and scenario
   fmt                        format all code, the modules of policy kinds too, which `cargo fmt` does not see
   lint                       formatting, clippy and docs with warnings denied, cargo-deny
-  bench [workerd|native|spin|hosts|tokens|redis|routes|keys|counters|sizes|loading|serving]... [--against REV]
+  bench [workerd|native|limits|spin|hosts|tokens|redis|routes|keys|counters|sizes|loading|serving]... [--against REV]
                              measure, and print a table of ratios to a reference, or to another commit
   sizes [spin]               print what the Worker's code belongs to; fails if the Worker is larger than the shares of its features
                              spin: also what signatures take in the component, which has them in software
@@ -177,9 +177,9 @@ fn benchmarks(words: Vec<String>) -> Result<Vec<String>, String> {
 }
 
 /// The benchmarks of `bench/src/main.rs`.
-const BENCHMARKS: [&str; 12] = [
-    "workerd", "native", "spin", "hosts", "tokens", "redis", "routes", "keys", "counters", "sizes", "loading",
-    "serving",
+const BENCHMARKS: [&str; 13] = [
+    "workerd", "native", "limits", "spin", "hosts", "tokens", "redis", "routes", "keys", "counters", "sizes",
+    "loading", "serving",
 ];
 
 fn hosts_or_all(words: &[String]) -> Result<Vec<Host>, String> {

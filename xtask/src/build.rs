@@ -81,16 +81,16 @@ fn component_host(place: &Place) -> Result<(), String> {
 /// The artifacts that these benchmarks measure, each as it is deployed; without names, those of all.
 pub(crate) fn for_bench(place: &Place, benches: &[&str]) -> Result<(), String> {
     let wanted = |by: &[&str]| benches.is_empty() || benches.iter().any(|bench| by.contains(bench));
-    if wanted(&["sizes", "workerd", "tokens", "routes", "keys"]) {
+    if wanted(&["sizes", "workerd", "limits", "tokens", "routes", "keys"]) {
         worker(place)?;
     }
     if wanted(&["sizes", "spin", "tokens"]) {
         component(place)?;
     }
-    if wanted(&["workerd", "native", "spin", "hosts", "tokens", "routes", "keys"]) {
+    if wanted(&["workerd", "native", "limits", "spin", "hosts", "tokens", "routes", "keys"]) {
         released(place, "build native: the tollgate program, for release", &["--package", "tollgate"])?;
     }
-    if wanted(&["workerd", "tokens"]) {
+    if wanted(&["workerd", "limits", "tokens"]) {
         bench_peers(place)?;
     }
     if wanted(&["spin"]) {

@@ -100,6 +100,13 @@ fn a_refused_new_cell_uses_no_room() {
     assert_eq!(counters.len(), 1);
 }
 
+#[test]
+fn counters_in_memory_keep_no_list_of_what_nobody_writes() {
+    let counters = NativeCounters::in_memory(PARTITIONS_MAX);
+    assert!((0..100).all(|n| granted(&counters, n, &format!("c{n}"), 1, NOW)));
+    assert!(counters.shared.cells.shards.iter().all(|shard| lock(shard).take_changed().is_empty()));
+}
+
 fn in_file(folder: &tempfile::TempDir, gateway: &str, now: Timestamp) -> NativeCounters {
     NativeCounters::in_file(&folder.path().join("counters.db"), gateway, PARTITIONS_MAX, now).unwrap()
 }

@@ -315,13 +315,13 @@ impl Batch {
 
 impl Demand {
     fn add(&mut self, cost: NonZeroU32, now: MonotonicInstant) {
-        *self = Self { milli: self.at(now).saturating_add(u64::from(cost.get()) * MILLI), at: now };
+        let milli = self.at(now) + u64::from(cost.get()) * MILLI;
+        *self = Self { milli: milli.min(DEMAND_MILLI_MAX), at: now };
     }
 
     fn at(&self, now: MonotonicInstant) -> u64 {
         let left_us = (LEASE_MS * MICROS_PER_MS).saturating_sub(now.micros_since(self.at));
-        let left = u128::from(self.milli) * u128::from(left_us) / u128::from(LEASE_MS * MICROS_PER_MS);
-        u64::try_from(left).unwrap_or(u64::MAX)
+        self.milli * left_us / (LEASE_MS * MICROS_PER_MS)
     }
 }
 
@@ -345,4 +345,10 @@ const BACKOFF_US_MAX: u64 = 500_000;
 const TWO: NonZeroU32 = NonZeroU32::new(2).expect("it is not 0");
 
 const MILLI: u64 = 1_000;
+
+/// No more permits can be asked for. Times the lifetime of a lease in microseconds, it is a number of 64 bits: in wasm, a division of
+/// longer ones is a function of some hundred instructions.
+const DEMAND_MILLI_MAX: u64 = u32::MAX as u64 * MILLI;
+const _: () = assert!(DEMAND_MILLI_MAX.checked_mul(LEASE_MS * MICROS_PER_MS).is_some());
+
 const MICROS_PER_MS: u64 = 1_000;

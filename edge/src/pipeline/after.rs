@@ -29,11 +29,12 @@ pub(super) async fn after<H: Host>(
         if !journal.settlements.is_empty() {
             rare(settle::settle(&isolate, &host, &mut journal, None)).await;
         }
-        if journal.uses_leases {
-            // Concurrently: an owner that hangs must not delay what is released at others.
-            rare(join(own::refill(&isolate, &host, &mut journal), run(&host, undos))).await;
-        } else {
+        let upkeep = if journal.uses_leases { own::due(&isolate, &mut journal) } else { Vec::new() };
+        if upkeep.is_empty() {
             run(&host, undos).await;
+        } else {
+            // Concurrently: an owner that hangs must not delay what is released at others.
+            rare(join(own::refill(&isolate, &host, &mut journal, upkeep), run(&host, undos))).await;
         }
         let delivery = pending.delivery.await;
         if !journal.settlements.is_empty() {

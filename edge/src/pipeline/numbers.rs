@@ -42,13 +42,15 @@ impl Limits<'_> {
     ) -> Charge {
         let (cost, now) = (self.exchange.route().cost, journal.started);
         let of_caller = self.principal.and_then(|principal| principal.plan.as_deref());
-        let mut charge = policy.charge(name, entitled.map_or(of_caller, Entitled::plan), cost, now);
+        let plan = entitled.map_or(of_caller, Entitled::plan);
+        let mut charge = policy.charge(name, plan, cost, now);
         charge.tells = Tells::of(&policy.counting().warn);
         if charge.tells.is_some() && policy.partition().is_of_caller() {
             journal.told_of_caller.push(name.clone());
         }
         let Some(at_most) = policy.counting().at_most else { return charge };
-        let own_period_ms = policy.charge(name, None, cost, now).period_ms;
+        let own_period_ms =
+            if plan.is_none() { charge.period_ms } else { policy.charge(name, None, cost, now).period_ms };
         let limits = self.principal.map_or(&[][..], |principal| &principal.limits);
         let is_own = Entitled::of_credential(limits, at_most, own_period_ms, &mut charge);
         if is_own {

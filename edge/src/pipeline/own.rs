@@ -169,10 +169,14 @@ pub(crate) fn upkeep(
         .collect()
 }
 
-/// Makes these calls.
-pub(super) async fn refill<H: Host>(isolate: &Isolate, host: &H, journal: &mut Journal) {
+/// The calls after the reply of an exchange: for most, none.
+pub(super) fn due(isolate: &Isolate, journal: &mut Journal) -> Vec<Update> {
     let refills = std::mem::take(&mut journal.refills);
-    let updates = upkeep(&isolate.leases, refills, journal.answered, || journal.next_operation());
+    upkeep(&isolate.leases, refills, journal.answered, || journal.next_operation())
+}
+
+/// Makes these calls.
+pub(super) async fn refill<H: Host>(isolate: &Isolate, host: &H, journal: &mut Journal, updates: Vec<Update>) {
     let run = async |update: Update| {
         let sent = host.clock().instant();
         let answer = counted(host, &update).await;
@@ -180,9 +184,6 @@ pub(super) async fn refill<H: Host>(isolate: &Isolate, host: &H, journal: &mut J
         learn(&mut isolate.leases.borrow_mut(), &update, &answer, Purpose::Refill, times);
         (update, answer)
     };
-    if updates.is_empty() {
-        return;
-    }
     for (update, answer) in together(updates.into_iter().map(run)).await {
         let replies = answer.iter().flat_map(|outcome| &outcome.replies);
         for (part, reply) in update.cells.iter().zip(replies) {

@@ -290,7 +290,8 @@ pub(super) async fn settle<H: Host>(isolate: &Isolate, host: &H, journal: &mut J
         }
     }
     if !journal.refills.is_empty() {
-        rare(own::refill(isolate, host, journal)).await;
+        let upkeep = own::due(isolate, journal);
+        rare(own::refill(isolate, host, journal, upkeep)).await;
     }
 }
 

@@ -28,7 +28,13 @@ pub(crate) fn measure() -> Result<Vec<Row>, String> {
         let served = cost(&program, "serve", &file(routes), RUNS)?.above(bare);
         rows.push(row(format!("serving: key + limit + forward, {routes} routes, against the same by hand"), served));
     }
-    for (mode, what) in [("forward", "forward"), ("hit", "cache hit")] {
+    let others = [
+        ("leased", "key + leased limit + forward"),
+        ("key", "key + forward"),
+        ("forward", "forward"),
+        ("hit", "cache hit"),
+    ];
+    for (mode, what) in others {
         let served = cost(&program, mode, &file(ROUTES[0]), RUNS)?.above(bare);
         rows.push(row(format!("serving: {what}, {} routes, against key + limit + forward by hand", ROUTES[0]), served));
     }

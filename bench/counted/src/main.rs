@@ -2,8 +2,8 @@
 //!
 //! - `pack FILE ROUTES` compiles a project and writes its records to a file, so that the compiler is not counted. `serve FILE COUNT`
 //!   serves so many requests for one route in the middle, with a key, a limit and a forward; `floor FILE COUNT` serves the
-//!   same by hand; `bare FILE COUNT` makes the same messages, and drops them. `forward` and `hit` serve requests for a public
-//!   route, and for a cached one.
+//!   same by hand; `bare FILE COUNT` makes the same messages, and drops them. `leased` does the same as `serve` with counters that are
+//!   far; `key`, `forward` and `hit` serve requests for a route with a key alone, for a public one, and for a cached one.
 //! - `bundle FILE HOSTS ROUTES` writes the records of a gateway with so many hosts, and so many routes on the requested one. `load
 //!   FILE COUNT` loads them so often, up to the route of one request.
 //! - `charge WAY COUNT` charges one partition so often, as [`charging::WAYS`] says.
@@ -32,6 +32,8 @@ fn run(words: &[String]) -> Result<(), String> {
     match (mode.as_str(), numbers.as_slice()) {
         ("pack", [routes]) => serving::pack(file, *routes),
         ("serve", [count]) => serving::serve_all(file, serving::Asked::Keyed, *count),
+        ("leased", [count]) => serving::serve_all(file, serving::Asked::Leased, *count),
+        ("key", [count]) => serving::serve_all(file, serving::Asked::Key, *count),
         ("forward", [count]) => serving::serve_all(file, serving::Asked::Public, *count),
         ("hit", [count]) => serving::serve_all(file, serving::Asked::Cached, *count),
         ("floor", [count]) => serving::by_hand(file, *count),
@@ -53,7 +55,7 @@ fn charge_all(way: &str, count: usize) -> Result<(), String> {
     if all_pass { Ok(()) } else { Err(format!("{way}: a charge was refused")) }
 }
 
-const USAGE: &str = "pack FILE ROUTES, serve, forward or hit FILE COUNT, floor FILE COUNT, bare FILE COUNT, bundle FILE HOSTS ROUTES, load FILE COUNT or charge WAY COUNT";
+const USAGE: &str = "pack FILE ROUTES, serve, leased, key, forward or hit FILE COUNT, floor FILE COUNT, bare FILE COUNT, bundle FILE HOSTS ROUTES, load FILE COUNT or charge WAY COUNT";
 
 fn number(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| format!("`{text}` is not a number"))

@@ -40,6 +40,7 @@ fn project(routes: usize) -> BTreeMap<String, String> {
         (format!("apis/orders{}/api.yaml", first / ROUTES_IN_FILE), std::iter::once(head).chain(routes).collect())
     };
     let open = "format: 1\nupstream: orders\nauthn: none\nroutes:\n  - {path: /public, methods: [GET]}\n  \
+                - {path: /key, methods: [GET], authn: keys}\n  \
                 - {path: /cached, methods: [GET], cache: {ttl: 1h, replace: true}}\n";
     let named = [("tollgate.yaml", gateway), ("apis/open/api.yaml", open)]
         .map(|(name, text)| (name.to_owned(), text.to_owned()));
@@ -54,6 +55,10 @@ const ROUTES_IN_FILE: usize = 1_000;
 pub(crate) enum Asked {
     /// A route with a key and a limit, in the middle of all.
     Keyed,
+    /// The same, a millisecond after each other, with counters that are far: permits are taken ahead.
+    Leased,
+    /// A route with a key alone.
+    Key,
     Public,
     /// A route whose response is stored by the first request.
     Cached,
@@ -67,11 +72,17 @@ pub(crate) fn serve_all(file: &str, asked: Asked, count: usize) -> Result<(), St
     host.records.put(keys::credential("bench", &key.digest()), encode(&credential));
     let isolate = Rc::new(Isolate::new(IsolateSettings { gateway: "bench".into(), freshness: Freshness::Cached }));
     let (target, key) = match asked {
-        Asked::Keyed => (format!("/r{}/7", routes / 2), Some(key)),
+        Asked::Keyed | Asked::Leased => (format!("/r{}/7", routes / 2), Some(key)),
+        Asked::Key => ("/key".to_owned(), Some(key)),
         Asked::Public => ("/public".to_owned(), None),
         Asked::Cached => ("/cached".to_owned(), None),
     };
+    let is_leased = matches!(asked, Asked::Leased);
+    host.counters.far.set(is_leased);
     for _ in 0..count {
+        if is_leased {
+            host.clock.advance(1);
+        }
         let exchange = async {
             let served = serve(&isolate, &host, request(&target, key.as_ref()), CLIENT).await;
             let response = served.reply.into_response();

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tollgate_core::cell::{Cell, CellError, CellKey, CellOperations, Committed, Plan, Reply, Terms};
+use tollgate_core::cell::{Cell, CellError, CellKey, CellOperations, Committed, Plan, Reply, Room, Terms};
 use tollgate_core::time::Timestamp;
 
 /// A cell, or why its stored state cannot be read. Such a state is never treated as empty and never overwritten.
@@ -11,6 +11,7 @@ pub(super) type Kept = Result<Cell, CellError>;
 #[derive(Debug)]
 pub(super) struct Shard {
     cells: HashMap<CellKey, Kept>,
+    room: Room,
     changed: HashSet<CellKey>,
     most: usize,
     /// When to search for idle cells again: a full shard is not searched for each new cell.
@@ -19,7 +20,8 @@ pub(super) struct Shard {
 
 impl Shard {
     pub(super) fn new(most: usize) -> Self {
-        Self { cells: HashMap::new(), changed: HashSet::new(), most: most.max(1), sweep_at: Timestamp::EPOCH }
+        let (cells, room, changed) = (HashMap::new(), Room::default(), HashSet::new());
+        Self { cells, room, changed, most: most.max(1), sweep_at: Timestamp::EPOCH }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -28,6 +30,7 @@ impl Shard {
 
     pub(super) fn restore(&mut self, key: CellKey, cell: Kept) {
         if self.cells.len() < self.most {
+            self.room.add(&key);
             self.cells.insert(key, cell);
         }
     }
@@ -42,8 +45,9 @@ impl Shard {
         if let Some(kept) = self.cells.get_mut(&part.cell) {
             return kept.as_mut().map_err(|error| *error)?.plan(terms, &part.operations, now);
         }
-        self.make_room(now)?;
+        self.make_room(&part.cell, now)?;
         let cell = self.cells.entry(part.cell.clone()).or_insert_with(|| Ok(Cell::default()));
+        self.room.add(&part.cell);
         cell.as_mut().map_err(|error| *error)?.plan(terms, &part.operations, now)
     }
 
@@ -65,6 +69,7 @@ impl Shard {
         if is_idle {
             // A new cell whose update was refused, or one whose quotas are fully available.
             self.cells.remove(key);
+            self.room.remove(key);
         }
         committed
     }
@@ -89,15 +94,21 @@ impl Shard {
         self.changed.extend(keys);
     }
 
-    fn make_room(&mut self, now: Timestamp) -> Result<(), CellError> {
-        if self.cells.len() < self.most {
+    fn make_room(&mut self, key: &CellKey, now: Timestamp) -> Result<(), CellError> {
+        if self.room.takes(key, self.most) {
             return Ok(());
         }
         if now >= self.sweep_at {
-            self.cells.retain(|_, kept| !is_idle_at(kept, now));
+            self.cells.retain(|key, kept| {
+                let is_idle = is_idle_at(kept, now);
+                if is_idle {
+                    self.room.remove(key);
+                }
+                !is_idle
+            });
             self.sweep_at = now.plus_millis(SWEEP_INTERVAL_MS);
         }
-        if self.cells.len() < self.most { Ok(()) } else { Err(CellError::Full) }
+        if self.room.takes(key, self.most) { Ok(()) } else { Err(CellError::Full) }
     }
 }
 

@@ -53,6 +53,37 @@ fn a_hot_partition_of_300_sites_takes_fewer_than_a_thousand_calls_a_second() {
     }
 }
 
+/// docs/decisions/0029-leases.md: an owner that takes a millisecond for a call is not overloaded by sites that all begin at once.
+#[test]
+fn sites_that_begin_at_once_do_not_overload_an_owner_that_answers_a_thousand_calls_a_second() {
+    for (sites, per_s, rate) in
+        [(5, 5_000, 200_000), (1, 20_000, 200_000), (300, 100_000, 200_000), (300, 100_000, 50_000), (300, 100_000, 1_000)]
+    {
+        for seed in 0..3 {
+            let sudden =
+                SitesSettings { sites, requests: per_s * 5, lasts_ms: 5_000, ..settings(limit(rate, 1_000, None), seed) };
+            let report = run(&sudden);
+            assert_eq!((report.turned_away, report.unanswered), (0, 0), "{sites} {rate}: {report:?}");
+            // The first and the second call of each site that learns how many requests it has, and the waits for them.
+            let first = report.calls.first().copied().unwrap_or(0);
+            assert!(first <= u64::from(sites) * 8 && report.calls_max(1) <= 1_000, "{sites} {rate}: {:?}", report.calls);
+            let possible = report.possible * 85 / 100;
+            assert!(report.admitted >= possible, "{sites} {rate}: {report:?}");
+        }
+    }
+}
+
+/// docs/policies/rate-limit.md: an owner that is away is asked by one request of an isolate at a time, which waits in between.
+#[test]
+fn sites_that_get_no_answer_ask_less_and_less() {
+    let settings = SitesSettings { sites: 20, requests: 40_000, lasts_ms: 4_000, ..settings(limit(20_000, 1_000, None), 1) };
+    let cut = run(&SitesSettings { cut_percent: 100, timeout_ms: 100, ..settings.clone() });
+    let well = run(&settings);
+    // A call in each pause of half a second, and those before and after.
+    let (cut, well): (u64, u64) = (cut.calls.iter().sum(), well.calls.iter().sum());
+    assert!(cut < well + 20 * 20, "{cut} {well}");
+}
+
 /// docs/policies/rate-limit.md: what passes beyond the limit.
 #[test]
 fn beyond_a_leased_limit_passes_what_it_gives_in_a_second_and_beyond_a_window_nothing() {

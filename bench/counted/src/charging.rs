@@ -93,7 +93,7 @@ impl Charging {
                         None => return true,
                     },
                     Drawn::Ask(ahead) => (Charge { lease: ahead, ..charge.clone() }, Purpose::Request),
-                    Drawn::Refused(_) => return false,
+                    Drawn::Refused(_) | Drawn::Wait | Drawn::Away => return false,
                 };
                 let Some(Reply::Charged(said)) = update(cell, Operation::Charge(asked.clone()), id, now) else {
                     return false;

@@ -48,6 +48,12 @@ impl CellKey {
         Some(u16::from_be_bytes([high, low]))
     }
 
+    /// What partitions of it are by, such as `consumer`; of a cell that is no partition, its name.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.0.split_once('=').map_or(&self.0, |(kind, _)| kind)
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -27,6 +27,17 @@ pub struct Lease {
     asked_at: Option<MonotonicInstant>,
     /// The demand when it asked for a batch.
     asked_with: u32,
+    /// When a request asked for its own cost, if it has no answer yet.
+    alone_at: Option<MonotonicInstant>,
+    /// When the owner had less than was asked for: the last time, and the time before.
+    short_at: [Option<MonotonicInstant>; 2],
+    /// For how long requests wait for a batch that another has asked for.
+    patience_ms: u64,
+    /// Whether the last charge that asked for a batch, and was admitted, got one.
+    gives: bool,
+    /// When a request began that will ask for a batch after its reply.
+    planned_at: Option<MonotonicInstant>,
+    outage: Option<Outage>,
 }
 
 /// The rate, its period and the burst.
@@ -51,6 +62,14 @@ struct Pause {
     promised: MonotonicInstant,
 }
 
+/// The owner has not answered since.
+#[derive(Clone, Copy, Debug)]
+struct Outage {
+    since: MonotonicInstant,
+    /// For how long it is not asked then: after the first failure, not at all.
+    pause_us: u64,
+}
+
 /// What was asked for within the lifetime of a lease, fading.
 #[derive(Clone, Copy, Debug, Default)]
 struct Demand {
@@ -68,13 +87,17 @@ pub enum Drawn {
         said: Verdict,
         /// For [`Lease::put_back`].
         id: OperationId,
-        /// Whether [`Lease::refill`] should be asked when the request is admitted.
+        /// Whether few are left: [`Lease::plans_refill`] should be asked when the request is admitted.
         is_low: bool,
     },
     /// It is refused, because its owner has refused a moment ago.
     Refused(Verdict),
     /// Its owner has to be asked, for so many permits beside its cost.
     Ask(Option<NonZeroU32>),
+    /// Another request has asked for a batch a moment ago: [`Lease::draw_again`] after a pause.
+    Wait,
+    /// Its owner has failed several times, and is not asked now.
+    Away,
 }
 
 /// What a batch is taken for.
@@ -99,6 +122,12 @@ impl Lease {
             backoff_us: 0,
             asked_at: None,
             asked_with: 0,
+            alone_at: None,
+            short_at: [None; 2],
+            patience_ms: PATIENCE_MS_LEAST,
+            gives: true,
+            planned_at: None,
+            outage: None,
         }
     }
 
@@ -108,6 +137,16 @@ impl Lease {
             *self = Self::new(charge);
         }
         self.demand.add(charge.cost, now);
+        self.decide(charge, None, now)
+    }
+
+    /// As [`Self::draw`], for a request that has waited since an instant: it is refused if the owner has refused meanwhile, or had less
+    /// than was asked for twice.
+    pub fn draw_again(&mut self, charge: &Charge, since: MonotonicInstant, now: MonotonicInstant) -> Drawn {
+        self.decide(charge, Some(since), now)
+    }
+
+    fn decide(&mut self, charge: &Charge, since: Option<MonotonicInstant>, now: MonotonicInstant) -> Drawn {
         if self.pause.is_some_and(|pause| now.micros_since(pause.until) > BACKOFF_US_MAX) {
             (self.pause, self.backoff_us) = (None, 0);
         }
@@ -118,10 +157,31 @@ impl Lease {
             let remaining = self.left(now);
             return Drawn::Taken { said: self.verdict(true, remaining, 0, now), id, is_low: self.is_low(now) };
         }
-        if let Some(wait_us) = self.wait_us(charge.cost, now) {
+        let is_short = since.is_some_and(|since| self.short_at[1].is_some_and(|at| at >= since));
+        if let Some(wait_us) = self.wait_us(charge.cost, now).or(is_short.then_some(1)) {
             return Drawn::Refused(self.verdict(false, self.left(now), wait_us, now));
         }
-        let wanted = self.wanted(now).filter(|_| !self.is_asking(now));
+        if self.is_away(now) {
+            return Drawn::Away;
+        }
+        if u64::from(charge.cost.get()) * COST_PARTS > charge.burst.get().into() {
+            return Drawn::Ask(None);
+        }
+        if let Some(asked_ms) = self.asked_ms(now) {
+            if !self.gives {
+                return Drawn::Ask(None);
+            }
+            if asked_ms < self.patience_ms {
+                return Drawn::Wait;
+            }
+            // The answer is lost, or the owner has more calls than it can answer: the next one waits for longer.
+            self.patience_ms = (self.patience_ms * 2).min(LEASE_MS);
+        }
+        let is_another_alone = self.alone_at.is_some_and(|at| now.millis_since(at) < LEASE_MS);
+        let wanted = self.wanted(now).or(is_another_alone.then_some(WANTED_LEAST));
+        if wanted.is_none() {
+            self.alone_at = Some(now);
+        }
         Drawn::Ask(wanted.map(|wanted| self.ask(wanted, now)))
     }
 
@@ -154,14 +214,23 @@ impl Lease {
         (id, purpose): (OperationId, Purpose),
         (sent, now): (MonotonicInstant, MonotonicInstant),
     ) -> Option<Unused> {
-        self.failed(charge);
+        self.not_asked(charge);
+        self.outage = self.outage.and_then(Outage::after_answer);
         if self.numbers != numbers(charge) {
             return None;
         }
         self.available_at = now.plus_micros(said.reset_us);
+        if charge.lease.is_some() {
+            self.patience_ms = (2 * now.millis_since(sent)).clamp(PATIENCE_MS_LEAST, LEASE_MS);
+        }
         if !said.allowed {
+            self.short_at = [Some(now); 2];
             self.refused(charge.cost, said.retry_after_us?, (sent, now));
             return None;
+        }
+        if let Some(wanted) = charge.lease {
+            // An owner that does not know leases, which is deployed later.
+            self.gives = said.leased.is_some() || said.remaining <= wanted.get();
         }
         let leased = said.leased?;
         self.found(charge, leased, (sent, now));
@@ -171,20 +240,40 @@ impl Lease {
         NonZeroU32::new(taken).and_then(|of| self.add(Batch { id, left, of, until }, charge, now))
     }
 
-    /// There is no answer to a charge.
-    pub fn failed(&mut self, charge: &Charge) {
-        if charge.lease.is_some() {
-            self.asked_at = None;
+    /// The owner has not answered a charge that was sent at an instant.
+    pub fn failed(&mut self, charge: &Charge, (sent, now): (MonotonicInstant, MonotonicInstant)) {
+        self.not_asked(charge);
+        let pause_us = match self.outage {
+            None => 0,
+            Some(Outage { since, pause_us }) if sent >= since => (pause_us * 2).clamp(BACKOFF_US_LEAST, BACKOFF_US_MAX),
+            // Of several charges that were under way together, one counts.
+            Some(_) => return,
+        };
+        self.outage = Some(Outage { since: now, pause_us });
+    }
+
+    /// No answer is to come to a charge: it was not sent, or for another reason.
+    pub fn not_asked(&mut self, charge: &Charge) {
+        match charge.lease {
+            Some(_) => self.asked_at = None,
+            None => self.alone_at = None,
         }
+    }
+
+    /// Whether a request should ask for [`Self::refill`] after its reply.
+    pub fn plans_refill(&mut self, now: MonotonicInstant) -> bool {
+        let is_planned = self.planned_at.is_some_and(|at| now.millis_since(at) < LEASE_MS / LOW);
+        let plans = !is_planned && self.needs(now).is_some();
+        if plans {
+            self.planned_at = Some(now);
+        }
+        plans
     }
 
     /// How many permits to take for requests to come, if it is time to: the call needs some of it.
     pub fn refill(&mut self, now: MonotonicInstant) -> Option<NonZeroU32> {
-        let wanted = self.wanted(now)?;
-        let is_paused = self.wait_us(NonZeroU32::MAX, now).is_some();
-        if !self.is_low(now) || is_paused || self.is_asking(now) {
-            return None;
-        }
+        self.planned_at = None;
+        let wanted = self.needs(now)?;
         Some(self.ask(wanted, now))
     }
 
@@ -211,6 +300,13 @@ impl Lease {
         if is_growing { wanted.saturating_mul(TWO) } else { wanted.div_ceil(TWO) }
     }
 
+    /// What is used in the lifetime of a lease, if few permits are left and its owner may be asked for more.
+    fn needs(&self, now: MonotonicInstant) -> Option<NonZeroU32> {
+        let is_paused = self.wait_us(NonZeroU32::MAX, now).is_some();
+        let may_ask = !is_paused && self.asked_ms(now).is_none() && !self.is_away(now);
+        self.wanted(now).filter(|_| may_ask && self.is_low(now))
+    }
+
     /// The permits that can be used now.
     fn left(&self, now: MonotonicInstant) -> u32 {
         let usable = self.batches.iter().flatten().filter(|batch| batch.is_usable(now));
@@ -220,7 +316,7 @@ impl Lease {
     /// How many are used in the lifetime of a lease, if it is worth it to take them together.
     fn wanted(&self, now: MonotonicInstant) -> Option<NonZeroU32> {
         let wanted = self.demand.at(now) / MILLI;
-        NonZeroU32::new(u32::try_from(wanted).unwrap_or(u32::MAX)).filter(|wanted| wanted.get() >= WANTED_LEAST)
+        NonZeroU32::new(u32::try_from(wanted).unwrap_or(u32::MAX)).filter(|wanted| *wanted >= WANTED_LEAST)
     }
 
     /// Whether it is time to ask for more.
@@ -234,13 +330,19 @@ impl Lease {
     /// out whether there is something again.
     fn wait_us(&self, cost: NonZeroU32, now: MonotonicInstant) -> Option<u64> {
         let pause = self.pause.filter(|pause| cost >= pause.cost && now < pause.until.plus_micros(BACKOFF_US_MAX))?;
-        let is_tried = self.backoff_us > BACKOFF_US_LEAST && self.is_asking(now);
+        let is_tried = self.backoff_us > BACKOFF_US_LEAST && self.asked_ms(now).is_some();
         (now < pause.until || is_tried).then(|| pause.until.max(pause.promised).micros_since(now))
     }
 
-    /// Whether another request asks for a batch. One that never learns the answer does not keep others from it.
-    fn is_asking(&self, now: MonotonicInstant) -> bool {
-        self.asked_at.is_some_and(|at| now.millis_since(at) < LEASE_MS)
+    /// For how long a request has been asking for a batch. One that never learns the answer does not keep others from it.
+    fn asked_ms(&self, now: MonotonicInstant) -> Option<u64> {
+        self.asked_at.map(|at| now.millis_since(at)).filter(|ms| *ms < LEASE_MS)
+    }
+
+    /// Whether the owner has failed, and failed again. Then one request after each pause finds out whether it answers.
+    fn is_away(&self, now: MonotonicInstant) -> bool {
+        let outage = self.outage.filter(|outage| outage.pause_us > 0);
+        outage.is_some_and(|outage| now < outage.since.plus_micros(outage.pause_us) || self.asked_ms(now).is_some())
     }
 
     /// The first refusal ends when the owner has promised. The owner's load is the reason why others end later: of hundreds of isolates
@@ -254,6 +356,9 @@ impl Lease {
     /// A batch was found: as many as were wanted, or fewer, which is a refusal of the others if many share what is left.
     fn found(&mut self, charge: &Charge, leased: Leased, (sent, now): (MonotonicInstant, MonotonicInstant)) {
         let wanted = charge.lease.map_or(0, NonZeroU32::get);
+        if leased.permits < wanted / 2 {
+            self.short_at = [Some(now), self.short_at[0]];
+        }
         if leased.permits >= wanted / 2 {
             self.backoff_us = if self.backoff_us > BACKOFF_US_LEAST { self.backoff_us / 2 } else { 0 };
             self.pause = None;
@@ -302,6 +407,13 @@ impl Lease {
     }
 }
 
+impl Outage {
+    /// An owner that answers some calls and not others is asked more often by and by.
+    fn after_answer(self) -> Option<Self> {
+        (self.pause_us > BACKOFF_US_LEAST).then_some(Self { pause_us: self.pause_us / 2, ..self })
+    }
+}
+
 impl Batch {
     fn is_usable(&self, now: MonotonicInstant) -> bool {
         now < self.until
@@ -330,11 +442,17 @@ const fn numbers(charge: &Charge) -> Numbers {
 }
 
 /// Below this many requests in the lifetime of a lease, each is a call of its own.
-const WANTED_LEAST: u32 = 4;
+const WANTED_LEAST: NonZeroU32 = NonZeroU32::new(4).expect("it is not 0");
+
+/// A charge of more than one in so many of the whole limit takes nothing ahead: of permits in several places, none would be enough.
+const COST_PARTS: u64 = 8;
 
 /// A lease is low when less than one in so many of what is used in its lifetime is left: a quarter of a second, in which an owner
 /// on another continent answers.
 const LOW: u64 = 4;
+
+/// For how long requests wait for a batch before another one asks: an owner on another continent has answered.
+const PATIENCE_MS_LEAST: u64 = 500;
 
 /// The first pause beyond what the owner has promised.
 const BACKOFF_US_LEAST: u64 = 8_000;

@@ -39,6 +39,20 @@ impl Leases {
         drawn
     }
 
+    /// As [`Lease::draw_again`].
+    pub(crate) fn draw_again(
+        &mut self,
+        cell: &CellKey,
+        charge: &Charge,
+        (since, now): (MonotonicInstant, MonotonicInstant),
+    ) -> Drawn {
+        match self.known(cell, &charge.quota) {
+            Some(lease) => lease.draw_again(charge, since, now),
+            // Forgotten meanwhile.
+            None => self.draw(cell, charge, now),
+        }
+    }
+
     /// As [`Lease::put_back`].
     pub(crate) fn put_back(&mut self, cell: &CellKey, charge: &Charge, id: OperationId) {
         if let Some(lease) = self.known(cell, &charge.quota) {
@@ -75,10 +89,22 @@ impl Leases {
     }
 
     /// As [`Lease::failed`].
-    pub(crate) fn failed(&mut self, cell: &CellKey, charge: &Charge) {
+    pub(crate) fn failed(&mut self, cell: &CellKey, charge: &Charge, times: (MonotonicInstant, MonotonicInstant)) {
         if let Some(lease) = self.known(cell, &charge.quota) {
-            lease.failed(charge);
+            lease.failed(charge, times);
         }
+    }
+
+    /// As [`Lease::not_asked`].
+    pub(crate) fn not_asked(&mut self, cell: &CellKey, charge: &Charge) {
+        if let Some(lease) = self.known(cell, &charge.quota) {
+            lease.not_asked(charge);
+        }
+    }
+
+    /// As [`Lease::plans_refill`].
+    pub(crate) fn plans_refill(&mut self, cell: &CellKey, charge: &Charge, now: MonotonicInstant) -> bool {
+        self.known(cell, &charge.quota).is_some_and(|lease| lease.plans_refill(now))
     }
 
     /// As [`Lease::refill`].

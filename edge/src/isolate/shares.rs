@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::num::{NonZeroU8, NonZeroU32};
 
-use tollgate_core::cell::{Cell, CellKey, Charge, Operation, OperationId, Terms, Verdict};
+use tollgate_core::cell::{Cell, CellKey, Charge, Operation, OperationId, Room, Terms, Verdict};
 use tollgate_core::time::Timestamp;
 
 /// The cells of this isolate's shares.
 #[derive(Debug, Default)]
-pub(crate) struct Shares(HashMap<CellKey, Cell>);
+pub(crate) struct Shares {
+    cells: HashMap<CellKey, Cell>,
+    room: Room,
+}
 
 impl Shares {
     /// Charges shares of limits of one partition, all or none. `None` if there is no room, which refuses: a flood of partitions must
@@ -48,7 +51,7 @@ impl Shares {
 
     /// Keeps a charge of [`Shares::count`], or takes it back.
     pub(crate) fn settle(&mut self, cell: &CellKey, id: OperationId, is_kept: bool, now: Timestamp) {
-        if let Some(state) = self.0.get_mut(cell) {
+        if let Some(state) = self.cells.get_mut(cell) {
             let operation = [if is_kept { Operation::Confirm } else { Operation::Release }];
             let _ = state.update(Terms { id, hold_ms: None, refund_ms: None }, &operation, now);
         }
@@ -62,19 +65,29 @@ impl Shares {
     }
 
     fn state(&mut self, cell: &CellKey, now: Timestamp) -> Option<&mut Cell> {
-        if self.0.len() >= CELLS_MAX && !self.0.contains_key(cell) {
-            self.0.retain(|_, cell| cell.idle_at().is_none_or(|idle| idle > now));
-            if self.0.len() >= CELLS_MAX {
-                return None;
+        if !self.cells.contains_key(cell) {
+            if !self.room.takes(cell, CELLS_MAX) {
+                let Self { cells, room } = self;
+                cells.retain(|key, cell| {
+                    let is_idle = cell.idle_at().is_some_and(|idle| idle <= now);
+                    if is_idle {
+                        room.remove(key);
+                    }
+                    !is_idle
+                });
+                if !room.takes(cell, CELLS_MAX) {
+                    return None;
+                }
             }
+            self.room.add(cell);
         }
-        Some(self.0.entry(cell.clone()).or_default())
+        Some(self.cells.entry(cell.clone()).or_default())
     }
 
     /// Ends what an exchange has in flight.
     pub(crate) fn leave(&mut self, cells: &[CellKey], id: OperationId, step: OperationId, now: Timestamp) {
         for cell in cells {
-            if let Some(state) = self.0.get_mut(cell) {
+            if let Some(state) = self.cells.get_mut(cell) {
                 let _ =
                     state.update(Terms { id: step, hold_ms: None, refund_ms: None }, &[Operation::Leave { id }], now);
             }

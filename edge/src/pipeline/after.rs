@@ -29,7 +29,7 @@ pub(super) async fn after<H: Host>(
         if !journal.settlements.is_empty() {
             rare(settle::settle(&isolate, &host, &mut journal, None)).await;
         }
-        let upkeep = if journal.uses_leases { own::due(&isolate, &mut journal) } else { Vec::new() };
+        let upkeep = if journal.uses_leases { own::due(&isolate, &host, &mut journal) } else { Vec::new() };
         if upkeep.is_empty() {
             run(&host, undos).await;
         } else {

@@ -13,10 +13,9 @@ use tollgate_core::event::{Local, Phase, Reason, Verdict};
 use tollgate_core::kinds::{LimitPolicy, Named, Place, PolicyName};
 use tollgate_core::limit::{Fault, OnFault, OnUnavailable, Purpose, Statuses, Whereabouts, fields};
 use tollgate_core::problem::{Problem, ProblemKind};
-use tollgate_core::time::MonotonicInstant;
 
 use super::exchange::{Exchange, Journal};
-use super::own::{self, Batch, Own};
+use super::own::{self, Asked, Batch, Looked, Own, Undecided};
 use super::refund::Refund;
 use super::settle::Settlement;
 use super::undo::{Undo, on_held};
@@ -52,11 +51,18 @@ impl<'a> Limits<'a> {
 
     /// The charges of the policies that refuse, or of those that are only observed: what the isolate decides, and what is asked at
     /// each owner, in policy order, those of one partition together.
-    fn charges<H: Host>(&self, isolate: &Isolate, host: &H, are_observed: bool, journal: &mut Journal) -> Charges<'a> {
+    async fn charges<H: Host>(
+        &self,
+        isolate: &Isolate,
+        host: &H,
+        are_observed: bool,
+        journal: &mut Journal,
+    ) -> Charges<'a> {
         let (id, now) = (journal.next_operation(), journal.started);
         let (route, facts) = (self.exchange.route(), self.exchange.facts(self.principal, now));
         let upstream = &self.exchange.upstream().name;
-        let mut charges = Charges::default();
+        let looked = Looked { timeout_ms: self.timeout_ms(are_observed), ..Looked::default() };
+        let mut charges = Charges { looked, ..Charges::default() };
         for Named { name, policy } in self.policies().filter(|named| named.policy.counting().shadow == are_observed) {
             let entitled = self.entitled.as_ref().filter(|_| policy.counting().asks_for_subscriptions());
             let subscription = entitled.and_then(|entitled| Some(entitled.subscription()?.id.as_str()));
@@ -64,9 +70,14 @@ impl<'a> Limits<'a> {
             let at = Whereabouts { route: &route.id, api: &route.api, upstream, subscription, prefixes };
             let cell = policy.partition().cell(&facts, &at);
             let charge = self.charge(name, policy, entitled, &facts, journal);
-            match Own::decide(isolate, host, policy, cell, charge, &mut charges.at, journal) {
+            match Own::decide(isolate, host, policy, (cell, charge), &mut charges.looked, journal).await {
                 Ok(own) => charges.own.push(own),
-                Err(asked) => {
+                Err(Undecided::Away((cell, charge), fault)) => {
+                    let cells = vec![CellOperations { cell, operations: vec![Operation::Charge(charge)] }];
+                    let update = Update { terms: Terms { id, hold_ms: None, refund_ms: None }, cells };
+                    charges.away.push((update, Err(fault)));
+                }
+                Err(Undecided::Ask(asked)) => {
                     let back = policy.counting().may_give_back().then(|| Back {
                         counts: policy.counting().count_when.as_ref(),
                         // What is given back in part is in an update of its own.
@@ -77,7 +88,7 @@ impl<'a> Limits<'a> {
                 }
             }
         }
-        charges.agree(isolate, are_observed);
+        charges.agree(isolate, self, are_observed);
         charges
     }
 
@@ -111,6 +122,15 @@ impl<'a> Limits<'a> {
         let together = self.policies().map(|named| named.policy.counting()).filter(|own| own.shadow == are_observed);
         let stated = together.filter_map(|counting| counting.timeout_ms);
         stated.map(|ms| u64::from(ms.get())).fold(STORE_TIMEOUT_MS, u64::min)
+    }
+
+    /// Whether one of the limits whose owners do not answer refuses a request because of that.
+    fn refuse_without_answer(&self, away: &[Answered]) -> bool {
+        let policies = away.iter().flat_map(|(update, _)| charges_of(update)).filter_map(|own| self.policy(&own.quota));
+        let refuses = |policy: &LimitPolicy| {
+            policy.counting().degrade.is_none() && Fault::Unavailable.decide(policy.on_unavailable()) != OnFault::Pass
+        };
+        policies.into_iter().any(refuses)
     }
 
     fn policy(&self, name: &PolicyName) -> Option<&'a LimitPolicy> {
@@ -177,10 +197,10 @@ async fn charge_all<H: Host>(
     limits: Limits<'_>,
     journal: &mut Journal,
 ) -> Result<(), Problem> {
-    let charges = limits.charges(isolate, host, false, journal);
+    let charges = limits.charges(isolate, host, false, journal).await;
     note_ends(host, &charges.updates, journal);
-    let is_held = charges.updates.len() > 1;
-    let mut charged = Charged::at(isolate, host, charges, limits.timeout_ms(false)).await;
+    let is_held = charges.are_held();
+    let mut charged = Charged::at(isolate, host, charges).await;
     let refused = charged.refusal(&limits, journal.quotas.retry_after_us()).map_or(Ok(()), Err);
     let mut decided = refused.and_then(|()| charged.decide_faults(isolate, &limits, journal));
     if decided.is_ok() && is_held {
@@ -208,9 +228,9 @@ async fn charge_all<H: Host>(
 
 /// Charges the limits that are only observed, of a request that those which refuse have admitted.
 async fn observe<H: Host>(isolate: &Isolate, host: &H, limits: &Limits<'_>, journal: &mut Journal) {
-    let charges = limits.charges(isolate, host, true, journal);
+    let charges = limits.charges(isolate, host, true, journal).await;
     note_ends(host, &charges.updates, journal);
-    let charged = Charged::at(isolate, host, charges, limits.timeout_ms(true)).await;
+    let charged = Charged::at(isolate, host, charges).await;
     charged.settle_own(isolate, host, true, journal);
     charged.note_observed(limits, journal);
     charged.tell(limits, true, journal);
@@ -236,13 +256,17 @@ const HOLD_MS: NonZeroU32 = NonZeroU32::new(STORE_TIMEOUT_MS as u32 * 3 + 1_000)
 struct Charges<'a> {
     own: Vec<Own>,
     updates: Vec<Update>,
+    /// What would be asked at owners that do not answer.
+    away: Vec<Answered>,
     /// When the charges of an update may be given back, if they may.
     backs: Vec<(OperationId, Back<'a>)>,
-    /// When leases were looked at, if they were: before anything was sent.
-    at: Option<MonotonicInstant>,
+    looked: Looked,
     /// The permits that are not taken together with the charges, because these may be released.
     later: Vec<Batch>,
 }
+
+/// What was asked, and the answer.
+type Answered = (Update, Result<Outcome, CounterFault>);
 
 /// When what was charged may be given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -275,17 +299,20 @@ impl<'a> Charges<'a> {
         }
     }
 
+    /// Whether owners hold what they grant, until it is known what others say.
+    fn are_held(&self) -> bool {
+        self.updates.len() > 1 || !(self.updates.is_empty() || self.away.is_empty())
+    }
+
     /// Asks no owner if the isolate refuses, and has several owners hold what they grant. What can be given back takes no permits ahead:
     /// they would be given back, too.
-    fn agree(&mut self, isolate: &Isolate, are_observed: bool) {
-        if !are_observed && self.own.iter().any(|own| !own.said.allowed) {
-            let mut leases = isolate.leases.borrow_mut();
-            for update in std::mem::take(&mut self.updates) {
-                own::learn(&mut leases, &update, &Err(CounterFault::Contended), Purpose::Request, <_>::default());
-            }
+    fn agree(&mut self, isolate: &Isolate, limits: &Limits<'_>, are_observed: bool) {
+        let is_refused = self.own.iter().any(|own| !own.said.allowed) || limits.refuse_without_answer(&self.away);
+        if !are_observed && is_refused {
+            drop(Asked::of(&isolate.leases, &std::mem::take(&mut self.updates)));
             return;
         }
-        let is_held = !are_observed && self.updates.len() > 1;
+        let is_held = !are_observed && self.are_held();
         for update in self.updates.iter_mut().filter(|update| is_held || update.terms.refund_ms.is_some()) {
             if is_held {
                 update.terms.hold_ms = Some(update.terms.refund_ms.unwrap_or(HOLD_MS));
@@ -293,8 +320,10 @@ impl<'a> Charges<'a> {
             for CellOperations { cell, operations } in &mut update.cells {
                 for operation in operations {
                     let Operation::Charge(charge) = operation else { continue };
-                    if let Some(most) = charge.lease.take() {
-                        self.later.push(own::refill_of(cell, charge, most));
+                    if charge.lease.is_some() {
+                        isolate.leases.borrow_mut().not_asked(cell, charge);
+                        charge.lease = None;
+                        self.later.push((cell.clone(), charge.clone()));
                     }
                 }
             }
@@ -308,34 +337,36 @@ const REFUND_MS: NonZeroU32 = NonZeroU32::new(120_000).expect("it is not 0");
 /// The charges with the answers of those who decide.
 struct Charged<'a> {
     own: Vec<Own>,
-    asked: Vec<(Update, Result<Outcome, CounterFault>)>,
+    asked: Vec<Answered>,
+    away: Vec<Answered>,
     backs: Vec<(OperationId, Back<'a>)>,
     later: Vec<Batch>,
 }
 
 impl<'a> Charged<'a> {
-    async fn at<H: Host>(isolate: &Isolate, host: &H, charges: Charges<'a>, timeout_ms: u64) -> Self {
-        let Charges { own, updates, at, backs, later } = charges;
+    async fn at<H: Host>(isolate: &Isolate, host: &H, charges: Charges<'a>) -> Self {
+        let Charges { own, updates, away, looked, backs, later } = charges;
         if updates.is_empty() {
-            return Self { own, asked: Vec::new(), backs, later };
+            return Self { own, asked: Vec::new(), away, backs, later };
         }
-        let asked = ask(host, updates, timeout_ms).await;
-        if let Some(sent) = at {
+        let asking = Asked::of(&isolate.leases, &updates);
+        let asked = ask(host, updates, looked.timeout_ms.saturating_sub(looked.waited_ms)).await;
+        drop(asking);
+        if let Some(sent) = looked.at {
             let times = (sent, host.clock().instant());
             let mut leases = isolate.leases.borrow_mut();
             asked.iter().for_each(|(update, answer)| own::learn(&mut leases, update, answer, Purpose::Request, times));
         }
-        Self { own, asked, backs, later }
+        Self { own, asked, away, backs, later }
     }
 
     /// Keeps what the isolate has decided, or takes it back.
     fn settle_own<H: Host>(&self, isolate: &Isolate, host: &H, is_kept: bool, journal: &mut Journal) {
         self.own.iter().for_each(|own| own.settle(isolate, host, is_kept, journal));
-        if is_kept {
-            journal.refills.extend(self.later.iter().cloned());
-        } else {
-            let mut leases = isolate.leases.borrow_mut();
-            self.later.iter().for_each(|(cell, charge)| leases.failed(cell, charge));
+        if is_kept && !self.later.is_empty() {
+            let (now, mut leases) = (host.clock().instant(), isolate.leases.borrow_mut());
+            let planned = self.later.iter().filter(|(cell, charge)| leases.plans_refill(cell, charge, now));
+            journal.refills.extend(planned.cloned());
         }
     }
 
@@ -352,7 +383,7 @@ impl<'a> Charged<'a> {
             }
             Err(fault) => Some((update.clone(), Err(fault))),
         });
-        Self { own: Vec::new(), asked: faults.collect(), backs: Vec::new(), later: Vec::new() }
+        Self { own: Vec::new(), asked: faults.collect(), away: Vec::new(), backs: Vec::new(), later: Vec::new() }
     }
 
     /// The charges that were answered, with the verdicts of their quotas.
@@ -364,6 +395,12 @@ impl<'a> Charged<'a> {
     fn answers(&self) -> impl Iterator<Item = (&Charge, &cell::Verdict)> + Clone {
         let answered = self.asked.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().ok()?)));
         answered.flat_map(|(update, outcome)| charges_of(update).zip(outcome.verdicts()))
+    }
+
+    /// What owners have not answered.
+    fn faults(&self) -> impl Iterator<Item = (&Update, &CounterFault)> {
+        let all = self.asked.iter().chain(&self.away);
+        all.filter_map(|(update, answer)| Some((update, answer.as_ref().err()?)))
     }
 
     /// Reports granted charges as not charged: they are released after the reply.
@@ -427,7 +464,7 @@ impl<'a> Charged<'a> {
                 );
             }
         }
-        for (update, fault) in self.asked.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?))) {
+        for (update, fault) in self.faults() {
             for charge in charges_of(update) {
                 let reason = Reason::CountersFailed { fault: fault.kind(), text: Local(fault.to_string().into()) };
                 journal.note_policy(limits.phase, &charge.quota, Verdict::OpenOnFailure, reason);
@@ -491,8 +528,7 @@ impl<'a> Charged<'a> {
 
     /// Handles the policies whose owner failed: each decides by its own settings.
     fn decide_faults(&self, isolate: &Isolate, limits: &Limits<'_>, journal: &mut Journal) -> Result<(), Problem> {
-        let faults = self.asked.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?)));
-        for (update, fault) in faults {
+        for (update, fault) in self.faults() {
             for part in &update.cells {
                 let mut shares = Vec::new();
                 for charge in charges_in(part) {
@@ -521,7 +557,7 @@ impl<'a> Charged<'a> {
 }
 
 /// The updates with the answers of their owners.
-async fn ask<H: Host>(host: &H, updates: Vec<Update>, timeout_ms: u64) -> Vec<(Update, Result<Outcome, CounterFault>)> {
+async fn ask<H: Host>(host: &H, updates: Vec<Update>, timeout_ms: u64) -> Vec<Answered> {
     let asked = async |update: Update| {
         let answer = counted_within(host, &update, timeout_ms).await;
         (update, answer)
@@ -590,7 +626,7 @@ fn charges_of(update: &Update) -> impl Iterator<Item = &Charge> + Clone {
     update.cells.iter().flat_map(charges_in)
 }
 
-fn charges_in(part: &CellOperations) -> impl Iterator<Item = &Charge> + Clone {
+pub(super) fn charges_in(part: &CellOperations) -> impl Iterator<Item = &Charge> + Clone {
     part.operations.iter().filter_map(|operation| match operation {
         Operation::Charge(charge) => Some(charge),
         Operation::Confirm

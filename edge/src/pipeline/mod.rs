@@ -44,7 +44,7 @@ pub(crate) use content::{RequestContent, gathered};
 pub(crate) use exchange::Received;
 use exchange::{Answer, Journal};
 use limit::Limits;
-pub(crate) use own::{learn, refill_of, upkeep};
+pub(crate) use own::{WaitPauses, learn, upkeep};
 use step::Step;
 
 /// What the adapter knows about the connection: about its peer, which may be a proxy.

@@ -8,14 +8,15 @@ use tollgate_core::cell::{
 };
 use tollgate_core::event::{Phase, Reason, Verdict};
 use tollgate_core::kinds::LimitPolicy;
-use tollgate_core::limit::{Consistency, Drawn, Purpose};
+use tollgate_core::limit::{Consistency, Drawn, Fault, Purpose};
 use tollgate_core::time::MonotonicInstant;
 
 use super::exchange::Journal;
-use crate::apart::together;
+use super::limit::charges_in;
+use crate::apart::{rare, together};
 use crate::isolate::Isolate;
 use crate::isolate::leases::Leases;
-use crate::ports::{Clock, CounterFault, Counters, Host};
+use crate::ports::{Clock, CounterFault, Counters, Host, Unavailable};
 use crate::timeout::counted;
 
 /// A charge that the isolate has decided.
@@ -41,32 +42,71 @@ pub(super) enum Source {
 /// What is asked at owners, for permits beside the cost.
 pub(crate) type Batch = (CellKey, Charge);
 
+/// A charge that the isolate does not decide.
+pub(super) enum Undecided {
+    /// Its owner is asked.
+    Ask(Batch),
+    /// Its owner is not asked, because it does not answer.
+    Away(Batch, CounterFault),
+}
+
+/// How leases were looked at, for one request.
+#[derive(Default)]
+pub(super) struct Looked {
+    /// When, if they were: before anything was sent.
+    pub(super) at: Option<MonotonicInstant>,
+    /// For how long permits were waited for that others had asked for.
+    pub(super) waited_ms: u64,
+    /// For how long owners are waited for at most.
+    pub(super) timeout_ms: u64,
+    /// Whether the request itself asks for permits. Then it waits for no other: these may wait for it.
+    pub(super) asks: bool,
+}
+
+/// Permits that a request asks for. If its client goes away, others need not wait for them.
+pub(super) struct Asked<'i> {
+    leases: &'i RefCell<Leases>,
+    batches: Vec<Batch>,
+}
+
 impl Own {
-    /// Decides a charge, unless its owner has to be asked: then it may ask for permits, too. `at` is when leases were looked at, if
-    /// they were.
-    pub(super) fn decide<H: Host>(
+    /// Decides a charge, unless its owner has to be asked: then it may ask for permits, too.
+    pub(super) async fn decide<H: Host>(
         isolate: &Isolate,
         host: &H,
         policy: &LimitPolicy,
-        cell: CellKey,
-        mut charge: Charge,
-        at: &mut Option<MonotonicInstant>,
+        (cell, mut charge): Batch,
+        looked: &mut Looked,
         journal: &mut Journal,
-    ) -> Result<Self, Batch> {
+    ) -> Result<Self, Undecided> {
         if host.counters().is_near() {
-            return Err((cell, charge));
+            return Err(Undecided::Ask((cell, charge)));
         }
         let (said, source) = match policy.counting().consistency {
             Consistency::Leased if charge.can_be_leased() => {
                 journal.uses_leases = true;
-                let drawn =
-                    isolate.leases.borrow_mut().draw(&cell, &charge, *at.get_or_insert_with(|| host.clock().instant()));
+                let at = *looked.at.get_or_insert_with(|| host.clock().instant());
+                let drawn = isolate.leases.borrow_mut().draw(&cell, &charge, at);
+                let drawn = match drawn {
+                    Drawn::Wait if looked.asks => Drawn::Ask(None),
+                    Drawn::Wait => rare(drawn_later(isolate, host, (&cell, &charge), looked)).await,
+                    drawn => drawn,
+                };
                 match drawn {
                     Drawn::Taken { said, id, is_low } => (said, Source::Lease { id, is_low }),
                     Drawn::Refused(said) => (said, Source::Refusal),
                     Drawn::Ask(lease) => {
+                        looked.asks |= lease.is_some();
                         charge.lease = lease;
-                        return Err((cell, charge));
+                        return Err(Undecided::Ask((cell, charge)));
+                    }
+                    Drawn::Wait => {
+                        let text = format!("the counter store did not answer within {} ms", looked.timeout_ms);
+                        return Err(Undecided::Away((cell, charge), Unavailable::new(text).into()));
+                    }
+                    Drawn::Away => {
+                        let fault = Unavailable::new("the counter store failed a moment ago, and is not asked yet");
+                        return Err(Undecided::Away((cell, charge), fault.into()));
                     }
                 }
             }
@@ -74,7 +114,7 @@ impl Own {
                 let id = journal.next_operation();
                 (isolate.local.borrow_mut().count((&cell, id), &charge, journal.started), Source::Count(id))
             }
-            Consistency::Leased | Consistency::Exact => return Err((cell, charge)),
+            Consistency::Leased | Consistency::Exact => return Err(Undecided::Ask((cell, charge))),
         };
         Ok(Self { cell, charge, said, source })
     }
@@ -92,9 +132,9 @@ impl Own {
         match self.source {
             Source::Lease { id, .. } if !is_kept => isolate.leases.borrow_mut().put_back(cell, charge, id),
             Source::Lease { is_low: true, .. } => {
-                let now = host.clock().instant();
-                let wanted = isolate.leases.borrow_mut().refill(cell, charge, now);
-                journal.refills.extend(wanted.map(|wanted| refill_of(cell, charge, wanted)));
+                if isolate.leases.borrow_mut().plans_refill(cell, charge, host.clock().instant()) {
+                    journal.refills.push((cell.clone(), charge.clone()));
+                }
             }
             Source::Count(id) if self.said.allowed => {
                 isolate.local.borrow_mut().settle(cell, id, is_kept, journal.started);
@@ -120,8 +160,59 @@ impl Own {
     }
 }
 
+impl<'i> Asked<'i> {
+    pub(super) fn of(leases: &'i RefCell<Leases>, updates: &[Update]) -> Self {
+        let parts = updates.iter().flat_map(|update| &update.cells);
+        let charges = parts.flat_map(|part| charges_in(part).map(|charge| (&part.cell, charge)));
+        let asking = charges.filter(|(_, charge)| charge.lease.is_some());
+        Self { leases, batches: asking.map(|(cell, charge)| (cell.clone(), charge.clone())).collect() }
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        for (cell, charge) in &self.batches {
+            self.leases.borrow_mut().not_asked(cell, charge);
+        }
+    }
+}
+
+/// What permits say that another request has asked for, when they are there. Requests share no waiting: each has a timer of its own.
+async fn drawn_later<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    (cell, charge): (&CellKey, &Charge),
+    looked: &mut Looked,
+) -> Drawn {
+    let (since, before_ms) = (host.clock().instant(), looked.waited_ms);
+    let mut pauses = WaitPauses::default();
+    loop {
+        let left_ms = looked.timeout_ms.saturating_sub(looked.waited_ms);
+        host.clock().sleep(pauses.next_ms().min(left_ms)).await;
+        let now = host.clock().instant();
+        (looked.at, looked.waited_ms) = (Some(now), before_ms + now.millis_since(since));
+        let drawn = isolate.leases.borrow_mut().draw_again(cell, charge, (since, now));
+        if drawn != Drawn::Wait || looked.waited_ms >= looked.timeout_ms {
+            return drawn;
+        }
+    }
+}
+
+/// How long a request waits until it looks again for permits that another has asked for: 1, 2, 4 … 32 ms.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WaitPauses(u32);
+
+impl WaitPauses {
+    /// The next one.
+    pub(crate) fn next_ms(&mut self) -> u64 {
+        let ms = 1 << self.0;
+        self.0 = (self.0 + 1).min(5);
+        ms
+    }
+}
+
 /// The charge that takes permits for requests to come.
-pub(crate) fn refill_of(cell: &CellKey, charge: &Charge, wanted: NonZeroU32) -> Batch {
+fn refill_of(cell: &CellKey, charge: &Charge, wanted: NonZeroU32) -> Batch {
     let lease = NonZeroU32::new(wanted.get() - 1);
     (cell.clone(), Charge { cost: NonZeroU32::MIN, lease, ..charge.clone() })
 }
@@ -142,23 +233,31 @@ pub(crate) fn learn(
                 (Operation::Charge(charge) | Operation::Settle(charge), Some(Reply::Charged(said))) => {
                     leases.answered(&part.cell, charge, said, (update.terms.id, purpose), times);
                 }
-                (Operation::Charge(charge) | Operation::Settle(charge), _) => leases.failed(&part.cell, charge),
+                (Operation::Charge(charge) | Operation::Settle(charge), _) => match answer {
+                    Err(fault) if fault.kind() == Fault::Unavailable => leases.failed(&part.cell, charge, times),
+                    _ => leases.not_asked(&part.cell, charge),
+                },
                 (_, _) => {}
             }
         }
     }
 }
 
-/// The calls after a reply: those that take permits for requests to come, and one that gives back what was not used of a batch.
+/// The calls after a reply: those that take permits for requests to come, if they are needed still, and one that gives back what was not
+/// used of a batch.
 pub(crate) fn upkeep(
     leases: &RefCell<Leases>,
-    refills: impl IntoIterator<Item = Batch>,
+    refills: &[Batch],
     now: MonotonicInstant,
     mut next: impl FnMut() -> OperationId,
 ) -> Vec<Update> {
     let is_some_over = leases.borrow().has_batches();
     let unused = is_some_over.then(|| leases.borrow_mut().take_unused(now)).flatten();
-    let refills = refills.into_iter().map(|(cell, charge)| (cell, Operation::Charge(charge)));
+    let refills = refills.iter().filter_map(|(cell, charge)| {
+        let wanted = leases.borrow_mut().refill(cell, charge, now)?;
+        let (cell, charge) = refill_of(cell, charge, wanted);
+        Some((cell, Operation::Charge(charge)))
+    });
     let back = unused.into_iter().map(|(cell, unused)| (cell, Operation::GiveBack(unused)));
     refills
         .chain(back)
@@ -170,9 +269,9 @@ pub(crate) fn upkeep(
 }
 
 /// The calls after the reply of an exchange: for most, none.
-pub(super) fn due(isolate: &Isolate, journal: &mut Journal) -> Vec<Update> {
+pub(super) fn due<H: Host>(isolate: &Isolate, host: &H, journal: &mut Journal) -> Vec<Update> {
     let refills = std::mem::take(&mut journal.refills);
-    upkeep(&isolate.leases, refills, journal.answered, || journal.next_operation())
+    upkeep(&isolate.leases, &refills, host.clock().instant(), || journal.next_operation())
 }
 
 /// Makes these calls.

@@ -170,16 +170,17 @@ impl Settlement {
                     let mut leases = isolate.leases.borrow_mut();
                     match leases.draw(cell, &debt, now) {
                         Drawn::Taken { is_low, .. } => {
-                            let wanted = if is_low { leases.refill(cell, &debt, now) } else { None };
-                            journal.refills.extend(wanted.map(|wanted| own::refill_of(cell, &debt, wanted)));
+                            if is_low && leases.plans_refill(cell, &debt, now) {
+                                journal.refills.push((cell.clone(), debt));
+                            }
                             return None;
                         }
                         Drawn::Ask(lease) => debt.lease = lease,
-                        Drawn::Refused(_) => {}
+                        Drawn::Refused(_) | Drawn::Wait | Drawn::Away => {}
                     }
                     let rest = debt.cost.get() - leases.drain(cell, &debt, now);
                     let Some(rest) = NonZeroU32::new(rest) else {
-                        leases.failed(cell, &debt);
+                        leases.not_asked(cell, &debt);
                         return None;
                     };
                     debt.cost = rest;
@@ -290,7 +291,7 @@ pub(super) async fn settle<H: Host>(isolate: &Isolate, host: &H, journal: &mut J
         }
     }
     if !journal.refills.is_empty() {
-        let upkeep = own::due(isolate, journal);
+        let upkeep = own::due(isolate, host, journal);
         rare(own::refill(isolate, host, journal, upkeep)).await;
     }
 }

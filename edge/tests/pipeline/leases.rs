@@ -2,11 +2,15 @@
 
 use std::rc::Rc;
 
+use futures_util::future::{join_all, select};
 use tollgate_core::kinds::{LimitPolicy, Place};
 use tollgate_core::settings::RouteSettings;
-use tollgate_edge::Isolate;
+use tollgate_edge::ports::Clock;
+use tollgate_edge::{Client, Isolate, serve};
 
-use crate::bench::{Answer, BY_ADDRESS, BY_CONSUMER, Bench, KEYS, LEASED, LOCAL, credential, key, ok, route};
+use crate::bench::{
+    Answer, BY_ADDRESS, BY_CONSUMER, Bench, KEYS, LEASED, LOCAL, credential, key, ok, request, route,
+};
 
 fn bench(limit: Vec<Place<LimitPolicy>>) -> Bench {
     let cheap = RouteSettings { authn: vec![vec![KEYS]], limit, ..route("/a", &["GET"]) };
@@ -199,4 +203,77 @@ fn permits_are_used_while_the_owner_is_away() {
     let statuses: Vec<u16> = (0..40).map(|_| send(&bench).status).collect();
     let passed = statuses.iter().filter(|status| **status == 200).count();
     assert!((1..40).contains(&passed) && statuses.contains(&503), "{statuses:?}");
+}
+
+/// The statuses of requests that begin at once, and whether each had a permit that was taken ahead.
+async fn at_once(bench: &Bench, requests: usize) -> Vec<(u16, bool)> {
+    let client = Client { address: Some("192.0.2.7".parse().unwrap()), https: true, inside: false };
+    let all = (0..requests).map(|_| async {
+        let request = request("GET", "/a", &[("x-api-key", key().expose())], "");
+        let served = serve(&bench.isolate, &bench.host, request, client).await;
+        let status = served.reply.into_response().status().as_u16();
+        let record = served.after.await;
+        (status, record.events.as_slice().iter().any(|event| event.reason.code() == "leased"))
+    });
+    join_all(all).await
+}
+
+#[test]
+fn requests_at_once_wait_for_what_one_of_them_takes_ahead() {
+    let bench = bench(vec![LEASED]);
+    let clock = &bench.host.clock;
+    bench.host.counters.faults.answer_after(60);
+    let before = clock.now();
+    let answers = clock.drive(at_once(&bench, 40)).unwrap();
+    assert!(answers.iter().all(|(status, _)| *status == 200), "{answers:?}");
+    let called = answers.iter().filter(|(_, is_leased)| !is_leased).count();
+    assert!(called < 5, "{called}");
+    let ms = clock.now().as_millis() - before.as_millis();
+    assert!(ms <= 4 * (60 + 32), "two calls after each other, and what is asked for after the reply: {ms} ms");
+}
+
+#[test]
+fn of_requests_at_once_those_are_refused_for_which_the_limit_has_no_room() {
+    let bench = bench(vec![LEASED]);
+    bench.host.counters.faults.answer_after(60);
+    let answers = bench.host.clock.drive(at_once(&bench, 300)).unwrap();
+    let admitted = answers.iter().filter(|(status, _)| *status == 200).count();
+    assert!((80..=100).contains(&admitted) && answers.iter().all(|(status, _)| [200, 429].contains(status)), "{admitted}");
+}
+
+#[test]
+fn an_owner_that_fails_again_is_not_asked_by_each_request() {
+    let bench = bench(vec![LEASED]);
+    passed(&bench, 5);
+    bench.host.counters.fault.set(true);
+    bench.host.clock.advance(2_000);
+    let mut paused = 0;
+    for _ in 0..300 {
+        let answer = send(&bench);
+        assert_eq!(answer.status, 503);
+        paused += u32::from(answer.record.events.to_string().contains("is not asked yet"));
+        bench.host.clock.advance(10);
+    }
+    assert!((280..300).contains(&paused), "one asks after each pause: {paused}");
+    bench.host.counters.fault.set(false);
+    bench.host.clock.advance(500);
+    assert_eq!(passed(&bench, 20).0, 20);
+}
+
+#[test]
+fn nobody_waits_for_permits_that_a_client_asked_for_who_has_gone() {
+    let bench = bench(vec![LEASED]);
+    let clock = &bench.host.clock;
+    passed(&bench, 1);
+    clock.advance(2_000);
+    bench.host.counters.faults.answer_after(100);
+    let gone = async {
+        let requests = std::pin::pin!(at_once(&bench, 3));
+        select(requests, std::pin::pin!(clock.sleep(50))).await;
+    };
+    clock.drive(gone).unwrap();
+    let before = clock.now();
+    assert_eq!(clock.drive(at_once(&bench, 1)).unwrap()[0].0, 200);
+    let ms = clock.now().as_millis() - before.as_millis();
+    assert!(ms < 300, "{ms} ms");
 }

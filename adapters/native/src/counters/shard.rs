@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tollgate_core::cell::{Cell, CellError, CellKey, CellOperations, Committed, Plan, Reply, Terms};
+use tollgate_core::cell::{Cell, CellError, CellKey, CellOperations, Committed, Plan, Reply, Room, Terms};
 use tollgate_core::time::Timestamp;
 
 /// A cell, or why its stored state cannot be read. Such a state is never treated as empty and never overwritten.
@@ -11,6 +11,7 @@ pub(super) type Kept = Result<Cell, CellError>;
 #[derive(Debug)]
 pub(super) struct Shard {
     cells: HashMap<CellKey, Kept>,
+    room: Room,
     /// Absent if nothing is written: nobody would take them out.
     changed: Option<HashSet<CellKey>>,
     most: usize,
@@ -22,7 +23,8 @@ impl Shard {
     /// With room for so many cells; `is_written` says whether there is a file.
     pub(super) fn new(most: usize, is_written: bool) -> Self {
         let changed = is_written.then(HashSet::new);
-        Self { cells: HashMap::new(), changed, most: most.max(1), sweep_at: Timestamp::EPOCH }
+        let (cells, room) = (HashMap::new(), Room::default());
+        Self { cells, room, changed, most: most.max(1), sweep_at: Timestamp::EPOCH }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -31,6 +33,7 @@ impl Shard {
 
     pub(super) fn restore(&mut self, key: CellKey, cell: Kept) {
         if self.cells.len() < self.most {
+            self.room.add(&key);
             self.cells.insert(key, cell);
         }
     }
@@ -45,8 +48,9 @@ impl Shard {
         if let Some(kept) = self.cells.get_mut(&part.cell) {
             return kept.as_mut().map_err(|error| *error)?.plan(terms, &part.operations, now);
         }
-        self.make_room(now)?;
+        self.make_room(&part.cell, now)?;
         let cell = self.cells.entry(part.cell.clone()).or_insert_with(|| Ok(Cell::default()));
+        self.room.add(&part.cell);
         cell.as_mut().map_err(|error| *error)?.plan(terms, &part.operations, now)
     }
 
@@ -68,6 +72,7 @@ impl Shard {
         if is_idle {
             // A new cell whose update was refused, or one whose quotas are fully available.
             self.cells.remove(key);
+            self.room.remove(key);
         }
         committed
     }
@@ -96,15 +101,21 @@ impl Shard {
         }
     }
 
-    fn make_room(&mut self, now: Timestamp) -> Result<(), CellError> {
-        if self.cells.len() < self.most {
+    fn make_room(&mut self, key: &CellKey, now: Timestamp) -> Result<(), CellError> {
+        if self.room.takes(key, self.most) {
             return Ok(());
         }
         if now >= self.sweep_at {
-            self.cells.retain(|_, kept| !is_idle_at(kept, now));
+            self.cells.retain(|key, kept| {
+                let is_idle = is_idle_at(kept, now);
+                if is_idle {
+                    self.room.remove(key);
+                }
+                !is_idle
+            });
             self.sweep_at = now.plus_millis(SWEEP_INTERVAL_MS);
         }
-        if self.cells.len() < self.most { Ok(()) } else { Err(CellError::Full) }
+        if self.room.takes(key, self.most) { Ok(()) } else { Err(CellError::Full) }
     }
 }
 

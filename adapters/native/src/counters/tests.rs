@@ -93,6 +93,17 @@ fn a_full_store_refuses_new_cells_and_drops_none_in_use() {
 }
 
 #[test]
+fn invented_addresses_leave_room_for_consumers() {
+    let counters = NativeCounters::in_memory(SHARDS * 32);
+    let refused = |kind: &str, from: u64, count: u64| {
+        let all = (from..from + count).map(|n| update(&counters, n, &[part(&format!("{kind}={n}"), 1)], NOW));
+        all.filter(|answer| *answer == Err(CounterFault::Full)).count()
+    };
+    assert!(refused("address", 1, 10_000) > 8_000);
+    assert_eq!(refused("consumer", 20_000, 20), 0);
+}
+
+#[test]
 fn a_refused_new_cell_uses_no_room() {
     let counters = NativeCounters::in_memory(PARTITIONS_MAX);
     assert!(granted(&counters, 1, "spent", 1, NOW));

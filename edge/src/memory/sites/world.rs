@@ -16,7 +16,7 @@ use super::observed::Observed;
 use super::{AWAY_US, BURSTS_US, QUEUE_US, STORED_US, SitesReport, SitesSettings};
 use crate::isolate::leases::Leases;
 use crate::isolate::shares::Shares;
-use crate::pipeline::{learn, refill_of, upkeep};
+use crate::pipeline::{WaitPauses, learn, upkeep};
 use crate::ports::{CounterFault, Unavailable};
 
 pub(super) struct World<'s> {
@@ -69,6 +69,8 @@ struct Owner {
 #[derive(Debug)]
 enum Event {
     Request(usize),
+    /// A request looks again for permits that another has asked for.
+    Again(Box<Waiting>),
     Asked(Box<Call>),
     Served(Box<Call>),
     Answered(Box<Call>, Result<Outcome, CounterFault>),
@@ -80,12 +82,24 @@ enum Event {
     Learnt,
 }
 
+/// A request that waits for permits.
+#[derive(Debug)]
+struct Waiting {
+    site: usize,
+    life: u32,
+    charge: Charge,
+    began_us: u64,
+    pauses: WaitPauses,
+}
+
 #[derive(Debug)]
 struct Call {
     site: usize,
     life: u32,
     update: Update,
     purpose: Purpose,
+    /// When its request began.
+    began_us: u64,
     sent_us: u64,
     /// How often the owner had restarted when it arrived.
     restarts: u32,
@@ -164,6 +178,7 @@ impl<'s> World<'s> {
                 let next_us = self.next_request_us();
                 self.within_run(next_us, Event::Request(site));
             }
+            Event::Again(waiting) => self.again(waiting),
             Event::Asked(call) => self.asked(call),
             Event::Served(call) => self.served(call),
             Event::Answered(call, answer) => self.answered(&call, &answer),
@@ -206,20 +221,46 @@ impl<'s> World<'s> {
         match self.settings.consistency {
             Consistency::Leased if charge.can_be_leased() => {
                 let drawn = self.sites[site].leases.borrow_mut().draw(&self.cell, &charge, now);
-                match drawn {
-                    Drawn::Taken { is_low, .. } => {
-                        self.decided_without_call(true);
-                        self.after_reply(site, is_low.then_some(&charge));
-                    }
-                    Drawn::Refused(_) => {
-                        self.decided_without_call(false);
-                        self.after_reply(site, None);
-                    }
-                    Drawn::Ask(lease) => self.charge(site, Charge { lease, ..charge }),
-                }
+                let (life, began_us) = (self.sites[site].lives, self.now_us);
+                self.drawn(&drawn, Box::new(Waiting { site, life, charge, began_us, pauses: WaitPauses::default() }));
             }
-            Consistency::Leased | Consistency::Exact => self.charge(site, charge),
+            Consistency::Leased | Consistency::Exact => self.charge(site, charge, self.now_us),
             Consistency::Local => self.count_locally(site, &charge),
+        }
+    }
+
+    /// Nobody is left to wait of an isolate that has died.
+    fn again(&mut self, waiting: Box<Waiting>) {
+        let Waiting { site, life, ref charge, .. } = *waiting;
+        if self.sites[site].lives == life {
+            let drawn = self.sites[site].leases.borrow_mut().draw_again(&self.cell, charge, (MonotonicInstant::from_micros(waiting.began_us), self.instant()));
+            self.drawn(&drawn, waiting);
+        }
+    }
+
+    fn drawn(&mut self, drawn: &Drawn, mut waiting: Box<Waiting>) {
+        let Waiting { site, ref charge, began_us, .. } = *waiting;
+        let waited_us = self.now_us - began_us;
+        match drawn {
+            Drawn::Taken { is_low, .. } => {
+                self.decided_without_call(true, waited_us);
+                let is_low = *is_low
+                    && self.sites[site].leases.borrow_mut().plans_refill(&self.cell, charge, self.instant());
+                self.after_reply(site, is_low.then_some(charge));
+            }
+            Drawn::Refused(_) => {
+                self.decided_without_call(false, waited_us);
+                self.after_reply(site, None);
+            }
+            Drawn::Ask(lease) => self.charge(site, Charge { lease: *lease, ..waiting.charge }, began_us),
+            Drawn::Wait if waited_us < u64::from(self.settings.timeout_ms) * 1_000 => {
+                let pause_us = waiting.pauses.next_ms() * 1_000;
+                self.at(self.now_us + pause_us, Event::Again(waiting));
+            }
+            Drawn::Wait | Drawn::Away => {
+                self.report.waits.add(waited_us);
+                self.unanswered(site);
+            }
         }
     }
 
@@ -240,41 +281,38 @@ impl<'s> World<'s> {
         let local = &mut self.sites[site].local;
         let said = local.count((&self.cell, id), charge, now);
         local.settle(&self.cell, id, said.allowed, now);
-        self.decided_without_call(said.allowed);
+        self.decided_without_call(said.allowed, 0);
         if said.allowed && charge.ends() {
             self.begin_handling(site, life, id, true);
         }
     }
 
-    fn charge(&mut self, site: usize, charge: Charge) {
+    fn charge(&mut self, site: usize, charge: Charge, began_us: u64) {
         let id = self.id();
         let update = self.update(id, Operation::Charge(charge));
-        self.call(site, update, Purpose::Request);
+        self.call(site, update, Purpose::Request, began_us);
     }
 
     /// What a request does after its reply.
     fn after_reply(&mut self, site: usize, low: Option<&Charge>) {
         let now = self.instant();
-        let wanted = low.and_then(|charge| {
-            let wanted = self.sites[site].leases.borrow_mut().refill(&self.cell, charge, now)?;
-            Some(refill_of(&self.cell, charge, wanted))
-        });
+        let low: Vec<_> = low.map(|charge| (self.cell.clone(), charge.clone())).into_iter().collect();
         let updates = &mut self.updates;
-        let calls = upkeep(&self.sites[site].leases, wanted, now, || next_id(updates));
+        let calls = upkeep(&self.sites[site].leases, &low, now, || next_id(updates));
         for update in calls {
-            self.call(site, update, Purpose::Refill);
+            self.call(site, update, Purpose::Refill, self.now_us);
         }
     }
 
-    fn call(&mut self, site: usize, update: Update, purpose: Purpose) {
+    fn call(&mut self, site: usize, update: Update, purpose: Purpose, began_us: u64) {
         let second = usize::try_from(self.now_us / US_PER_S).unwrap_or(0);
         if self.report.calls.len() <= second {
             self.report.calls.resize(second + 1, 0);
         }
         self.report.calls[second] += 1;
         let (life, sent_us) = (self.sites[site].lives, self.now_us);
-        let call =
-            Box::new(Call { site, life, update, purpose, sent_us, restarts: 0, is_repeated: false, is_late: false });
+        let call = Call { site, life, update, purpose, began_us, sent_us, restarts: 0, is_repeated: false, is_late: false };
+        let call = Box::new(call);
         if self.is_cut(site) {
             self.fail(call, "the owner cannot be reached");
         } else {
@@ -366,13 +404,13 @@ impl<'s> World<'s> {
         }
         let said = answer.as_ref().ok().and_then(charged);
         let wait_us = said.and_then(|said| said.wait_us).unwrap_or(0);
-        self.report.waits.add(self.now_us - call.sent_us + wait_us);
+        self.report.waits.add(self.now_us - call.began_us + wait_us);
         match said {
             Some(_) if self.settings.consistency == Consistency::Leased && self.is_alive(call) => {
                 self.after_reply(call.site, None);
             }
             Some(_) => {}
-            None => self.unanswered(call),
+            None => self.unanswered(call.site),
         }
         if ends(call) {
             let is_counted = said.is_some_and(|said| said.allowed);
@@ -381,12 +419,12 @@ impl<'s> World<'s> {
     }
 
     /// The policy decides about a request without an answer.
-    fn unanswered(&mut self, call: &Call) {
+    fn unanswered(&mut self, site: usize) {
         self.report.unanswered += 1;
         let passes = match self.settings.degrade {
             Some(share) => {
-                let (id, now, charge) = (call.update.terms.id, self.wall(0), self.charge_at(call.site));
-                let said = self.sites[call.site].shares.charge((&self.cell, id), &[(&charge, share)], now);
+                let (id, now, charge) = (self.id(), self.wall(0), self.charge_at(site));
+                let said = self.sites[site].shares.charge((&self.cell, id), &[(&charge, share)], now);
                 said.is_some_and(|said| said.iter().all(|said| said.allowed))
             }
             None => Fault::Unavailable.decide(self.settings.on_unavailable) == OnFault::Pass,
@@ -418,7 +456,7 @@ impl<'s> World<'s> {
             self.sites[site].local.leave(std::slice::from_ref(&self.cell), id, step, now);
         } else {
             let update = self.update(step, Operation::Leave { id });
-            self.call(site, update, Purpose::Refill);
+            self.call(site, update, Purpose::Refill, self.now_us);
         }
     }
 
@@ -429,9 +467,9 @@ impl<'s> World<'s> {
         self.sites[place] = Site { lives: lives + 1, skew_us, learns_us, is_cut, ..Site::default() };
     }
 
-    fn decided_without_call(&mut self, is_admitted: bool) {
+    fn decided_without_call(&mut self, is_admitted: bool, waited_us: u64) {
         self.decided(is_admitted, None);
-        self.report.waits.add(0);
+        self.report.waits.add(waited_us);
         let (admitted, refused) = (u64::from(is_admitted), u64::from(!is_admitted));
         self.report.without_call += admitted;
         self.report.refused_without_call += refused;
@@ -502,7 +540,7 @@ impl<'s> World<'s> {
     }
 
     fn deadline_us(&self, call: &Call) -> u64 {
-        call.sent_us + u64::from(self.settings.timeout_ms) * 1_000
+        call.began_us + u64::from(self.settings.timeout_ms) * 1_000
     }
 
     /// When the next request of a site comes.

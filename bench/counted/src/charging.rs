@@ -23,7 +23,7 @@ pub(crate) struct Charging {
 enum Way {
     ByHand { charged: HashMap<Box<str>, u64>, key: Box<str> },
     Owner { cell: Cell, charge: Charge },
-    Leased { cell: Cell, charge: Charge, lease: Lease },
+    Leased { cell: Cell, charge: Charge, lease: Box<Lease> },
 }
 
 impl Charging {
@@ -54,7 +54,7 @@ impl Charging {
         let charge = charge(rate, period_ms, algorithm);
         let cell = Cell::default();
         let way = if way == "leased" {
-            let lease = Lease::new(&charge);
+            let lease = Box::new(Lease::new(&charge));
             Way::Leased { cell, charge, lease }
         } else {
             Way::Owner { cell, charge }

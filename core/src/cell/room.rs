@@ -57,8 +57,13 @@ mod tests {
     use super::*;
 
     fn fill(room: &mut Room, kind: &str, most: usize) -> usize {
-        let keys = (0..).map(|number| CellKey::new(format!("{kind}={number}")));
-        keys.take_while(|key| room.takes(key, most)).inspect(|key| room.add(key)).count()
+        let key = |number| CellKey::new(format!("{kind}={number}"));
+        let mut added = 0;
+        while room.takes(&key(added), most) {
+            room.add(&key(added));
+            added += 1;
+        }
+        added
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -151,12 +151,13 @@ mod tests {
     #[test]
     fn no_more_partitions_are_counted_than_there_is_room_for() {
         let (mut shares, ten) = (Shares::default(), NonZeroU8::new(10).unwrap());
-        let mut counted = |number: usize, now| {
-            let cell = CellKey::new(format!("consumer={number}"));
+        let mut counted = |kind: &str, number: usize, now| {
+            let cell = CellKey::new(format!("{kind}={number}"));
             shares.charge((&cell, id(1)), &[(&charge(), ten)], now).is_some()
         };
-        assert!((0..CELLS_MAX).all(|number| counted(number, NOW)));
-        assert!(!counted(CELLS_MAX, NOW), "refused, not forgotten");
-        assert!(counted(CELLS_MAX, NOW.plus_millis(60_000)), "those that are available again make room");
+        let passed = (0..CELLS_MAX).filter(|number| counted("address", *number, NOW)).count();
+        assert!((CELLS_MAX / 2..CELLS_MAX).contains(&passed), "{passed}: refused, not forgotten");
+        assert!((0..50).all(|number| counted("consumer", number, NOW)), "another kind has room");
+        assert!(counted("address", CELLS_MAX, NOW.plus_millis(60_000)), "those that are available again make room");
     }
 }

@@ -11,6 +11,7 @@ use crate::world::{World, assert_problem};
 scenarios! { "limit";
     requests_beyond_those_in_flight_are_refused_and_pass_when_one_has_ended,
     a_request_that_fails_or_is_refused_later_is_no_longer_in_flight,
+    an_upstream_has_caps_of_its_own_whoever_asks_for_whatever_route,
 }
 
 async fn limited(world: &World, limit: &str) -> Outcome {
@@ -69,5 +70,41 @@ async fn a_request_that_fails_or_is_refused_later_is_no_longer_in_flight(world: 
     {
         assert_eq!(admitted(&world, key, target).await?.status, status, "{target}");
     }
+    Ok(())
+}
+
+async fn an_upstream_has_caps_of_its_own_whoever_asks_for_whatever_route(world: Rc<World>) -> Outcome {
+    let name = world.name.clone();
+    let mut project = Project::new(&world)
+        .policy(&format!("{name}-flight: {{kind: concurrency, max: 2, lease: 1min, by: upstream}}"))
+        .policy(&format!("{name}-rate: {{kind: rate-limit, rate: 4/h, by: upstream}}"));
+    project.upstreams.push(format!("other: \"{}\"", world.upstream.url()));
+    let project = ["/a/{*rest}", "/b/{*rest}"].into_iter().fold(project, |project, path| {
+        project.route(&format!("{{path: \"{path}\", authn: keys, limit: {name}-flight}}"))
+    });
+    let project = project
+        .route(&format!("{{path: \"/other/{{*rest}}\", authn: keys, limit: {name}-flight, upstream: other}}"))
+        .route(&format!("{{path: \"/c\", authn: keys, limit: {name}-rate}}"))
+        .route(&format!("{{path: \"/d\", authn: keys, limit: {name}-rate}}"))
+        .route(&format!("{{path: \"/e\", authn: keys, limit: {name}-rate, upstream: other}}"));
+    world.publish(project).await?;
+    let (acme, globex) = (world.plain_key("acme").await?, world.plain_key("globex").await?);
+    let slow = |key: &str, target: &'static str| {
+        let (world, key) = (world.clone(), key.to_owned());
+        tokio::task::spawn_local(async move {
+            admitted(&world, &key, target).await.map(|a| a.status).map_err(|e| e.to_string())
+        })
+    };
+    let (one, two) = (slow(&acme, "/a/1?head_ms=2500"), slow(&globex, "/b/2?head_ms=2500"));
+    world.eventually("two requests are in flight", || world.upstream.report().total() >= 2).await?;
+    assert_problem(&get(&world, &acme, "/b/3").await?, 429, "rate-limit-exceeded");
+    assert_problem(&get(&world, &globex, "/a/4").await?, 429, "rate-limit-exceeded");
+    assert_eq!(get(&world, &acme, "/other/5").await?.status, 200);
+    assert_eq!((one.await??, two.await??), (200, 200));
+    for (key, target) in [(&acme, "/c"), (&globex, "/d"), (&acme, "/d"), (&globex, "/c")] {
+        assert_eq!(get(&world, key, target).await?.status, 200, "{target}");
+    }
+    assert_problem(&get(&world, &acme, "/d").await?, 429, "rate-limit-exceeded");
+    assert_eq!(get(&world, &acme, "/e").await?.status, 200);
     Ok(())
 }

@@ -293,11 +293,17 @@ impl Lease {
     }
 
     /// How large a batch has to be: for half of the lifetime, so that the one before is used up long before it ends; while the
-    /// demand grows, for twice of what is known of it.
+    /// demand grows, for twice of what is known of it, and at a sudden start, four times.
     fn ask(&mut self, wanted: NonZeroU32, now: MonotonicInstant) -> NonZeroU32 {
-        let is_growing = u64::from(wanted.get()) * 4 > u64::from(self.asked_with) * 5;
+        let (now_wanted, before) = (u64::from(wanted.get()), u64::from(self.asked_with));
         (self.asked_at, self.asked_with) = (Some(now), wanted.get());
-        if is_growing { wanted.saturating_mul(TWO) } else { wanted.div_ceil(TWO) }
+        if now_wanted > before * 2 {
+            wanted.saturating_mul(TWO).saturating_mul(TWO)
+        } else if now_wanted * 4 > before * 5 {
+            wanted.saturating_mul(TWO)
+        } else {
+            wanted.div_ceil(TWO)
+        }
     }
 
     /// What is used in the lifetime of a lease, if few permits are left and its owner may be asked for more.

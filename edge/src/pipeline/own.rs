@@ -198,7 +198,7 @@ async fn drawn_later<H: Host>(
     }
 }
 
-/// How long a request waits until it looks again for permits that another has asked for: 1, 2, 4 … 32 ms.
+/// How long a request waits until it looks again for permits that another has asked for: 1, 2, 4, 8, 8 … ms.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct WaitPauses(u32);
 
@@ -206,7 +206,7 @@ impl WaitPauses {
     /// The next one.
     pub(crate) fn next_ms(&mut self) -> u64 {
         let ms = 1 << self.0;
-        self.0 = (self.0 + 1).min(5);
+        self.0 = (self.0 + 1).min(3);
         ms
     }
 }

@@ -83,11 +83,13 @@ async fn an_upstream_has_caps_of_its_own_whoever_asks_for_whatever_route(world: 
         project.route(&format!("{{path: \"{path}\", authn: keys, limit: {name}-flight}}"))
     });
     let project = project
-        .route(&format!("{{path: \"/other/{{*rest}}\", authn: keys, limit: {name}-flight, upstream: other}}"))
         .route(&format!("{{path: \"/c\", authn: keys, limit: {name}-rate}}"))
-        .route(&format!("{{path: \"/d\", authn: keys, limit: {name}-rate}}"))
-        .route(&format!("{{path: \"/e\", authn: keys, limit: {name}-rate, upstream: other}}"));
-    world.publish(project).await?;
+        .route(&format!("{{path: \"/d\", authn: keys, limit: {name}-rate}}"));
+    let other = format!(
+        "  {name}-other:\n    upstream: other\n    routes:\n      - {{path: \"/other/{{*rest}}\", authn: keys, limit: {name}-flight}}\n      \
+         - {{path: \"/e\", authn: keys, limit: {name}-rate}}\n"
+    );
+    world.publish_yaml(&(project.yaml() + &other)).await?;
     let (acme, globex) = (world.plain_key("acme").await?, world.plain_key("globex").await?);
     let slow = |key: &str, target: &'static str| {
         let (world, key) = (world.clone(), key.to_owned());

@@ -42,7 +42,7 @@ async fn status(client: &Client, key: &str) -> Result<u16> {
 
 async fn two_gateways_share_a_quota_in_redis(world: Rc<World>) -> Outcome {
     let (redis, key) = (Redis::start(&[])?, Key::new(&world.name, 1, "acme"));
-    let limit = format!("{{kind: quota, quota: {QUOTA}, window: year}}");
+    let limit = format!("{{kind: quota, quota: {QUOTA}, window: year, on-unavailable: closed}}");
     let hosts = [gateway(&world, &redis, &limit, &key).await?, gateway(&world, &redis, &limit, &key).await?];
     let requests: Vec<_> = (0..2 * QUOTA)
         .map(|n| {

@@ -61,7 +61,8 @@ impl<'a> Limits<'a> {
         let (id, now) = (journal.next_operation(), journal.started);
         let (route, facts) = (self.exchange.route(), self.exchange.facts(self.principal, now));
         let upstream = &self.exchange.upstream().name;
-        let looked = Looked { timeout_ms: self.timeout_ms(are_observed), ..Looked::default() };
+        let (timeout_ms, is_alone) = (self.timeout_ms(are_observed), self.places.len() == 1);
+        let looked = Looked { timeout_ms, is_alone, ..Looked::default() };
         let mut charges = Charges { looked, ..Charges::default() };
         for Named { name, policy } in self.policies().filter(|named| named.policy.counting().shadow == are_observed) {
             let entitled = self.entitled.as_ref().filter(|_| policy.counting().asks_for_subscriptions());

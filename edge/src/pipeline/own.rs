@@ -35,8 +35,8 @@ pub(super) enum Source {
     Lease { id: OperationId, is_low: bool },
     /// Its owner, a moment ago.
     Refusal,
-    /// The isolate, which counts by itself.
-    Count(OperationId),
+    /// The isolate, which counts by itself; whether it waits for [`Own::settle`].
+    Count { id: OperationId, is_held: bool },
 }
 
 /// What is asked at owners, for permits beside the cost.
@@ -59,6 +59,8 @@ pub(super) struct Looked {
     pub(super) waited_ms: u64,
     /// For how long owners are waited for at most.
     pub(super) timeout_ms: u64,
+    /// Whether nobody else decides with a limit.
+    pub(super) is_alone: bool,
     /// Whether the request itself asks for permits. Then it waits for no other: these may wait for it.
     pub(super) asks: bool,
 }
@@ -112,7 +114,10 @@ impl Own {
             }
             Consistency::Local => {
                 let id = journal.next_operation();
-                (isolate.local.borrow_mut().count((&cell, id), &charge, journal.started), Source::Count(id))
+                // What may be given back is found by its hold.
+                let is_held = !looked.is_alone || policy.counting().may_give_back();
+                let said = isolate.local.borrow_mut().count((&cell, id), &charge, is_held, journal.started);
+                (said, Source::Count { id, is_held })
             }
             Consistency::Leased | Consistency::Exact => return Err(Undecided::Ask((cell, charge))),
         };
@@ -136,10 +141,10 @@ impl Own {
                     journal.refills.push((cell.clone(), charge.clone()));
                 }
             }
-            Source::Count(id) if self.said.allowed => {
+            Source::Count { id, is_held: true } if self.said.allowed => {
                 isolate.local.borrow_mut().settle(cell, id, is_kept, journal.started);
             }
-            Source::Lease { .. } | Source::Refusal | Source::Count(_) => {}
+            Source::Lease { .. } | Source::Refusal | Source::Count { .. } => {}
         }
     }
 
@@ -149,14 +154,14 @@ impl Own {
         match (self.said.allowed, kept, self.source) {
             (false, _, _) => (Verdict::Refuse, Reason::Exhausted { remaining, cost }),
             (true, false, _) => (Verdict::Pass, Reason::NotCharged { remaining, cost }),
-            (true, true, Source::Count(_)) => (Verdict::Pass, Reason::CountedLocally { remaining, cost }),
+            (true, true, Source::Count { .. }) => (Verdict::Pass, Reason::CountedLocally { remaining, cost }),
             (true, true, Source::Lease { .. } | Source::Refusal) => (Verdict::Pass, Reason::Leased { remaining, cost }),
         }
     }
 
     /// Whether what it says remains is what remains of the limit.
     pub(super) const fn knows_all(&self) -> bool {
-        matches!(self.source, Source::Count(_))
+        matches!(self.source, Source::Count { .. })
     }
 }
 

@@ -194,9 +194,11 @@ async fn charge_all<H: Host>(
     charged.note(&limits, decided.is_ok(), journal);
     charged.tell(&limits, decided.is_ok(), journal);
     journal.quotas.add(charged.verdicts(), decided.is_ok());
-    if decided.is_err() && is_held {
-        journal.undos.extend(charged.undos());
-    } else if decided.is_ok() {
+    if decided.is_err() {
+        forget_ends(isolate, host, &charged.asked, journal, |_| true);
+        let undos: Vec<Undo> = charged.undos(is_held, || journal.next_operation()).collect();
+        journal.undos.extend(undos);
+    } else {
         if limits.are_some_observed() {
             rare(observe(isolate, host, &limits, journal)).await;
         }
@@ -211,6 +213,7 @@ async fn observe<H: Host>(isolate: &Isolate, host: &H, limits: &Limits<'_>, jour
     let charges = limits.charges(isolate, host, true, journal);
     note_ends(host, &charges.updates, journal);
     let charged = Charged::at(isolate, host, charges, limits.timeout_ms(true)).await;
+    forget_ends(isolate, host, &charged.asked, journal, |answer| answer.as_ref().is_ok_and(|outcome| !outcome.granted));
     charged.settle_own(isolate, host, true, journal);
     charged.note_observed(limits, journal);
     charged.tell(limits, true, journal);
@@ -224,6 +227,28 @@ fn note_ends<H: Host>(host: &H, updates: &[Update], journal: &mut Journal) {
         let step = journal.next_operation();
         journal.ends.push(Undo::leave(update, step));
     }
+}
+
+/// Forgets the ends of those updates that count nothing as in flight, or that undo steps take back.
+fn forget_ends<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    asked: &[(Update, Result<Outcome, CounterFault>)],
+    journal: &mut Journal,
+    is_over: impl Fn(&Result<Outcome, CounterFault>) -> bool,
+) {
+    if journal.ends.is_empty() {
+        return;
+    }
+    let now = host.clock().now();
+    let is_over = |end: &Undo| asked.iter().any(|(update, answer)| end.ends(update) && is_over(answer));
+    journal.ends.retain(|end| {
+        let is_over = is_over(end);
+        if is_over {
+            end.leave_shares(isolate, now);
+        }
+        !is_over
+    });
 }
 
 /// How long owners hold a charge: for the call that charges and the one that confirms, each with the timeout of a
@@ -510,13 +535,14 @@ impl<'a> Charged<'a> {
         Ok(())
     }
 
-    /// Releases the charges at every owner that holds some, or may hold some.
-    fn undos(self) -> impl Iterator<Item = Undo> {
-        let held = self.asked.into_iter().filter(|(_, answer)| match answer {
+    /// Gives the charges back at every owner that has charged some, or may have done so: those that are held, or those whose answer
+    /// is missing.
+    fn undos(self, are_held: bool, mut step: impl FnMut() -> OperationId) -> impl Iterator<Item = Undo> {
+        let charged = self.asked.into_iter().filter(|(_, answer)| match answer {
             Ok(outcome) => outcome.granted,
-            Err(_) => true,
+            Err(fault) => fault.may_have_effect(),
         });
-        held.map(|(update, _)| Undo::release(&update))
+        charged.map(move |(update, _)| if are_held { Undo::release(&update) } else { Undo::withdraw(&update, step()) })
     }
 }
 
@@ -601,7 +627,8 @@ fn charges_in(part: &CellOperations) -> impl Iterator<Item = &Charge> + Clone {
         | Operation::ReadList
         | Operation::GiveBack(_)
         | Operation::Settle(_)
-        | Operation::Leave { .. } => None,
+        | Operation::Leave { .. }
+        | Operation::Withdraw { .. } => None,
     })
 }
 

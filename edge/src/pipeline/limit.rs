@@ -117,23 +117,32 @@ impl<'a> Limits<'a> {
         self.policies().find(|named| named.name == *name).map(|named| &named.policy)
     }
 
+    /// Whether it is a charge of a budget, whose numbers are not told to callers: they are those of the operator's money.
+    fn is_budget(&self, charge: &Charge) -> bool {
+        self.policy(&charge.quota).is_some_and(|policy| policy.counting().budget.is_some())
+    }
+
     /// The problem of a limit that refuses a charge: 429, or for a budget, which is no fault of the client, 503.
     fn exhausted(&self, charge: &Charge, verdict: &cell::Verdict, wait_s: Option<u64>) -> Problem {
-        let is_budget = self.policy(&charge.quota).is_some_and(|policy| policy.counting().budget.is_some());
-        let (kind, what) = match is_budget {
+        let (kind, what) = match self.is_budget(charge) {
             true => (ProblemKind::BudgetExhausted, "budget"),
             false => (ProblemKind::RateLimitExceeded, "limit"),
         };
-        let detail = match wait_s {
-            Some(s) => format!("The {what} `{}` is exhausted. Try again in {s} s.", charge.quota),
-            None => format!(
-                "This request has a cost of {}, more than the maximum of the {what} `{}` ({}).",
+        let detail = match (wait_s, kind) {
+            (Some(s), _) => format!("The {what} `{}` is exhausted. Try again in {s} s.", charge.quota),
+            (None, ProblemKind::BudgetExhausted) => {
+                format!("This request has a cost of more than the budget `{}` ever allows.", charge.quota)
+            }
+            (None, _) => format!(
+                "This request has a cost of {}, more than the maximum of the limit `{}` ({}).",
                 charge.cost, charge.quota, charge.burst
             ),
         };
         let reason = Reason::Exhausted { remaining: verdict.remaining, cost: charge.cost.get() };
-        let problem = Problem::new(kind, detail, reason).by(charge.quota.clone());
-        let problem = problem.stating(fields::numbers(charge, verdict));
+        let mut problem = Problem::new(kind, detail, reason).by(charge.quota.clone());
+        if kind != ProblemKind::BudgetExhausted {
+            problem = problem.stating(fields::numbers(charge, verdict));
+        }
         let problem = problem.with_help(self.exchange.route().help.as_deref());
         // Always with a 429; a charge that can never pass gets the longest reasonable wait.
         problem.with(RETRY_AFTER, wait_s.unwrap_or(NEVER_RETRY_AFTER_S).to_string())
@@ -193,7 +202,7 @@ async fn charge_all<H: Host>(
     }
     charged.note(&limits, decided.is_ok(), journal);
     charged.tell(&limits, decided.is_ok(), journal);
-    journal.quotas.add(charged.verdicts(), decided.is_ok());
+    journal.quotas.add(charged.verdicts(), decided.is_ok(), |charge| !limits.is_budget(charge));
     if decided.is_err() {
         forget_ends(isolate, host, &charged.asked, journal, |_| true);
         let undos: Vec<Undo> = charged.undos(is_held, || journal.next_operation()).collect();

@@ -4,7 +4,7 @@ use tollgate_core::authn::Credential;
 use tollgate_core::bounds::CREDENTIAL_FRESH_MS;
 use tollgate_core::cell::CellError;
 use tollgate_core::kinds::{LimitPolicy, Place};
-use tollgate_core::limit::{ConcurrencySettings, Counting, LimitBy, OnUnavailable};
+use tollgate_core::limit::{ConcurrencySettings, Counting, LegacyFields, LimitBy, OnUnavailable};
 use tollgate_core::settings::RouteSettings;
 use tollgate_edge::ports::Clock;
 use tollgate_edge::{Client, serve};
@@ -220,6 +220,7 @@ fn with_first(change: impl Fn(&mut LimitPolicy)) -> Bench {
     let limited = RouteSettings {
         authn: vec![vec![KEYS]],
         limit: vec![BY_CONSUMER, BY_ADDRESS],
+        limit_fields: Some(LegacyFields::XRatelimit),
         ..route("/limited", &["GET"])
     };
     let mut settings = site(vec![limited]);
@@ -227,6 +228,27 @@ fn with_first(change: impl Fn(&mut LimitPolicy)) -> Bench {
     let bench = bench(vec![], 1);
     bench.publish(&on_any_host(settings));
     bench
+}
+
+#[test]
+fn a_budget_is_not_told_to_callers() {
+    let bench = with_first(|policy| {
+        if let LimitPolicy::RateLimit(settings) = policy {
+            settings.counting.budget = Some("20 USD".into());
+        }
+    });
+    let passed = send(&bench);
+    assert_eq!(passed.field("ratelimit-policy"), "\"by-address\";q=3;w=60");
+    assert_eq!(passed.field("ratelimit"), "\"by-address\";r=2;t=20");
+    assert_eq!((passed.field("x-ratelimit-limit"), passed.field("x-ratelimit-remaining")), ("3", "2"));
+    assert_eq!(send(&bench).status, 200);
+    let refused = send(&bench);
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "budget-exhausted"));
+    assert_eq!(refused.field("retry-after"), "30");
+    let told: serde_json::Value = serde_json::from_slice(&refused.content).unwrap();
+    let members: Vec<&str> = told.as_object().unwrap().keys().map(String::as_str).collect();
+    assert!(!members.iter().any(|name| ["quota", "window_s", "remaining", "reset_s"].contains(name)), "{told}");
+    assert!(!refused.field("ratelimit").contains("by-consumer"), "{:?}", refused.fields);
 }
 
 #[test]

@@ -117,7 +117,7 @@ impl Cells {
     fn new(cells_max: usize, file: Option<CounterFile>) -> Arc<Self> {
         let most = cells_max.div_ceil(SHARDS);
         Arc::new(Self {
-            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(most))).collect(),
+            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(most, file.is_some()))).collect(),
             hasher: RandomState::new(),
             file: file.map(Mutex::new),
         })

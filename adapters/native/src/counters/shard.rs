@@ -11,15 +11,23 @@ pub(super) type Kept = Result<Cell, CellError>;
 #[derive(Debug)]
 pub(super) struct Shard {
     cells: HashMap<CellKey, Kept>,
-    changed: HashSet<CellKey>,
+    /// The cells that have to be stored; absent if nothing stores them.
+    changed: Option<HashSet<CellKey>>,
     most: usize,
     /// When to search for idle cells again: a full shard is not searched for each new cell.
     sweep_at: Timestamp,
 }
 
 impl Shard {
-    pub(super) fn new(most: usize) -> Self {
-        Self { cells: HashMap::new(), changed: HashSet::new(), most: most.max(1), sweep_at: Timestamp::EPOCH }
+    pub(super) fn new(most: usize, is_stored: bool) -> Self {
+        let changed = is_stored.then(HashSet::new);
+        Self { cells: HashMap::new(), changed, most: most.max(1), sweep_at: Timestamp::EPOCH }
+    }
+
+    /// How many cells have to be stored.
+    #[cfg(test)]
+    pub(super) fn changed(&self) -> usize {
+        self.changed.as_ref().map_or(0, HashSet::len)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -59,8 +67,8 @@ impl Shard {
         };
         let committed = cell.commit(plan, granted, replies);
         let is_idle = cell.is_idle();
-        if committed.changed && !self.changed.contains(key) {
-            self.changed.insert(key.clone());
+        if let Some(changed) = self.changed.as_mut().filter(|changed| committed.changed && !changed.contains(key)) {
+            changed.insert(key.clone());
         }
         if is_idle {
             // A new cell whose update was refused, or one whose quotas are fully available.
@@ -71,13 +79,15 @@ impl Shard {
 
     /// The cells changed since the last call; a removed one is empty.
     pub(super) fn take_changed(&mut self) -> Vec<(CellKey, Cell)> {
-        let changed = std::mem::take(&mut self.changed);
+        let changed = self.changed.as_mut().map(std::mem::take).unwrap_or_default();
         changed.into_iter().map(|key| (key.clone(), self.cell(&key))).collect()
     }
 
     /// The state of a cell, which is written next; a removed one is empty.
     pub(super) fn take(&mut self, key: &CellKey) -> Cell {
-        self.changed.remove(key);
+        self.changed.iter_mut().for_each(|changed| {
+            changed.remove(key);
+        });
         self.cell(key)
     }
 
@@ -86,7 +96,9 @@ impl Shard {
     }
 
     pub(super) fn mark_changed(&mut self, keys: impl Iterator<Item = CellKey>) {
-        self.changed.extend(keys);
+        if let Some(changed) = &mut self.changed {
+            changed.extend(keys);
+        }
     }
 
     fn make_room(&mut self, now: Timestamp) -> Result<(), CellError> {

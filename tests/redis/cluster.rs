@@ -1,5 +1,7 @@
 //! A cluster of three nodes.
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::join_all;
 use tollgate_contracts::{charge, part};
 use tollgate_core::cell::{CellKey, Operation, Reply};
@@ -78,11 +80,20 @@ async fn a_node_that_does_not_answer_leaves_the_partitions_of_the_others() {
     cluster.nodes()[0].pause();
     let updates: Vec<_> = cells.iter().map(|cell| one(cell, 9)).collect();
     for round in 0..3 {
-        let again: Vec<_> = cells.iter().map(|cell| one(cell, 9)).collect();
+        let (again, begun): (Vec<_>, _) = (cells.iter().map(|cell| one(cell, 9)).collect(), Instant::now());
         let answers = join_all(again.iter().map(|update| granted(&counters, update))).await;
         let passed = answers.iter().filter(|answer| **answer == Ok(true)).count();
         assert!((10..30).contains(&passed), "round {round}, {passed} of 30: {answers:?}");
+        assert!(round == 0 || begun.elapsed() < Duration::from_millis(800), "round {round}: {:?}", begun.elapsed());
     }
+    // Also partitions that nobody has asked for yet.
+    let (new, begun): (Vec<_>, _) = ((0..30).map(|n| one(&format!("c=new-{n}"), 9)).collect(), Instant::now());
+    let answers = join_all(new.iter().map(|update| granted(&counters, update))).await;
+    assert!(
+        answers.iter().any(Result::is_err) && begun.elapsed() < Duration::from_millis(800),
+        "{:?}",
+        begun.elapsed()
+    );
     cluster.nodes()[0].resume();
     for update in &updates {
         assert!(granted_at_last(&counters, update).await);

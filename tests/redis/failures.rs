@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use tollgate_core::cell::Operation;
-use tollgate_core::cell::{CellError, Reply};
+use tollgate_core::cell::{CellError, CellOperations, Operation, Reply, Update};
+use tollgate_core::limit::Fault;
 use tollgate_edge::ports::CounterFault;
+use tollgate_native::RedisCounters;
 use tollgate_tests::redis::Redis;
 
 use crate::{apply, gateway, granted, granted_at_last, held, one, operations};
@@ -62,11 +63,75 @@ async fn a_server_that_does_not_answer_is_unavailable_in_time_and_is_used_again(
     for _ in 0..3 {
         let begun = Instant::now();
         let answer = granted(&counters, &one("c=paused", 9)).await;
-        assert!(matches!(answer, Err(CounterFault::Unavailable(_))), "{answer:?}");
+        assert!(matches!(&answer, Err(fault) if fault.kind() == Fault::Unavailable), "{answer:?}");
         assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     }
     redis.resume();
     assert!(granted_at_last(&counters, &one("c=paused", 9)).await);
+}
+
+#[tokio::test]
+async fn a_server_that_stands_still_delays_the_first_requests_and_no_others() {
+    let redis = Redis::start(&[]).unwrap();
+    let counters = gateway(&redis.url(""));
+    assert_eq!(granted(&counters, &one("c=still", 9)).await, Ok(true));
+    redis.pause();
+    let first: Vec<_> = (0..20).map(|n| one(&format!("c=still-{n}"), 9)).collect();
+    let answers = join_all(first.iter().map(|update| granted(&counters, update))).await;
+    let all: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(CounterFault::may_have_effect)).collect();
+    assert!(all.iter().all(|may| *may == Some(true)), "they were sent: {answers:?}");
+    let begun = Instant::now();
+    let mut slowest = Duration::ZERO;
+    while begun.elapsed() < Duration::from_secs(5) {
+        let asked = Instant::now();
+        let answer = granted(&counters, &one("c=still", 9)).await;
+        slowest = slowest.max(asked.elapsed());
+        assert!(matches!(&answer, Err(CounterFault::NotAsked(_))), "{answer:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    redis.resume();
+    let begun = Instant::now();
+    let back = one("c=still", 9);
+    assert!(granted_at_last(&counters, &back).await);
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(remaining(&counters, "c=still", 9).await, 6, "what was not sent is not charged");
+}
+
+#[tokio::test]
+async fn what_a_server_that_stood_still_charges_afterwards_is_taken_back() {
+    let redis = Redis::start(&[]).unwrap();
+    let counters = gateway(&redis.url(""));
+    for n in 0..3 {
+        let cell = format!("c=late-{n}");
+        assert_eq!(granted(&counters, &one(&cell, 9)).await, Ok(true));
+        redis.pause();
+        let sent = one(&cell, 9);
+        let answer = granted(&counters, &sent).await;
+        assert!(answer.as_ref().is_err_and(CounterFault::may_have_effect), "{answer:?}");
+        redis.resume();
+        // The server may get it before or after what it left unanswered.
+        assert!(granted_at_last(&counters, &withdrawal(&sent)).await);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(remaining(&counters, &cell, 9).await, 7, "the first one and this one are charged");
+    }
+}
+
+/// What takes back the charges of an update.
+fn withdrawal(of: &Update) -> Update {
+    let taken = of.cells.iter().map(|part| {
+        let operations = part.operations.iter().filter_map(|operation| match operation {
+            Operation::Charge(charge) => Some(Operation::Withdraw { id: of.terms.id, charge: charge.clone() }),
+            _ => None,
+        });
+        CellOperations { cell: part.cell.clone(), operations: operations.collect() }
+    });
+    crate::of(taken.collect())
+}
+
+/// What is left of a quota, after one more is charged.
+async fn remaining(counters: &RedisCounters, cell: &str, burst: u32) -> u32 {
+    apply(counters, &one(cell, burst)).await.verdicts().next().unwrap().remaining
 }
 
 #[tokio::test]
@@ -77,7 +142,7 @@ async fn a_server_that_is_away_is_unavailable_at_once_and_is_found_when_it_comes
     let begun = Instant::now();
     for _ in 0..100 {
         let answer = granted(&counters, &one("c=away", 9)).await;
-        assert!(matches!(answer, Err(CounterFault::Unavailable(_))), "{answer:?}");
+        assert!(matches!(&answer, Err(fault) if fault.kind() == Fault::Unavailable), "{answer:?}");
     }
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     redis.run().unwrap();

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tollgate_contracts::{charge, part};
 use tollgate_core::cell::{Operation, OperationId, Outcome, Terms, Update};
+use tollgate_core::limit::Fault;
 use tollgate_core::time::Timestamp;
 use tollgate_edge::ports::{CounterFault, Counters};
 use tollgate_native::{RedisCounters, RedisSettings, SecretSource, SystemClock};
@@ -61,7 +62,7 @@ async fn granted_at_last(counters: &RedisCounters, update: &Update) -> bool {
         match granted(counters, update).await {
             Ok(granted) => return granted,
             Err(fault) => {
-                assert!(matches!(fault, CounterFault::Unavailable(_) | CounterFault::Contended), "{fault}");
+                assert!(matches!(fault.kind(), Fault::Unavailable | Fault::Contended), "{fault}");
             }
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;

@@ -12,9 +12,13 @@
 mod known;
 mod queue;
 mod script;
+mod slot;
+mod stall;
 mod swap;
 
 pub use known::{Known, Stamp};
 pub use queue::{Batch, Queue, Settled, Waiter};
 pub use script::{Call, SCRIPT, SCRIPT_SHA1};
+pub use slot::slot_of;
+pub use stall::Stall;
 pub use swap::{Reply, Swap};

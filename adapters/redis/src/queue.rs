@@ -10,7 +10,7 @@ use tollgate_core::time::{MonotonicInstant, Timestamp};
 use tollgate_edge::ports::CounterFault;
 
 use crate::known::{Known, Remembered, Stamp};
-use crate::script::Call;
+use crate::script::{Call, key_of};
 use crate::swap::{Reply, Swap};
 
 /// Who gets the answer to an update.
@@ -185,6 +185,18 @@ impl<W: Waiter> Batch<W> {
         Self { line, members, cells, known: HashMap::new(), sent: None, conflicts: 0, claim: None }
     }
 
+    /// Whether somebody still waits for it. Who does not wait any more is left out: what is not sent is not charged.
+    pub fn is_wanted(&mut self) -> bool {
+        self.members.retain(|member| member.waiter.waits());
+        !self.members.is_empty()
+    }
+
+    /// The key of one of its cells.
+    #[must_use]
+    pub fn key(&self, gateway: &str) -> String {
+        key_of(gateway, &self.line)
+    }
+
     /// Computes the change and returns the call that makes it; `random` are bytes that were never used before.
     pub fn call(&mut self, gateway: &str, instant: MonotonicInstant, random: [u8; Stamp::RANDOM_BYTES]) -> Call {
         let mut known = std::mem::take(&mut self.known);
@@ -217,7 +229,7 @@ impl<W: Waiter> Batch<W> {
         }
     }
 
-    /// Answers that the call failed. It may have taken effect, so nothing is known of the cells.
+    /// Answers that the call failed, or was not made. It may have taken effect, so nothing is known of the cells.
     pub fn fail(&mut self, fault: &CounterFault) {
         self.sent = None;
         for member in self.members.drain(..) {

@@ -43,8 +43,8 @@ enum SecretsCommand {
 /// Of certificates that the gateway presents to upstreams it shows when they end; with --at they are not checked, because each
 /// platform has them in its own place.
 ///
-/// Values are never shown. The exit code is 1 if a secret has no value, or one that a webhook cannot have, or a certificate cannot
-/// be used; with --strict also if a secret has two values.
+/// Values are never shown. The exit code is 1 if a secret has no value, or one that a webhook or `gateway.notify` cannot have, or a
+/// certificate cannot be used; with --strict also if a secret has two values.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -107,7 +107,7 @@ fn audit(args: &AuditArgs) -> Result<(), Failure> {
     let faults: Vec<String> = certificates.iter().filter_map(Checked::fault).collect();
     let count = |wanted: usize| views.iter().filter(|view| view.values == wanted).count();
     if let Some((view, why)) = views.iter().find_map(|view| Some((view, used[&view.name].wrong(view)?))) {
-        return Err(Failure::problem(format!("{} {why}: messages are refused", view.name)));
+        return Err(Failure::problem(format!("{} {why}: {}", view.name, used[&view.name].effect())));
     }
     match (count(0), count(2)) {
         (0, rotated) if rotated > 0 && args.strict => {
@@ -144,8 +144,10 @@ type Uses = BTreeMap<String, Used>;
 #[derive(Debug, Default)]
 struct Used {
     places: BTreeSet<String>,
-    /// It verifies messages of Standard Webhooks.
+    /// It verifies or signs messages of Standard Webhooks.
     is_standard_webhook: bool,
+    /// It signs notices.
+    signs_notices: bool,
     /// It verifies other messages.
     is_webhook: bool,
 }
@@ -160,6 +162,11 @@ impl Used {
             return Some(format!("is not `whsec_` and the base64 of {WEBHOOK_SECRET_BYTES_MIN} bytes or more"));
         }
         (self.is_webhook && view.is_short).then(|| format!("has fewer than {WEBHOOK_SECRET_BYTES_MIN} bytes"))
+    }
+
+    /// What its wrong values cause.
+    fn effect(&self) -> &'static str {
+        if self.signs_notices { "notices are not sent" } else { "messages are refused" }
     }
 
     /// Notes that a policy verifies messages with it.
@@ -207,27 +214,43 @@ fn uses(whole: &Whole, settings: &GatewaySettings, is_local: bool) -> Uses {
     }
     for named in &whole.policies.authn {
         let AuthnPolicy::Webhook(settings) = &named.policy else { continue };
-        // Of a text with more than a reference, the secret is a part.
-        let whole = settings.secrets.iter().filter_map(|text| match text.pieces.as_slice() {
-            [Piece::Secret(name)] => Some(name),
-            _ => None,
-        });
-        whole.for_each(|name| uses.entry(name.clone()).or_default().verifies(&settings.sender));
+        let names = settings.secrets.iter().filter_map(only_secret);
+        names.for_each(|name| uses.entry(name.to_owned()).or_default().verifies(&settings.sender));
+    }
+    for name in settings.notify.iter().filter_map(|receiver| only_secret(&receiver.secret)) {
+        let used = uses.entry(name.to_owned()).or_default();
+        (used.is_standard_webhook, used.signs_notices) = (true, true);
     }
     uses
 }
 
-/// The secrets that a project names and that have no value, with the places that use them. Certificates of the gateway are secrets
-/// on native only.
-pub(crate) fn missing(
+/// The secret that a text is. Of a text with more than a reference, the secret is a part.
+fn only_secret(text: &SecretText) -> Option<&str> {
+    match text.pieces.as_slice() {
+        [Piece::Secret(name)] => Some(name),
+        _ => None,
+    }
+}
+
+/// The secrets that a project names and that have no value, or one that cannot be used, each with what is wrong and the places that use
+/// it. Certificates of the gateway are secrets on native only.
+pub(crate) fn faulty(
     whole: &Whole,
     settings: &GatewaySettings,
     is_native: bool,
     value_of: impl Fn(&str) -> Option<Secret>,
-) -> Vec<(String, Vec<String>)> {
-    let has_value = |name: &str| SecretView::of(name, value_of(name).as_ref()).values > 0;
-    let used = uses(whole, settings, is_native).into_iter().filter(|(name, _)| !has_value(name));
-    used.map(|(name, used)| (name, used.places.into_iter().collect())).collect()
+) -> Vec<(String, String, Vec<String>)> {
+    let all = uses(whole, settings, is_native).into_iter();
+    let faulty = all.filter_map(|(name, used)| {
+        let view = SecretView::of(&name, value_of(&name).as_ref());
+        let why = match used.wrong(&view) {
+            Some(why) => format!("{why}, so {}", used.effect()),
+            None if view.values == 0 => "has no value, so requests that need it fail".to_owned(),
+            None => return None,
+        };
+        Some((name, why, used.places.into_iter().collect()))
+    });
+    faulty.collect()
 }
 
 fn view(args: &AuditArgs, name: &str) -> Result<SecretView, Failure> {
@@ -263,5 +286,22 @@ mod tests {
         assert!(wrong(WebhookSender::GitHub, "too short").is_some_and(|why| why.contains("16 bytes")));
         assert_eq!(wrong(WebhookSender::GitHub, "a secret of GitHub"), None);
         assert_eq!(Used::default().wrong(&SecretView::of("TOKEN", Some(&Secret::new("x".into())))), None);
+    }
+
+    #[test]
+    fn a_secret_that_cannot_sign_notices_is_told() {
+        let text = "format: 1\ngateway:\n  name: g\n  notify: [{url: \"https://ops.example.com/l\", secret: \"${secret.NOTIFY}\"}]\n\
+                    upstreams: {u: \"http://u\"}\npolicies: {often: {kind: rate-limit, rate: 9/s, warn: [80%]}}\n\
+                    apis: {a: {upstream: u, limit: often, routes: [{path: /a, methods: [GET]}]}}\n";
+        let compiled = tollgate_analysis::compile_str("tollgate.yaml", text).unwrap_or_else(|found| panic!("{found}"));
+        let told = |secret: &str| {
+            let value = |_: &str| Some(Secret::new(secret.to_owned())).filter(|_| !secret.is_empty());
+            let mut all = faulty(compiled.whole(), compiled.settings(), true, value);
+            all.pop().map(|(name, why, places)| format!("{name} {why}: {}", places.join(", ")))
+        };
+        assert_eq!(told("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), None);
+        let wrong = "NOTIFY is not `whsec_` and the base64 of 16 bytes or more, so notices are not sent: notify";
+        assert_eq!(told("a secret of sixteen bytes").as_deref(), Some(wrong));
+        assert!(told("").is_some_and(|told| told.contains("has no value")));
     }
 }

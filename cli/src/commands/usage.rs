@@ -25,7 +25,7 @@ use tally::{Dimension, Line, Log, Usage, Window};
 /// counts once, so files may overlap. Lines of other programs are passed over.
 ///
 /// `cost` is what was charged to limits, `refused` counts requests beyond a
-/// limit, `failed` those answered with a status from 500 on.
+/// limit or a budget, `failed` those answered with another status from 500 on.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -100,10 +100,20 @@ pub(crate) fn run(args: &UsageArgs) -> Result<(), Failure> {
     if let Some(UsageCommand::Compact(args)) = &args.command {
         return compact::run(args);
     }
-    let batches = if args.files.is_empty() { args.recorded()? } else { args.logged()? };
+    if let (Some(from), Some(until)) = (&args.from, &args.until)
+        && from >= until
+    {
+        return Err(Failure::usage(format!(
+            "nothing is from {from} on and before {until}: --until has to be after --from"
+        )));
+    }
+    let (batches, place) = if args.files.is_empty() { args.recorded()? } else { args.logged()? };
     let mut usage = Usage::new(&args.by, args.window);
     for batch in &batches {
         usage.add(batch, |row| args.consumer.is_none() || row.consumer == args.consumer);
+    }
+    if usage.is_empty() {
+        terminal::note(&args.nothing_in(&place));
     }
     terminal::print(&match args.output {
         Form::Text => terminal::table(&printable(&usage.rows())),
@@ -114,8 +124,8 @@ pub(crate) fn run(args: &UsageArgs) -> Result<(), Failure> {
 }
 
 impl UsageArgs {
-    /// The batches of records.
-    fn recorded(&self) -> Result<Vec<UsageBatch>, Failure> {
+    /// The batches of records, and where they are.
+    fn recorded(&self) -> Result<(Vec<UsageBatch>, String), Failure> {
         let mut parts = [&self.from, &self.until].into_iter().flatten();
         if let Some(part) = parts.find(|text| text.len() > HOUR_BYTES) {
             let hour = &part[..HOUR_BYTES];
@@ -125,14 +135,29 @@ impl UsageArgs {
         let spans = records::spans(self.from.as_deref(), self.until.as_deref());
         let mut batches = records::batches(&place, &spans)?;
         batches.retain(|batch| self.is_within(&batch.hour));
-        if batches.is_empty() {
-            terminal::note(&format!("no records of usage in {}; `telemetry.usage` has them written", place.name()));
-        }
-        Ok(batches)
+        Ok((batches, place.name()))
     }
 
-    /// The batches of the exchanges in log files.
-    fn logged(&self) -> Result<Vec<UsageBatch>, Failure> {
+    /// What to say if there is nothing to sum up.
+    fn nothing_in(&self, place: &str) -> String {
+        let selected = [
+            ("--consumer", &self.consumer),
+            ("--from", &self.from),
+            ("--until", &self.until),
+            ("--gateway", &self.keys.named_gateway().filter(|_| !self.files.is_empty()).map(str::to_owned)),
+        ];
+        let selected: Vec<String> =
+            selected.into_iter().filter_map(|(option, value)| Some(format!("{option} {}", value.as_ref()?))).collect();
+        let what = if self.files.is_empty() { "records of usage" } else { "log lines of exchanges" };
+        match (selected.as_slice(), self.files.is_empty()) {
+            ([], true) => format!("no {what} in {place}; `telemetry.usage` has them written"),
+            ([], false) => format!("no {what} in {place}"),
+            (selected, _) => format!("no {what} in {place} with {}", selected.join(" ")),
+        }
+    }
+
+    /// The batches of the exchanges in log files, and which these are.
+    fn logged(&self) -> Result<(Vec<UsageBatch>, String), Failure> {
         let (mut log, mut passed_over) = (Log::default(), 0_u64);
         for file in &self.files {
             let told = |error: io::Error| Failure::problem(format!("{file} cannot be read: {error}"));
@@ -151,7 +176,7 @@ impl UsageArgs {
         if passed_over > 0 {
             terminal::note(&format!("{passed_over} lines are not of exchanges and were passed over"));
         }
-        log.into_batches().map_err(Failure::problem)
+        Ok((log.into_batches().map_err(Failure::problem)?, self.files.join(", ")))
     }
 
     fn selects(&self, line: &Line) -> bool {

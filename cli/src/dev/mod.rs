@@ -114,7 +114,7 @@ pub(crate) fn run(project: Project, options: DevOptions) -> Result<(), Failure> 
     let watch = Watch::of(project, inputs);
     snapshot.report_warnings();
     let token = DevToken::new()?;
-    report_missing_secrets(&snapshot, options.on, &secrets(&token));
+    report_faulty_secrets(&snapshot, options.on, &secrets(&token));
     let session = Session { project: project.clone(), options, snapshot, echo, watch, token };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -161,11 +161,11 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
-/// Tells which secrets the environment does not have: otherwise the first request that needs one is a surprise.
-fn report_missing_secrets(snapshot: &Snapshot, on: On, given: &BTreeMap<String, Secret>) {
-    for (name, places) in snapshot.missing_secrets(on == On::Native, |name| given.get(name).cloned()) {
+/// Tells which secrets the environment does not have, or not as they have to be: otherwise the first request that needs one is a surprise.
+fn report_faulty_secrets(snapshot: &Snapshot, on: On, given: &BTreeMap<String, Secret>) {
+    for (name, why, places) in snapshot.faulty_secrets(on == On::Native, |name| given.get(name).cloned()) {
         terminal::message(&format!(
-            "warning: the secret {name} has no value, so requests that need it fail: {}. Set TOLLGATE_SECRET_{name} and start again",
+            "warning: the secret {name} {why}: {}. Set TOLLGATE_SECRET_{name} and start again",
             places.join(", ")
         ));
     }

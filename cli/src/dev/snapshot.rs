@@ -75,13 +75,13 @@ impl Snapshot {
         self.warnings.iter().for_each(report_diagnostics);
     }
 
-    /// The secrets that the project names and that have no value, with the places that use them.
-    pub(super) fn missing_secrets(
+    /// The secrets that the project names and that cannot be used, each with what is wrong and the places that use it.
+    pub(super) fn faulty_secrets(
         &self,
         is_native: bool,
         value_of: impl Fn(&str) -> Option<Secret>,
-    ) -> Vec<(String, Vec<String>)> {
-        secrets::missing(&self.whole, &self.settings, is_native, value_of)
+    ) -> Vec<(String, String, Vec<String>)> {
+        secrets::faulty(&self.whole, &self.settings, is_native, value_of)
     }
 
     /// Redirects the upstreams at the echo's default address to another.

@@ -192,6 +192,17 @@ impl Target {
         }
     }
 
+    /// When the record under a key ends, if it does; of a store that this process reads itself.
+    pub(crate) fn end_of(&self, key: &str) -> Result<Option<Timestamp>, Failure> {
+        match self {
+            Self::Native { store, .. } => store.end_of(key).map_err(Failure::problem),
+            Self::Cloudflare(_) => Ok(None),
+            Self::Spin(store) => {
+                Ok(store.get(key)?.and_then(|value| expiring::key_and_end(&value).map(|(_, end)| end)))
+            }
+        }
+    }
+
     /// The pointer of a gateway.
     ///
     /// # Errors

@@ -129,6 +129,14 @@ impl Holds {
         }
     }
 
+    /// Lowers what can be given back of a quota, after a charge that nothing is held of was taken back.
+    pub(super) fn withdrawn(&mut self, quota: &str, ns: u64) {
+        let all = self.0.iter_mut().flat_map(|hold| &mut hold.charges).filter(|held| held.is_of(quota));
+        for cap_ns in all.filter_map(|held| held.cap_ns.as_mut()) {
+            *cap_ns = cap_ns.saturating_sub(ns);
+        }
+    }
+
     /// Converts what is held of a quota to the pace of its next charge.
     pub(super) fn convert(&mut self, quota: &str, converted: impl Fn(u64) -> u64) {
         for held in self.0.iter_mut().flat_map(|hold| &mut hold.charges).filter(|held| held.is_of(quota)) {

@@ -178,6 +178,14 @@ impl Counted {
         }
     }
 
+    /// The same of a charge that took effect at an instant.
+    pub(super) fn start_of(&self, charge: &Charge, at_us: u64) -> u64 {
+        match self {
+            Self::Window(_) | Self::Sliding(_) => span(charge, at_us).start_us,
+            Self::Log(_) | Self::InFlight(_) => 0,
+        }
+    }
+
     /// Gives back a charge.
     pub(super) fn take_back(&mut self, id: OperationId, start_us: u64, cost: u64) {
         match self {

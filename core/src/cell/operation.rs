@@ -99,6 +99,20 @@ pub enum Operation {
     /// with [`Reply::Charged`].
     #[n(9)]
     Settle(#[n(0)] Charge),
+    /// Takes back what an earlier update has charged to this limit, whose answer was lost and whose request was refused; if that
+    /// update arrives later, the cell refuses it. As long as the cell remembers the update, otherwise it stays charged. Answered with
+    /// [`Reply::Released`] or [`Reply::NotHeld`].
+    ///
+    /// What has become available again since is not given back: what was refused must not leave more than if it had never been sent.
+    #[n(10)]
+    Withdraw {
+        /// The id of that update.
+        #[n(0)]
+        id: OperationId,
+        /// What it has charged.
+        #[n(1)]
+        charge: Charge,
+    },
 }
 
 /// The answer to one [`Operation`].

@@ -76,6 +76,20 @@ enum Step<'o> {
         id: OperationId,
         held: bool,
     },
+    Withdraw {
+        id: OperationId,
+        charge: &'o Charge,
+        from: Option<Withdrawn>,
+    },
+}
+
+/// Where a charge is that is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Withdrawn {
+    /// In a hold.
+    Held,
+    /// It took effect at this instant, in microseconds.
+    Applied(u64),
 }
 
 impl Cell {
@@ -110,10 +124,16 @@ impl Cell {
         operations: &'o [Operation],
         now: Timestamp,
     ) -> Result<Plan<'o>, CellError> {
+        // Before updates are forgotten: one that waited for a server that stood still is found as long as nobody came first.
+        let applied = operations.iter().map(|operation| match operation {
+            Operation::Withdraw { id, .. } => self.recent.applied_at_us(*id),
+            _ => None,
+        });
+        let applied: Vec<Option<u64>> = applied.collect();
         let advance = self.advance(now);
         let mut steps = Vec::with_capacity(operations.len());
-        for operation in operations {
-            let step = self.step(terms, operation, &steps);
+        for (operation, applied) in operations.iter().zip(applied) {
+            let step = self.step(terms, operation, applied, &steps);
             steps.push(step);
         }
         let plan = Plan { terms, arrival: self.arrival(terms), steps, advance };
@@ -149,7 +169,7 @@ impl Cell {
         }
     }
 
-    fn step<'o>(&self, terms: Terms, operation: &'o Operation, before: &[Step<'o>]) -> Step<'o> {
+    fn step<'o>(&self, terms: Terms, operation: &'o Operation, applied: Option<u64>, before: &[Step<'o>]) -> Step<'o> {
         match operation {
             Operation::Charge(charge) | Operation::Settle(charge) => {
                 let unused = Meter::unused(charge.algorithm);
@@ -172,6 +192,10 @@ impl Cell {
             Operation::GiveBack(unused) => Step::GiveBack { unused, held: self.holds.have_lease(unused) },
             Operation::Leave { id } => {
                 Step::Leave { id: *id, held: self.meters().iter().any(|metered| metered.state.has(*id)) }
+            }
+            Operation::Withdraw { id, charge } => {
+                let held = self.holds.find(*id).map(|_| Withdrawn::Held);
+                Step::Withdraw { id: *id, charge, from: held.or(applied.map(Withdrawn::Applied)) }
             }
         }
     }
@@ -254,8 +278,45 @@ impl Cell {
                 // A charge that arrives later is refused: its operation has ended.
                 self.recent.add(*id, RecordedResult::Released, self.at_us);
             }
+            Step::Withdraw { id, charge, from } => {
+                committed.write_through |= from.is_some() && charge.is_exact();
+                match from {
+                    Some(Withdrawn::Held) => {
+                        self.pay_time();
+                        let worth = self.holds.release(*id);
+                        self.refund(worth);
+                    }
+                    Some(Withdrawn::Applied(at_us)) => self.withdraw(*id, charge, *at_us),
+                    None => {}
+                }
+                self.drop_available();
+                self.recent.add(*id, RecordedResult::Released, self.at_us);
+            }
         }
         committed.changed = true;
+    }
+
+    /// Takes back a charge that nothing is held of, which took effect at an instant.
+    fn withdraw(&mut self, id: OperationId, charge: &Charge, at_us: u64) {
+        match Meter::unused(charge.algorithm) {
+            Meter::Instant(_) => {
+                let is_it = |quota: &&mut Quota| quota.name == charge.quota && quota.pace == Some(charge.pace());
+                let Some(quota) = self.quotas.iter_mut().find(is_it) else { return };
+                // Without the charge the limit may have been fully available since, and that time is lost to it.
+                let Some(since_us) = self.at_us.checked_sub(at_us) else { return };
+                let ahead_ns = quota.tat_ns.saturating_sub(nanos(self.at_us));
+                let worth = charge.increment_ns().saturating_sub(nanos(since_us)).min(ahead_ns);
+                quota.tat_ns -= worth;
+                self.holds.withdrawn(&charge.quota, worth);
+            }
+            Meter::Counted(form) => {
+                let start_us = form.start_of(charge, at_us);
+                let counted = self.counted.iter_mut().flat_map(|meters| &mut meters.0);
+                for metered in counted.filter(|metered| metered.name == charge.quota && metered.state.is_like(&form)) {
+                    metered.state.take_back(id, start_us, charge.cost.get().into());
+                }
+            }
+        }
     }
 
     /// Charges a limit; returns what a hold has to know of the charge.
@@ -321,13 +382,15 @@ impl Cell {
                 Reply::Charged(Verdict { leased, ..verdict.later_by(plan.advance.stands_us) })
             }
             Step::Confirm { held: true } => Reply::Confirmed,
-            Step::Release { held: true } | Step::Leave { held: true, .. } | Step::GiveBack { held: true, .. } => {
-                Reply::Released
-            }
+            Step::Release { held: true }
+            | Step::Leave { held: true, .. }
+            | Step::GiveBack { held: true, .. }
+            | Step::Withdraw { from: Some(_), .. } => Reply::Released,
             Step::Confirm { held: false }
             | Step::Release { held: false }
             | Step::Leave { held: false, .. }
-            | Step::GiveBack { held: false, .. } => Reply::NotHeld,
+            | Step::GiveBack { held: false, .. }
+            | Step::Withdraw { from: None, .. } => Reply::NotHeld,
             Step::AppendPurge(_) => Reply::Purged { sequence: self.purges.as_ref().map_or(0, |log| log.sequence) },
             Step::ReadPurges { .. } => match &self.purges {
                 Some(log) => {
@@ -355,7 +418,8 @@ impl Plan<'_> {
             | Step::List(_)
             | Step::ReadList
             | Step::GiveBack { .. }
-            | Step::Leave { .. } => true,
+            | Step::Leave { .. }
+            | Step::Withdraw { .. } => true,
         })
     }
 }
@@ -386,7 +450,8 @@ impl Step<'_> {
             | Self::List(_)
             | Self::ReadList
             | Self::GiveBack { .. }
-            | Self::Leave { .. } => None,
+            | Self::Leave { .. }
+            | Self::Withdraw { .. } => None,
         }
     }
 }

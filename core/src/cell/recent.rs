@@ -40,6 +40,12 @@ impl Recent {
         Some(if entry.released { RecordedResult::Released } else { RecordedResult::Applied })
     }
 
+    /// When an update took effect that was not released since.
+    pub(super) fn applied_at_us(&self, id: OperationId) -> Option<u64> {
+        let entry = self.0.iter().rev().find(|entry| entry.id == id)?;
+        (!entry.released).then_some(entry.at_us)
+    }
+
     pub(super) fn add(&mut self, id: OperationId, result: RecordedResult, now_us: u64) {
         if self.0.len() >= RECENT_MAX {
             self.0.pop_front();

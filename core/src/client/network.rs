@@ -9,7 +9,8 @@ use crate::text::decimal;
 
 /// Whom an address is counted for: itself, or its /64 network, because a client with IPv6 usually has a whole one.
 ///
-/// An IPv4-mapped IPv6 address is the IPv4 address.
+/// An IPv6 address that stands for an IPv4 address is this one: an IPv4-mapped one, and one of the translators of RFC 6052, whose clients
+/// would otherwise all be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientNetwork(IpAddr);
 
@@ -48,7 +49,7 @@ impl Prefixes {
     #[must_use]
     pub fn cell(self, address: IpAddr) -> CellKey {
         let usual = Self::default();
-        let (network, prefix) = match address.to_canonical() {
+        let (network, prefix) = match counted(address) {
             IpAddr::V4(address) if self.ipv4 < usual.ipv4 => {
                 let mask = u32::MAX.checked_shl(32 - u32::from(self.ipv4)).unwrap_or(0);
                 (IpAddr::from(Ipv4Addr::from(u32::from(address) & mask)), self.ipv4)
@@ -67,7 +68,7 @@ impl ClientNetwork {
     /// The network that an address is counted for.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
+        match counted(address) {
             IpAddr::V4(address) => Self(address.into()),
             IpAddr::V6(address) => {
                 let [a, b, c, d, ..] = address.segments();
@@ -104,6 +105,20 @@ impl ClientNetwork {
     }
 }
 
+/// The IPv4 address that an IPv6 address stands for, or the address itself.
+fn counted(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) if u128::from(v6) >> 32 == TRANSLATED => {
+            let [.., a, b, c, d] = v6.octets();
+            Ipv4Addr::new(a, b, c, d).into()
+        }
+        address => address,
+    }
+}
+
+/// The prefix 64:ff9b::/96, in which translators put the IPv4 addresses of clients (RFC 6052, section 2.1).
+const TRANSLATED: u128 = 0x0064_ff9b_0000_0000_0000_0000;
+
 const CELL_KIND: &str = "address";
 
 const IPV4_LENGTH_MAX: usize = "255.255.255.255".len();
@@ -122,6 +137,9 @@ mod tests {
         assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
         assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_eq!(of("64:ff9b::192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("64:ff9b::192.0.2.1"), of("64:ff9b::192.0.2.2"));
+        assert_eq!(of("64:ff9b:1::192.0.2.1"), of("64:ff9b:1::192.0.2.2"), "a network of its own");
     }
 
     #[test]
@@ -131,6 +149,9 @@ mod tests {
             (24, 64, "192.0.2.1", "address=192.0.2.0/24"),
             (9, 64, "::ffff:10.255.2.1", "address=10.128.0.0/9"),
             (24, 64, "2001:db8::1", "address=2001:db8:0:0::/64"),
+            (32, 48, "64:ff9b::192.0.2.1", "address=192.0.2.1"),
+            (24, 128, "64:ff9b::192.0.2.1", "address=192.0.2.0/24"),
+            (24, 128, "::ffff:192.0.2.1", "address=192.0.2.0/24"),
             (32, 48, "2001:db8:a:b::1", "address=2001:db8:a::/48"),
             (32, 56, "2001:db8:a:bcd::1", "address=2001:db8:a:b00::/56"),
             (32, 128, "2001:db8::1", "address=2001:db8::1/128"),

@@ -273,9 +273,16 @@ impl Events {
         })
     }
 
-    /// The names of the policies or phases that let the request pass although their store was unavailable.
+    /// The names of the policies or phases that let the request pass although their store was unavailable. Not those of limits if
+    /// another limit has refused the request: they have let nothing pass.
     pub fn open_on_failure(&self) -> impl Iterator<Item = &str> {
-        let open = self.0.iter().filter(|event| event.verdict == Verdict::OpenOnFailure);
+        let is_limit = |event: &Event| matches!(event.phase, Phase::Guard | Phase::Limit);
+        let is_refused = self.0.iter().any(|event| event.problem.is_some() && is_limit(event));
+        let is_of_limit = move |event: &Event| event.policy.is_some() && is_limit(event);
+        let open = self
+            .0
+            .iter()
+            .filter(move |event| event.verdict == Verdict::OpenOnFailure && !(is_refused && is_of_limit(event)));
         open.map(|event| event.policy.as_deref().unwrap_or(event.phase.as_str()))
     }
 
@@ -393,6 +400,23 @@ mod tests {
         assert_eq!(events.cache(), Some(CacheOutcome::Forwarded { why, revalidated: false, stored: false }));
         events.note(Phase::Store, Verdict::Pass, Reason::Confirmed { kept: true });
         assert_eq!(events.cache(), Some(CacheOutcome::Forwarded { why, revalidated: true, stored: true }));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_limit_that_another_one_refuses_for_has_let_nothing_pass() {
+        let ended = |phase, kind, policy: &str| {
+            let mut events = Events::default();
+            let text = Local("no answer".into());
+            let reason = Reason::CountersFailed { fault: crate::limit::Fault::Unavailable, text };
+            events.note_policy(Phase::Guard, "by-address".into(), Verdict::OpenOnFailure, reason.clone());
+            events.note_policy(Phase::Limit, "open".into(), Verdict::OpenOnFailure, reason);
+            let problem = Problem::new(kind, "", Reason::Exhausted { remaining: 0, cost: 1 }).by(policy);
+            events.note_problem(phase, &problem);
+            events.end_with(&problem);
+            events.open_on_failure().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert!(ended(Phase::Limit, ProblemKind::RateLimitExceeded, "closed").is_empty());
+        assert_eq!(ended(Phase::Authorize, ProblemKind::Internal, "access"), ["by-address", "open"]);
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -88,8 +88,8 @@ pub enum FetchError {
     /// The content was interrupted.
     #[error("the answer was interrupted")]
     Incomplete,
-    /// There was no answer for another reason.
-    #[error("no answer: {0}")]
+    /// There was no answer for another reason, which is told by its name in RFC 9209: whoever was asked is no upstream.
+    #[error("no answer: {}", .0.proxy_status())]
     Failed(UpstreamError),
 }
 
@@ -102,6 +102,26 @@ impl From<UpstreamError> for FetchError {
             UpstreamError::HttpResponseIncomplete => Self::Incomplete,
             UpstreamError::DestinationIpProhibited => Self::Refused(RefusedTarget::Address),
             other => Self::Failed(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_asked_is_not_called_an_upstream() {
+        for error in [
+            UpstreamError::ConnectionRefused,
+            UpstreamError::TlsCertificateError,
+            UpstreamError::DnsError,
+            UpstreamError::HttpProtocolError,
+            UpstreamError::OwnCertificateMissing,
+            UpstreamError::ProxyInternalError,
+        ] {
+            let told = FetchError::from(error).to_string();
+            assert!(told.starts_with("no answer: ") && !told.contains("upstream"), "{told}");
         }
     }
 }

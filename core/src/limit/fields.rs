@@ -68,8 +68,8 @@ impl LegacyFields {
         [HeaderName::from_static(limit), HeaderName::from_static(remaining), HeaderName::from_static(reset)]
     }
 
-    /// The values of the fields: those of the limit that decides. That is the one that refuses for longest, otherwise the one with the
-    /// least remaining; a limit of requests at the same time only if there is no other.
+    /// The values of the fields: those of the limit that decides. That is the one that refuses for longest, otherwise the one of which
+    /// the least share remains; a limit of requests at the same time only if there is no other.
     pub fn values<'c>(
         self,
         charged: impl Iterator<Item = (&'c Charge, &'c Verdict)>,
@@ -77,7 +77,7 @@ impl LegacyFields {
     ) -> Option<[u64; 3]> {
         let order = |(charge, said): &(&Charge, &Verdict)| {
             let wait_us = said.retry_after_us.unwrap_or(u64::MAX);
-            let left = if said.allowed { said.promised().into() } else { u64::MAX - wait_us };
+            let left = if said.allowed { share_left(charge, said) } else { u64::MAX - wait_us };
             (said.allowed, said.allowed && charge.ends(), left, Reverse(said.reset_us))
         };
         let (charge, said) = charged.min_by_key(order)?;
@@ -87,6 +87,11 @@ impl LegacyFields {
         };
         Some([charge.burst.get().into(), said.promised().into(), reset])
     }
+}
+
+/// Which part of a limit remains, in parts of 2^32: those of limits of any size can be compared.
+fn share_left(charge: &Charge, said: &Verdict) -> u64 {
+    (u64::from(said.promised()) << 32) / u64::from(charge.burst.get())
 }
 
 /// The same of one limit as members of a problem.
@@ -209,6 +214,13 @@ mod tests {
         check(&[], None);
         check(&[(200, said(true, 150, 1, 0)), (5_000, said(true, 40, 900, 0))], Some([5_000, 40, 900]));
         check(&[(200, said(true, 40, 1, 0)), (5_000, said(true, 40, 900, 0))], Some([5_000, 40, 900]));
+        check(&[(10, said(true, 9, 1, 0)), (5_000, said(true, 50, 900, 0))], Some([5_000, 50, 900]));
+        check(&[(10, said(true, 1, 1, 0)), (5_000, said(true, 4_000, 900, 0))], Some([10, 1, 1]));
+        check(&[(10, said(true, 5, 1, 0)), (100, said(true, 50, 60, 0))], Some([100, 50, 60]));
+        check(
+            &[(u32::MAX, said(true, u32::MAX, 9, 0)), (3, said(true, 3, 1, 0))],
+            Some([u32::MAX.into(), u32::MAX.into(), 9]),
+        );
         check(&[(200, said(false, 0, 2, 1)), (5_000, said(false, 3, 900, 60))], Some([5_000, 3, 900]));
         check(&[(200, said(true, 0, 2, 0)), (5_000, said(false, 3, 900, 60))], Some([5_000, 3, 900]));
         let (few, hourly) = (limit(3, at_once), limit(100, None));

@@ -20,14 +20,21 @@ pub struct Quotas {
 }
 
 impl Quotas {
-    /// Adds the charges of a phase; `kept` says whether they are final, and not released after the reply.
-    pub fn add<'c>(&mut self, charged: impl Iterator<Item = (&'c Charge, &'c Verdict)> + Clone, kept: bool) {
+    /// Adds the charges of a phase; `kept` says whether they are final, and not released after the reply. Of those that are not `told`
+    /// to clients only the wait counts.
+    pub fn add<'c>(
+        &mut self,
+        charged: impl Iterator<Item = (&'c Charge, &'c Verdict)> + Clone,
+        kept: bool,
+        told: impl Fn(&Charge) -> bool,
+    ) {
         if kept {
             let waits = charged.clone().map(|(charge, verdict)| charge.again_us(verdict));
             self.retry_after_us = waits.fold(self.retry_after_us, u64::max);
         }
         // Most exchanges have one limit.
         self.charged.reserve_exact(1);
+        let charged = charged.filter(|(charge, _)| told(charge));
         self.charged.extend(charged.map(|(charge, verdict)| (charge.clone(), verdict.clone())));
     }
 
@@ -99,6 +106,13 @@ mod tests {
 
     #[track_caller]
     fn check(kept: bool, ahead_us: u64, stated: u64, want: &str) {
+        for is_told in [true, false] {
+            check_told(is_told, kept, ahead_us, stated, want);
+        }
+    }
+
+    #[track_caller]
+    fn check_told(is_told: bool, kept: bool, ahead_us: u64, stated: u64, want: &str) {
         let mut quotas = Quotas::default();
         let said = Verdict {
             allowed: true,
@@ -109,7 +123,7 @@ mod tests {
             leased: None,
             reached: None,
         };
-        quotas.add([(&daily(2), &said)].into_iter(), kept);
+        quotas.add([(&daily(2), &said)].into_iter(), kept, |_| is_told);
         let problem = Problem::plain(ProblemKind::StoreUnavailable, "").with(RETRY_AFTER, stated.to_string());
         assert_eq!(quotas.postponed(problem).fields[RETRY_AFTER], *want);
     }
@@ -144,8 +158,9 @@ mod tests {
             reached: None,
         };
         let hourly = Charge { quota: "hourly".into(), ..daily(3) };
-        quotas.add([(&daily(2), &said)].into_iter(), true);
-        quotas.add([(&hourly, &said)].into_iter(), true);
+        quotas.add([(&daily(2), &said)].into_iter(), true, |_| true);
+        quotas.add([(&hourly, &said)].into_iter(), true, |_| true);
+        quotas.add([(&Charge { quota: "spend".into(), ..daily(3) }, &said)].into_iter(), true, |_| false);
         assert_eq!(
             lines(&quotas),
             ["\"daily\";q=2;w=172800, \"hourly\";q=3;w=259200", "\"daily\";r=1;t=86400, \"hourly\";r=1;t=86400"]

@@ -98,9 +98,9 @@ pub struct UsageRow {
     pub product: Option<String>,
     /// Exchanges.
     pub requests: u64,
-    /// Those that a limit refused.
+    /// Those that a limit or a budget refused.
     pub refused: u64,
-    /// Those that were answered with a status from 500 on.
+    /// Those that were answered with a status from 500 on, but for those that a budget refused.
     pub failed: u64,
     /// What was charged to limits.
     pub cost: u64,
@@ -157,8 +157,10 @@ impl Tally {
                 }
             }
         }));
-        let is_refused = used.problem == Some(ProblemKind::RateLimitExceeded.slug());
-        let sums = Sums([1, is_refused.into(), (used.status >= 500).into(), used.cost.into()]);
+        let by_limit = [ProblemKind::RateLimitExceeded, ProblemKind::BudgetExhausted].map(ProblemKind::slug);
+        let is_refused = used.problem.is_some_and(|problem| by_limit.contains(&problem));
+        let has_failed = used.status >= 500 && !is_refused;
+        let sums = Sums([1, is_refused.into(), has_failed.into(), used.cost.into()]);
         self.add_row(&key, sums, !self.is_full())
     }
 

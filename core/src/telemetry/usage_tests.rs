@@ -48,6 +48,22 @@ fn what_is_written_is_read_and_serialized_the_same() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn what_a_budget_refuses_is_refused_and_has_not_failed() {
+    let mut tally = Tally::default();
+    let refused = |status, problem| Used { status, problem: Some(problem), ..used(0, "pets.list", None, 0) };
+    for one in [
+        refused(429, "rate-limit-exceeded"),
+        refused(503, "budget-exhausted"),
+        refused(503, "store-unavailable"),
+        refused(503, "overloaded"),
+    ] {
+        tally.add(&one);
+    }
+    let row = &batch(&tally).rows[0];
+    assert_eq!((row.requests, row.refused, row.failed), (4, 2, 2));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn hours_are_taken_one_by_one() {
     let mut tally = Tally::default();
     for hour in [1, 0, 1] {

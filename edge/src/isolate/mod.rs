@@ -25,6 +25,7 @@ pub(crate) mod sessions;
 pub(crate) mod shares;
 pub(crate) mod signers;
 pub(crate) mod tokens;
+pub(crate) mod unanswered;
 pub(crate) mod upstream_tokens;
 pub(crate) mod usage;
 pub(crate) mod uses;
@@ -61,6 +62,7 @@ use tollgate_core::route::{CanonicalPath, HostName};
 use tollgate_core::settings::GatewaySettings;
 use tollgate_core::telemetry::ExchangeLines;
 use tollgate_core::time::{MonotonicInstant, SetBack, Timestamp};
+use unanswered::Unanswered;
 use upstream_tokens::UpstreamTokens;
 use usage::UsageLog;
 use uses::Uses;
@@ -92,6 +94,8 @@ pub struct Isolate {
     pub(crate) hashing: Hashing,
     pub(crate) signers: RefCell<Signers>,
     pub(crate) uses: RefCell<Uses>,
+    /// What owners of counters have to be told again.
+    pub(crate) unanswered: RefCell<Unanswered>,
     pub(crate) usage: RefCell<UsageLog>,
     pub(crate) outages: RefCell<Outages>,
     pub(crate) entitlements: RefCell<KnownEntitlements>,
@@ -163,6 +167,7 @@ impl Isolate {
             hashing: Hashing::default(),
             signers: RefCell::default(),
             uses: RefCell::default(),
+            unanswered: RefCell::default(),
             usage: RefCell::default(),
             outages: RefCell::default(),
             entitlements: RefCell::default(),

@@ -21,6 +21,7 @@ pub struct MemoryCounters {
     pub apart: Fault,
     /// Has isolates take permits ahead where a limit says so; otherwise all limits are exact.
     pub far: Fault,
+    calls: Rc<Value<u32>>,
 }
 
 /// Switches for the faults of cell stores.
@@ -75,6 +76,12 @@ impl MemoryCounters {
         Self { clock, ..Self::default() }
     }
 
+    /// How many updates were sent.
+    #[must_use]
+    pub fn calls(&self) -> u32 {
+        self.calls.get()
+    }
+
     fn apply(&self, update: &Update, now: Timestamp) -> Result<Outcome, CellError> {
         let mut cells = self.cells.borrow_mut();
         let mut plans = Vec::with_capacity(update.cells.len());
@@ -103,6 +110,7 @@ impl Counters for MemoryCounters {
     }
 
     async fn update(&self, update: &Update, now: Timestamp) -> Result<Outcome, CounterFault> {
+        self.calls.set(self.calls.get() + 1);
         self.fault.check("the counter store")?;
         self.faults.check(&self.cells.borrow(), update)?;
         let outcome = self.apply(update, now)?;

@@ -8,11 +8,10 @@ use tollgate_core::telemetry::{ExchangeRecord, Used};
 
 use super::exchange::{Journal, ToStore};
 use super::respond::AfterReply;
-use super::undo::Undo;
-use super::{own, refund, settle};
+use super::{own, refund, settle, undo};
 use crate::apart::{rare, together};
 use crate::isolate::exporter::export;
-use crate::isolate::{Freshness, Isolate, entitlements, notices, outages, usage, uses};
+use crate::isolate::{Freshness, Isolate, entitlements, notices, outages, unanswered, usage, uses};
 use crate::policies::login;
 use crate::ports::{Clock, Delivery, Host, ResponseCache, TelemetrySink};
 
@@ -31,10 +30,10 @@ pub(super) async fn after<H: Host>(
         }
         let upkeep = if journal.uses_leases { own::due(&isolate, &host, &mut journal) } else { Vec::new() };
         if upkeep.is_empty() {
-            run(&host, undos).await;
+            undo::run(&isolate, &host, undos).await;
         } else {
             // Concurrently: an owner that hangs must not delay what is released at others.
-            rare(join(own::refill(&isolate, &host, &mut journal, upkeep), run(&host, undos))).await;
+            rare(join(own::refill(&isolate, &host, &mut journal, upkeep), undo::run(&isolate, &host, undos))).await;
         }
         let delivery = pending.delivery.await;
         if !journal.settlements.is_empty() {
@@ -46,7 +45,7 @@ pub(super) async fn after<H: Host>(
         }
         let ends = std::mem::take(&mut journal.ends);
         ends.iter().for_each(|end| end.leave_shares(&isolate, host.clock().now()));
-        run(&host, ends).await;
+        undo::run(&isolate, &host, ends).await;
         let begun = journal.begun;
         let told = (std::mem::take(&mut journal.reached), std::mem::take(&mut journal.told_of_caller));
         let mut record = journal.into_record();
@@ -81,18 +80,13 @@ pub(super) async fn after<H: Host>(
     if isolate.entitlements.borrow().is_due() {
         rare(entitlements::read_again(&isolate, &host)).await;
     }
-    if isolate.notices.borrow().are_some() || !isolate.usage.borrow().is_empty() {
+    let are_unanswered = isolate.unanswered.borrow().are_some();
+    if are_unanswered || isolate.notices.borrow().are_some() || !isolate.usage.borrow().is_empty() {
         // Concurrently: usage is summed up for seconds before it is written.
-        rare(join(notices::deliver(&isolate, &host), usage::write_due(&isolate, &host))).await;
+        let others = join(notices::deliver(&isolate, &host), usage::write_due(&isolate, &host));
+        rare(join(unanswered::send_again(&isolate, &host), others)).await;
     }
     record
-}
-
-/// Runs steps, each once and all concurrently.
-async fn run<H: Host>(host: &H, steps: Vec<Undo>) {
-    if !steps.is_empty() {
-        together(steps.into_iter().map(|step| step.run(host))).await;
-    }
 }
 
 async fn store<H: Host>(host: &H, entries: Vec<ToStore<H::Content>>) {

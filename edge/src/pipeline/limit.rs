@@ -138,23 +138,32 @@ impl<'a> Limits<'a> {
         self.policies().find(|named| named.name == *name).map(|named| &named.policy)
     }
 
+    /// Whether it is a charge of a budget, whose numbers are not told to callers: they are those of the operator's money.
+    fn is_budget(&self, charge: &Charge) -> bool {
+        self.policy(&charge.quota).is_some_and(|policy| policy.counting().budget.is_some())
+    }
+
     /// The problem of a limit that refuses a charge: 429, or for a budget, which is no fault of the client, 503.
     fn exhausted(&self, charge: &Charge, verdict: &cell::Verdict, wait_s: Option<u64>) -> Problem {
-        let is_budget = self.policy(&charge.quota).is_some_and(|policy| policy.counting().budget.is_some());
-        let (kind, what) = match is_budget {
+        let (kind, what) = match self.is_budget(charge) {
             true => (ProblemKind::BudgetExhausted, "budget"),
             false => (ProblemKind::RateLimitExceeded, "limit"),
         };
-        let detail = match wait_s {
-            Some(s) => format!("The {what} `{}` is exhausted. Try again in {s} s.", charge.quota),
-            None => format!(
-                "This request has a cost of {}, more than the maximum of the {what} `{}` ({}).",
+        let detail = match (wait_s, kind) {
+            (Some(s), _) => format!("The {what} `{}` is exhausted. Try again in {s} s.", charge.quota),
+            (None, ProblemKind::BudgetExhausted) => {
+                format!("This request has a cost of more than the budget `{}` ever allows.", charge.quota)
+            }
+            (None, _) => format!(
+                "This request has a cost of {}, more than the maximum of the limit `{}` ({}).",
                 charge.cost, charge.quota, charge.burst
             ),
         };
         let reason = Reason::Exhausted { remaining: verdict.remaining, cost: charge.cost.get() };
-        let problem = Problem::new(kind, detail, reason).by(charge.quota.clone());
-        let problem = problem.stating(fields::numbers(charge, verdict));
+        let mut problem = Problem::new(kind, detail, reason).by(charge.quota.clone());
+        if kind != ProblemKind::BudgetExhausted {
+            problem = problem.stating(fields::numbers(charge, verdict));
+        }
         let problem = problem.with_help(self.exchange.route().help.as_deref());
         // Always with a 429; a charge that can never pass gets the longest reasonable wait.
         problem.with(RETRY_AFTER, wait_s.unwrap_or(NEVER_RETRY_AFTER_S).to_string())
@@ -214,10 +223,12 @@ async fn charge_all<H: Host>(
     }
     charged.note(&limits, decided.is_ok(), journal);
     charged.tell(&limits, decided.is_ok(), journal);
-    journal.quotas.add(charged.verdicts(), decided.is_ok());
-    if decided.is_err() && is_held {
-        journal.undos.extend(charged.undos());
-    } else if decided.is_ok() {
+    journal.quotas.add(charged.verdicts(), decided.is_ok(), |charge| !limits.is_budget(charge));
+    if decided.is_err() {
+        forget_ends(isolate, host, &charged.asked, journal, |_| true);
+        let undos: Vec<Undo> = charged.undos(is_held, || journal.next_operation()).collect();
+        journal.undos.extend(undos);
+    } else {
         if limits.are_some_observed() {
             rare(observe(isolate, host, &limits, journal)).await;
         }
@@ -232,6 +243,7 @@ async fn observe<H: Host>(isolate: &Isolate, host: &H, limits: &Limits<'_>, jour
     let charges = limits.charges(isolate, host, true, journal).await;
     note_ends(host, &charges.updates, journal);
     let charged = Charged::at(isolate, host, charges).await;
+    forget_ends(isolate, host, &charged.asked, journal, |answer| answer.as_ref().is_ok_and(|outcome| !outcome.granted));
     charged.settle_own(isolate, host, true, journal);
     charged.note_observed(limits, journal);
     charged.tell(limits, true, journal);
@@ -245,6 +257,28 @@ fn note_ends<H: Host>(host: &H, updates: &[Update], journal: &mut Journal) {
         let step = journal.next_operation();
         journal.ends.push(Undo::leave(update, step));
     }
+}
+
+/// Forgets the ends of those updates that count nothing as in flight, or that undo steps take back.
+fn forget_ends<H: Host>(
+    isolate: &Isolate,
+    host: &H,
+    asked: &[(Update, Result<Outcome, CounterFault>)],
+    journal: &mut Journal,
+    is_over: impl Fn(&Result<Outcome, CounterFault>) -> bool,
+) {
+    if journal.ends.is_empty() {
+        return;
+    }
+    let now = host.clock().now();
+    let is_over = |end: &Undo| asked.iter().any(|(update, answer)| end.ends(update) && is_over(answer));
+    journal.ends.retain(|end| {
+        let is_over = is_over(end);
+        if is_over {
+            end.leave_shares(isolate, now);
+        }
+        !is_over
+    });
 }
 
 /// How long owners hold a charge: for the call that charges and the one that confirms, each with the timeout of a
@@ -547,13 +581,14 @@ impl<'a> Charged<'a> {
         Ok(())
     }
 
-    /// Releases the charges at every owner that holds some, or may hold some.
-    fn undos(self) -> impl Iterator<Item = Undo> {
-        let held = self.asked.into_iter().filter(|(_, answer)| match answer {
+    /// Gives the charges back at every owner that has charged some, or may have done so: those that are held, or those whose answer
+    /// is missing.
+    fn undos(self, are_held: bool, mut step: impl FnMut() -> OperationId) -> impl Iterator<Item = Undo> {
+        let charged = self.asked.into_iter().filter(|(_, answer)| match answer {
             Ok(outcome) => outcome.granted,
-            Err(_) => true,
+            Err(fault) => fault.may_have_effect(),
         });
-        held.map(|(update, _)| Undo::release(&update))
+        charged.map(move |(update, _)| if are_held { Undo::release(&update) } else { Undo::withdraw(&update, step()) })
     }
 }
 
@@ -638,7 +673,8 @@ pub(super) fn charges_in(part: &CellOperations) -> impl Iterator<Item = &Charge>
         | Operation::ReadList
         | Operation::GiveBack(_)
         | Operation::Settle(_)
-        | Operation::Leave { .. } => None,
+        | Operation::Leave { .. }
+        | Operation::Withdraw { .. } => None,
     })
 }
 

@@ -39,8 +39,7 @@ pub trait Counters {
     async fn update(&self, update: &Update, now: Timestamp) -> Result<Outcome, CounterFault>;
 }
 
-/// Why an update has no result. Except for [`CounterFault::Unavailable`] and [`CounterFault::Interrupted`], it had no
-/// effect.
+/// Why an update has no result. It had no effect, unless it [may have](CounterFault::may_have_effect) one.
 ///
 /// The texts are for logs; they do not contain the cell, because it may identify a client.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -48,6 +47,10 @@ pub enum CounterFault {
     /// The owner did not answer. The update may have taken effect, or may still do so.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    /// The owner was not asked to apply it: it cannot be reached, has not answered a moment ago, or failed before. The update had no
+    /// effect.
+    #[error(transparent)]
+    NotAsked(Unavailable),
     /// The owner was replaced while it had the update, which may have taken effect; the next owner can be called
     /// immediately.
     #[error(transparent)]
@@ -76,11 +79,20 @@ impl CounterFault {
     #[must_use]
     pub const fn kind(&self) -> Fault {
         match self {
-            Self::Unavailable(_) | Self::Interrupted(_) => Fault::Unavailable,
+            Self::Unavailable(_) | Self::NotAsked(_) | Self::Interrupted(_) => Fault::Unavailable,
             Self::Contended => Fault::Contended,
             Self::Full => Fault::Full,
             Self::NewerState { .. } => Fault::NewerState,
             Self::Damaged => Fault::Damaged,
+        }
+    }
+
+    /// Whether the update may have taken effect, or may still do so.
+    #[must_use]
+    pub const fn may_have_effect(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::Interrupted(_) => true,
+            Self::NotAsked(_) | Self::Contended | Self::Full | Self::NewerState { .. } | Self::Damaged => false,
         }
     }
 }

@@ -108,13 +108,15 @@ impl Bench {
     }
 
     pub(crate) fn send_by(&self, client: Client, request: Request<Content>) -> Answer {
-        let answered = async {
-            let served = serve(&self.isolate, &self.host, request, client).await;
-            let (parts, content) = served.reply.into_response().into_parts();
-            let record = served.after.await;
-            Answer { status: parts.status.as_u16(), fields: parts.headers, content: content.bytes().clone(), record }
-        };
-        self.host.clock.drive(answered).expect("an exchange waits for nothing but time")
+        self.host.clock.drive(self.answered(client, request)).expect("an exchange waits for nothing but time")
+    }
+
+    /// The answer, once the work after the reply has ended.
+    pub(crate) async fn answered(&self, client: Client, request: Request<Content>) -> Answer {
+        let served = serve(&self.isolate, &self.host, request, client).await;
+        let (parts, content) = served.reply.into_response().into_parts();
+        let record = served.after.await;
+        Answer { status: parts.status.as_u16(), fields: parts.headers, content: content.bytes().clone(), record }
     }
 
     pub(crate) fn get(&self, target: &str, fields: &[(&str, &str)]) -> Answer {

@@ -153,7 +153,7 @@ fn a_provider_that_does_not_answer_admits_nobody_and_is_left_alone_for_a_moment(
     let world = World::new(settings());
     world.check("known", 200, "");
     for (answer, told) in [
-        ((0, Err(UpstreamError::ConnectionRefused)), "refused the connection"),
+        ((0, Err(UpstreamError::ConnectionRefused)), "connection_refused"),
         ((60_000, Ok((200, ACTIVE.to_owned()))), "within the time allowed"),
         ((0, Ok((401, String::new()))), "check `client-id` and `client-secret`"),
         ((0, Ok((302, ACTIVE.to_owned()))), "status 302"),

@@ -4,9 +4,12 @@ use tollgate_core::authn::Credential;
 use tollgate_core::bounds::CREDENTIAL_FRESH_MS;
 use tollgate_core::cell::CellError;
 use tollgate_core::kinds::{LimitPolicy, Place};
+use tollgate_core::limit::{ConcurrencySettings, Counting, LegacyFields, LimitBy, OnUnavailable};
 use tollgate_core::settings::RouteSettings;
+use tollgate_edge::ports::Clock;
+use tollgate_edge::{Client, serve};
 
-use crate::bench::{BY_ADDRESS, BY_CONSUMER, Bench, KEYS, credential, key, ok, route};
+use crate::bench::{BY_ADDRESS, BY_CONSUMER, Bench, KEYS, credential, key, ok, on_any_host, request, route, site};
 
 fn bench(limit: Vec<Place<LimitPolicy>>, cost: u32) -> Bench {
     let cost = NonZeroU32::new(cost).unwrap();
@@ -177,4 +180,108 @@ fn unavailable_counters_are_open_or_closed_by_policy_and_reported() {
     closed.host.counters.fault.set(true);
     let refused = send(&closed);
     assert_eq!((refused.status, refused.problem().as_str()), (503, "store-unavailable"));
+}
+
+#[test]
+fn what_was_charged_for_a_refused_request_whose_answer_was_lost_is_taken_back() {
+    let bench = bench(vec![BY_ADDRESS], 3);
+    let faults = &bench.host.counters.faults;
+    for _ in 0..3 {
+        faults.answers_lost.set(true);
+        let refused = send(&bench);
+        assert_eq!((refused.status, refused.problem().as_str()), (503, "store-unavailable"));
+        faults.answers_lost.set(false);
+    }
+    let passed = send(&bench);
+    assert_eq!((passed.status, passed.field("ratelimit")), (200, "\"by-address\";r=0;t=60"));
+}
+
+#[test]
+fn an_owner_that_answers_again_is_told_what_was_not_charged_for_good() {
+    let bench = bench(vec![BY_ADDRESS], 3);
+    let (counters, clock) = (&bench.host.counters, &bench.host.clock);
+    // It charges, and answers after the timeout. Until it is back, nothing reaches it that takes the charge back.
+    counters.faults.answer_after(3_100);
+    let back = async {
+        clock.sleep(1_000).await;
+        counters.fault.set(true);
+        counters.faults.answer_after(0);
+        clock.sleep(9_500).await;
+        counters.fault.set(false);
+    };
+    let refused =
+        bench.host.clock.drive(futures_util::future::join(bench.answered(client(), request_of_key()), back)).unwrap().0;
+    assert_eq!(refused.status, 503);
+    assert_eq!(send(&bench).field("ratelimit"), "\"by-address\";r=0;t=60");
+}
+
+/// A route with two limits, of which the first is changed.
+fn with_first(change: impl Fn(&mut LimitPolicy)) -> Bench {
+    let limited = RouteSettings {
+        authn: vec![vec![KEYS]],
+        limit: vec![BY_CONSUMER, BY_ADDRESS],
+        limit_fields: Some(LegacyFields::XRatelimit),
+        ..route("/limited", &["GET"])
+    };
+    let mut settings = site(vec![limited]);
+    change(&mut settings.policies.limit[0].policy);
+    let bench = bench(vec![], 1);
+    bench.publish(&on_any_host(settings));
+    bench
+}
+
+#[test]
+fn a_budget_is_not_told_to_callers() {
+    let bench = with_first(|policy| {
+        if let LimitPolicy::RateLimit(settings) = policy {
+            settings.counting.budget = Some("20 USD".into());
+        }
+    });
+    let passed = send(&bench);
+    assert_eq!(passed.field("ratelimit-policy"), "\"by-address\";q=3;w=60");
+    assert_eq!(passed.field("ratelimit"), "\"by-address\";r=2;t=20");
+    assert_eq!((passed.field("x-ratelimit-limit"), passed.field("x-ratelimit-remaining")), ("3", "2"));
+    assert_eq!(send(&bench).status, 200);
+    let refused = send(&bench);
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "budget-exhausted"));
+    assert_eq!(refused.field("retry-after"), "30");
+    let told: serde_json::Value = serde_json::from_slice(&refused.content).unwrap();
+    let members: Vec<&str> = told.as_object().unwrap().keys().map(String::as_str).collect();
+    assert!(!members.iter().any(|name| ["quota", "window_s", "remaining", "reset_s"].contains(name)), "{told}");
+    assert!(!refused.field("ratelimit").contains("by-consumer"), "{:?}", refused.fields);
+}
+
+#[test]
+fn a_refused_request_is_one_call_of_a_limit_of_requests_at_the_same_time() {
+    for shadow in [false, true] {
+        let bench = with_first(|policy| {
+            let one = NonZeroU32::MIN;
+            *policy = LimitPolicy::Concurrency(ConcurrencySettings {
+                max: one,
+                lease_ms: NonZeroU32::new(60_000).unwrap(),
+                by: LimitBy::Consumer,
+                on_unavailable: OnUnavailable::Closed,
+                plans: Default::default(),
+                counting: Counting { shadow, ..Counting::default() },
+            });
+        });
+        bench.host.counters.apart.set(false);
+        let first = serve(&bench.isolate, &bench.host, request_of_key(), client());
+        let first = bench.host.clock.drive(first).unwrap();
+        let before = bench.host.counters.calls();
+        let second = send(&bench);
+        assert_eq!(second.status, if shadow { 200 } else { 429 });
+        assert_eq!(bench.host.counters.calls() - before, 1 + u32::from(shadow), "the end of nothing is told");
+        drop(first.reply);
+        bench.host.clock.drive(first.after).unwrap();
+        assert_eq!(send(&bench).status, 200, "what was in flight has ended");
+    }
+}
+
+fn client() -> Client {
+    Client { address: Some("192.0.2.7".parse().unwrap()), https: true, inside: false }
+}
+
+fn request_of_key() -> http::Request<tollgate_edge::memory::Content> {
+    request("GET", "/limited", &[("x-api-key", key().expose())], "")
 }

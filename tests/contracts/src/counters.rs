@@ -7,8 +7,9 @@ use tollgate_core::cache::{CacheKey, Purge};
 use tollgate_core::cell::{
     CellKey, CellOperations, Charge, Listed, Operation, OperationId, Outcome, Reply, Terms, Update, Verdict,
 };
+use tollgate_core::limit::Fault;
 use tollgate_core::time::Timestamp;
-use tollgate_edge::ports::{Clock, CounterFault, Counters, Entropy, Host};
+use tollgate_edge::ports::{Clock, Counters, Entropy, Host};
 
 use crate::breach::present;
 use crate::stage::{Store, set_unavailable};
@@ -194,6 +195,28 @@ pub(crate) async fn held_charges_can_be_released_once<S: Subject>(subject: &S) -
     Ok(())
 }
 
+/// Final charges whose request is refused can be taken back once, and are refused if they arrive afterwards.
+pub(crate) async fn charges_can_be_taken_back_once<S: Subject>(subject: &S) -> Checked {
+    let (cell, two, now) = ("consumer=taken-back", charge("p", 2, 2), now(subject));
+    let Operation::Charge(taken) = two.clone() else { return Ok(()) };
+    let back = |cell: &str, of: &Update| {
+        let operation = Operation::Withdraw { id: of.terms.id, charge: taken.clone() };
+        update(subject.host(), vec![part(cell, vec![operation])])
+    };
+    let first = update(subject.host(), vec![part(cell, vec![two.clone()])]);
+    ensure!(apply(subject, &first, now).await?.granted, "refused at first");
+    expect(subject, cell, &two, now, false).await?;
+    ensure_eq!(apply(subject, &back(cell, &first), now).await?.replies, [Reply::Released], "the first time");
+    expect(subject, cell, &two, now, true).await?;
+    ensure_eq!(apply(subject, &back(cell, &first), now).await?.replies, [Reply::NotHeld], "the second time");
+    expect(subject, cell, &two, now, false).await?;
+    let late = update(subject.host(), vec![part("consumer=taken-back-early", vec![two.clone()])]);
+    let early = apply(subject, &back("consumer=taken-back-early", &late), now).await?;
+    ensure_eq!(early.replies, [Reply::NotHeld], "before the charge");
+    ensure!(!apply(subject, &late, now).await?.granted, "charged after it was taken back");
+    expect(subject, "consumer=taken-back-early", &two, now, true).await
+}
+
 /// Confirmed charges are kept after the time of their hold; others are refunded.
 pub(crate) async fn confirmed_charges_are_kept<S: Subject>(subject: &S) -> Checked {
     let (confirmed, orphaned) = ("consumer=confirmed", "consumer=orphaned");
@@ -309,7 +332,8 @@ pub(crate) async fn unavailable_is_an_error<S: Subject>(subject: &S) -> Checked 
     let counters = subject.host().counters();
     set_unavailable(subject, Store::Counters, true).await?;
     let answer = counters.update(&update(subject.host(), vec![part(cell, vec![one.clone()])]), now).await;
-    ensure!(matches!(answer, Err(CounterFault::Unavailable(_))), "{answer:?} while the store was unavailable");
+    let is_unavailable = matches!(&answer, Err(fault) if fault.kind() == Fault::Unavailable);
+    ensure!(is_unavailable, "{answer:?} while the store was unavailable");
     set_unavailable(subject, Store::Counters, false).await?;
     expect(subject, cell, &one, now, true).await
 }

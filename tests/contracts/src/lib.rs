@@ -86,6 +86,7 @@ contracts! {
     counters {
         grants_the_burst_and_no_more charges_side_by_side_are_exact cells_and_quotas_are_apart all_or_none
         all_or_none_over_cells_of_one_owner a_repetition_charges_once held_charges_can_be_released_once
+        charges_can_be_taken_back_once
         confirmed_charges_are_kept concurrent_purges_are_all_kept names_of_a_list_are_kept_once quota_becomes_available_with_time a_day_by_the_callers_clock_restores_the_quota
         a_clock_that_steps_back_creates_no_permit a_late_caller_is_not_refused unavailable_is_an_error
     }

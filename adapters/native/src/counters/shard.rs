@@ -12,7 +12,7 @@ pub(super) type Kept = Result<Cell, CellError>;
 pub(super) struct Shard {
     cells: HashMap<CellKey, Kept>,
     room: Room,
-    /// Absent if nothing is written: nobody would take them out.
+    /// The cells that have to be stored; absent if nothing stores them.
     changed: Option<HashSet<CellKey>>,
     most: usize,
     /// When to search for idle cells again: a full shard is not searched for each new cell.
@@ -20,11 +20,15 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    /// With room for so many cells; `is_written` says whether there is a file.
-    pub(super) fn new(most: usize, is_written: bool) -> Self {
-        let changed = is_written.then(HashSet::new);
+    pub(super) fn new(most: usize, is_stored: bool) -> Self {
         let (cells, room) = (HashMap::new(), Room::default());
-        Self { cells, room, changed, most: most.max(1), sweep_at: Timestamp::EPOCH }
+        Self { cells, room, changed: is_stored.then(HashSet::new), most: most.max(1), sweep_at: Timestamp::EPOCH }
+    }
+
+    /// How many cells have to be stored.
+    #[cfg(test)]
+    pub(super) fn changed(&self) -> usize {
+        self.changed.as_ref().map_or(0, HashSet::len)
     }
 
     pub(super) fn len(&self) -> usize {

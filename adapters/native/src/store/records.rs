@@ -100,6 +100,15 @@ impl RecordStore {
         read_one(&writer, key, SystemClock::now()).map_err(|e| self.database.error(e))
     }
 
+    /// When the record under a key ends, if there is one that does.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store cannot be read.
+    pub fn end_of(&self, key: &str) -> Result<Option<Timestamp>, StoreError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        end_of(&writer, key).map_err(|e| self.database.error(e))
+    }
+
     /// The keys that begin with `prefix`, sorted, at most `max`.
     ///
     /// # Errors
@@ -195,6 +204,14 @@ fn read_one(connection: &Connection, key: &str, now: Timestamp) -> rusqlite::Res
         .prepare_cached("SELECT value FROM record WHERE key = ?1 AND (expires_at_us IS NULL OR expires_at_us > ?2)")?
         .query_row(params![key, micros(now)], |row| row.get(0))
         .optional()
+}
+
+fn end_of(connection: &Connection, key: &str) -> rusqlite::Result<Option<Timestamp>> {
+    let end: Option<Option<i64>> = connection
+        .prepare_cached("SELECT expires_at_us FROM record WHERE key = ?1")?
+        .query_row([key], |row| row.get(0))
+        .optional()?;
+    Ok(end.flatten().and_then(|end_us| u64::try_from(end_us).ok()).map(Timestamp::from_micros))
 }
 
 fn write_one(

@@ -313,3 +313,24 @@ fn a_gateway_that_is_far_gets_its_turn_beside_one_that_is_near() {
     assert!(caller.granted());
     far.queue.end(batch);
 }
+
+#[test]
+fn what_nobody_waits_for_any_more_is_not_sent() {
+    let (mut server, mut gateway) = (Server::default(), Gateway::new(1));
+    let [gone, stays] = [gateway.ask(&["c"], 9), gateway.ask(&["c"], 9)];
+    let mut batch = gateway.queue.next_batch().unwrap();
+    gone.0.borrow_mut().1 = true;
+    assert!(batch.is_wanted());
+    let call = gateway.call(&mut batch);
+    assert_eq!(batch.settle(&server.run(&call), START), Settled::Done);
+    gateway.queue.end(batch);
+    assert_eq!((stays.granted(), gone.answered()), (true, None));
+    let left = gateway.ask(&["c"], 9);
+    let mut batch = gateway.queue.next_batch().unwrap();
+    left.0.borrow_mut().1 = true;
+    assert!(!batch.is_wanted());
+    gateway.queue.end(batch);
+    let last = gateway.ask(&["c"], 9);
+    gateway.run(&mut server);
+    assert_eq!(last.answered().unwrap().unwrap().verdicts().next().unwrap().remaining, 7, "two were charged");
+}

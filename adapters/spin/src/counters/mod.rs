@@ -201,7 +201,8 @@ impl SpinCounters {
         takes_over: bool,
         change: impl Fn(Option<&[u8]>) -> Changed<T>,
     ) -> Result<Option<T>, CounterFault> {
-        let mut keys = Keys { store: self.store()?, blocking: &self.blocking, key, swap: None };
+        let store = self.store().map_err(CounterFault::NotAsked)?;
+        let mut keys = Keys { store, blocking: &self.blocking, key, swap: None };
         let (mut attempt, mut call) = Attempt::begin(takes_over);
         loop {
             let answer = keys.answer(call)?;
@@ -260,7 +261,7 @@ impl Keys<'_> {
             Call::Read(generation) => {
                 let key = if generation == 1 { self.key.clone() } else { format!("{}:{generation}", self.key) };
                 let swap = Cas::new(self.store, &key).map_err(not_begun)?;
-                let value = self.blocking.run(WHAT, || swap.current())?;
+                let value = self.blocking.run(WHAT, || swap.current()).map_err(CounterFault::NotAsked)?;
                 self.swap = Some(swap);
                 Ok(Answer::Value(value))
             }
@@ -281,7 +282,7 @@ impl Keys<'_> {
     fn add(&self, number: &str, delta: i64) -> Result<Answer, CounterFault> {
         let key = format!("{}:{number}", self.key);
         let sum = self.blocking.run(WHAT, || atomics::increment(self.store, &key, delta));
-        Ok(Answer::Number(sum?))
+        sum.map(Answer::Number).map_err(CounterFault::NotAsked)
     }
 }
 
@@ -292,7 +293,7 @@ fn not_begun(error: Error) -> CounterFault {
     match &error {
         Error::Other(text) if text.contains("compare_and_swap") => CounterFault::Contended,
         Error::Other(_) | Error::NoSuchStore | Error::AccessDenied => {
-            Unavailable::new(format!("{WHAT}: {error}")).into()
+            CounterFault::NotAsked(Unavailable::new(format!("{WHAT}: {error}")))
         }
     }
 }
@@ -382,7 +383,7 @@ mod tests {
         let full = Error::Other("too many compare_and_swaps opened".to_owned());
         assert_eq!(not_begun(full), CounterFault::Contended);
         for error in [Error::Other("database is locked".to_owned()), Error::NoSuchStore, Error::AccessDenied] {
-            assert!(matches!(not_begun(error), CounterFault::Unavailable(_)));
+            assert!(matches!(not_begun(error), CounterFault::NotAsked(_)));
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The requests of an instance share a queue ([`tollgate_redis::Queue`]): what waits for a cell becomes one call, made by whichever
 //! request finds it. Every request waits on a timer of its own, because a task of a component cannot wake another.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use spin_sdk::wasip3::random::random::get_random_bytes;
 use tollgate_core::cell::{CellKey, Outcome, Update};
 use tollgate_core::time::{MonotonicInstant, Timestamp};
 use tollgate_edge::ports::{Clock, CounterFault, Counters, Unavailable};
-use tollgate_redis::{Batch, Call, Queue, Reply, SCRIPT, SCRIPT_SHA1, Settled, Stamp, Waiter};
+use tollgate_redis::{Batch, Call, Queue, Reply, SCRIPT, SCRIPT_SHA1, Settled, Stall, Stamp, Waiter};
 
 use crate::clock::{NANOS_PER_MS, SpinClock};
 
@@ -25,8 +25,8 @@ pub struct RedisCounters {
     address: String,
     queue: RefCell<Queue<Caller>>,
     connection: RefCell<Option<Rc<Connection>>>,
-    /// When a connection failed: there is no other attempt for a moment.
-    failed_at: Cell<Option<MonotonicInstant>>,
+    /// Whether the server answers.
+    stall: RefCell<Stall>,
 }
 
 /// A request that waits for its answer; the queue has a clone.
@@ -79,15 +79,15 @@ impl RedisCounters {
             address: address.to_owned(),
             queue: RefCell::new(Queue::new(CELLS_REMEMBERED_MAX)),
             connection: RefCell::default(),
-            failed_at: Cell::default(),
+            stall: RefCell::default(),
         }
     }
 
-    async fn swap(&self, call: &Call) -> Result<Reply, Failed> {
-        let connection = self.connection().await.map_err(|away| Failed::Refused(away.into()))?;
-        let mut answer = execute(&connection, "EVALSHA", SCRIPT_SHA1, call).await;
+    async fn swap(&self, connection: &Connection, call: &Call) -> Result<Reply, Failed> {
+        let begun = SpinClock.instant();
+        let mut answer = execute(connection, "EVALSHA", SCRIPT_SHA1, call).await;
         if matches!(&answer, Some(Err(Error::Other(text))) if contains(text, &["noscript"])) {
-            answer = execute(&connection, "EVAL", SCRIPT, call).await;
+            answer = execute(connection, "EVAL", SCRIPT, call).await;
         }
         let failed = match answer {
             Some(Ok(results)) => match reply(results, call.keys.len()) {
@@ -95,37 +95,64 @@ impl RedisCounters {
                 None => Failed::Refused(Unavailable::new("the counters in Redis: an answer of another form").into()),
             },
             Some(Err(error)) => failure(error),
-            None => Failed::Refused(Unavailable::new("the counters in Redis: no answer in time").into()),
+            None => Failed::Refused(self.failed(begun, "no answer in time").into()),
         };
         // Spin does not connect again by itself.
         self.connection.take();
         Err(failed)
     }
 
+    /// The connection for a call, unless the server does not answer: then one request after each pause asks for a byte of the key first,
+    /// and all others fail at once.
+    async fn line(&self, key: String) -> Result<Rc<Connection>, Unavailable> {
+        let reason = self.stall.borrow().reason().cloned();
+        let Some(reason) = reason else { return self.connection().await };
+        let begun = SpinClock.instant();
+        let probes = self.stall.borrow_mut().probes(begun);
+        if !probes {
+            return Err(reason);
+        }
+        let connection = self.connection().await?;
+        let words = vec![RedisParameter::Binary(key.into_bytes()), RedisParameter::Int64(0), RedisParameter::Int64(0)];
+        match within(connection.execute("GETRANGE", words)).await.map(|answer| answer.map_err(failure)) {
+            None => {
+                self.connection.take();
+                Err(self.failed(begun, "no answer in time"))
+            }
+            Some(Err(Failed::Broken(_))) => {
+                self.connection.take();
+                Err(self.failed(begun, "the call failed"))
+            }
+            // What it refuses is an answer, too.
+            Some(Ok(_) | Err(Failed::Refused(_))) => {
+                self.stall.borrow_mut().answered(SpinClock.instant());
+                Ok(connection)
+            }
+        }
+    }
+
     async fn connection(&self) -> Result<Rc<Connection>, Unavailable> {
         if let Some(connection) = self.connection.borrow().as_ref() {
             return Ok(Rc::clone(connection));
         }
-        let away = || {
-            Unavailable::new(
-                "the counters in Redis: no connection (allowed_outbound_hosts in spin.toml has to name it)",
-            )
-        };
-        if self.failed_at.get().is_some_and(|at| SpinClock.instant().millis_since(at) < CONNECT_PAUSE_MS) {
-            return Err(away());
-        }
+        let begun = SpinClock.instant();
         match within(Connection::open(&self.address)).await {
             Some(Ok(connection)) => {
                 let connection = Rc::new(connection);
-                self.failed_at.set(None);
                 *self.connection.borrow_mut() = Some(Rc::clone(&connection));
                 Ok(connection)
             }
             Some(Err(_)) | None => {
-                self.failed_at.set(Some(SpinClock.instant()));
-                Err(away())
+                Err(self.failed(begun, "no connection (allowed_outbound_hosts in spin.toml has to name it)"))
             }
         }
+    }
+
+    /// Notes that a call or an attempt to connect, which began at `begun`, had no answer.
+    fn failed(&self, begun: MonotonicInstant, why: &str) -> Unavailable {
+        let reason = Unavailable::new(format!("the counters in Redis: {why}"));
+        self.stall.borrow_mut().failed(begun, SpinClock.instant(), reason.clone());
+        reason
     }
 }
 
@@ -134,10 +161,20 @@ impl Running<'_> {
         let mut has_broken = false;
         loop {
             let Some(batch) = &mut self.batch else { return };
+            let line = self.counters.line(batch.key(&self.counters.gateway)).await;
+            let connection = match line {
+                Ok(connection) => connection,
+                // An earlier attempt may have taken effect.
+                Err(reason) if has_broken => return batch.fail(&reason.into()),
+                Err(reason) => return batch.fail(&CounterFault::NotAsked(reason)),
+            };
+            if !batch.is_wanted() {
+                return;
+            }
             let random = get_random_bytes(Stamp::RANDOM_BYTES as u64);
             let random = std::array::from_fn(|place| random.get(place).copied().unwrap_or_default());
             let call = batch.call(&self.counters.gateway, SpinClock.instant(), random);
-            let answer = self.counters.swap(&call).await;
+            let answer = self.counters.swap(&connection, &call).await;
             match answer {
                 Ok(reply) => match batch.settle(&reply, SpinClock.instant()) {
                     Settled::Done => return,
@@ -245,9 +282,6 @@ const ANSWER_MAX_MS: u64 = 2_800;
 
 /// The timeout of a call, and of a connection.
 const CALL_MAX_MS: u64 = 1_000;
-
-/// How long there is no other attempt to connect after one that failed.
-const CONNECT_PAUSE_MS: u64 = 250;
 
 /// How often a request looks whether another one has made its call.
 const TURN_NANOS: u64 = NANOS_PER_MS / 4;

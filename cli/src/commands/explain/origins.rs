@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tollgate_analysis::{LeasedLimit, leased_limits};
-use tollgate_config::{Compiled, CompiledRoute, Origin, OriginLevel, Span};
+use tollgate_config::{Compiled, CompiledRoute, Origin, OriginLevel, Span, Target};
 
 use crate::redaction::redact;
 use crate::terminal::{heading, table};
@@ -24,13 +24,20 @@ fn leased(compiled: &Compiled, route: &CompiledRoute) -> String {
     if limits.is_empty() {
         return String::new();
     }
-    let mut rows = vec![["LEASED LIMIT", "PLAN", "CAN PASS BEYOND IT"].map(str::to_owned).to_vec()];
+    let targets = compiled.targets().map(|targets| &targets.value).filter(|targets| !targets.is_empty());
+    let is_on_native = targets.is_none_or(|targets| targets.contains(&Target::Native));
+    let is_only_native = is_on_native && targets.is_some_and(|targets| targets.len() == 1);
+    let beyond = if is_only_native { "CAN PASS BEYOND IT WITH REDIS" } else { "CAN PASS BEYOND IT" };
+    let mut rows = vec![["LEASED LIMIT", "PLAN", beyond].map(str::to_owned).to_vec()];
     for LeasedLimit { policy, plan, beyond } in limits {
         let beyond = if beyond == 0 { "nothing in a window".to_owned() } else { format!("{beyond} in any time") };
         rows.push(vec![policy, plan.unwrap_or_else(|| "-".to_owned()), beyond]);
     }
-    format!("\n{}", table(&rows))
+    format!("\n{}{}", table(&rows), if is_on_native { EXACT_ON_NATIVE } else { "" })
 }
+
+const EXACT_ON_NATIVE: &str =
+    "On the native host without --counters in Redis every limit is exact: nothing passes beyond it.\n";
 
 /// The settings as rows.
 pub(super) fn table_of(compiled: &Compiled, route: &CompiledRoute) -> String {
@@ -102,5 +109,27 @@ const fn level(level: OriginLevel) -> &'static str {
         OriginLevel::Operation => "route",
         OriginLevel::Policy => "policy",
         OriginLevel::Plan => "plan",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_beyond_a_limit_is_told_of_the_hosts_that_take_permits_ahead() {
+        let told = |target: &str| {
+            let text = format!(
+                "format: 1\ngateway: {{name: g{target}}}\nupstreams: {{u: \"http://u\"}}\npolicies: {{often: {{kind: rate-limit, rate: 100/s}}}}\n\
+                 apis: {{a: {{upstream: u, limit: often, routes: [{{path: /a, methods: [GET]}}]}}}}\n"
+            );
+            let compiled =
+                tollgate_analysis::compile_str("tollgate.yaml", &text).unwrap_or_else(|found| panic!("{found}"));
+            leased(&compiled, compiled.routes().iter().next().unwrap())
+        };
+        let (any, native, workers) = (told(""), told(", target: native"), told(", target: workers-paid"));
+        assert!(any.contains("CAN PASS BEYOND IT\n") && any.ends_with(EXACT_ON_NATIVE), "{any}");
+        assert!(native.contains("CAN PASS BEYOND IT WITH REDIS\n") && native.ends_with(EXACT_ON_NATIVE), "{native}");
+        assert!(workers.contains("CAN PASS BEYOND IT\n") && !workers.contains(EXACT_ON_NATIVE), "{workers}");
     }
 }

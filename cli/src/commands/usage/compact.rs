@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clap::Args;
+use clap::{Arg, Args};
 use serde::Serialize;
 use serde_json::json;
 use tollgate_core::telemetry::{HOUR_BYTES, UsageBatch, UsageRow};
@@ -24,7 +24,7 @@ use crate::terminal;
 /// can be repeated after it was interrupted.
 #[derive(Debug, Args)]
 #[command(
-    mut_args(of_place),
+    mut_args(of_store),
     after_help = "\
 Examples:
   tollgate usage compact --gateway shop --to native --store shop.db
@@ -34,14 +34,25 @@ pub(super) struct CompactArgs {
     /// Only hours that ended so many days ago: an isolate that could not write until then loses its batch of the hour.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3_650))]
     older_days: u64,
-    /// For how many days of their hour sums are kept; older records are removed.
-    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..=3_650))]
-    keep_days: u64,
+    /// For how many days of their hour sums are kept; older records are removed
+    /// (default: as long as `telemetry.usage.keep` of the gateway that wrote them said).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=3_650))]
+    keep_days: Option<u64>,
     #[command(flatten)]
     keys: KeysArgs,
     /// The output format.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+}
+
+/// The options of a store that has no expiry of its own: the others cannot be used.
+fn of_store(arg: Arg) -> Arg {
+    let arg = of_place(arg);
+    match arg.get_id().as_str() {
+        "at" | "token_file" | "ca" | "plain_http" | "binding" | "local" | "remote" => arg.hide(true),
+        "to" => arg.required(true).help("The host whose store contains the records: native or spin"),
+        _ => arg,
+    }
 }
 
 pub(super) fn run(args: &CompactArgs) -> Result<(), Failure> {
@@ -86,28 +97,37 @@ fn compact(target: &Target, gateway: &str, now: Timestamp, args: &CompactArgs) -
         if now < began.plus_millis(HOUR_MS + args.older_days * DAY_MS) {
             break;
         }
-        let end = began.plus_millis(args.keep_days * DAY_MS);
-        if now >= end {
-            done.removed += keys.len();
-            target.remove(&keys)?;
-        } else {
-            compact_hour(target, gateway, &keys, end, &mut done)?;
-        }
+        let kept = Kept { now, began, until: args.keep_days.map(|days| began.plus_millis(days * DAY_MS)) };
+        compact_hour(target, gateway, &keys, kept, &mut done)?;
     }
     Ok(done)
 }
 
-fn compact_hour(
-    target: &Target,
-    gateway: &str,
-    keys: &[String],
-    end: Timestamp,
-    done: &mut Done,
-) -> Result<(), Failure> {
-    let mut batches = Vec::new();
+/// How long the records of an hour are kept.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    now: Timestamp,
+    began: Timestamp,
+    /// Absent: as each record says.
+    until: Option<Timestamp>,
+}
+
+fn compact_hour(target: &Target, gateway: &str, keys: &[String], kept: Kept, done: &mut Done) -> Result<(), Failure> {
+    let (mut batches, mut over, mut last) = (Vec::new(), Vec::new(), Timestamp::EPOCH);
     for key in keys {
-        batches.extend(read(target, key)?);
+        let end = match kept.until {
+            Some(until) => until,
+            None => target.end_of(key)?.unwrap_or_else(|| kept.began.plus_millis(KEEP_DAYS * DAY_MS)),
+        };
+        if kept.now >= end {
+            over.push(key.clone());
+        } else if let Some(batch) = read(target, key)? {
+            last = last.max(end);
+            batches.push(batch);
+        }
     }
+    done.removed += over.len();
+    target.remove(&over)?;
     let covered: BTreeSet<String> = batches.iter().flat_map(|batch| batch.covers.iter().cloned()).collect();
     let (old, live): (Vec<_>, Vec<_>) = batches.into_iter().partition(|batch| covered.contains(&batch.batch));
     let key_of = |batch: &UsageBatch| keys::usage(gateway, &batch.hour, &batch.batch);
@@ -122,7 +142,8 @@ fn compact_hour(
     done.summed += live.len();
     done.sums += sums.len();
     let records: Vec<_> = sums.iter().map(|sum| (key_of(sum), encode(sum))).collect();
-    target.put_until(&records, end)
+    // What one of them keeps, all do.
+    target.put_until(&records, last)
 }
 
 /// The sums of batches of one hour, as few as can be read.
@@ -169,6 +190,9 @@ fn add(sum: &mut UsageBatch, batch: &UsageBatch) {
 /// With its members a row is eleven values, and a record has at most 16,384.
 const ROWS_MAX: usize = 1_200;
 const COVERS_MAX: usize = 2_000;
+
+/// For how long a record without an end is kept: the default of `telemetry.usage.keep`.
+const KEEP_DAYS: u64 = 400;
 
 const HOUR_MS: u64 = 60 * 60 * 1_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -240,6 +264,48 @@ mod tests {
             assert_eq!(run(), Done { summed: 0, sums: 0, removed: 2 });
             assert_eq!(requests(&place), (3, 6, 63));
         }
+    }
+
+    #[test]
+    fn sums_are_kept_as_long_as_their_batches_and_what_is_over_is_removed() {
+        for host in [Place::Native, Place::Spin] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("store.db");
+            let store = Store::parse_from(["store", "--store", path.to_str().unwrap()]).store;
+            let target = Target::of(host, &store).unwrap();
+            let began = Timestamp::from_millis(now().as_millis() / HOUR_MS * HOUR_MS).minus_millis(5 * DAY_MS);
+            let put = |id: &str, end: Timestamp| {
+                let mut tally = Tally::default();
+                tally.add(&Used { at: began, status: 200, cost: 1, ..Used::default() });
+                let key = keys::usage("shop", tally.hour().unwrap(), id);
+                target.put_until(&[(key, usage_record("shop", id, &tally))], end).unwrap();
+            };
+            let [soon, later] = [40, 700].map(|days| now().plus_millis(days * DAY_MS));
+            put("a", soon);
+            put("b", later);
+            let run = |more: &[&str], at: Timestamp| {
+                let words = [&["compact", "--to", "native", "--store", "x"][..], more].concat();
+                compact(&target, "shop", at, &Command::parse_from(words).args).unwrap()
+            };
+            assert_eq!(run(&[], now()), Done { summed: 2, sums: 1, removed: 0 });
+            let sum = target.keys(&keys::usage_of("shop", ""), 9).unwrap().into_iter().find(|key| key.contains("sum-"));
+            assert_eq!(target.end_of(&sum.unwrap()).unwrap(), Some(later), "{host:?}");
+            assert_eq!(run(&[], now()).removed, 2);
+            assert_eq!(run(&["--keep-days", "3"], now()).removed, 1, "a number of days is what was asked for");
+            put("c", soon);
+            assert_eq!(run(&[], soon.plus_millis(1)).removed, 1, "{host:?}");
+        }
+    }
+
+    #[test]
+    fn help_shows_the_options_that_can_be_used() {
+        use clap::CommandFactory;
+        let help = Command::command().mut_args(of_store).render_long_help().to_string();
+        assert!(["--to", "--store", "--gateway", "--keep-days"].iter().all(|option| help.contains(option)), "{help}");
+        assert!(
+            !["--at", "--token-file", "--binding", "--remote"].iter().any(|option| help.contains(option)),
+            "{help}"
+        );
     }
 
     #[test]

@@ -146,6 +146,11 @@ impl Usage {
         }
     }
 
+    /// Whether there are no rows.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sums.is_empty()
+    }
+
     /// The rows of a table, with their header.
     pub(super) fn rows(&self) -> Vec<Vec<String>> {
         let header = self.names().into_iter().chain(SUMS).map(str::to_uppercase);

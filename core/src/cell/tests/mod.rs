@@ -11,6 +11,7 @@ mod repetition;
 mod settling;
 mod tables;
 mod telling;
+mod withdrawing;
 
 use std::num::NonZeroU32;
 

@@ -1,8 +1,14 @@
 //! The connection to a server or a cluster, which is made again when it breaks.
+//!
+//! A server that cannot be reached, or has left a call without an answer, is not called ([`Stall`]) until it has answered a question of
+//! the gateway's own: no request waits for it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::{ClusterClient, TlsMode};
@@ -12,12 +18,13 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, ProtocolVersion,
     RedisConnectionInfo, RedisError, ServerErrorKind, TlsCertificates, Value,
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
+use tollgate_core::time::MonotonicInstant;
 use tollgate_edge::ports::{CounterFault, Unavailable};
-use tollgate_redis::{Call, Reply, SCRIPT, SCRIPT_SHA1};
+use tollgate_redis::{Call, Reply, SCRIPT, SCRIPT_SHA1, Stall, slot_of};
 
-use super::Counts;
 use super::address::RedisAddress;
+use super::{Counts, instant};
 use crate::secrets::SecretSource;
 use crate::stderr::report;
 
@@ -28,9 +35,44 @@ pub(super) struct Connection {
     authorities: Option<Vec<u8>>,
     secrets: SecretSource,
     counts: Arc<Counts>,
+    /// The beginning of instants.
+    start: Instant,
     state: Mutex<State>,
-    /// Whether the last report was that the server cannot be reached.
-    is_away: AtomicBool,
+    /// The server, or nodes of the cluster, that do not answer.
+    stalls: std::sync::Mutex<Stalls>,
+    /// Those that are to be asked whether they answer again.
+    stalled: mpsc::UnboundedSender<Stalled>,
+}
+
+/// Who does not answer.
+#[derive(Clone, Debug)]
+pub(super) struct Stalled {
+    node: Node,
+    /// A key that it has.
+    key: String,
+}
+
+/// A server, or the part of a cluster that does not answer together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Node {
+    /// The server, or all of the cluster.
+    All,
+    /// The node with this slot, which is its first one as far as its slots are known.
+    Of(u16),
+}
+
+#[derive(Default)]
+struct Stalls {
+    nodes: HashMap<Node, Stall>,
+    /// The slots of a cluster: the first and the last of a range, and the first one of its node.
+    ranges: Vec<(u16, u16, u16)>,
+}
+
+/// A connection for one call.
+pub(super) struct Line {
+    wire: Wire,
+    generation: u64,
+    stalled: Stalled,
 }
 
 /// Why a call has no answer.
@@ -49,7 +91,6 @@ struct State {
     generation: u64,
     /// When the last attempt to connect failed, and why.
     failed: Option<(Instant, Unavailable)>,
-    failures: u32,
 }
 
 #[derive(Clone)]
@@ -59,14 +100,16 @@ enum Wire {
 }
 
 impl Connection {
+    /// Also returns who is to be asked whether they answer again, for [`Connection::watch`].
     pub(super) fn new(
         address: RedisAddress,
         authorities: Option<Vec<u8>>,
         secrets: SecretSource,
-        counts: Arc<Counts>,
-    ) -> Self {
-        let (state, is_away) = (Mutex::default(), AtomicBool::new(false));
-        Self { address, authorities, secrets, counts, state, is_away }
+        (counts, start): (Arc<Counts>, Instant),
+    ) -> (Self, mpsc::UnboundedReceiver<Stalled>) {
+        let (stalled, watched) = mpsc::unbounded_channel();
+        let (state, stalls) = (Mutex::default(), std::sync::Mutex::default());
+        (Self { address, authorities, secrets, counts, start, state, stalls, stalled }, watched)
     }
 
     pub(super) fn counts(&self) -> &Counts {
@@ -84,16 +127,45 @@ impl Connection {
                 advice(&answer).into_iter().for_each(|text| report(format!("counters: {}: {text}", self.address)));
             }
         }
+        self.learn_slots(&mut wire).await;
+    }
+
+    /// Asks those who do not answer whether they answer again; without end.
+    pub(super) async fn watch(&self, mut watched: mpsc::UnboundedReceiver<Stalled>) {
+        let mut asked = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                Some(stalled) = watched.recv() => asked.push(self.ask_until_answered(stalled)),
+                Some(()) = asked.next(), if !asked.is_empty() => {}
+            }
+        }
+    }
+
+    /// A connection for a call of the node with a key, unless it does not answer.
+    ///
+    /// # Errors
+    /// Why nothing is sent now.
+    pub(super) async fn line(&self, key: String) -> Result<Line, Unavailable> {
+        let node = {
+            let stalls = self.stalls();
+            let node = if self.address.is_cluster { stalls.node_of(slot_of(&key)) } else { Node::All };
+            if let Some(reason) = stalls.reason(node) {
+                return Err(reason.clone());
+            }
+            node
+        };
+        let (wire, generation) = self.wire().await?;
+        Ok(Line { wire, generation, stalled: Stalled { node, key } })
     }
 
     /// Calls the script, which the server is given again if it does not know it.
-    pub(super) async fn swap(&self, call: &Call) -> Result<Reply, Failed> {
-        let (mut wire, generation) = self.wire().await.map_err(|away| Failed::Refused(away.into()))?;
+    pub(super) async fn swap(&self, mut line: Line, call: &Call) -> Result<Reply, Failed> {
+        let begun = instant(self.start);
         self.counts.count(&self.counts.calls);
-        let mut answer = wire.send(&command("EVALSHA", SCRIPT_SHA1, call)).await;
+        let mut answer = line.wire.send(&command("EVALSHA", SCRIPT_SHA1, call)).await;
         if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)) {
             self.counts.count(&self.counts.calls);
-            answer = wire.send(&command("EVAL", SCRIPT, call)).await;
+            answer = line.wire.send(&command("EVAL", SCRIPT, call)).await;
         }
         match answer {
             Ok(value) => reply(value, call.keys.len()).ok_or_else(|| {
@@ -101,13 +173,17 @@ impl Connection {
             }),
             Err(error) => {
                 self.counts.count(&self.counts.failures);
-                Err(self.failed(&error, generation).await)
+                let failed = self.failed(&error, line.generation);
+                if error.is_timeout() {
+                    self.note_stalled(line.stalled, begun, self.unavailable(&error), "does not answer");
+                }
+                Err(failed)
             }
         }
     }
 
-    async fn failed(&self, error: &RedisError, generation: u64) -> Failed {
-        let reason = Unavailable::new(format!("the counters in Redis: {}", told(error)));
+    fn failed(&self, error: &RedisError, generation: u64) -> Failed {
+        let reason = self.unavailable(error);
         let (is_lost, failed) = match error.kind() {
             // An answer that is late blocks those after it.
             _ if error.is_timeout() => (true, Failed::Refused(reason.into())),
@@ -129,44 +205,110 @@ impl Connection {
         };
         // The client of a cluster connects to each node again by itself; one that does not answer leaves the others alone.
         if is_lost && (!self.address.is_cluster || error.kind() == ErrorKind::ClusterConnectionNotFound) {
-            let mut state = self.state.lock().await;
-            if state.generation == generation {
+            // Who has the lock connects: there is no other connection to close.
+            if let Ok(mut state) = self.state.try_lock()
+                && state.generation == generation
+            {
                 state.wire = None;
             }
         }
         failed
     }
 
-    /// The connection, which is made if there is none. Soon after an attempt that failed there is no other.
+    fn unavailable(&self, error: &RedisError) -> Unavailable {
+        Unavailable::new(format!("the counters in Redis: {}", told(error)))
+    }
+
+    fn stalls(&self) -> std::sync::MutexGuard<'_, Stalls> {
+        self.stalls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a call, which began at `begun`, had no answer; the first one is reported.
+    fn note_stalled(&self, stalled: Stalled, begun: MonotonicInstant, reason: Unavailable, told: &str) {
+        let is_first = self.stalls().of(stalled.node).failed(begun, instant(self.start), reason);
+        if is_first {
+            report(format!("counters: {} {told}; limits follow `on-unavailable` until it answers", self.address));
+            // It is received for as long as the thread runs.
+            let _ = self.stalled.send(stalled);
+        }
+    }
+
+    /// Asks for a byte of a key, after pauses, until there is an answer.
+    async fn ask_until_answered(&self, Stalled { node, key }: Stalled) {
+        loop {
+            let pause_ms = self.stalls().of(node).pause_ms();
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            let begun = instant(self.start);
+            match self.ask(&key).await {
+                Ok(()) => break,
+                Err(reason) => {
+                    self.stalls().of(node).failed(begun, instant(self.start), reason);
+                }
+            }
+        }
+        if self.stalls().of(node).answered(instant(self.start)) {
+            report(format!("counters: {} answers again", self.address));
+        }
+    }
+
+    async fn ask(&self, key: &str) -> Result<(), Unavailable> {
+        let (mut wire, generation) = self.wire().await?;
+        self.learn_slots(&mut wire).await;
+        if self.address.is_cluster && key.is_empty() {
+            return Ok(());
+        }
+        let mut byte = redis::cmd("GETRANGE");
+        byte.arg(key).arg(0).arg(0);
+        match wire.send(&byte).await {
+            Err(error) if error.is_timeout() || matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) => {
+                self.counts.count(&self.counts.failures);
+                self.failed(&error, generation);
+                Err(self.unavailable(&error))
+            }
+            // What it refuses is an answer, too.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Learns which slots of a cluster have one node now.
+    async fn learn_slots(&self, wire: &mut Wire) {
+        if !self.address.is_cluster {
+            return;
+        }
+        let mut slots = redis::cmd("CLUSTER");
+        slots.arg("SLOTS");
+        // Otherwise each slot is left alone by itself.
+        if let Ok(answer) = wire.send(&slots).await {
+            self.stalls().ranges = ranges(&answer);
+        }
+    }
+
+    /// The connection, which is made if there is none. Who waited for an attempt that failed makes no other.
     async fn wire(&self) -> Result<(Wire, u64), Unavailable> {
+        let (asked, begun) = (Instant::now(), instant(self.start));
         let mut state = self.state.lock().await;
         if let Some(wire) = &state.wire {
             return Ok((wire.clone(), state.generation));
         }
         if let Some((at, reason)) = &state.failed
-            && at.elapsed() < pause(state.failures)
+            && *at >= asked
         {
             return Err(reason.clone());
         }
         match self.connect().await {
             Ok(wire) => {
                 self.counts.count(&self.counts.connections);
-                if self.is_away.swap(false, Ordering::Relaxed) {
-                    report(format!("counters: {} is reached again", self.address));
-                }
-                (state.failed, state.failures) = (None, 0);
+                state.failed = None;
                 state.generation += 1;
                 state.wire = Some(wire.clone());
                 Ok((wire, state.generation))
             }
             Err(reason) => {
                 self.counts.count(&self.counts.failures);
-                if !self.is_away.swap(true, Ordering::Relaxed) {
-                    report(format!("counters: {} cannot be reached: {reason}", self.address));
-                }
+                let told = format!("cannot be reached: {reason}");
                 let reason = Unavailable::new(format!("the counters in Redis: {reason}"));
                 state.failed = Some((Instant::now(), reason.clone()));
-                state.failures = state.failures.saturating_add(1);
+                self.note_stalled(Stalled { node: Node::All, key: String::new() }, begun, reason.clone(), &told);
                 Err(reason)
             }
         }
@@ -252,6 +394,23 @@ impl Connection {
     }
 }
 
+impl Stalls {
+    fn of(&mut self, node: Node) -> &mut Stall {
+        self.nodes.entry(node).or_default()
+    }
+
+    /// Why a node is not called, if it is not.
+    fn reason(&self, node: Node) -> Option<&Unavailable> {
+        let of = |node| self.nodes.get(&node).and_then(Stall::reason);
+        of(Node::All).or_else(|| of(node))
+    }
+
+    fn node_of(&self, slot: u16) -> Node {
+        let range = self.ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&slot));
+        Node::Of(range.map_or(slot, |(_, _, node)| *node))
+    }
+}
+
 impl Wire {
     async fn send(&mut self, command: &Cmd) -> Result<Value, RedisError> {
         let answer = match self {
@@ -260,6 +419,30 @@ impl Wire {
         };
         answer.and_then(Value::extract_error)
     }
+}
+
+/// What the answer to `CLUSTER SLOTS` says: ranges of slots with the first slot of their node.
+fn ranges(answer: &Value) -> Vec<(u16, u16, u16)> {
+    let Value::Array(all) = answer else { return Vec::new() };
+    let number = |value: &Value| match value {
+        Value::Int(number) => u16::try_from(*number).ok(),
+        _ => None,
+    };
+    let range = |value: &Value| match value {
+        // The primary's address, port and id, then those of replicas.
+        Value::Array(parts) => Some((number(parts.first()?)?, number(parts.get(1)?)?, parts.get(2)?.clone())),
+        _ => None,
+    };
+    let mut firsts: Vec<(Value, u16)> = Vec::new();
+    let of_node = |(first, last, node): (u16, u16, Value)| {
+        let known = firsts.iter().find(|(known, _)| *known == node).map(|(_, first)| *first);
+        let of = known.unwrap_or_else(|| {
+            firsts.push((node, first));
+            first
+        });
+        (first, last, of)
+    };
+    all.iter().filter_map(range).map(of_node).collect()
 }
 
 fn tcp() -> TcpSettings {
@@ -341,15 +524,6 @@ fn collect_lines(value: &Value, lines: &mut Vec<String>) {
     lines.extend(text.lines().map(|line| line.trim().to_owned()));
 }
 
-/// How long there is no other attempt to connect: it doubles, up to 2 s.
-fn pause(failures: u32) -> Duration {
-    (CONNECT_PAUSE * (1 << failures.min(CONNECT_DOUBLINGS_MAX))).min(CONNECT_PAUSE_MAX)
-}
-
-const CONNECT_PAUSE: Duration = Duration::from_millis(25);
-const CONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
-const CONNECT_DOUBLINGS_MAX: u32 = 7;
-
 /// The timeout of a connection with TLS and login.
 const CONNECT_MAX: Duration = Duration::from_secs(1);
 
@@ -392,8 +566,18 @@ mod tests {
     }
 
     #[test]
-    fn attempts_to_connect_become_rare() {
-        let pauses: Vec<u64> = (1..9).map(|n| u64::try_from(pause(n).as_millis()).unwrap()).collect();
-        assert_eq!(pauses, [50, 100, 200, 400, 800, 1_600, 2_000, 2_000]);
+    fn slots_of_one_node_are_left_alone_together() {
+        let node = |port| Value::Array(vec![info("127.0.0.1"), Value::Int(port), info("id")]);
+        let range = |first, last, port| Value::Array(vec![Value::Int(first), Value::Int(last), node(port), node(9)]);
+        let answer = Value::Array(vec![range(0, 99, 1), range(100, 16_382, 2), range(16_383, 16_383, 1), Value::Nil]);
+        let mut stalls = Stalls { ranges: ranges(&answer), ..Stalls::default() };
+        assert_eq!(stalls.ranges, [(0, 99, 0), (100, 16_382, 100), (16_383, 16_383, 0)]);
+        let at = MonotonicInstant::from_micros(1);
+        stalls.of(stalls.node_of(5)).failed(at, at, Unavailable::new("no answer in time"));
+        let is_called = |stalls: &Stalls, slot| stalls.reason(stalls.node_of(slot)).is_none();
+        assert_eq!([0, 99, 100, 16_383].map(|slot| is_called(&stalls, slot)), [false, false, true, false]);
+        stalls.of(Node::All).failed(at, at, Unavailable::new("no connection"));
+        assert!(!is_called(&stalls, 100));
+        assert_eq!(Stalls::default().node_of(7), Node::Of(7), "which slots it has is not known");
     }
 }

@@ -73,8 +73,9 @@ impl RedisCounters {
     pub fn start(gateway: &str, settings: &RedisSettings, secrets: &SecretSource) -> std::io::Result<Self> {
         let counts = Arc::<Counts>::default();
         let authorities = settings.authorities.as_ref().map(std::fs::read).transpose()?;
-        let connection = Connection::new(settings.address.clone(), authorities, secrets.clone(), Arc::clone(&counts));
         let start = Instant::now();
+        let of_connection = (Arc::clone(&counts), start);
+        let connection = Connection::new(settings.address.clone(), authorities, secrets.clone(), of_connection);
         let asks = thread::start(gateway, connection, start)?;
         Ok(Self { asks, counts, start, is_cluster: settings.address.is_cluster, faults: Faults::default() })
     }

@@ -1,28 +1,34 @@
 //! The thread that runs the swaps of a process.
 
 use std::cell::RefCell;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use futures_util::future::join;
+use futures_util::future::{join, select};
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 use tollgate_edge::ports::{CounterFault, Unavailable};
 use tollgate_redis::{Batch, Queue, Settled, Stamp};
 
-use super::connection::{Connection, Failed};
+use super::connection::{Connection, Failed, Stalled};
 use super::{Ask, Asker, instant};
 
 /// Starts the thread; it ends when the last sender is dropped.
-pub(super) fn start(gateway: &str, connection: Connection, start: Instant) -> std::io::Result<mpsc::Sender<Ask>> {
+pub(super) fn start(
+    gateway: &str,
+    (connection, stalled): (Connection, mpsc::UnboundedReceiver<Stalled>),
+    start: Instant,
+) -> std::io::Result<mpsc::Sender<Ask>> {
     let (sender, asks) = mpsc::channel(ASKS_MAX);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let queue = RefCell::new(Queue::new(CELLS_REMEMBERED_MAX));
     let engine = Engine { gateway: gateway.to_owned(), connection, start, queue };
     std::thread::Builder::new().name("tollgate-redis".into()).spawn(move || {
         // A server that is slow to say how it is set does not delay charges.
-        runtime.block_on(join(engine.connection.greet(), engine.run(asks)));
+        let of_connection = join(engine.connection.greet(), engine.connection.watch(stalled));
+        runtime.block_on(select(pin!(engine.run(asks)), pin!(of_connection)));
         runtime.shutdown_background();
     })?;
     Ok(sender)
@@ -75,13 +81,28 @@ impl Engine {
 
     /// One call; returns after what time there has to be another.
     async fn attempt(&self, batch: &mut Batch<Asker>, breaks: &mut u32) -> Option<Duration> {
+        let line = match self.connection.line(batch.key(&self.gateway)).await {
+            Ok(line) => line,
+            // An earlier attempt may have taken effect.
+            Err(reason) if *breaks > 0 => {
+                batch.fail(&CounterFault::Unavailable(reason));
+                return None;
+            }
+            Err(reason) => {
+                batch.fail(&CounterFault::NotAsked(reason));
+                return None;
+            }
+        };
+        if !batch.is_wanted() {
+            return None;
+        }
         let mut random = [0; Stamp::RANDOM_BYTES];
         if getrandom::fill(&mut random).is_err() {
             batch.fail(&Unavailable::new("the counters: the system provides no random bytes").into());
             return None;
         }
         let call = batch.call(&self.gateway, instant(self.start), random);
-        match self.connection.swap(&call).await {
+        match self.connection.swap(line, &call).await {
             Ok(reply) => match batch.settle(&reply, instant(self.start)) {
                 Settled::Done => None,
                 Settled::Again { wait_ms } => {

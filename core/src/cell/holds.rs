@@ -104,6 +104,17 @@ impl Holds {
         self.find(id).is_some_and(|hold| hold.charges.iter().any(|held| held.window_us.is_some()))
     }
 
+    /// What is held of a limit, for a short time, by updates that are neither confirmed nor released: as nanoseconds of a limit whose state
+    /// is an instant, and as cost of one that is counted.
+    pub(super) fn undecided(&self, quota: &str, at_us: u64) -> (u64, u64) {
+        let waiting = self.0.iter().filter(|hold| !hold.confirmed && !hold.can_be_dropped(at_us));
+        let held = waiting.flat_map(|hold| &hold.charges).filter(|held| held.quota == *quota);
+        held.fold((0, 0), |(ns, cost), held| match held.window_us {
+            None => (ns.saturating_add(held.ns), cost),
+            Some(_) => (ns, cost.saturating_add(held.ns)),
+        })
+    }
+
     /// Adds a hold; if the table is full, the oldest one that need not be released is dropped: its charges stay.
     pub(super) fn add(&mut self, hold: Hold, at_us: u64) {
         if self.0.len() >= HOLDS_MAX

@@ -1,7 +1,7 @@
 //! An update in two steps, so that all cells of one owner change, or none: first the plan for each cell, then the
 //! commit.
 
-use super::charge::{Charge, Verdict};
+use super::charge::{Algorithm, Charge, Verdict};
 use super::holds::{Held, Hold};
 use super::lease::{LEASE_KEPT_US, Unused};
 use super::listed::Listed;
@@ -370,11 +370,25 @@ impl Cell {
         }
     }
 
+    /// The verdict of a charge that is refused because of what updates hold that wait for other owners: they may release it in a moment.
+    fn not_for_long(&self, charge: &Charge, verdict: Verdict) -> Verdict {
+        let Some(wait_us) = verdict.retry_after_us.filter(|wait_us| !verdict.allowed && *wait_us > HELD_RETRY_US) else {
+            return verdict;
+        };
+        let (ns, cost) = self.holds.undecided(&charge.quota, self.at_us);
+        let missing = charge.cost.get().saturating_sub(verdict.remaining);
+        let may_pass = match charge.algorithm {
+            None | Some(Algorithm::Spacing) => nanos(wait_us) <= ns,
+            Some(_) => u64::from(missing) <= cost,
+        };
+        if may_pass { Verdict { retry_after_us: Some(HELD_RETRY_US), ..verdict } } else { verdict }
+    }
+
     fn reply(&self, step: &Step<'_>, plan: &Plan<'_>, takes_effect: bool) -> Reply {
         match step {
             Step::Charge { charge, effect, ahead, .. } => {
                 let allowed = plan.arrival.decides(effect.allowed());
-                let verdict = effect.verdict(charge, allowed, takes_effect, self.at_us);
+                let verdict = self.not_for_long(charge, effect.verdict(charge, allowed, takes_effect, self.at_us));
                 // A repetition takes nothing ahead: what the first one took ahead and nobody knows of becomes available with time.
                 let leased = ahead
                     .filter(|_| takes_effect)
@@ -455,6 +469,9 @@ impl Step<'_> {
         }
     }
 }
+
+/// When to try again if what others hold is in the way: they are confirmed or released within a round trip.
+const HELD_RETRY_US: u64 = 1_000_000;
 
 /// Maximum number of charged quotas in one cell: as many as a route can have limits.
 const QUOTAS_MAX: usize = ROUTE_LIST_MAX;

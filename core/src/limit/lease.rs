@@ -131,11 +131,14 @@ impl Lease {
         }
     }
 
+    /// Whether its permits are those of such a charge: they were charged with its numbers.
+    #[must_use]
+    pub fn is_for(&self, charge: &Charge) -> bool {
+        self.numbers == numbers(charge)
+    }
+
     /// Takes the cost of a charge from the permits, if there are enough.
     pub fn draw(&mut self, charge: &Charge, now: MonotonicInstant) -> Drawn {
-        if self.numbers != numbers(charge) {
-            *self = Self::new(charge);
-        }
         self.demand.add(charge.cost, now);
         self.decide(charge, None, now)
     }
@@ -216,9 +219,6 @@ impl Lease {
     ) -> Option<Unused> {
         self.not_asked(charge);
         self.outage = self.outage.and_then(Outage::after_answer);
-        if self.numbers != numbers(charge) {
-            return None;
-        }
         self.available_at = now.plus_micros(said.reset_us);
         if charge.lease.is_some() {
             self.patience_ms = (2 * now.millis_since(sent)).clamp(PATIENCE_MS_LEAST, LEASE_MS);
@@ -284,6 +284,12 @@ impl Lease {
             over.and_then(|batch| batch.unused(quota))
         };
         [take(0), take(1)]
+    }
+
+    /// What is not used of all batches; they are forgotten.
+    pub fn give_up(&mut self, quota: &PolicyName) -> [Option<Unused>; 2] {
+        let [older, newer] = std::mem::take(&mut self.batches);
+        [older, newer].map(|batch| batch.and_then(|batch| batch.unused(quota)))
     }
 
     /// Whether requests have used it within the lifetime of a batch.

@@ -22,20 +22,28 @@ pub(crate) struct Leases {
     unused: Vec<(CellKey, Unused)>,
 }
 
-/// The limits of a partition: few.
+/// The limits of a partition, once for each of the numbers that its callers have: few.
 type Partition = Vec<(PolicyName, Lease)>;
 
 impl Leases {
     /// As [`Lease::draw`].
     pub(crate) fn draw(&mut self, cell: &CellKey, charge: &Charge, now: MonotonicInstant) -> Drawn {
-        if let Some(lease) = self.known(cell, &charge.quota) {
+        if let Some(lease) = self.known(cell, charge) {
             return lease.draw(charge, now);
         }
         let is_used = |partition: &Partition| partition.iter().any(|(_, lease)| lease.is_used(now));
         make_room(&mut self.partitions, PARTITIONS_MAX, is_used);
         let mut lease = Lease::new(charge);
         let drawn = lease.draw(charge, now);
-        self.partitions.entry(cell.clone()).or_default().push((charge.quota.clone(), lease));
+        let partition = self.partitions.entry(cell.clone()).or_default();
+        if partition.iter().filter(|(name, _)| *name == charge.quota).count() >= NUMBERS_MAX
+            && let Some(place) = partition.iter().position(|(name, _)| *name == charge.quota)
+        {
+            let (_, mut oldest) = partition.remove(place);
+            let unused = oldest.give_up(&charge.quota).into_iter().flatten().map(|unused| (cell.clone(), unused));
+            self.unused.extend(unused.take(ENDS_MAX.saturating_sub(self.unused.len())));
+        }
+        partition.push((charge.quota.clone(), lease));
         drawn
     }
 
@@ -46,7 +54,7 @@ impl Leases {
         charge: &Charge,
         (since, now): (MonotonicInstant, MonotonicInstant),
     ) -> Drawn {
-        match self.known(cell, &charge.quota) {
+        match self.known(cell, charge) {
             Some(lease) => lease.draw_again(charge, since, now),
             // Forgotten meanwhile.
             None => self.draw(cell, charge, now),
@@ -55,14 +63,14 @@ impl Leases {
 
     /// As [`Lease::put_back`].
     pub(crate) fn put_back(&mut self, cell: &CellKey, charge: &Charge, id: OperationId) {
-        if let Some(lease) = self.known(cell, &charge.quota) {
+        if let Some(lease) = self.known(cell, charge) {
             lease.put_back(charge, id);
         }
     }
 
     /// As [`Lease::drain`].
     pub(crate) fn drain(&mut self, cell: &CellKey, charge: &Charge, now: MonotonicInstant) -> u32 {
-        self.known(cell, &charge.quota).map_or(0, |lease| lease.drain(charge.cost, now))
+        self.known(cell, charge).map_or(0, |lease| lease.drain(charge.cost, now))
     }
 
     /// As [`Lease::answered`], if there is a lease of the limit.
@@ -74,7 +82,7 @@ impl Leases {
         asked: (OperationId, Purpose),
         times: (MonotonicInstant, MonotonicInstant),
     ) {
-        let Some(lease) = self.known(cell, &charge.quota) else { return };
+        let Some(lease) = self.known(cell, charge) else { return };
         let unused = lease.answered(charge, said, asked, times);
         if self.unused.len() < ENDS_MAX {
             self.unused.extend(unused.map(|unused| (cell.clone(), unused)));
@@ -90,26 +98,26 @@ impl Leases {
 
     /// As [`Lease::failed`].
     pub(crate) fn failed(&mut self, cell: &CellKey, charge: &Charge, times: (MonotonicInstant, MonotonicInstant)) {
-        if let Some(lease) = self.known(cell, &charge.quota) {
+        if let Some(lease) = self.known(cell, charge) {
             lease.failed(charge, times);
         }
     }
 
     /// As [`Lease::not_asked`].
     pub(crate) fn not_asked(&mut self, cell: &CellKey, charge: &Charge) {
-        if let Some(lease) = self.known(cell, &charge.quota) {
+        if let Some(lease) = self.known(cell, charge) {
             lease.not_asked(charge);
         }
     }
 
     /// As [`Lease::plans_refill`].
     pub(crate) fn plans_refill(&mut self, cell: &CellKey, charge: &Charge, now: MonotonicInstant) -> bool {
-        self.known(cell, &charge.quota).is_some_and(|lease| lease.plans_refill(now))
+        self.known(cell, charge).is_some_and(|lease| lease.plans_refill(now))
     }
 
     /// As [`Lease::refill`].
     pub(crate) fn refill(&mut self, cell: &CellKey, charge: &Charge, now: MonotonicInstant) -> Option<NonZeroU32> {
-        self.known(cell, &charge.quota)?.refill(now)
+        self.known(cell, charge)?.refill(now)
     }
 
     /// Whether there are batches that may be over.
@@ -121,20 +129,26 @@ impl Leases {
     pub(crate) fn take_unused(&mut self, now: MonotonicInstant) -> Option<(CellKey, Unused)> {
         while self.unused.is_empty() {
             let (_, cell, quota) = self.ends.pop_front_if(|(end, ..)| *end <= now)?;
-            let unused = self.known(&cell, &quota).map_or([None, None], |lease| lease.take_unused(&quota, now));
-            self.unused.extend(unused.into_iter().flatten().map(|unused| (cell.clone(), unused)));
+            let partition = self.partitions.get_mut(&cell);
+            let leases = partition.into_iter().flatten().filter(|(name, _)| *name == quota);
+            let unused = leases.flat_map(|(_, lease)| lease.take_unused(&quota, now)).flatten();
+            self.unused.extend(unused.map(|unused| (cell.clone(), unused)));
         }
         self.unused.pop()
     }
 
-    fn known(&mut self, cell: &CellKey, quota: &PolicyName) -> Option<&mut Lease> {
+    fn known(&mut self, cell: &CellKey, charge: &Charge) -> Option<&mut Lease> {
         let partition = self.partitions.get_mut(cell)?;
-        partition.iter_mut().find(|(name, _)| name == quota).map(|(_, lease)| lease)
+        let is_its = |(name, lease): &&mut (PolicyName, Lease)| *name == charge.quota && lease.is_for(charge);
+        partition.iter_mut().find(is_its).map(|(_, lease)| lease)
     }
 }
 
 /// Maximum number of partitions of which an isolate knows the demand: about a megabyte.
 const PARTITIONS_MAX: usize = 4_096;
+
+/// Maximum number of leases of one limit in a partition: callers with other plans, or keys with numbers of their own.
+const NUMBERS_MAX: usize = 8;
 
 /// Maximum number of batches that are given back when they are over; of others, what is not used is lost.
 const ENDS_MAX: usize = 4_096;
@@ -188,6 +202,23 @@ mod tests {
         let lost = (0..3 * PARTITIONS_MAX).find(|number| !known(number)).unwrap();
         let cell = CellKey::new(format!("consumer={lost}"));
         assert_eq!(leases.draw(&cell, &charge(), now), Drawn::Ask(None));
+    }
+
+    #[test]
+    fn callers_with_other_numbers_have_permits_of_their_own_and_none_are_lost() {
+        let (mut leases, now) = (Leases::default(), MonotonicInstant::default());
+        let cell = CellKey::new("consumer=acme");
+        let with = |rate| Charge { rate: NonZeroU32::new(rate).unwrap(), lease: NonZeroU32::new(8), ..charge() };
+        let id = |number: u32| OperationId::new([u8::try_from(number).unwrap(); 16]);
+        for number in 1..=20 {
+            leases.draw(&cell, &with(number), now);
+            leases.answered(&cell, &with(number), &said(8), (id(number), Purpose::Request), (now, now));
+            assert!(matches!(leases.draw(&cell, &with(number), now), Drawn::Taken { .. }), "{number}");
+        }
+        assert!(matches!(leases.draw(&cell, &with(19), now), Drawn::Taken { .. }));
+        let later = now.plus_millis(1_000);
+        let back: u32 = std::iter::from_fn(|| leases.take_unused(later)).map(|(_, unused)| unused.permits.get()).sum();
+        assert_eq!(back, 20 * 8 - 21);
     }
 
     #[test]

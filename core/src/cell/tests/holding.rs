@@ -25,6 +25,25 @@ fn held_charges_count_until_they_are_released() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn who_is_refused_because_of_what_others_hold_need_not_wait_for_the_end_of_the_window() {
+    let month = |algorithm| {
+        [Operation::Charge(Charge { algorithm, ..gcra("p", 2, 2_592_000_000, 2, 1) })]
+    };
+    for algorithm in [None, Some(Algorithm::FixedWindow), Some(Algorithm::SlidingWindow)] {
+        let mut subject = Subject::default();
+        let wait_us = |subject: &mut Subject, number: u64| {
+            let outcome = subject.apply(final_of(number), &month(algorithm), NOW);
+            outcome.verdicts().next().unwrap().retry_after_us.unwrap()
+        };
+        assert!(subject.apply(final_of(1), &month(algorithm), NOW).granted);
+        assert!(subject.apply(held_of(2, 10_000), &month(algorithm), NOW).granted);
+        assert_eq!(wait_us(&mut subject, 3), 1_000_000, "{algorithm:?}");
+        replies(&mut subject, 2, Operation::Confirm, &Reply::Confirmed);
+        assert!(wait_us(&mut subject, 4) > 1_000_000_000, "{algorithm:?}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn confirmed_charges_are_kept_when_their_time_has_expired() {
     let (mut confirmed, hour) = (Subject::default(), [Operation::Charge(gcra("p", 1, 3_600_000, 1, 1))]);
     assert!(confirmed.apply(held_of(1, 1_000), &hour, NOW).granted);

@@ -187,6 +187,23 @@ fn what_is_wrong_with_a_limit_is_told_with_what_its_kind_has() {
     check_fix("{kind: rate-limit, rate: 5/s, zone: Europe/Paris}", "{}", "/x", "TG0201", "a policy of kind `quota`");
     check_fix("{kind: rate-limit, rate: 10/month}", "{}", "/x", "TG0208", "of a policy of kind quota");
     check_fix("{kind: rate-limit, rate: 10/year}", "{}", "/x", "TG0208", "of a policy of kind quota");
+    for (key, code, says) in [
+        ("warn: [0.8]", "TG0202", "write `80%`: a share is in percent"),
+        ("warn: [80%, 95]", "TG0202", "write `95%`: a share is in percent"),
+        ("warn: 0.8", "TG0202", "write the list `[80%]`: shares are in percent"),
+        ("warn: [\"0.8\"]", "TG0352", "write `80%`"),
+        ("warn: [most]", "TG0352", "write a share such as `80%`"),
+        ("on-unavailable: degrade, degrade-to: 0.25", "TG0202", "write `25%`: a share is in percent"),
+    ] {
+        check_fix(&format!("{{kind: rate-limit, rate: 5/s, {key}}}"), "{}", "/x", code, says);
+    }
+    check_fix(
+        "{kind: rate-limit, rate: 5/s, algorithm: spacing, consistency: leased}",
+        "{}",
+        "/x",
+        "TG0352",
+        "the limit is exact without `consistency`",
+    );
     check_fix(
         "{kind: rate-limit, rate: 5/s, by: request.headers.x-tenant}",
         "{}",

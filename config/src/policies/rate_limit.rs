@@ -124,8 +124,8 @@ fn in_places(algorithm: RateAlgorithm, counting: Counting, written: &Written, re
     let word = ALGORITHMS.iter().find(|(_, known)| *known == algorithm).map_or("", |(word, _)| word);
     report.push(
         Diagnostic::error(Code::BadLimit, stated.span, format!("`algorithm: {word}` cannot be leased"))
-            .why("it gives each request a place of its own, which cannot be taken ahead")
-            .fix("write `consistency: exact`, or another `algorithm`"),
+            .why("it gives each request a place of its own, which cannot be taken ahead: the limit is exact without `consistency`")
+            .fix("write `consistency: exact` or remove it, or write another `algorithm`"),
     );
     None
 }

@@ -5,6 +5,7 @@ mod support;
 
 mod coverage;
 mod expectations;
+mod notices;
 mod reports;
 mod selection;
 mod steps;

@@ -71,6 +71,17 @@ fn mistakes_in_plans_are_reported() {
 }
 
 #[test]
+fn a_cost_that_the_numbers_of_a_plan_owe_for_years_is_refused() {
+    let with = |rate: &str| {
+        let text = project(&format!("gold: {{limits: {{burst: {{rate: {rate}}}}}}}"));
+        let found = found(&text.replace("by: address", "by: address, cost: response.bytes, cost-max: 50000"));
+        found.iter().map(|d| (d.code.id(), d.span.start.column)).collect::<Vec<_>>()
+    };
+    assert_eq!(with("100/h"), []);
+    assert_eq!(with("1/h"), [("TG0209", 33)]);
+}
+
+#[test]
 fn plans_that_policies_name_are_defined() {
     let hash = "00".repeat(32);
     let jwt = "kind: jwt, issuer: \"https://i\", audience: a";

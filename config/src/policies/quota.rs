@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use tollgate_core::limit::{QuotaSettings, Unit, Windows};
 
 use super::budget;
+use super::cost::Charging;
 use super::counting::{self, Common};
 use super::{Change, Kind, PlanLimit, Value, Written, cost, kind_key};
 use crate::diagnostic::{Code, Diagnostic, Report};
@@ -125,7 +126,7 @@ impl Kind for QuotaSettings {
         }
         let Common { by, on_unavailable, counting } = common;
         counting::check_at_most(written, &counting, quota, u32::MAX, report).then_some(())?;
-        let counting = cost::lower(written, counting, quota, None, report)?;
+        let counting = cost::lower(written, counting, Charging { own: quota, places: None, flow: None }, report)?;
         Some(Self { quota, windows, by, on_unavailable, plans: BTreeMap::new(), counting })
     }
 

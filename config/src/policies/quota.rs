@@ -8,7 +8,7 @@ use tollgate_core::limit::{QuotaSettings, Unit, Windows};
 use super::budget;
 use super::cost::Charging;
 use super::counting::{self, Common};
-use super::{Change, Kind, PlanLimit, Value, Written, cost, kind_key};
+use super::{Change, Kind, OF_BUDGET, PlanLimit, Value, Written, cost, kind_key};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::schema::texts::BUDGET;
 use crate::schema::{Key, Object, Rule, Shape};
@@ -24,7 +24,7 @@ pub(super) static TABLE: Object = Object {
     keys: &[
         kind_key(&[("quota", DOES)]),
         Key::optional("quota", "The number of requests in one window.", Shape::Integer(1, u32::MAX as i64))
-            .absent("computed from `budget`")
+            .absent(OF_BUDGET)
             .change(Change::MoreIsLooser)
             .examples(&["100000"]),
         Key::optional(

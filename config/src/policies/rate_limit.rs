@@ -8,7 +8,7 @@ use tollgate_core::limit::{self, Consistency, Counting, RateAlgorithm, RateLimit
 
 use super::cost::Charging;
 use super::counting::{self, Common};
-use super::{Change, Kind, PlanLimit, Value, Written, cost, kind_key};
+use super::{Change, Kind, OF_RATE, PlanLimit, Value, Written, cost, kind_key};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::Spanned;
 use crate::schema::units::Rate;
@@ -35,7 +35,7 @@ pub(super) static TABLE: Object = Object {
             "The maximum number of requests at once, after a time without requests; of spaced requests, how many may be there at once: all but one wait.",
             Shape::Integer(1, u32::MAX as i64),
         )
-        .absent("the number in `rate`")
+        .absent(OF_RATE)
         .change(Change::MoreIsLooser)
         .examples(&["200"]),
         Key::optional("algorithm", "How requests are counted.", Shape::Word(ALGORITHM_WORDS))

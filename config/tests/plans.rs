@@ -149,6 +149,28 @@ fn limits_of_plans_that_never_apply_are_a_warning() {
     assert_eq!(never("authn: keys", route), [], "it is reported as unused");
 }
 
+#[test]
+fn a_number_that_no_claim_has_is_not_taken_for_a_quota_of_all() {
+    let about = |routes: &str| {
+        let text = format!(
+            "format: 1\ngateway: {{name: acme}}\nupstreams: {{u: \"http://u\"}}\npolicies:\n  keys: {{kind: api-key}}\n  \
+             tokens: {{kind: jwt, issuer: \"https://i\", audience: a}}\n  \
+             p: {{kind: quota, quota: 5, window: day, at-most: 9, limit-from: principal.claims.q}}\n\
+             apis: {{a: {{upstream: u, limit: p, routes: [{routes}, {{path: /z, limit: none, authn: tokens}}]}}}}\n"
+        );
+        let found = found(&text);
+        let other = found.iter().filter(|found| found.code.id() != "TG0407");
+        other.map(|found| (found.code.id(), found.what.clone())).collect::<Vec<_>>()
+    };
+    let unclaimed = ("TG0608", "no claim changes the limit `p`".to_owned());
+    assert_eq!(about("{path: /x, authn: keys}"), [unclaimed]);
+    assert_eq!(about("{path: /x, authn: {any: [keys, tokens]}}"), []);
+    assert_eq!(about("{path: /x, authn: keys}, {path: /y, authn: tokens}"), [], "one route is enough");
+    assert_eq!(about("{path: /x, authn: none}, {path: /y, authn: tokens}"), [], "a public route has other numbers");
+    let unapplied = ("TG0608", "records never change the limit `p`".to_owned());
+    assert_eq!(about("{path: /x, authn: none}"), [unapplied]);
+}
+
 /// Checks what the finding about a cost says.
 #[track_caller]
 fn check_cost(policy: &str, plans: &str, route: &str, expected: Option<&str>) {

@@ -283,6 +283,29 @@ fn costs_are_estimated_by_a_list_that_can_be_edited() {
 }
 
 #[test]
+fn limits_that_read_costs_are_simulated_with_what_they_reserve() {
+    let costs = example("costs");
+    let words =
+        ["simulate", "limits", costs.as_str(), "--world", "calm", "--seeds", "1", "--seconds", "12", "--mode", "exact"];
+    let runs = run(&[&words[..], &["--output", "json"]].concat()).json();
+    let cost_of = |limit: &str| {
+        let found = runs["runs"].as_array().and_then(|runs| runs.iter().find(|run| run["limit"] == limit));
+        found.map(|run| (run["cost_of"].clone(), run["cost"].clone())).expect("a run")
+    };
+    assert_eq!(cost_of("rows"), ("request.query[\"limit\"]".into(), 100.into()));
+    assert_eq!(cost_of("egress"), ("response.bytes".into(), 1.into()));
+    assert_eq!(cost_of("guests"), (Value::Null, 1.into()));
+    let priced = run(&[&words[..], &["--limit", "work", "--cost", "20", "--output", "json"]].concat()).json();
+    assert_eq!((&priced["runs"][0]["cost"], &priced["runs"][0]["overshoot"]), (&20.into(), &0.into()), "{priced}");
+    let never = run(&[&words[..], &["--cost", "11"]].concat());
+    assert!(never.code == Some(2) && never.err.contains("`guests` admits 10 at once"), "{never:?}");
+    let text = run(&words).out;
+    let said =
+        "`work` costs what `response.headers[\"x-work\"]` says, and each request is simulated with its `reserve` of 10";
+    assert!(text.contains(said) && text.contains("is not simulated") && !text.contains("`guests` costs"), "{text}");
+}
+
+#[test]
 fn colours_follow_the_option_and_the_environment() {
     let coloured = run(&["explain", "TG0102", "--color", "always"]);
     assert!(coloured.out.contains("\x1b["), "{coloured:?}");

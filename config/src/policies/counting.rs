@@ -74,7 +74,7 @@ pub(super) const KEYS: &[Key] = &[
     }),
     Key::optional(
         "degrade-to",
-        "With `on-unavailable: degrade`: the share of the limit that each isolate of the gateway admits by itself.",
+        "With `on-unavailable: degrade`: the share of the limit that each isolate of the gateway admits by itself, rounded up.",
         Shape::Ruled(&PERCENT),
     )
     .absent("10%, with `on-unavailable: degrade`")

@@ -257,23 +257,52 @@ fn a_difference_is_reported_with_its_effect_and_the_requested_exit_code() {
 #[test]
 fn costs_are_estimated_by_a_list_that_can_be_edited() {
     let project = Project::new();
-    let total = |project: &Project, words: &[&str]| -> u64 {
+    let total = |project: &Project, words: &[&str]| {
         let ran = run(&[&["cost", &project.path(), "--output", "json"], words].concat());
         let costs = ran.json();
         let routes = costs[0]["routes"].as_array().expect("routes");
         let cached = routes.iter().find(|route| route["id"] == "echo.cached").expect("the route");
-        cached["typical"]["per_million"]["total_micro"].as_u64().expect("a total")
+        let per_million = &cached["typical"]["per_million"];
+        (!per_million.is_null()).then(|| per_million["total_micro"].as_u64().expect("a total"))
     };
-    assert_eq!(total(&project, &[]), 340_000);
+    assert_eq!(total(&project, &[]), Some(340_000));
     let printed = run(&["cost", "--print-prices"]).out;
     fs::write(project.file("prices.yaml"), printed.replace("upstream-requests: 0", "upstream-requests: 2"))
         .expect("prices");
-    assert_eq!(total(&project, &[]), 2_340_000);
-    assert_eq!(total(&project, &["--hit-ratio", "75%"]), 840_000);
-    assert_eq!(total(&project, &["--target", "native"]), 0);
+    assert_eq!(total(&project, &[]), Some(2_340_000));
+    assert_eq!(total(&project, &["--hit-ratio", "75%"]), Some(840_000));
+    assert_eq!(total(&project, &["--target", "native"]), None);
+    let text = run(&["cost", &project.path(), "--target", "native"]).out;
+    assert!(
+        text.contains("no prices") && text.contains("There are no prices of native") && !text.contains("0.00"),
+        "{text}"
+    );
     let text = run(&["cost", &project.path(), "--target", "workers-free"]).out;
     assert!(text.contains("workers-free") && text.contains("echo.private") && text.contains("OUTSIDE"), "{text}");
     assert_eq!(run(&["cost", &project.path(), "--hit-ratio", "2"]).code, Some(2));
+}
+
+#[test]
+fn limits_that_read_costs_are_simulated_with_what_they_reserve() {
+    let costs = example("costs");
+    let words =
+        ["simulate", "limits", costs.as_str(), "--world", "calm", "--seeds", "1", "--seconds", "12", "--mode", "exact"];
+    let runs = run(&[&words[..], &["--output", "json"]].concat()).json();
+    let cost_of = |limit: &str| {
+        let found = runs["runs"].as_array().and_then(|runs| runs.iter().find(|run| run["limit"] == limit));
+        found.map(|run| (run["cost_of"].clone(), run["cost"].clone())).expect("a run")
+    };
+    assert_eq!(cost_of("rows"), ("request.query[\"limit\"]".into(), 100.into()));
+    assert_eq!(cost_of("egress"), ("response.bytes".into(), 1.into()));
+    assert_eq!(cost_of("guests"), (Value::Null, 1.into()));
+    let priced = run(&[&words[..], &["--limit", "work", "--cost", "20", "--output", "json"]].concat()).json();
+    assert_eq!((&priced["runs"][0]["cost"], &priced["runs"][0]["overshoot"]), (&20.into(), &0.into()), "{priced}");
+    let never = run(&[&words[..], &["--cost", "11"]].concat());
+    assert!(never.code == Some(2) && never.err.contains("`guests` admits 10 at once"), "{never:?}");
+    let text = run(&words).out;
+    let said =
+        "`work` costs what `response.headers[\"x-work\"]` says, and each request is simulated with its `reserve` of 10";
+    assert!(text.contains(said) && text.contains("is not simulated") && !text.contains("`guests` costs"), "{text}");
 }
 
 #[test]

@@ -151,6 +151,43 @@ fn every_setting_of_a_route_has_an_origin() {
 }
 
 #[test]
+fn what_follows_from_other_settings_is_computed() {
+    let of = |policy: &str| {
+        let text = project("", "", "").replace("limit: burst", "limit: p");
+        let text = text.replace("policies:\n", &format!("policies:\n  p: {{{policy}}}\n"));
+        let compiled = compile_str("tollgate.yaml", &text).unwrap_or_else(|found| unreachable!("{text}{found}"));
+        let route = compiled.routes().iter().find(|route| route.settings.id == "a.x").expect("a route");
+        let origins = compiled.origins(route);
+        move |key: &str| {
+            let found = origins.iter().find(|origin| origin.setting == format!("policies.p.{key}"));
+            found.map(|origin| (origin.value.clone(), origin.level)).expect("a setting")
+        }
+    };
+    let (computed, default) = (OriginLevel::Computed, OriginLevel::Default);
+    let rate = of("kind: rate-limit, rate: 5/s");
+    assert_eq!(rate("burst"), ("5".to_owned(), computed));
+    assert_eq!(rate("consistency"), ("leased".to_owned(), default));
+    for algorithm in ["sliding-log", "spacing"] {
+        let exact = of(&format!("kind: rate-limit, rate: 5/s, algorithm: {algorithm}"));
+        assert_eq!(exact("consistency"), ("exact".to_owned(), computed), "{algorithm}");
+    }
+    let degrading = of("kind: rate-limit, rate: 5/s, on-unavailable: degrade, cost: response.bytes");
+    assert_eq!(
+        (degrading("degrade-to"), degrading("reserve")),
+        (("10%".to_owned(), default), ("1".to_owned(), default))
+    );
+    let budget = of("kind: quota, budget: 500 calls, window: day");
+    assert_eq!((budget("quota"), budget("by")), (("500".to_owned(), computed), ("[route]".to_owned(), computed)));
+    assert_eq!(budget("on-unavailable"), ("closed".to_owned(), computed));
+    assert_eq!((budget("zone"), budget("shadow")), (("UTC".to_owned(), default), ("false".to_owned(), default)));
+    let quota = of("kind: quota, quota: 5, window: day");
+    assert_eq!(
+        (quota("by"), quota("on-unavailable")),
+        (("[consumer]".to_owned(), default), ("open".to_owned(), default))
+    );
+}
+
+#[test]
 fn the_conditions_of_a_route_have_an_origin() {
     let compiled = compiled("", "", ", when: {header: {X-Version: [\"2\", \"3\"], X-A: present}, query: {v: \"1\"}}");
     let check = |setting, value| check_origin(&compiled, "a.x", setting, &[(value, OriginLevel::Operation, 12)]);

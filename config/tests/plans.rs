@@ -71,6 +71,17 @@ fn mistakes_in_plans_are_reported() {
 }
 
 #[test]
+fn a_cost_that_the_numbers_of_a_plan_owe_for_years_is_refused() {
+    let with = |rate: &str| {
+        let text = project(&format!("gold: {{limits: {{burst: {{rate: {rate}}}}}}}"));
+        let found = found(&text.replace("by: address", "by: address, cost: response.bytes, cost-max: 50000"));
+        found.iter().map(|d| (d.code.id(), d.span.start.column)).collect::<Vec<_>>()
+    };
+    assert_eq!(with("100/h"), []);
+    assert_eq!(with("1/h"), [("TG0209", 33)]);
+}
+
+#[test]
 fn plans_that_policies_name_are_defined() {
     let hash = "00".repeat(32);
     let jwt = "kind: jwt, issuer: \"https://i\", audience: a";
@@ -138,6 +149,28 @@ fn limits_of_plans_that_never_apply_are_a_warning() {
     assert_eq!(never("authn: keys", route), [], "it is reported as unused");
 }
 
+#[test]
+fn a_number_that_no_claim_has_is_not_taken_for_a_quota_of_all() {
+    let about = |routes: &str| {
+        let text = format!(
+            "format: 1\ngateway: {{name: acme}}\nupstreams: {{u: \"http://u\"}}\npolicies:\n  keys: {{kind: api-key}}\n  \
+             tokens: {{kind: jwt, issuer: \"https://i\", audience: a}}\n  \
+             p: {{kind: quota, quota: 5, window: day, at-most: 9, limit-from: principal.claims.q}}\n\
+             apis: {{a: {{upstream: u, limit: p, routes: [{routes}, {{path: /z, limit: none, authn: tokens}}]}}}}\n"
+        );
+        let found = found(&text);
+        let other = found.iter().filter(|found| found.code.id() != "TG0407");
+        other.map(|found| (found.code.id(), found.what.clone())).collect::<Vec<_>>()
+    };
+    let unclaimed = ("TG0608", "no claim changes the limit `p`".to_owned());
+    assert_eq!(about("{path: /x, authn: keys}"), [unclaimed]);
+    assert_eq!(about("{path: /x, authn: {any: [keys, tokens]}}"), []);
+    assert_eq!(about("{path: /x, authn: keys}, {path: /y, authn: tokens}"), [], "one route is enough");
+    assert_eq!(about("{path: /x, authn: none}, {path: /y, authn: tokens}"), [], "a public route has other numbers");
+    let unapplied = ("TG0608", "records never change the limit `p`".to_owned());
+    assert_eq!(about("{path: /x, authn: none}"), [unapplied]);
+}
+
 /// Checks what the finding about a cost says.
 #[track_caller]
 fn check_cost(policy: &str, plans: &str, route: &str, expected: Option<&str>) {
@@ -187,6 +220,23 @@ fn what_is_wrong_with_a_limit_is_told_with_what_its_kind_has() {
     check_fix("{kind: rate-limit, rate: 5/s, zone: Europe/Paris}", "{}", "/x", "TG0201", "a policy of kind `quota`");
     check_fix("{kind: rate-limit, rate: 10/month}", "{}", "/x", "TG0208", "of a policy of kind quota");
     check_fix("{kind: rate-limit, rate: 10/year}", "{}", "/x", "TG0208", "of a policy of kind quota");
+    for (key, code, says) in [
+        ("warn: [0.8]", "TG0202", "write `80%`: a share is in percent"),
+        ("warn: [80%, 95]", "TG0202", "write `95%`: a share is in percent"),
+        ("warn: 0.8", "TG0202", "write the list `[80%]`: shares are in percent"),
+        ("warn: [\"0.8\"]", "TG0352", "write `80%`"),
+        ("warn: [most]", "TG0352", "write a share such as `80%`"),
+        ("on-unavailable: degrade, degrade-to: 0.25", "TG0202", "write `25%`: a share is in percent"),
+    ] {
+        check_fix(&format!("{{kind: rate-limit, rate: 5/s, {key}}}"), "{}", "/x", code, says);
+    }
+    check_fix(
+        "{kind: rate-limit, rate: 5/s, algorithm: spacing, consistency: leased}",
+        "{}",
+        "/x",
+        "TG0352",
+        "the limit is exact without `consistency`",
+    );
     check_fix(
         "{kind: rate-limit, rate: 5/s, by: request.headers.x-tenant}",
         "{}",

@@ -167,6 +167,8 @@ pub struct Uses<'s> {
     pub link: bool,
     /// Reads whether the person, or the person's session at the provider, was logged out: a record of each.
     pub ended: bool,
+    /// Keeps in a record what the provider says of the person's session, and asks it again now and then.
+    pub session: bool,
 }
 
 impl<'s> Uses<'s> {

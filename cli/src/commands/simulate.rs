@@ -55,6 +55,7 @@ Examples:
   tollgate simulate limits shop --world hostile --seeds 20 --output json
   tollgate simulate limits shop --mode leased --slow-owner 20 --partition 30
   tollgate simulate limits shop --algorithms --chart limits.svg
+  tollgate simulate limits shop --limit burst --cost 10
   tollgate simulate limits shop --output csv > limits.csv
 
 docs/simulation.md describes the worlds, and what the numbers mean.")]
@@ -70,6 +71,9 @@ struct LimitsArgs {
     /// With the numbers of this plan (default: the policy's own)
     #[arg(long, value_name = "NAME")]
     plan: Option<String>,
+    /// What each request costs (default: 1; of a limit that reads costs, its reserve)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    cost: Option<u32>,
     /// Only this consistency; repeatable (default: all three)
     #[arg(long, value_enum, value_name = "MODE")]
     mode: Vec<Mode>,
@@ -99,7 +103,7 @@ pub(crate) fn run(args: &SimulateArgs) -> Result<(), Failure> {
     let What::Limits(args) = &args.what;
     let project = Project::at(&args.project).in_environment(&args.env);
     let compiled = project.compiled()?;
-    let limits = limits::chosen(&compiled, &args.limit, args.plan.as_deref())?;
+    let limits = limits::chosen(&compiled, args)?;
     let limits: Vec<Limit> =
         limits.into_iter().flat_map(|limit| if args.algorithms { limit.with_others() } else { vec![limit] }).collect();
     let mut planned = Vec::new();

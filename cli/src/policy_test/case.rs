@@ -22,6 +22,7 @@ use super::browser::{back, next};
 use super::coverage::Coverage;
 use super::entitle::entitle;
 use super::judge::judge;
+use super::notice::Sent;
 use super::outage::say;
 use super::outcome::{Kind, Mismatch, TestFailure, TestRun};
 use super::request::{Prepared, prepare};
@@ -33,6 +34,8 @@ pub(super) struct Exchanged {
     pub(super) record: ExchangeRecord,
     /// The requests that upstreams received, with the names of the upstreams.
     pub(super) calls: Vec<(String, Request<Content>)>,
+    /// The notices of limits that were sent after the response.
+    pub(super) notices: Vec<Sent>,
 }
 
 /// Runs a case.
@@ -150,12 +153,13 @@ impl Running<'_, '_> {
         self.requests += 1;
         let received = self.bench.host.upstream.take_received();
         let calls = self.bench.scripts.take_called().into_iter().zip(received).collect();
+        let notices = self.bench.take_notices();
         // Logs and exports are not needed here, and a step can repeat a million times.
         self.bench.host.sink.clear();
         if let Some(coverage) = &mut self.coverage {
             coverage.note(&record);
         }
-        Some(Exchanged { response, record, calls })
+        Some(Exchanged { response, record, calls, notices })
     }
 
     /// Sends a request of a browser. If that is sent to the provider, the person with this token logs in there, and the browser comes

@@ -15,6 +15,7 @@ use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_edge::memory::Content;
 
 use super::case::Exchanged;
+use super::notice::Sent;
 use super::outcome::Mismatch;
 use super::script::is_route;
 use super::shown::{content_text, json_content, json_text, quoted};
@@ -33,6 +34,7 @@ pub(super) fn judge(expect: &Expect, came: &Exchanged) -> Vec<Mismatch> {
         judge.upstream(upstream, &came.calls);
     }
     judge.quotas(expect, came.response.headers());
+    judge.notices(expect, &came.notices);
     judge.found
 }
 
@@ -232,6 +234,41 @@ impl Judge {
             }
         }
     }
+
+    fn notices(&mut self, expect: &Expect, sent: &[Sent]) {
+        let Some(expected) = &expect.notices else { return };
+        let (mut left, mut pairs): (Vec<&Sent>, Vec<_>) = (sent.iter().collect(), Vec::new());
+        for one in &expected.value {
+            let found = left.iter().position(|sent| sent.is_of(one));
+            pairs.extend(found.map(|at| (one, left.remove(at))));
+        }
+        if pairs.len() < expected.value.len() || !left.is_empty() {
+            let wanted = expected.value.iter().map(|one| (one.limit.value.as_str(), one.share.value.get().into()));
+            let got = shares(sent.iter().map(|one| (one.limit.as_str(), one.share)));
+            return self.differs("notices", expected.span, shares(wanted), got);
+        }
+        for (one, sent) in pairs {
+            let what = |name: &str| format!("notices.{}.{name}", one.limit.value);
+            for (name, expected, got) in [("consumer", &one.consumer, &sent.consumer), ("plan", &one.plan, &sent.plan)]
+            {
+                if let Some(expected) = expected {
+                    self.name(&what(name), expected.span, expected.value.as_deref(), got.as_deref());
+                }
+            }
+            for (name, expected, got) in [("used", &one.used, sent.used), ("quota", &one.quota, sent.quota)] {
+                if let Some(expected) = expected {
+                    self.number(&what(name), expected.span, &u64::from(expected.value), got);
+                }
+            }
+        }
+    }
+}
+
+/// Limits with shares, such as `monthly 80%, spend 95%`.
+fn shares<'n>(all: impl Iterator<Item = (&'n str, u64)>) -> String {
+    let mut all: Vec<String> = all.map(|(limit, share)| format!("{limit} {share}%")).collect();
+    all.sort_unstable();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
 }
 
 fn status_text(status: &StatusExpect) -> String {

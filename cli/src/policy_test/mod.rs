@@ -11,6 +11,7 @@ mod entitle;
 mod invariant;
 mod issuer;
 mod judge;
+mod notice;
 mod outage;
 mod outcome;
 mod people;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use tollgate_config::Spanned;
 use tollgate_config::policy_tests::{Answer, Answers, Rule, Script, ScriptedAnswer};
 use tollgate_core::forward::{UpstreamError, UpstreamSettings};
@@ -17,8 +17,9 @@ pub(super) struct Scripts {
     /// Each upstream with its URL, the longest first: if two are prefixes of a request's URL, the longer one matches.
     upstreams: Vec<(String, String)>,
     scripts: HashMap<String, Script>,
-    /// Whether only those that have a script can be reached.
+    /// Whether only those that have a script can be reached, and receivers of notices.
     is_closed: bool,
+    receivers: Vec<Uri>,
     /// The answers of the step, which override the scripts.
     step: RefCell<Option<Answers>>,
     /// The route of the step's requests, if a rule needs it.
@@ -51,13 +52,17 @@ impl Scripts {
         Self { upstreams, scripts: scripts.collect(), ..Self::default() }
     }
 
-    /// Services that the gateway itself asks, each named by its URL; others cannot be reached.
-    pub(super) fn of_services(of_file: &[(Spanned<String>, Script)], of_case: &[(Spanned<String>, Script)]) -> Self {
+    /// Services that the gateway itself asks, each named by its URL. Others cannot be reached; receivers without a script take every notice.
+    pub(super) fn of_services(
+        of_file: &[(Spanned<String>, Script)],
+        of_case: &[(Spanned<String>, Script)],
+        receivers: Vec<Uri>,
+    ) -> Self {
         let all = of_file.iter().chain(of_case).map(|(url, script)| (url.value.clone(), script.clone()));
         let scripts: HashMap<String, Script> = all.collect();
         let mut upstreams: Vec<(String, String)> = scripts.keys().map(|url| (url.clone(), url.clone())).collect();
         upstreams.sort_by_key(|(_, url)| std::cmp::Reverse(url.len()));
-        Self { upstreams, scripts, is_closed: true, ..Self::default() }
+        Self { upstreams, scripts, is_closed: true, receivers, ..Self::default() }
     }
 
     /// Whether a rule needs the route of a request.
@@ -83,6 +88,7 @@ impl Scripts {
         let step = self.step.borrow();
         let (place, answers) = match (step.as_ref(), self.scripts.get(&name)) {
             (Some(answers), _) => (Place::Step, answers),
+            (None, None) if self.receivers.contains(request.uri()) => return (0, Ok(taken())),
             (None, None) if self.is_closed => return (0, Err(UpstreamError::ConnectionRefused)),
             (None, None) => return (0, Ok(Response::new(Content::empty()))),
             (None, Some(script)) => {
@@ -117,6 +123,13 @@ impl Scripts {
         let found = self.upstreams.iter().find(|(_, base)| begins(base.trim_end_matches('/')));
         found.map_or_else(String::new, |(name, _)| name.clone())
     }
+}
+
+/// The answer of a receiver that has a notice.
+fn taken() -> Response<Content> {
+    let mut response = Response::new(Content::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
 }
 
 fn applies(rule: &Rule, request: &Request<Content>, route: Option<&str>) -> bool {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use http::header::HOST;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Uri};
 use tollgate_config::policy_tests::{Case, TestFile, TestKey};
 use tollgate_config::{Compiled, CompiledRoute};
 use tollgate_core::authn::{Credential, CredentialPlace, JwtSettings, LoginPath, OidcLoginSettings};
@@ -19,6 +19,7 @@ use tollgate_kv_schemas::{encode, keys};
 
 use super::browser::Browsers;
 use super::issuer::Issuers;
+use super::notice::{self, Sent};
 use super::outage::OPERATOR_TOKEN;
 use super::script::Scripts;
 use crate::commands::explain::ask::{KEY_OF_NOBODY, SECRET_OF_NOTICES};
@@ -48,6 +49,8 @@ pub(super) struct Bench {
     pub(super) scripts: Rc<Scripts>,
     pub(super) issuers: Rc<Issuers>,
     pub(super) browsers: Browsers,
+    /// The URLs to which notices of limits are sent.
+    receivers: Vec<Uri>,
 }
 
 impl<'f> Stage<'f> {
@@ -179,6 +182,11 @@ impl Bench {
             (served.reply.into_response(), served.after.await)
         })
     }
+
+    /// The notices of limits that were sent since the last call.
+    pub(super) fn take_notices(&self) -> Vec<Sent> {
+        notice::sent(&self.host.fetch.take_received(), &self.receivers)
+    }
 }
 
 fn bench(
@@ -190,7 +198,9 @@ fn bench(
 ) -> Bench {
     let (upstreams, fetches) = case.map_or((&[][..], &[][..]), |case| (&case.upstreams, &case.fetches));
     let scripts = Rc::new(Scripts::new(&compiled.whole().upstreams, &file.upstreams, upstreams));
-    let services = Scripts::of_services(&file.fetches, fetches);
+    let receivers = compiled.settings().notify.iter().filter_map(|receiver| receiver.url.parse().ok());
+    let receivers: Vec<Uri> = receivers.collect();
+    let services = Scripts::of_services(&file.fetches, fetches, receivers.clone());
     let answering = Rc::clone(&scripts);
     let mut host = MemoryHost::new(VirtualClock::at(file.clock), SEED, move |request: &Request<Content>| {
         answering.answer(request)
@@ -219,7 +229,7 @@ fn bench(
     for (name, value) in &file.secrets {
         host.secrets.put(&name.value, value);
     }
-    Bench { host, isolate: Rc::new(isolate.renewed()), scripts, issuers, browsers: Browsers::default() }
+    Bench { host, isolate: Rc::new(isolate.renewed()), scripts, issuers, browsers: Browsers::default(), receivers }
 }
 
 fn records(compiled: &Compiled, file: &TestFile) -> HashMap<String, Vec<u8>> {

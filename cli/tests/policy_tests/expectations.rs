@@ -168,6 +168,12 @@ const EXPECTATIONS: &[Expected] = &[
         ("/list", "/base/list"),
     ),
     expected(
+        "{request: GET /whole/7, expect: {upstream: {path: HOLE}}}",
+        ("/base/7", "/base/whole/7"),
+        "upstream.path",
+        ("/base/7", "/base/whole/7"),
+    ),
+    expected(
         "{request: \"GET /shop/public?a=1\", expect: {upstream: {query: HOLE}}}",
         ("none", "a=1"),
         "upstream.query",

@@ -5,6 +5,7 @@ mod support;
 
 mod coverage;
 mod expectations;
+mod notices;
 mod reports;
 mod selection;
 mod steps;
@@ -40,6 +41,11 @@ apis:
     base: /orders
     upstream: orders
     routes: [{path: /list, methods: [GET], id: list, authn: none}]
+  whole:
+    base: /whole
+    strip-base: false
+    upstream: orders
+    routes: [{path: "/{item}", methods: [GET], id: whole, authn: none}]
 "#;
 
 /// The beginning of most test files, without cases.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tollgate_analysis::bounds::{count, dearest};
 use tollgate_analysis::{compile_files, compile_str};
 use tollgate_config::prices::Prices;
-use tollgate_config::{Compiled, Diagnostics, Severity, Target};
+use tollgate_config::{Compiled, Diagnostics, OriginLevel, Severity, Target};
 use tollgate_core::kinds::LimitPolicy;
 use tollgate_core::limit::{OnUnavailable, Part, QuotaSettings};
 
@@ -109,6 +109,9 @@ fn explain_shows_what_a_budget_is_and_of_what_it_was_computed() {
     ] {
         let shown = origins.iter().find(|origin| origin.setting == format!("policies.spend.{key}"));
         assert_eq!(shown.map(|origin| origin.value.as_str()), Some(want), "{key}");
+        let is_written = key == "budget";
+        let level = if is_written { OriginLevel::Policy } else { OriginLevel::Computed };
+        assert_eq!(shown.map(|origin| origin.level), Some(level), "{key}");
     }
 }
 

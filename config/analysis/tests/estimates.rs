@@ -34,6 +34,7 @@ fn the_cost_is_the_sum_of_quantities_and_prices() {
     check("record-reads: 0.5", usage, 1_500_000);
     check("record-writes: 5", Usage { record_writes: 2, ..usage }, 10_000_000);
     check("cache-calls: 1, counter-calls: 2", usage, 6_000_000);
+    check("questions: 0.5", Usage { fetches: 12, ..usage }, 6_000_000);
     check("cpu: 7ms, cpu-ms: 0.02", usage, 140_000);
     check("response: 1GiB, egress-gib: 0.000001", usage, 1_000_000);
     check("response: 1B, egress-gib: 0.000001", usage, 1);

@@ -2,6 +2,7 @@
 
 use super::{habits, mistyped};
 use crate::diagnostic::{Code, Report, listed};
+use crate::schema::texts::PERCENT;
 use crate::schema::{Key, List, Shape, TextRule};
 use crate::source::{Node, Value};
 
@@ -34,6 +35,14 @@ pub(super) fn amend(shape: Shape, examples: &[&str], node: &Node, report: &mut R
         (Value::Bool(boolean), _) if !accepts_boolean(shape) && accepts_none(shape) => {
             report.amend(node.span, Code::WrongType, of_state(shape, examples, *boolean));
         }
+        (_, Shape::Ruled(rule)) if rule.name == PERCENT.name => {
+            let fix = share(node).map(|share| format!("write `{share}`: a share is in percent"));
+            report.amend(node.span, Code::WrongType, fix);
+        }
+        (_, Shape::List(List { of: Shape::Ruled(rule), .. })) if rule.name == PERCENT.name && share(node).is_some() => {
+            let fix = share(node).map(|share| format!("write the list `[{share}]`: shares are in percent"));
+            report.amend(node.span, Code::WrongType, fix);
+        }
         (Value::List(items), _) if accepts_none(shape) => {
             for item in items {
                 if report.yaml_1_1_boolean(item.span).is_some_and(|(_, boolean)| !boolean) {
@@ -46,6 +55,16 @@ pub(super) fn amend(shape: Shape, examples: &[&str], node: &Node, report: &mut R
             entries.iter().for_each(|entry| amend(named.of, &[], &entry.value, report));
         }
         _ => {}
+    }
+}
+
+/// The share that a number means.
+fn share(node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Integer(number) => habits::unit::percent(&number.to_string()),
+        // With its point.
+        Value::Float(number) => habits::unit::percent(&format!("{number:?}")),
+        _ => None,
     }
 }
 

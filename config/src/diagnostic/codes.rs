@@ -458,7 +458,8 @@ codes! {
         the consumers of the plan."
     PlanNeverApplies "TG0608" "A plan sets limits that never apply."
         "A plan belongs to an authenticated consumer. A policy that is charged only in `guard`, before the caller is \
-        authenticated, or only on public routes, always uses its own numbers."
+        authenticated, or only on public routes, always uses its own numbers. Nor is there a claim with the number of a \
+        limit (`limit-from`) where no policy reads tokens."
 
     NoOpenApi "TG0701" "A file is not an OpenAPI document of a supported version."
         "`spec:` names an OpenAPI document of version 3.0 or 3.1, in YAML or JSON. Its first key is `openapi`, with the \

@@ -95,6 +95,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
     if !report.has_errors() {
         plans::report_unapplied(project, &whole, report);
         entitled::report_unapplied(&whole, &policies, report);
+        entitled::report_unclaimed(&whole, &policies, report);
         costs::report(project, &whole, &policies, report);
     }
     let internal_hosts = hosts.all_internal();

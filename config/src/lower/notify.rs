@@ -40,7 +40,7 @@ fn receiver(written: &Receiver, report: &mut Report) -> Option<NoticeReceiver> {
     let is_secure = *is_private || url.value.get(..8).is_some_and(|begin| begin.eq_ignore_ascii_case("https://"));
     if is_url && !is_secure {
         report.push(
-            Diagnostic::error(Code::BadNotify, url.span, "notices are sent not over HTTPS")
+            Diagnostic::error(Code::BadNotify, url.span, "notices are not sent over HTTPS")
                 .why("anyone on the way could read which consumer uses how much")
                 .fix("write an `https://` URL; inside a private network add `private-network: true`"),
         );

@@ -39,6 +39,8 @@ pub(crate) struct Level {
 pub enum OriginLevel {
     /// Tollgate's default.
     Default,
+    /// No level: it follows from other settings.
+    Computed,
     /// `gateway:`.
     Gateway,
     /// The upstream's definition.

@@ -54,6 +54,8 @@ pub enum Unit {
     CacheCalls,
     /// Requests to upstreams.
     UpstreamRequests,
+    /// Questions to services, such as identity providers and receivers of notices.
+    Questions,
     /// Batches of telemetry.
     Exports,
     /// Content sent to clients; the price is for one GiB.
@@ -62,7 +64,7 @@ pub enum Unit {
 
 impl Unit {
     /// All units.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Requests,
         Self::CpuMs,
         Self::RecordReads,
@@ -70,6 +72,7 @@ impl Unit {
         Self::CounterCalls,
         Self::CacheCalls,
         Self::UpstreamRequests,
+        Self::Questions,
         Self::Exports,
         Self::EgressGib,
     ];
@@ -85,6 +88,7 @@ impl Unit {
             Self::CounterCalls => "counter-calls",
             Self::CacheCalls => "cache-calls",
             Self::UpstreamRequests => "upstream-requests",
+            Self::Questions => "questions",
             Self::Exports => "exports",
             Self::EgressGib => "egress-gib",
         }
@@ -92,6 +96,12 @@ impl Unit {
 }
 
 impl TargetPrices {
+    /// Whether anything has a price.
+    #[must_use]
+    pub fn are_some(&self) -> bool {
+        self.micro.iter().any(|price| *price > 0)
+    }
+
     /// The price of a million of a unit (for egress, of one GiB), in millionths of the currency.
     #[must_use]
     pub fn micro(&self, unit: Unit) -> u64 {

@@ -25,7 +25,7 @@ pub struct Origin {
     pub value: String,
     /// The level that sets it.
     pub level: OriginLevel,
-    /// The place at which it is written; `None` for a default.
+    /// The place at which it is written; `None` for a default, and for what is computed.
     pub span: Option<Span>,
     /// The place at which the value is assigned, if `${value.NAME}` is written.
     pub given: Option<Span>,

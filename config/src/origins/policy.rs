@@ -21,21 +21,29 @@ pub(super) fn origins(project: &Project, all: &Policies, name: &str) -> Vec<Orig
 }
 
 fn origin((name, definition): (&str, &WrittenPolicy), settings: &Settings, key: &str, shown: &str) -> Origin {
-    // A budget has other defaults than a limit of callers, and is shown with what it was computed of.
-    let of_budget = settings.value("budget").and_then(|_| settings.value(key));
+    let own = settings.value(key);
     if let Some(written) = definition.written.written(key) {
-        let value = of_budget.filter(|_| key == "budget").unwrap_or(&written.value);
+        // A budget is shown with what it was computed of.
+        let value = own.filter(|_| key == "budget").unwrap_or(&written.value);
         return Origin::new(shown, value.to_string(), OriginLevel::Policy, Some(written.span));
     }
-    // A default is shown as in the table; the settings contain its canonical form.
     let in_table = definition.kind.table.key(key);
-    let in_settings = || settings.value(key).cloned();
-    let value = of_budget.cloned().or_else(|| in_table.and_then(policies::default)).or_else(in_settings);
+    let default = in_table.and_then(policies::default);
+    // A budget has other defaults than a limit of callers, and some algorithms are always exact.
+    let may_follow = |own: &Value| settings.value("budget").is_some() || matches!(own, Value::Word(_));
+    let follows = |own: &&Value| match &default {
+        Some(default) => *own != default && may_follow(own),
+        None => in_table.is_some_and(policies::is_computed),
+    };
+    if let Some(computed) = own.filter(follows) {
+        return Origin::new(shown, computed.to_string(), OriginLevel::Computed, None);
+    }
+    // A default is shown as in the table; the settings contain its canonical form.
+    let value = default.as_ref().or(own).map(Value::to_string);
     // The names of registered certificates are in their records.
     let is_named = settings.value("consumer") != Some(&Value::Word("registered"));
-    let own = || in_table.filter(|_| is_named).and_then(|key| policies::of_own_name(key, name));
-    let value = value.map(|value| value.to_string()).or_else(own);
-    Origin::default(shown, value.as_deref().unwrap_or("none"))
+    let of_name = || in_table.filter(|_| is_named).and_then(|key| policies::of_own_name(key, name));
+    Origin::default(shown, value.or_else(of_name).as_deref().unwrap_or("none"))
 }
 
 fn plans(project: &Project, policy: &str) -> Vec<Origin> {

@@ -3,13 +3,14 @@
 use std::num::NonZeroU32;
 
 use http::HeaderName;
-use tollgate_core::limit::{Cost, Counting, Measure, REQUEST_BYTES, RESPONSE_BYTES};
+use tollgate_core::limit::{Cost, Counting, Measure, PlanLimit, REQUEST_BYTES, RESPONSE_BYTES};
 
 use super::counting::source_of;
+use super::rate_limit::BURST_MS_MAX;
 use super::{Change, Value, Written};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::expression::compile_value;
-use crate::place::Spanned;
+use crate::place::{Span, Spanned};
 use crate::schema::texts::COST;
 use crate::schema::{Key, Quantity, Shape};
 
@@ -48,13 +49,22 @@ pub(super) const MOST: Key =
 
 const COST_KEY: &str = "cost";
 
-/// Reads the keys; `own` is what the limit admits at once, and `places` the word of an algorithm that stores each request by itself.
-/// `None` if something is refused, which is reported.
+/// How a limit charges costs.
+#[derive(Clone, Copy)]
+pub(super) struct Charging<'w> {
+    /// What it admits at once.
+    pub(super) own: NonZeroU32,
+    /// The word of its algorithm, if that stores each request by itself.
+    pub(super) places: Option<&'w str>,
+    /// Its numbers, if what is charged beyond them has to become available again: not in windows.
+    pub(super) flow: Option<PlanLimit>,
+}
+
+/// Reads the keys. `None` if something is refused, which is reported.
 pub(super) fn lower(
     written: &Written,
     counting: Counting,
-    own: NonZeroU32,
-    places: Option<&str>,
+    Charging { own, places, flow }: Charging<'_>,
     report: &mut Report,
 ) -> Option<Counting> {
     let number =
@@ -94,7 +104,7 @@ pub(super) fn lower(
         of,
         per,
         reserve: reserve.map_or(NonZeroU32::MIN, |reserve| reserve.value),
-        most: most.map(|most| most.value),
+        most: most.as_ref().map(|most| most.value),
     };
     let refused = refused.or_else(|| {
         let word = places.filter(|_| cost.is_settled())?;
@@ -105,13 +115,44 @@ pub(super) fn lower(
             "write another `algorithm`, such as `gcra`, which is exact too".to_owned(),
         ))
     });
+    let counting = Counting { cost: Some(Box::new(cost)), ..counting };
+    let is_endless = |flow| Some((longest_debt(&counting, &flow)?, most.as_ref()?.span));
+    let refused = refused.or_else(|| {
+        let (largest, span) = flow.and_then(is_endless)?;
+        Some(refuse_debt(span, format!("write at most {largest}, or raise `rate`")))
+    });
     match refused {
         Some(diagnostic) => {
             report.push(diagnostic);
             None
         }
-        None => Some(Counting { cost: Some(Box::new(cost)), ..counting }),
+        None => Some(counting),
     }
+}
+
+/// The largest `cost-max` with these numbers, if that of a limit is larger: a cost that is known after the reply is charged beyond
+/// what the limit admits, and as long as that takes to become available again, nobody passes.
+fn longest_debt(counting: &Counting, PlanLimit { rate, period_ms, .. }: &PlanLimit) -> Option<u64> {
+    let most = counting.cost.as_ref().filter(|cost| cost.is_settled())?.most?;
+    let largest = BURST_MS_MAX * u64::from(rate.get()) / u64::from(period_ms.get());
+    (u64::from(most.get()) > largest).then_some(largest)
+}
+
+/// Checks `cost-max` of a limit with the numbers of a plan, which are written here.
+pub(super) fn check_plan(counting: &Counting, numbers: &PlanLimit, span: Span, report: &mut Report) -> bool {
+    let Some(largest) = longest_debt(counting, numbers) else { return true };
+    report.push(refuse_debt(span, format!("raise `rate`, or lower `cost-max` of the policy to {largest} or less")));
+    false
+}
+
+fn refuse_debt(span: Span, fix: String) -> Diagnostic {
+    Diagnostic::error(
+        Code::OutOfRange,
+        span,
+        "it takes longer than a year until a cost of `cost-max` is available again",
+    )
+    .why("it is charged after the reply, also beyond what the limit admits, and its caller would be refused until then")
+    .fix(fix)
 }
 
 /// The values as they would be written.
@@ -251,10 +292,21 @@ mod tests {
             ("cost: 'now'", "is no single value"),
             ("cost: request.bites", "no member `bites`"),
             ("algorithm: sliding-log, cost: response.bytes", "`algorithm: sliding-log` cannot charge"),
+            ("cost: response.bytes, cost-max: 3162240001", "write at most 3162240000, or raise `rate`"),
+            ("algorithm: spacing, cost: response.bytes, cost-max: 4294967295", "it takes longer than a year"),
         ] {
             refused(keys, words);
         }
         check_log("cost: 'request.query[\"limit\"]'");
+    }
+
+    #[test]
+    fn a_cost_beyond_a_window_is_no_debt() {
+        for limit in ["rate-limit, rate: 1/d, algorithm: fixed-window", "quota, quota: 5, window: day"] {
+            assert!(read(&format!("{{kind: {limit}, cost: response.bytes, cost-max: 4294967295}}")).is_ok(), "{limit}");
+        }
+        let known_before = "cost: 'request.query[\"limit\"]', cost-max: 4294967295";
+        assert!(read(&format!("{{kind: rate-limit, rate: 1/d, {known_before}}}")).is_ok(), "it is refused, not owed");
     }
 
     /// A cost that is known before has a place of its own.

@@ -7,12 +7,12 @@ use tollgate_core::expression::{Expression, Node, Source};
 use tollgate_core::limit::{Consistency, Counting, LimitBy, OnUnavailable, PARTS_MAX, Part, Statuses, WARNINGS_MAX};
 
 use super::{Change, Value, Written, cost};
-use crate::decode::habits::word;
+use crate::decode::habits::{unit, word};
 use crate::diagnostic::{Code, Diagnostic, Report, closest, listed};
 use crate::expression::compile_value;
 use crate::place::Spanned;
 use crate::schema::texts::{PART, PERCENT, STATUSES};
-use crate::schema::{Key, List, Quantity, Shape};
+use crate::schema::{Key, List, Quantity, Shape, units};
 
 /// Whose requests share a quota, and what else does not depend on how a limit counts.
 pub(super) const KEYS: &[Key] = &[
@@ -74,7 +74,7 @@ pub(super) const KEYS: &[Key] = &[
     }),
     Key::optional(
         "degrade-to",
-        "With `on-unavailable: degrade`: the share of the limit that each isolate of the gateway admits by itself.",
+        "With `on-unavailable: degrade`: the share of the limit that each isolate of the gateway admits by itself, rounded up.",
         Shape::Ruled(&PERCENT),
     )
     .absent("10%, with `on-unavailable: degrade`")
@@ -467,13 +467,13 @@ const TIMEOUT_MS_MIN: u32 = 10;
 const TIMEOUT_MS_MAX: u32 = 3_000;
 
 fn percent(text: &Spanned<String>, report: &mut Report) -> Option<NonZeroU8> {
-    let number = text.value.strip_suffix('%').and_then(|digits| digits.parse::<NonZeroU8>().ok());
-    let share = number.filter(|share| share.get() <= 100);
+    let share = units::percent(&text.value);
     if share.is_none() {
+        let meant = unit::percent(&text.value).map(|share| format!("`{share}`"));
         report.push(
             Diagnostic::error(Code::BadLimit, text.span, format!("`{}` is no share of a limit", text.value))
                 .why("a share is a whole number of percent, from 1% to 100%")
-                .fix("write a share such as `80%`"),
+                .fix(format!("write {}", meant.as_deref().unwrap_or("a share such as `80%`"))),
         );
     }
     share

@@ -191,6 +191,15 @@ const OWN_NAME: &str = "the name of the policy";
 /// What it means that a key for the beginning of names is absent, in tables.
 const OWN_PREFIX: &str = "the name of the policy and `:`";
 
+/// What it means that a key is absent whose value is computed of another key, in tables.
+const OF_RATE: &str = "the number in `rate`";
+const OF_BUDGET: &str = "computed from `budget`";
+
+/// Whether a key that is absent has a value that is computed of another key.
+pub(crate) fn is_computed(key: &Key) -> bool {
+    matches!(key.absent, Absent::Means(OF_RATE | OF_BUDGET))
+}
+
 /// What a policy of this name has in place of a key that is absent, if that is made of its name.
 pub(crate) fn of_own_name(key: &Key, name: &str) -> Option<String> {
     match key.absent {

@@ -6,8 +6,9 @@ use std::num::NonZeroU32;
 use tollgate_core::limit::{QuotaSettings, Unit, Windows};
 
 use super::budget;
+use super::cost::Charging;
 use super::counting::{self, Common};
-use super::{Change, Kind, PlanLimit, Value, Written, cost, kind_key};
+use super::{Change, Kind, OF_BUDGET, PlanLimit, Value, Written, cost, kind_key};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::schema::texts::BUDGET;
 use crate::schema::{Key, Object, Rule, Shape};
@@ -23,7 +24,7 @@ pub(super) static TABLE: Object = Object {
     keys: &[
         kind_key(&[("quota", DOES)]),
         Key::optional("quota", "The number of requests in one window.", Shape::Integer(1, u32::MAX as i64))
-            .absent("computed from `budget`")
+            .absent(OF_BUDGET)
             .change(Change::MoreIsLooser)
             .examples(&["100000"]),
         Key::optional(
@@ -125,7 +126,7 @@ impl Kind for QuotaSettings {
         }
         let Common { by, on_unavailable, counting } = common;
         counting::check_at_most(written, &counting, quota, u32::MAX, report).then_some(())?;
-        let counting = cost::lower(written, counting, quota, None, report)?;
+        let counting = cost::lower(written, counting, Charging { own: quota, places: None, flow: None }, report)?;
         Some(Self { quota, windows, by, on_unavailable, plans: BTreeMap::new(), counting })
     }
 

@@ -6,8 +6,9 @@ use std::num::NonZeroU32;
 use tollgate_core::cell::ENTRIES_MAX;
 use tollgate_core::limit::{self, Consistency, Counting, RateAlgorithm, RateLimitSettings};
 
+use super::cost::Charging;
 use super::counting::{self, Common};
-use super::{Change, Kind, PlanLimit, Value, Written, cost, kind_key};
+use super::{Change, Kind, OF_RATE, PlanLimit, Value, Written, cost, kind_key};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::Spanned;
 use crate::schema::units::Rate;
@@ -34,7 +35,7 @@ pub(super) static TABLE: Object = Object {
             "The maximum number of requests at once, after a time without requests; of spaced requests, how many may be there at once: all but one wait.",
             Shape::Integer(1, u32::MAX as i64),
         )
-        .absent("the number in `rate`")
+        .absent(OF_RATE)
         .change(Change::MoreIsLooser)
         .examples(&["200"]),
         Key::optional("algorithm", "How requests are counted.", Shape::Word(ALGORITHM_WORDS))
@@ -85,7 +86,10 @@ impl Kind for RateLimitSettings {
         let most = if is_log { ENTRIES_MAX.try_into().unwrap_or(u32::MAX) } else { u32::MAX };
         counting::check_at_most(written, &counting, rate.max(burst), most, report).then_some(())?;
         let counting = in_places(algorithm, counting, written, report)?;
-        let counting = cost::lower(written, counting, burst, is_log.then_some("sliding-log"), report)?;
+        let flows = matches!(algorithm, RateAlgorithm::Gcra | RateAlgorithm::Spacing);
+        let flow = flows.then_some(limit::PlanLimit { rate, period_ms, burst });
+        let charging = Charging { own: burst, places: is_log.then_some("sliding-log"), flow };
+        let counting = cost::lower(written, counting, charging, report)?;
         Some(Self { rate, period_ms, burst, by, on_unavailable, plans: BTreeMap::new(), algorithm, counting })
     }
 
@@ -102,7 +106,9 @@ impl Kind for RateLimitSettings {
 
     fn take_plan(&mut self, plan: &str, limit: &PlanLimit, report: &mut Report) -> bool {
         let PlanLimit::Rate { rate, burst } = limit else { return false };
+        let flows = matches!(self.algorithm, RateAlgorithm::Gcra | RateAlgorithm::Spacing);
         let numbers = numbers(rate, burst.as_ref(), self.algorithm, report);
+        let numbers = numbers.filter(|own| !flows || cost::check_plan(&self.counting, own, rate.span, report));
         self.plans.extend(numbers.map(|limit| (plan.to_owned(), limit)));
         true
     }
@@ -124,8 +130,8 @@ fn in_places(algorithm: RateAlgorithm, counting: Counting, written: &Written, re
     let word = ALGORITHMS.iter().find(|(_, known)| *known == algorithm).map_or("", |(word, _)| word);
     report.push(
         Diagnostic::error(Code::BadLimit, stated.span, format!("`algorithm: {word}` cannot be leased"))
-            .why("it gives each request a place of its own, which cannot be taken ahead")
-            .fix("write `consistency: exact`, or another `algorithm`"),
+            .why("it gives each request a place of its own, which cannot be taken ahead: the limit is exact without `consistency`")
+            .fix("write `consistency: exact` or remove it, or write another `algorithm`"),
     );
     None
 }
@@ -193,4 +199,4 @@ fn numbers(
 const WAIT_MS_MAX: u64 = 30_000;
 
 /// A year: longer than any real limit, and the maximum time for which a store should keep a counter.
-const BURST_MS_MAX: u64 = 366 * 86_400_000;
+pub(super) const BURST_MS_MAX: u64 = 366 * 86_400_000;

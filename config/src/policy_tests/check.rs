@@ -1,10 +1,13 @@
 //! Checks that the names in a test file exist in the project.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use tollgate_core::kinds::{LimitPolicy, Named};
 
 use super::expect::{Expect, PolicyExpect};
 use super::file::TestFile;
 use super::invariant::Requirement;
+use super::notice::NoticeExpect;
 use super::step::Action;
 use crate::compile::Compiled;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report, closest, listed};
@@ -15,6 +18,10 @@ struct Names {
     routes: BTreeSet<String>,
     policies: BTreeSet<String>,
     upstreams: BTreeSet<String>,
+    /// The shares of each limit that are told, in percent.
+    shares: BTreeMap<String, Vec<u8>>,
+    /// Whether somebody is told of them.
+    have_receiver: bool,
 }
 
 impl TestFile {
@@ -61,6 +68,8 @@ impl Names {
             routes: whole.routes.iter().map(|route| route.settings.id.clone()).collect(),
             policies: whole.policies.iter().map(|policy| policy.name.to_owned()).collect(),
             upstreams: whole.upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
+            shares: whole.policies.limit.iter().map(shares).collect(),
+            have_receiver: !compiled.settings().notify.is_empty(),
         }
     }
 
@@ -74,8 +83,34 @@ impl Names {
         for (name, _) in &expect.quota {
             self.check("policy", &self.policies, name, report);
         }
+        expect.notices.iter().flat_map(|all| &all.value).for_each(|notice| self.notice(notice, report));
         if let Some(name) = expect.upstream.as_ref().and_then(|upstream| upstream.name.as_ref()) {
             self.check("upstream", &self.upstreams, name, report);
+        }
+    }
+
+    fn notice(&self, notice: &NoticeExpect, report: &mut Report) {
+        let Some(shares) = self.shares.get(&notice.limit.value) else {
+            return self.check("limit", &self.shares.keys().cloned().collect(), &notice.limit, report);
+        };
+        let (limit, share) = (&notice.limit.value, notice.share.value);
+        let refused = if !self.have_receiver {
+            let what = "the project tells nobody of limits".to_owned();
+            Some((notice.span, what, "add `notify` to `gateway`, or write `notices: []`".to_owned()))
+        } else if !shares.contains(&share.get()) {
+            let what = format!("`{limit}` does not tell of {share}%");
+            let told = shares.iter().map(|share| format!("{share}%")).collect::<Vec<_>>();
+            let fix = match told.is_empty() {
+                true => format!("add `warn: [{share}%]` to the limit"),
+                false => format!("write one of the shares of its `warn`: {}", listed(told.iter().map(String::as_str))),
+            };
+            Some((notice.share.span, what, fix))
+        } else {
+            None
+        };
+        if let Some((span, what, fix)) = refused {
+            let why = "the notice would never be sent";
+            report.push(Diagnostic::error(Code::BadExpectation, span, what).why(why).fix(fix));
         }
     }
 
@@ -100,6 +135,10 @@ impl Names {
                 .fix(fix),
         );
     }
+}
+
+fn shares(limit: &Named<LimitPolicy>) -> (String, Vec<u8>) {
+    (limit.name.to_string(), limit.policy.counting().warn.iter().map(|share| share.get()).collect())
 }
 
 /// Whether it is the id of a route, with or without the name of the API.

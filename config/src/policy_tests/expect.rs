@@ -5,6 +5,7 @@ use tollgate_core::event::Phase;
 use tollgate_core::problem::ProblemKind;
 
 use super::consumer::Keys;
+use super::notice::{self, NoticeExpect};
 use super::request::{self, scalar};
 use super::text::{filled, json};
 use super::upstream::method;
@@ -45,6 +46,8 @@ pub struct Expect {
     pub stored: Option<Spanned<bool>>,
     /// The expectations for quotas in the RateLimit fields, by policy.
     pub quota: Vec<(Spanned<String>, QuotaExpect)>,
+    /// The notices of limits that the gateway sends after the response.
+    pub notices: Option<Spanned<Vec<NoticeExpect>>>,
     /// The value of `Retry-After`, in seconds.
     pub retry_after_s: Option<Spanned<u64>>,
     /// The duration of the exchange on the virtual clock, in milliseconds.
@@ -205,6 +208,7 @@ impl Expect {
             cache: f.optional("cache", report, |node, report| placed(node, decode::word(node, CACHE, report))),
             stored: f.optional("stored", report, |node, report| placed(node, decode::boolean(node, report))),
             quota: f.optional("quota", report, quotas).unwrap_or_default(),
+            notices: f.optional("notices", report, notice::notices),
             retry_after_s: f.optional("retry-after", report, seconds),
             duration_ms: f.optional("duration", report, |n, report| decode::quantity(n, &DURATION, report)),
         };
@@ -220,7 +224,7 @@ impl Expect {
     }
 }
 
-fn bad(at: Span, what: String, fix: &str) -> Diagnostic {
+pub(super) fn bad(at: Span, what: String, fix: &str) -> Diagnostic {
     Diagnostic::error(Code::BadExpectation, at, what).why("no response could be compared with it").fix(fix)
 }
 
@@ -228,12 +232,12 @@ fn is_empty(node: &Node) -> bool {
     matches!(&node.value, Value::Map(entries) if entries.is_empty())
 }
 
-fn placed<T>(node: &Node, value: Option<T>) -> Option<Spanned<T>> {
+pub(super) fn placed<T>(node: &Node, value: Option<T>) -> Option<Spanned<T>> {
     value.map(|value| Spanned::new(value, node.span))
 }
 
 /// A name, or `none`.
-fn or_none(node: &Node, report: &mut Report) -> Option<Spanned<Option<String>>> {
+pub(super) fn or_none(node: &Node, report: &mut Report) -> Option<Spanned<Option<String>>> {
     let text = decode::text(node, report)?;
     let value = (text.value != "none").then_some(text.value);
     Some(Spanned::new(value, text.span))

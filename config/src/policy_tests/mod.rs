@@ -11,6 +11,7 @@ mod expect;
 mod file;
 mod invariant;
 mod issuer;
+mod notice;
 mod request;
 mod step;
 mod text;
@@ -26,6 +27,7 @@ pub use expect::{
 pub use file::TestFile;
 pub use invariant::{Invariant, Requirement, RouteSelection};
 pub use issuer::{AccountChange, Issuer, IssuerAnswer, IssuerChange, TestProof, TestToken};
+pub use notice::NoticeExpect;
 pub use request::{Content, RequestStep};
 pub use step::{Action, Case, EntitleStep, Entitles, OutageStep, Port, PurgeWhat, Said, Step};
 pub use upstream::{Answer, Answers, Rule, Script, ScriptedAnswer};

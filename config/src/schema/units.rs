@@ -1,4 +1,6 @@
-//! Quantities with units: `10s`, `64KiB`, `100/min`.
+//! Quantities with units: `10s`, `64KiB`, `100/min`, `80%`.
+
+use std::num::NonZeroU8;
 
 /// Splits a number from its unit.
 fn split(text: &str) -> Option<(u64, &str)> {
@@ -61,6 +63,13 @@ pub(crate) fn rate(text: &str) -> Result<Rate, String> {
         return Err(format!("`{text}` would allow no requests"));
     }
     Ok(Rate { count, period_ms })
+}
+
+/// Parses a share in whole percent, from 1% to 100%.
+pub(crate) fn percent(text: &str) -> Option<NonZeroU8> {
+    let begins = |digits: &&str| digits.starts_with(|c: char| c.is_ascii_digit() && c != '0');
+    let share: NonZeroU8 = text.strip_suffix('%').filter(begins)?.parse().ok()?;
+    (share.get() <= 100).then_some(share)
 }
 
 fn unit_ms(unit: &str) -> Option<u64> {

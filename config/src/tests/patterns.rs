@@ -78,6 +78,7 @@ const RULES: &[ParsedRule] = &[
     exactly(&texts::GATEWAY_NAME, |text| !text.is_empty() && tollgate_kv_schemas::keys::is_gateway_name(text)),
     exactly(&texts::FIELD_VALUE, |text| SecretText::parse(text).is_some()),
     exactly(&texts::FIELD, |text| http::HeaderName::from_bytes(text.as_bytes()).is_ok()),
+    exactly(&texts::PERCENT, |text| units::percent(text).is_some()),
     exactly(&texts::TARGET, |text| text.parse::<Target>().is_ok()),
     at_least(&texts::NETWORK, |text| text.parse::<Cidr>().is_ok()),
     at_least(&texts::HOST, |text| text.parse::<HostPattern>().is_ok()),

@@ -166,20 +166,24 @@ impl<'v> Facts<'v> {
         }
     }
 
-    /// The value of a source as text; `None` if it has none, or one that is no single value.
+    /// The value of a source as text; `None` if it has none, or one that is no single value. A number with a fraction is none.
     #[must_use]
     pub fn text(&self, source: &'v Source) -> Option<Cow<'v, str>> {
-        match self.read(source).ok()? {
-            Value::Text(text) => Some(text),
-            Value::Integer(number) => Some(number.to_string().into()),
-            Value::Bool(value) => Some(if value { "true" } else { "false" }.into()),
-            Value::Address(address) => Some(address.to_string().into()),
-            _ => None,
-        }
+        text_of(self.read(source).ok()?)
+    }
+
+    /// The same, with numbers of claims rounded up.
+    #[must_use]
+    pub fn rounded_up(&self, source: &'v Source) -> Option<Cow<'v, str>> {
+        text_of(match self.read(source).ok()? {
+            Value::Double(number) if number > 0.0 => Value::Double(number.ceil().min(EXACT_MAX)),
+            other => other,
+        })
     }
 
     /// Whether a source has a value, or several.
-    pub(super) fn has(&self, source: &'v Source) -> bool {
+    #[must_use]
+    pub fn has(&self, source: &'v Source) -> bool {
         match source {
             Source::Header(name) => self.head.fields.contains_key(name.as_str()),
             Source::Query(name) => self.values_of(name).next().is_some(),
@@ -244,6 +248,27 @@ impl<'v> Facts<'v> {
         None
     }
 }
+
+fn text_of(value: Value<'_>) -> Option<Cow<'_, str>> {
+    match value {
+        Value::Text(text) => Some(text),
+        Value::Integer(number) => Some(number.to_string().into()),
+        // JSON may write an integer as `10.0`.
+        Value::Double(number) => whole(number).map(|number| number.to_string().into()),
+        Value::Bool(value) => Some(if value { "true" } else { "false" }.into()),
+        Value::Address(address) => Some(address.to_string().into()),
+        _ => None,
+    }
+}
+
+/// The integer that a number is, if it is one and exact.
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+fn whole(number: f64) -> Option<i64> {
+    (number.fract() == 0.0 && number.abs() <= EXACT_MAX).then_some(number as i64)
+}
+
+/// Up to here all integers are numbers of a claim (RFC 8259, section 6).
+const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
 
 /// Calls a function with a request of this caller.
 #[cfg(test)]

@@ -73,7 +73,7 @@ impl Cost {
         match &self.of {
             Measure::RequestBytes => request_bytes.map_or_else(later, |bytes| self.of(Some(bytes), burst)),
             Measure::ResponseBytes | Measure::ResponseField(_) => later(),
-            Measure::Value(source) => self.of(facts.text(source).and_then(|text| number(&text)), burst),
+            Measure::Value(source) => self.of(facts.rounded_up(source).and_then(|text| number(&text)), burst),
         }
     }
 
@@ -163,7 +163,9 @@ pub const RESPONSE_BYTES: &str = "response.bytes";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authn::Principal;
     use crate::expression::with_facts;
+    use crate::jose::Members;
     use http::HeaderValue;
     use proptest::prelude::*;
     use wasm_bindgen_test::wasm_bindgen_test;
@@ -233,6 +235,28 @@ mod tests {
             assert_eq!(cost(Measure::RequestBytes, 2).before(facts, Some(7), n(9)), Priced::At(n(4)));
             assert_eq!(cost(Measure::RequestBytes, 2).before(facts, None, n(9)), Priced::Later(n(5)));
             assert_eq!(cost(Measure::ResponseBytes, 2).before(facts, Some(7), n(9)), Priced::Later(n(5)));
+        });
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_claim_is_a_number_however_it_is_written() {
+        let members = br#"{"a":10,"b":10.0,"c":10.5,"d":"10.5","e":1e300,"f":-0.5,"g":-2.0,"h":true,"i":[1],"j":0.0}"#;
+        let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
+        let paths = names.map(|name| vec![name.to_owned()]);
+        let caller = Principal::new("acme".into(), "c".into(), None, vec![]);
+        let caller = caller.with_claims(&paths, &Members::parse(members).unwrap());
+        let (eleven, none) = (Priced::At(n(11)), Priced::Unknown(n(5)));
+        let wants =
+            [Priced::At(n(10)), Priced::At(n(10)), eleven, eleven, Priced::Beyond(n(100)), none, none, none, none];
+        with_facts(Some(&caller), |facts| {
+            let priced =
+                |path: &[String]| cost(Measure::Value(Source::Claim(path.to_vec())), 1).before(facts, None, n(200));
+            for (path, want) in paths.iter().zip(wants.into_iter().chain([Priced::At(n(1)), none])) {
+                assert_eq!(priced(path), want, "{path:?}");
+            }
+            let text = |path: &[String]| facts.text(&Source::Claim(path.to_vec())).map(|text| text.into_owned());
+            let as_text = [Some("10"), Some("10"), None].map(|text| text.map(str::to_owned));
+            assert_eq!([text(&paths[0]), text(&paths[1]), text(&paths[2])], as_text);
         });
     }
 

@@ -59,10 +59,11 @@ impl Limits<'_> {
         }
         let is_subscribed = entitled.is_some_and(|entitled| entitled.subscription().is_some());
         let stated = policy.counting().number_from.as_ref().filter(|_| !is_subscribed && !is_own);
-        let stated = stated.and_then(|claim| facts.text(claim));
-        let is_claimed =
-            stated.as_ref().is_some_and(|stated| Entitled::claim(stated, at_most, own_period_ms, &mut charge));
-        if stated.is_some() {
+        let is_claimed = stated
+            .and_then(|claim| facts.text(claim))
+            .is_some_and(|stated| Entitled::claim(&stated, at_most, own_period_ms, &mut charge));
+        // What is no single value is told as not used, too.
+        if stated.is_some_and(|claim| facts.has(claim)) {
             let number = charge.rate.get();
             let reason = if is_claimed { Reason::NumberClaimed { number } } else { Reason::ClaimNotUsed };
             journal.note_policy(self.phase, name, Verdict::Pass, reason);

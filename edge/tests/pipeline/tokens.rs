@@ -1,15 +1,19 @@
 //! Signed tokens: their keys, what is remembered, and what an identity provider can do to the gateway.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use ed25519_dalek::{Signer, SigningKey};
 use http::{Request, Response};
 use tollgate_core::authn::{CredentialPlace, IdentityRules, JwtSettings, KeySource, ScopeRule};
+use tollgate_core::expression::Source;
 use tollgate_core::forward::UpstreamError;
 use tollgate_core::jose::{Algorithm, KeyType};
 use tollgate_core::kinds::{Named, Place, Policy, PolicyKind};
+use tollgate_core::limit::{Counting, LimitBy, OnUnavailable, QuotaSettings, Unit, Windows};
 use tollgate_core::route::{HostPattern, Predicate, Subject, Test};
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::{RouteSettings, SiteSettings};
@@ -549,4 +553,41 @@ fn rfc_9728_metadata_are_served_and_named_in_challenges() {
     }
     assert_eq!(world.bench.send(request("POST", path, &[], "")).problem(), "route-not-found");
     assert_eq!(world.bench.host.upstream.take_received().len(), 0);
+}
+
+#[test]
+fn a_number_of_a_limit_may_be_written_with_a_point_and_what_is_none_is_told() {
+    let plain = settings(at_url());
+    let rules = IdentityRules { kept_claims: vec![vec!["n".into()]], ..plain.rules.clone() };
+    let world = World::new(JwtSettings { rules: rules.clone(), ..plain.clone() });
+    let number_from = Some(Source::Claim(vec!["n".into()]));
+    let quota = QuotaSettings {
+        quota: NonZeroU32::new(3).unwrap(),
+        windows: Windows { unit: Unit::Day, anchor: None, zone: None, zone_name: String::new() },
+        by: LimitBy::Consumer,
+        on_unavailable: OnUnavailable::Open,
+        plans: BTreeMap::new(),
+        counting: Counting { at_most: NonZeroU32::new(100), number_from, ..Counting::default() },
+    };
+    let policies = [("staff", Policy::from(JwtSettings { rules, ..plain })), ("daily", quota.into())];
+    let policies = policies.into_iter().map(|(name, policy)| Named { name: name.into(), policy }).collect();
+    let (authn, limit) = (vec![vec![Place::new(0)]], vec![Place::new(0)]);
+    let limited = RouteSettings { authn, limit, ..route("/limited", &["GET"]) };
+    world.bench.publish(&on_any_host(SiteSettings { policies, ..site(vec![limited]) }));
+    for (number, code) in [
+        ("10", Some("number-claimed")),
+        ("10.0", Some("number-claimed")),
+        ("\"10\"", Some("number-claimed")),
+        ("10.5", Some("claim-not-used")),
+        ("1000.0", Some("claim-not-used")),
+        ("[10]", Some("claim-not-used")),
+        ("{\"n\":10}", Some("claim-not-used")),
+        ("true", Some("claim-not-used")),
+    ] {
+        let stated = claims("ada").replace("\"scope\"", &format!("\"n\":{number},\"scope\""));
+        let answer = world.get("/limited", &token("a", &key(1), &stated));
+        let codes = answer.record.events.as_slice().iter().map(|event| event.reason.code());
+        let told: Vec<_> = codes.filter(|code| ["number-claimed", "claim-not-used"].contains(code)).collect();
+        assert_eq!(told, Vec::from_iter(code), "{number}");
+    }
 }

@@ -127,6 +127,15 @@ fn limits_of_all_kinds_have_these_bytes_and_are_read() {
 }
 
 #[test]
+fn where_limits_count_has_these_bytes_and_is_read() {
+    let site = sample::consistency_site();
+    let stored = encode_part(&site);
+    check_golden("part-consistency.v1.bin", &stored);
+    check_golden("part-consistency.v1.json", &readable(&site));
+    assert_eq!(decode_part(&stored, &Id::of(&stored)), Ok(site));
+}
+
+#[test]
 fn costs_networks_and_cookies_have_these_bytes_and_are_read() {
     let site = sample::costs_site();
     let (stored, bundle) =

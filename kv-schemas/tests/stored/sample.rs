@@ -17,7 +17,7 @@ use tollgate_core::jose::Algorithm;
 use tollgate_core::kinds::{LimitPolicy, Named, Place, Policies, Policy};
 use tollgate_core::limit::{
     ConcurrencySettings, Consistency, Cost, Counting, LegacyFields, LimitBy, Measure, NoticeReceiver, OnUnavailable,
-    Part, PlanLimit, QuotaSettings, RateAlgorithm, RateLimitSettings, Unit, Windows,
+    Part, PlanLimit, QuotaSettings, RateAlgorithm, RateLimitSettings, Statuses, Unit, Windows,
 };
 use tollgate_core::route::{HostPattern, Methods, Predicate, Subject, Test};
 use tollgate_core::secret::SecretText;
@@ -172,6 +172,40 @@ pub(crate) fn limits_site() -> SiteSettings {
     SiteSettings {
         upstreams: vec![upstream("pets", "https://pets.internal", vec![])],
         policies: policies.map(|(at, policy)| Named { name: format!("limit-{at}").into(), policy }).collect(),
+        routes: vec![RouteSettings {
+            guard: vec![],
+            authn: vec![],
+            limit: (0..6).map(Place::new).collect(),
+            ..route("pets.get", "/pets")
+        }],
+    }
+}
+
+/// A part with limits that count at owners, from leases and in isolates, and whose numbers callers may have.
+pub(crate) fn consistency_site() -> SiteSettings {
+    let of = |number| NonZeroU32::new(number).unwrap();
+    let Policy::Limit(LimitPolicy::RateLimit(base)) = limit(1, LimitBy::Consumer, OnUnavailable::Closed) else {
+        unreachable!("a rate limit")
+    };
+    let windows = Windows { unit: Unit::Day, anchor: None, zone: None, zone_name: String::new() };
+    let limits = [Consistency::Exact, Consistency::Leased, Consistency::Local].map(|consistency| {
+        let counting = Counting { consistency, ..Counting::default() };
+        let of_callers = Counting {
+            at_most: Some(of(5_000)),
+            number_from: Some(Source::Claim(vec!["tier".into(), "quota".into()])),
+            count_when: Some(Statuses::parse("status < 500").unwrap()),
+            ..counting.clone()
+        };
+        let rate = RateLimitSettings { plans: BTreeMap::new(), counting, ..base.clone() };
+        let (by, on_unavailable, plans) = (LimitBy::Consumer, OnUnavailable::Open, BTreeMap::new());
+        let (quota, windows) = (of(1_000), windows.clone());
+        let quota = QuotaSettings { quota, windows, by, on_unavailable, plans, counting: of_callers };
+        [Policy::from(rate), quota.into()]
+    });
+    let limits = limits.into_iter().flatten().enumerate();
+    SiteSettings {
+        upstreams: vec![upstream("pets", "https://pets.internal", vec![])],
+        policies: limits.map(|(at, policy)| Named { name: format!("limit-{at}").into(), policy }).collect(),
         routes: vec![RouteSettings {
             guard: vec![],
             authn: vec![],

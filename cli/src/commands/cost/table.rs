@@ -17,6 +17,13 @@ pub(super) fn text(costs: &Costs<'_>) -> String {
     ));
     out.push_str(&rows(costs, |route| &route.typical));
     let prices = &costs.of_target;
+    if !prices.are_some() {
+        out.push_str(&format!(
+            "\nThere are no prices of {} as of {}: write them into prices.yaml (`tollgate cost --print-prices > prices.yaml`).\n",
+            costs.target, costs.prices.as_of
+        ));
+        return out;
+    }
     out.push_str(&format!(
         "\n1M is the price of a million requests in {} as of {}{}; assumed: {} ms of CPU and {} of content per request.\n",
         costs.prices.currency,
@@ -47,7 +54,7 @@ fn rows<'c>(costs: &'c Costs<'_>, case: impl Fn(&'c RouteCosts<'_>) -> &'c Case)
             count(target.subrequests(usage, Counting::Outside)),
             count(target.subrequests(usage, Counting::Service)),
             bytes(target.buffered_bytes(usage)),
-            amount(estimate.total_micro),
+            if costs.of_target.are_some() { amount(estimate.total_micro) } else { "no prices".to_owned() },
         ]);
     }
     table(&rows)
@@ -63,6 +70,7 @@ fn of_target(costs: &Costs<'_>) -> Value {
         let items = case.estimate.items.iter();
         let items: Vec<Value> =
             items.map(|(unit, quantity, micro)| json!({"unit": unit, "quantity": quantity, "micro": micro})).collect();
+        let per_million = json!({"total_micro": case.estimate.total_micro, "items": items});
         json!({
             "usage": case.usage,
             "subrequests": {
@@ -70,7 +78,7 @@ fn of_target(costs: &Costs<'_>) -> Value {
                 "services": costs.target.subrequests(&case.usage, Counting::Service),
             },
             "buffered_bytes": costs.target.buffered_bytes(&case.usage),
-            "per_million": {"total_micro": case.estimate.total_micro, "items": items},
+            "per_million": costs.of_target.are_some().then_some(per_million),
         })
     };
     let routes: Vec<Value> = costs

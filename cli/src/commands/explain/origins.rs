@@ -103,6 +103,7 @@ fn place(compiled: &Compiled, span: Span) -> String {
 const fn level(level: OriginLevel) -> &'static str {
     match level {
         OriginLevel::Default => "default",
+        OriginLevel::Computed => "computed",
         OriginLevel::Gateway => "gateway",
         OriginLevel::Upstream => "upstream",
         OriginLevel::Api => "api",

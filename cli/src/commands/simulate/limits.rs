@@ -6,10 +6,11 @@ use std::num::NonZeroU32;
 use clap::ValueEnum;
 use tollgate_config::Compiled;
 use tollgate_core::cell::{Algorithm, Charge, ENTRIES_MAX};
-use tollgate_core::limit::{Consistency, Counting, OnUnavailable};
+use tollgate_core::limit::{Consistency, Cost, Counting, OnUnavailable};
 use tollgate_core::time::Timestamp;
 use tollgate_edge::memory::SimulatedLimit;
 
+use super::LimitsArgs;
 use crate::failure::Failure;
 
 /// Where a limit is counted.
@@ -36,7 +37,9 @@ pub(super) struct Limit {
 }
 
 /// The limits with these names, or all of them.
-pub(super) fn chosen(compiled: &Compiled, names: &[String], plan: Option<&str>) -> Result<Vec<Limit>, Failure> {
+pub(super) fn chosen(compiled: &Compiled, args: &LimitsArgs) -> Result<Vec<Limit>, Failure> {
+    let (names, plan) = (&args.limit, args.plan.as_deref());
+    let own_cost = args.cost.and_then(NonZeroU32::new);
     let all = &compiled.policies().limit;
     if all.is_empty() {
         return Err(Failure::problem("the project has no limits: docs/policies/rate-limit.md describes them"));
@@ -63,14 +66,31 @@ pub(super) fn chosen(compiled: &Compiled, names: &[String], plan: Option<&str>) 
         simulated: SimulatedLimit::Policy {
             limit: Box::new(limit.clone()),
             plan: plan.map(str::to_owned),
-            cost: NonZeroU32::MIN,
+            cost: own_cost.unwrap_or_else(|| reserved(limit.policy.counting())),
         },
         is_own: true,
     });
-    Ok(chosen.collect())
+    let chosen: Vec<Limit> = chosen.collect();
+    match chosen.iter().map(|limit| (limit, limit.charge())).find(|(_, charge)| charge.cost > charge.burst) {
+        None => Ok(chosen),
+        Some((limit, charge)) => Err(Failure::usage(format!(
+            "no request with a cost of {} passes: `{}` admits {} at once; choose a --limit or a lower --cost",
+            charge.cost, limit.name, charge.burst
+        ))),
+    }
+}
+
+/// What a request is charged before its cost is known, if the limit reads costs.
+fn reserved(counting: &Counting) -> NonZeroU32 {
+    counting.cost.as_ref().map_or(NonZeroU32::MIN, |cost| cost.reserve)
 }
 
 impl Limit {
+    /// What its requests cost in production, if that is read of them: they are simulated with its reserve.
+    pub(super) fn cost(&self) -> Option<&Cost> {
+        self.counting.cost.as_deref()
+    }
+
     /// The charge of a request; of windows of a calendar, some that are long past.
     pub(super) fn charge(&self) -> Charge {
         self.simulated.charge_at(Timestamp::EPOCH)

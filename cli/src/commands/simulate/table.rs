@@ -20,10 +20,33 @@ pub(super) fn text(world: World, runs: &[Run]) -> String {
     ));
     out.push_str(&terminal::table(&rows));
     out.push_str(NOTES);
+    out.push_str(&note_of_costs(runs));
     if runs.iter().any(|run| run.sum(|report| report.unanswered) > 0) {
         out.push_str(NOTE_OF_UNANSWERED);
     }
     out
+}
+
+/// Says of limits with costs that are read what they are simulated with.
+fn note_of_costs(runs: &[Run]) -> String {
+    let mut costs: Vec<String> = Vec::new();
+    for run in runs {
+        let Some(cost) = run.limit.cost() else { continue };
+        let (of, simulated) = (&cost.of, run.limit.charge().cost);
+        let own = if simulated == cost.reserve { "its `reserve`" } else { "a cost" };
+        let text = format!(
+            "`{}` costs what `{of}` says, and each request is simulated with {own} of {simulated}",
+            run.limit.name
+        );
+        if !costs.contains(&text) {
+            costs.push(text);
+        }
+    }
+    if costs.is_empty() {
+        String::new()
+    } else {
+        format!("{}: what is settled after replies is not simulated.\n", costs.join("; "))
+    }
 }
 
 fn row(run: &Run) -> Vec<String> {
@@ -61,6 +84,8 @@ fn of_run(run: &Run) -> Value {
         "plan": run.limit.plan,
         "numbers": run.limit.numbers(),
         "algorithm": run.limit.algorithm(),
+        "cost_of": run.limit.cost().map(|cost| cost.of.to_string()),
+        "cost": run.limit.charge().cost,
         "consistency": run.mode.word(),
         "is_own": run.is_own(),
         "sites": settings.sites,

@@ -147,7 +147,7 @@ pub(super) fn settings(world: World, changes: &Changes, limit: &Limit) -> Result
             u64::from(charge.burst.get()) * u64::from(seconds) * 2_000 / u64::from(handled_ms.0 + handled_ms.1)
         }
     };
-    let wanted = given.saturating_mul(numbers.tenths) / 10;
+    let wanted = given.saturating_mul(numbers.tenths) / (10 * u64::from(charge.cost.get()));
     let requests = match changes.rate {
         Some(rate) => u64::from(rate) * u64::from(seconds),
         None => wanted.clamp(REQUESTS_LEAST, REQUESTS_DEFAULT_MAX),

@@ -11,7 +11,7 @@ use tollgate_core::bounds::{
 };
 use tollgate_core::forward::{IdentityField, Told};
 use tollgate_core::kinds::{LimitPolicy, Place, SlotPolicy, Uses};
-use tollgate_core::limit::{LimitBy, Partition};
+use tollgate_core::limit::{Consistency, LimitBy, Partition};
 use tollgate_core::route::{HostName, HostPattern};
 use tollgate_core::secret::SecretText;
 use tollgate_core::settings::RouteSettings;
@@ -115,7 +115,7 @@ impl Count<'_> {
     fn bounds(&self) -> RouteBounds {
         let cold = Usage {
             record_reads: self.record_reads(),
-            record_writes: self.most(|uses| uses.answers) + self.usage_writes(),
+            record_writes: self.record_writes(),
             verifications: self.most(|uses| uses.verifications),
             export_posts: self.export_posts(),
             bundle_bytes: self.load.bytes,
@@ -127,6 +127,11 @@ impl Count<'_> {
         };
         let warm = Usage { record_writes: self.usage_writes_of_each(), ..Usage::default() };
         RouteBounds { cold: outcomes(cold, true), warm: outcomes(warm, false) }
+    }
+
+    /// After the response: what was fetched (`fetched/mod.rs`), the records of tokens (`outages.rs`) and sessions (`login.rs`), usage.
+    fn record_writes(&self) -> u64 {
+        self.most(|uses| uses.answers + SESSION_WRITES * u32::from(uses.session)) + self.outages() + self.usage_writes()
     }
 
     /// `isolate/usage.rs` writes batches of usage, and repeats writes that fail.
@@ -181,8 +186,9 @@ impl Count<'_> {
     /// long as the configuration is fresh, and `uses::record`, if a key identified the caller.
     fn record_reads(&self) -> u64 {
         let credentials = self.most(|uses| uses.record.into());
-        let read =
-            credentials + self.most(|uses| uses.answers + u32::from(uses.link) + ENDS_READ * u32::from(uses.ended));
+        let of_tokens = |uses: &Uses<'_>| uses.answers + u32::from(uses.link);
+        let of_sessions = |uses: &Uses<'_>| ENDS_READ * u32::from(uses.ended) + SESSION_READS * u32::from(uses.session);
+        let read = credentials + self.most(|uses| of_tokens(uses) + of_sessions(uses));
         let reads = |rules: &OutageRules| if rules.admits() { OUTAGE_READS } else { REVOCATION_READS };
         let outages: u64 = self.outage_rules().map(reads).sum();
         let last_use = u64::from(credentials > 0);
@@ -241,16 +247,19 @@ impl Count<'_> {
             let counting = named.policy.counting();
             let is_settled = counting.cost.as_ref().is_some_and(|cost| cost.is_settled());
             let refill = if is_settled && is_leased(named) { 1 + GIVEN_BACK } else { 0 };
-            u64::from(is_settled || counting.may_give_back()) + refill
+            let is_asked = counting.consistency != Consistency::Local;
+            u64::from(is_asked && (is_settled || counting.may_give_back())) + refill
         });
         calls.sum()
     }
 
-    /// How many owners are asked: of one partition, what is given back after other responses, or in part, is an update of its own.
+    /// How many owners are asked, but by limits that isolates count by themselves: of one partition, what is given back after other
+    /// responses, or in part, is an update of its own.
     fn different(&self, limits: &[Place<LimitPolicy>], counts: impl Fn(&LimitPolicy) -> bool) -> u64 {
         let policies = &self.compiled.whole().policies;
         let mut different = Vec::new();
-        for named in policies.at(limits).filter(|named| counts(&named.policy)) {
+        let is_asked = |limit: &LimitPolicy| limit.counting().consistency != Consistency::Local && counts(limit);
+        for named in policies.at(limits).filter(|named| is_asked(&named.policy)) {
             let (limit, counting) = (&named.policy, named.policy.counting());
             let partition = match limit.partition() {
                 Partition::By(_) if self.route.authn.is_empty() => Partition::By(LimitBy::Address),
@@ -284,7 +293,8 @@ impl Count<'_> {
         self.route.policies(&self.compiled.whole().policies).filter(|policy| policy.uses.once).count() as u64
     }
 
-    /// The policies that may admit tokens while their provider is away: each adds one to its list, in one call.
+    /// The policies that may admit tokens while their provider is away: each adds one to its list, in one call, or writes the record of
+    /// one that was verified.
     fn outages(&self) -> u64 {
         self.outage_rules().filter(|rules| rules.admits()).count() as u64
     }
@@ -417,6 +427,12 @@ const ENTITLEMENT_READS: u64 = 2;
 
 /// Whether a session ended before its time: one record for it, and one for the person.
 const ENDS_READ: u32 = 2;
+
+/// `login/refresh.rs` reads what is kept of a session, and again every 150 ms for 3 s if another request asks the provider about it.
+const SESSION_READS: u32 = 21;
+
+/// What the provider said of a session is written, and again if the store takes one write of a key in a second.
+const SESSION_WRITES: u32 = 2;
 
 /// If tokens can only be revoked, what operators have said.
 const REVOCATION_READS: u64 = 1;

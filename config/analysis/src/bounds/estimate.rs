@@ -55,6 +55,7 @@ fn quantity(prices: &TargetPrices, unit: Unit, mix: &Mix) -> u64 {
         Unit::CounterCalls => mixed(|usage| usage.counter_calls),
         Unit::CacheCalls => mixed(|usage| usage.cache_look_ups.saturating_add(usage.cache_stores)),
         Unit::UpstreamRequests => mixed(|usage| usage.upstream_attempts),
+        Unit::Questions => mixed(|usage| usage.fetches),
         Unit::Exports => mixed(|usage| usage.export_posts),
         Unit::EgressGib => prices.response_bytes.saturating_mul(MICRO),
     }

@@ -12,14 +12,15 @@ use tollgate_analysis::bounds::Usage;
 use tollgate_core::bounds::CONFIG_FRESH_MS;
 use tollgate_core::cache::{CacheKey, StoredMeta};
 use tollgate_core::cell::{CellKey, CellOperations, Operation, Outcome, Update};
+use tollgate_core::fetch::{FetchAnswer, FetchBounds, FetchError, FetchRequest};
 use tollgate_core::forward::{Outbound, UpstreamError};
 use tollgate_core::operator::MetricsSnapshot;
 use tollgate_core::secret::Secret;
 use tollgate_core::telemetry::ExchangeRecord;
 use tollgate_core::time::Timestamp;
-use tollgate_edge::memory::{Content, Copy, MemoryHost, MemorySignatures, ScriptedFetch, SeededEntropy, VirtualClock};
+use tollgate_edge::memory::{Content, Copy, MemoryHost, MemorySignatures, SeededEntropy, VirtualClock};
 use tollgate_edge::ports::{
-    CounterFault, Counters, Host, KeyPage, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable,
+    CounterFault, Counters, Fetch, Host, KeyPage, Records, ResponseCache, Secrets, Stored, TelemetrySink, Unavailable,
     Upstream, UpstreamCall, WriteFault,
 };
 
@@ -33,6 +34,8 @@ pub(crate) struct CountingHost {
     pub(crate) usage: Rc<Cell<Usage>>,
     /// Whether credentials cannot be read.
     pub(crate) credentials_unavailable: bool,
+    /// Whether records cannot be written.
+    pub(crate) writes_fail: bool,
     /// Whether counters do not confirm the charges that they hold.
     pub(crate) confirmations_fail: bool,
     /// A bundle that is published while the first request loads its own; its pointer's key and value.
@@ -43,7 +46,8 @@ impl CountingHost {
     pub(crate) fn new(inner: MemoryHost) -> Self {
         let usage = Rc::default();
         let publishes = Rc::default();
-        Self { inner, usage, credentials_unavailable: false, confirmations_fail: false, publishes }
+        let (credentials_unavailable, writes_fail, confirmations_fail) = (false, false, false);
+        Self { inner, usage, credentials_unavailable, writes_fail, confirmations_fail, publishes }
     }
 
     /// The same stores with a new count.
@@ -79,8 +83,14 @@ impl Records for CountingHost {
     }
 
     async fn write(&self, key: &str, bytes: &[u8], keep_s: u32) -> Result<(), WriteFault> {
+        self.add(Usage { record_writes: 1, ..Usage::default() });
+        if self.writes_fail {
+            return Err(WriteFault::Unavailable(Unavailable::new("unavailable")));
+        }
         self.inner.records.write(key, bytes, keep_s).await
     }
+
+    // When a key was last used: once a day, which is in no bound.
 
     async fn keep(&self, key: &str, bytes: &[u8]) -> Result<(), WriteFault> {
         self.inner.records.keep(key, bytes).await
@@ -135,6 +145,13 @@ impl ResponseCache for CountingHost {
     }
 }
 
+impl Fetch for CountingHost {
+    async fn fetch(&self, request: &FetchRequest, bounds: &FetchBounds) -> Result<FetchAnswer, FetchError> {
+        self.add(Usage { fetches: 1, ..Usage::default() });
+        self.inner.fetch.fetch(request, bounds).await
+    }
+}
+
 impl Upstream for CountingHost {
     type Content = Content;
 
@@ -178,7 +195,7 @@ impl Host for CountingHost {
     type Records = Self;
     type Counters = Self;
     type ResponseCache = Self;
-    type Fetch = ScriptedFetch;
+    type Fetch = Self;
     type Upstream = Self;
     type Secrets = Self;
     type Signatures = MemorySignatures;
@@ -199,8 +216,8 @@ impl Host for CountingHost {
     fn response_cache(&self) -> &Self {
         self
     }
-    fn fetch(&self) -> &ScriptedFetch {
-        &self.inner.fetch
+    fn fetch(&self) -> &Self {
+        self
     }
     fn upstream(&self) -> &Self {
         self

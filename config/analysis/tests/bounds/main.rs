@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read its own data has failed")]
 
 mod counting;
+mod features;
 mod gateway;
 
 use std::cell::RefCell;

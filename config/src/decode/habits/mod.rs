@@ -12,7 +12,7 @@ mod matcher;
 pub(crate) mod network;
 pub(crate) mod path;
 mod regex;
-pub(super) mod unit;
+pub(crate) mod unit;
 pub(crate) mod url;
 pub(crate) mod value;
 pub(crate) mod word;

@@ -1,7 +1,7 @@
-//! Durations, sizes and rates with the units of other formats: `10sec`, `1h30m`, `10MB`, `100r/s`.
+//! Durations, sizes, rates and shares with the units of other formats: `10sec`, `1h30m`, `10MB`, `100r/s`, `0.8`.
 
 use super::EXAMINED_BYTES_MAX;
-use crate::schema::units::{duration_ms, rate, size_bytes};
+use crate::schema::units::{self, duration_ms, rate, size_bytes};
 
 /// A duration as it is written here.
 pub(in crate::decode) fn duration(text: &str) -> Option<String> {
@@ -71,6 +71,17 @@ pub(in crate::decode) fn per_period(text: &str) -> Option<String> {
         None => format!("{}/{unit}", count.trim()),
     };
     rate(&found).is_ok().then_some(found)
+}
+
+/// A share of a limit as it is written here.
+pub(crate) fn percent(text: &str) -> Option<String> {
+    let text = short(text)?;
+    let number = text.strip_suffix('%').unwrap_or(&text);
+    let value = number.parse::<f64>().ok()?;
+    // A part of 1 is written with a point.
+    let is_part = number.len() == text.len() && number.contains('.') && value <= 1.0;
+    let hundredths = if is_part { (value * 1e8).round() / 1e6 } else { value };
+    Some(format!("{}%", whole(hundredths)?)).filter(|text| units::percent(text).is_some())
 }
 
 /// The text in lower case without spaces; `None` for one that nobody wrote by hand.
@@ -198,6 +209,32 @@ mod tests {
             ("a/b", ""),
         ] {
             check(per_period(text).as_ref(), ours, text);
+        }
+    }
+
+    #[test]
+    fn shares_of_other_formats_are_converted() {
+        for (text, ours) in [
+            ("0.8", "80%"),
+            ("0.29", "29%"),
+            ("1.0", "100%"),
+            (".5", "50%"),
+            ("80", "80%"),
+            ("80 %", "80%"),
+            ("80.0%", "80%"),
+            ("080%", "80%"),
+            ("1", "1%"),
+            ("0.805", ""),
+            ("0.8%", ""),
+            ("0", ""),
+            ("120%", ""),
+            ("1.5", ""),
+            ("-1", ""),
+            ("most", ""),
+            ("NaN", ""),
+            ("inf", ""),
+        ] {
+            check(percent(text).as_ref(), ours, text);
         }
     }
 

@@ -89,7 +89,11 @@ impl Lowering<'_, '_> {
             let Some(own) = self.policies.get(*place) else { continue };
             let Policy::Limit(policy) = &own.policy else { continue };
             let Some(name) = named.iter().find(|name| names(name, &own.name)) else { continue };
-            for source in policy.partition().sources().chain(&policy.counting().number_from) {
+            // Where no token has it, the limit has other numbers.
+            if let Some(Source::Claim(path)) = policy.counting().number_from.as_ref().filter(|_| know_claims) {
+                claims.push(path.clone());
+            }
+            for source in policy.partition().sources() {
                 match source {
                     source if source.is_of_caller() && effective.authn.items.is_empty() => {
                         report_without_caller(name, self.report);

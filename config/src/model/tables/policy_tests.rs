@@ -7,7 +7,7 @@ use super::fixtures::IDENTITIES;
 use super::key_properties::KEY_PROPERTIES;
 use super::test_issuers::{KEY_IDS, TEST_ISSUER, TEST_ISSUER_CHANGE, TOKEN};
 use super::test_scripts::{ANSWER_OR_ANSWERS, ANY_INTEGER, CONTENT_SHAPE, FIELD_LINES, SCRIPT_OR_ANSWERS};
-use crate::schema::texts::{FIELD, ID, INSTANT, METHOD, NAME, URL};
+use crate::schema::texts::{FIELD, ID, INSTANT, METHOD, NAME, PERCENT, URL};
 use crate::schema::{Key, List, Named, Object, Quantity, Rule, Shape, TextRule};
 
 /// The root of a test file.
@@ -34,7 +34,7 @@ pub(crate) static TEST_FILE: Object = Object {
             "The scripted responses of services that the gateway itself asks, such as identity providers, by URL.",
             Shape::Named(&SERVICES),
         )
-        .absent("no service can be reached")
+        .absent("no service can be reached, but receivers of notices answer 204")
         .examples(&["{\"https://id.example.com/introspect\": {\"body\": {\"json\": {\"active\": false}}}}"]),
         Key::optional("secrets", "Values of secrets, by name.", Shape::Named(&SECRETS)).absent("generated values"),
         Key::optional("cases", "The test cases, each with its own stores.", Shape::List(&CASES)).absent("none"),
@@ -447,6 +447,13 @@ pub(crate) static EXPECT: Object = Object {
         Key::optional("quota", "The limits in the RateLimit fields of the response, by policy.", Shape::Named(&QUOTAS))
             .examples(&["{\"burst\": {\"remaining\": 3}}"]),
         Key::optional(
+            "notices",
+            "The notices of limits that the gateway sends after the response, in any order; `[]`: it sends none. A notice is one, however many \
+             receivers are told.",
+            Shape::List(&NOTICES),
+        )
+        .examples(&["[{\"limit\": \"monthly\", \"share\": \"80%\"}]"]),
+        Key::optional(
             "retry-after",
             "The duration in the `Retry-After` field of the response.",
             Shape::Quantity(Quantity::Duration),
@@ -560,6 +567,23 @@ pub(crate) static QUOTA_EXPECT: Object = Object {
             "The time until the quota is complete again, in whole seconds.",
             Shape::Quantity(Quantity::Duration),
         ),
+    ],
+    ..Object::PLAIN
+};
+
+static NOTICES: List = List::of(Shape::Object(&NOTICE_EXPECT));
+
+/// The expectation for a notice of a limit.
+pub(crate) static NOTICE_EXPECT: Object = Object {
+    name: "notice-expectation",
+    doc: "The expectation for a notice that a share of a limit is reached.",
+    keys: &[
+        Key::required("limit", "The limit.", Shape::Text).examples(&["\"monthly\""]),
+        Key::required("share", "The share that is reached.", Shape::Ruled(&PERCENT)),
+        Key::optional("consumer", "Whose limit it is; `none`: nobody's.", Shape::Text).examples(&["\"acme\""]),
+        Key::optional("plan", "The plan of the consumer; `none`: it has none.", Shape::Text).examples(&["\"pro\""]),
+        Key::optional("used", "What is used of the limit.", Shape::Integer(0, u32::MAX as i64)),
+        Key::optional("quota", "The number of the limit.", Shape::Integer(0, u32::MAX as i64)),
     ],
     ..Object::PLAIN
 };

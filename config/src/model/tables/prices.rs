@@ -35,6 +35,12 @@ pub(crate) static TARGET_PRICES: Object = Object {
         Key::optional("counter-calls", "Calls of counters.", PRICE).default("0"),
         Key::optional("cache-calls", "Look-ups and stores in the response cache.", PRICE).default("0"),
         Key::optional("upstream-requests", "Requests to upstreams.", PRICE).default("0"),
+        Key::optional(
+            "questions",
+            "Questions to services, such as identity providers and receivers of notices.",
+            PRICE,
+        )
+        .default("0"),
         Key::optional("exports", "Batches of telemetry.", PRICE).default("0"),
         Key::optional("egress-gib", "Content sent to clients; the price is for one GiB, not for a million.", PRICE)
             .default("0"),

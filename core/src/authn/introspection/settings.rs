@@ -89,13 +89,15 @@ impl PolicyKind for IntrospectionSettings {
         let dpop = self.rules.dpop();
         let of_answer = self.signed.as_ref().map_or(0, |signed| self.key_source(signed).verifications());
         let secrets = std::slice::from_ref(self.client.secret());
-        // The question about the token is asked by each isolate.
-        let fetches = answers + 1;
+        // The question about the token is asked by each isolate, about each request if answers are not remembered.
+        let questions = u32::from(self.cache_ms == 0);
+        let fetches = answers + 1 - questions;
         let outage = self.outage.as_ref();
         Uses {
             credential: Some(&self.place),
             secrets,
             fetches,
+            questions,
             answers,
             verifications: of_answer + u32::from(dpop.is_some()),
             outage,

@@ -92,7 +92,7 @@ impl JwtSettings {
 impl KeySource {
     /// The answers of the issuer that are needed. Each is fetched once at most: a request that has just fetched keys does not
     /// look for newer ones. Metadata may name a set that has moved.
-    const fn answers(&self) -> u32 {
+    pub(crate) const fn answers(&self) -> u32 {
         match self {
             Self::Secret(_) | Self::Static(_) => 0,
             Self::Set(..) => 1,

@@ -148,13 +148,17 @@ impl PolicyKind for OidcLoginSettings {
         // A request with a session needs the secret. A login needs the metadata too; the token and the keys are fetched where the
         // policy answers itself, which is no request of a route. Where sessions are confirmed, a request may do this.
         let refreshes = self.refresh_s > 0;
+        let keys = KeySource::Discovery(self.is_private);
+        let (fetches, answers, verifications) =
+            if refreshes { (keys.answers() + 1, keys.answers(), keys.verifications()) } else { (1, 1, 0) };
         Uses {
             secrets: &self.secrets,
-            record: refreshes,
+            session: refreshes,
             once: refreshes,
-            fetches: 1 + u32::from(refreshes),
-            answers: 1,
-            verifications: u32::from(refreshes),
+            fetches,
+            answers,
+            verifications,
+            link: refreshes && self.rules.links.is_some(),
             outage: self.is_revocable.then_some(&REVOCABLE),
             ended: self.is_revocable,
             ..Uses::default()

@@ -21,6 +21,7 @@ pub(crate) const PER_DAY: u64 = 6;
 /// The project that is simulated.
 pub(crate) fn project(version: u64) -> String {
     let every = version * 5;
+    let charge = if version == 0 { "before" } else { "beside" };
     format!(
         "format: 1\n\
          gateway: {{name: sim, hosts: [a.test, \"*.b.test\"], timeout: 2s, trusted-proxies: 1}}\n\
@@ -28,7 +29,7 @@ pub(crate) fn project(version: u64) -> String {
          upstreams: {{up: {{url: \"http://up.test\", headers: {{X-Token: \"${{secret.TOKEN}}\"}}}}}}\n\
          policies:\n  \
            keys: {{kind: api-key, header: X-API-Key, query: key}}\n  \
-           day: {{kind: rate-limit, rate: {PER_DAY}/d, burst: {PER_DAY}, on-unavailable: closed}}\n  \
+           day: {{kind: rate-limit, rate: {PER_DAY}/d, burst: {PER_DAY}, charge: {charge}, on-unavailable: closed}}\n  \
            wide: {{kind: rate-limit, rate: 1000/s, by: address}}\n\
          apis:\n  sim:\n    upstream: up\n    routes:\n      \
            - {{path: \"/open/{{*rest}}\", limit: wide}}\n      \

@@ -134,7 +134,9 @@ async fn exchange(simulation: Rc<Simulation>, number: u64) {
     let record = served.after.await;
     check::record(&asked, &record, &response);
     let limited = record.route().is_some_and(|route| ["/limited", "/both"].contains(&route.template.as_ref()));
-    if let Some(principal) = record.principal().filter(|_| limited && record.calls().next().is_some()) {
+    // Of what is charged while it is forwarded, the upstream may see what is refused.
+    let passed = limited && record.refusal().is_none_or(|refusal| refusal.policy.is_none());
+    if let Some(principal) = record.principal().filter(|_| passed && record.calls().next().is_some()) {
         *simulation.forwarded.borrow_mut().entry(principal.consumer.clone()).or_default() += 1;
     }
     let new = simulation.ended.borrow_mut().insert(record.request_id.as_str().to_owned());

@@ -341,6 +341,10 @@ codes! {
         "`budget` of a `quota` is an amount of money, such as `20 USD`, or a number of calls, such as `100000 calls`, that all callers of a route, an \
         API, an upstream or the gateway spend together in a window. Money becomes a number of requests by the price list: `prices.yaml` beside \
         `tollgate.yaml`, otherwise the built-in one. It needs a price for the platforms in `gateway.target`, in the currency of the budget, and pays for one request at least."
+    ChargedBeside "TG0358" "A limit is charged while a write is forwarded, or is charged before although it says otherwise."
+        "With `charge: beside` a request is forwarded while the owner of its counter is asked, so the upstream may have received a request that \
+        is answered with 429. That does no harm to reads. Of a write the client is told that it was refused, and the upstream may have done it: \
+        list another limit on routes for writes, with `charge: before`. Limits in `guard` are always charged before: they protect what comes after them."
 
     RouteConflict "TG0401" "Two routes match the same request with equal precedence."
         "The most specific route is selected, and the order in the file has no effect. These two routes are equally \

@@ -229,6 +229,28 @@ pub(super) fn report_one_quota(name: &Spanned<String>, by: &Source, defined: Spa
     );
 }
 
+/// Reports a limit that is charged while a write is forwarded.
+pub(super) fn report_beside_writes(name: &Spanned<String>, defined: Span, report: &mut Report) {
+    let what = format!("policy `{}` is charged while writes are forwarded", name.value);
+    report.push(
+        Diagnostic::warning(Code::ChargedBeside, name.span, what)
+            .why("the upstream may have done a write that is answered with 429, and does it again when the client repeats it")
+            .fix("name only methods that read (`GET`, `HEAD`) in `methods` of the route, or list a limit with `charge: before`")
+            .related(defined, "defined here"),
+    );
+}
+
+/// Reports a limit in `guard` that says that it is charged beside.
+pub(super) fn report_beside_guard(name: &Spanned<String>, defined: Span, report: &mut Report) {
+    let what = format!("policy `{}` is charged before the request goes on", name.value);
+    report.push(
+        Diagnostic::warning(Code::ChargedBeside, name.span, what)
+            .why("`charge: beside` has no effect in `guard`, whose limits protect what comes after them")
+            .fix("list it in `limit`, or write `charge: before`")
+            .related(defined, "defined here"),
+    );
+}
+
 /// Reports a limit by installation, on a route whose tokens are bound to nothing.
 pub(super) fn report_no_installation(name: &Spanned<String>, report: &mut Report) {
     let what = format!("policy `{}` counts by consumer on this route, not by installation", name.value);

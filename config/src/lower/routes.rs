@@ -206,6 +206,7 @@ impl<'p> Lowering<'p, '_> {
         self.apply_reads(&effective, (&authn, &authz), &limits, path.as_ref(), upstream);
         self.check_conditions(&effective, (&authn, &authz), &methods, needs_one);
         self.check_installations(&effective, &authn, &limit);
+        self.check_beside(&effective, &methods, &limit, &guard_limit);
         weaknesses.compare(
             route,
             &Required {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use tollgate_core::limit::{OnUnavailable, Part};
 
 use super::Written;
-use super::counting::Common;
+use super::counting::{self, Common};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::Spanned;
 
@@ -77,6 +77,11 @@ impl Budget {
                 let why = "records and claims have numbers for callers, and a budget is the operator's";
                 return refuse(written, key, &what, why, &format!("remove `{key}`"), report);
             }
+        }
+        if counting.beside {
+            let why = "a budget bounds what requests cost, and one that is refused would have been forwarded";
+            counting::refuse_beside(written, why, "remove `charge`", report);
+            return None;
         }
         if written.written("on-unavailable").is_none() {
             *on_unavailable = OnUnavailable::Closed;

@@ -112,11 +112,11 @@ pub(super) const KEYS: &[Key] = &[
 
 /// Where a rate limit counts.
 pub(super) const LEASED_KEYS: &[Key] =
-    &[CONSISTENCY.default("\"leased\""), COUNT_WHEN, cost::OF, cost::PER, cost::RESERVE, cost::MOST];
+    &[CONSISTENCY.default("\"leased\""), CHARGE, COUNT_WHEN, cost::OF, cost::PER, cost::RESERVE, cost::MOST];
 
 /// Where a quota counts.
 pub(super) const EXACT_KEYS: &[Key] =
-    &[CONSISTENCY.default("\"exact\""), COUNT_WHEN, cost::OF, cost::PER, cost::RESERVE, cost::MOST];
+    &[CONSISTENCY.default("\"exact\""), CHARGE, COUNT_WHEN, cost::OF, cost::PER, cost::RESERVE, cost::MOST];
 
 const CONSISTENCY: Key = Key::optional("consistency", "Where requests are counted.", Shape::Word(CONSISTENCY_WORDS))
     .change(Change::LoosestFirst {
@@ -124,6 +124,14 @@ const CONSISTENCY: Key = Key::optional("consistency", "Where requests are counte
         looser: "more requests than before can pass in the same time",
         stricter: "fewer requests than before can pass in the same time",
     });
+
+const CHARGE: Key =
+    Key::optional(CHARGE_KEY, "When the owner of the counter is asked, if it has to be.", Shape::Word(CHARGE_WORDS))
+        .absent("`before`")
+        .change(Change::Review("the upstream receives requests that the limit refuses, or receives them no more"))
+        .examples(&["\"beside\""]);
+
+const CHARGE_KEY: &str = "charge";
 
 const COUNT_WHEN: Key = Key::optional(
     "count-when",
@@ -146,6 +154,17 @@ const CONSISTENCY_WORDS: &[(&str, &str)] = &[
     ),
     ("local", "each isolate of the gateway counts by itself, without a call: the limit applies to each of them"),
 ];
+
+const CHARGE_WORDS: &[(&str, &str)] = &[
+    ("before", "before the request goes on"),
+    (
+        "beside",
+        "while the request goes on to the cache and to the upstream, whose response waits for the answer: a request that is refused may have \
+         reached the upstream. For reads",
+    ),
+];
+
+const CHARGES: &[(&str, bool)] = &[("before", false), ("beside", true)];
 
 const CONSISTENCIES: &[(&str, Consistency)] =
     &[("exact", Consistency::Exact), ("leased", Consistency::Leased), ("local", Consistency::Local)];
@@ -217,6 +236,7 @@ pub(super) fn lower(written: &Written, report: &mut Report) -> Option<Common> {
     let consistency = written.word("consistency", CONSISTENCIES).unwrap_or_default();
     let count_when = count_when(written, report)?;
     let prefixes = prefixes(written, &parts, report)?;
+    let beside = beside(written, consistency, report)?;
     let counting = Counting {
         parts,
         shadow,
@@ -230,6 +250,7 @@ pub(super) fn lower(written: &Written, report: &mut Report) -> Option<Common> {
         budget: None,
         cost: None,
         prefixes,
+        beside,
     };
     Some(Common { by, on_unavailable, counting })
 }
@@ -302,10 +323,18 @@ pub(super) fn consistency(counting: &Counting) -> Option<(&'static str, Value)> 
     Value::word("consistency", CONSISTENCIES, &counting.consistency)
 }
 
-/// The values of `count-when`, and of what a request costs, for kinds that have them.
+/// The values of `charge`, `count-when`, and of what a request costs, for kinds that have them.
 pub(super) fn counted(counting: &Counting) -> impl Iterator<Item = (&'static str, Value)> {
+    let charge = Value::word(CHARGE_KEY, CHARGES, &counting.beside).filter(|_| counting.beside);
     let statuses = counting.count_when.as_ref().map(|statuses| ("count-when", Value::Text(statuses.to_string())));
-    statuses.into_iter().chain(cost::values(counting))
+    charge.into_iter().chain(statuses).chain(cost::values(counting))
+}
+
+/// Reports `charge: beside` of a limit that has to know first, for this reason.
+pub(super) fn refuse_beside(written: &Written, why: &str, fix: &str, report: &mut Report) {
+    let Some(placed) = written.written(CHARGE_KEY) else { return };
+    let what = "`charge: beside` does not go with this limit";
+    report.push(Diagnostic::error(Code::BadLimit, placed.span, what).why(why).fix(fix));
 }
 
 fn written_part(part: &Part) -> String {
@@ -384,6 +413,17 @@ fn prefixes(written: &Written, parts: &[Part], report: &mut Report) -> Option<Pr
         own.map_or(Some(usual), |(_, placed)| u8::try_from(placed.value).ok())
     };
     Some(Prefixes { ipv4: bits(ipv4, usual.ipv4)?, ipv6: bits(ipv6, usual.ipv6)? })
+}
+
+/// Whether requests go on while the owner of their counter is asked.
+fn beside(written: &Written, consistency: Consistency, report: &mut Report) -> Option<bool> {
+    let beside = written.word(CHARGE_KEY, CHARGES).unwrap_or_default();
+    if beside && consistency == Consistency::Local {
+        let why = "with `consistency: local` each isolate counts by itself, and no request waits for a call";
+        refuse_beside(written, why, "remove `charge`, or write another `consistency`", report);
+        return None;
+    }
+    Some(beside)
 }
 
 /// The responses that count; `Some(None)` if all do.

@@ -86,6 +86,11 @@ impl Kind for RateLimitSettings {
         let most = if is_log { ENTRIES_MAX.try_into().unwrap_or(u32::MAX) } else { u32::MAX };
         counting::check_at_most(written, &counting, rate.max(burst), most, report).then_some(())?;
         let counting = in_places(algorithm, counting, written, report)?;
+        if counting.beside && algorithm == RateAlgorithm::Spacing {
+            let why = "with `algorithm: spacing` a request waits for its turn before it is forwarded";
+            counting::refuse_beside(written, why, "remove `charge`, or write another `algorithm`", report);
+            return None;
+        }
         let flows = matches!(algorithm, RateAlgorithm::Gcra | RateAlgorithm::Spacing);
         let flow = flows.then_some(limit::PlanLimit { rate, period_ms, burst });
         let charging = Charging { own: burst, places: is_log.then_some("sliding-log"), flow };

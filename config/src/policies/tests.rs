@@ -243,6 +243,20 @@ fn check_refused(text: &str, part: &str) {
 }
 
 #[test]
+fn limits_that_have_to_know_first_are_not_charged_beside() {
+    for (text, part) in [
+        ("{kind: rate-limit, rate: 5/s, algorithm: spacing, charge: beside}", "a request waits for its turn"),
+        ("{kind: rate-limit, rate: 5/s, consistency: local, charge: beside}", "each isolate counts by itself"),
+        ("{kind: quota, budget: 5 calls, window: day, charge: beside}", "a budget bounds what requests cost"),
+    ] {
+        check_refused(text, part);
+    }
+    let written = |charge: &str| read(&format!("{{kind: quota, quota: 5, window: day, charge: {charge}}}")).1;
+    assert!(written("beside").contains(&("charge", "beside".to_owned())));
+    assert!(written("before").iter().all(|(key, _)| *key != "charge"));
+}
+
+#[test]
 fn policies_for_signed_requests_that_protect_nothing_are_refused() {
     let webhook = |more: &str| format!("{{kind: webhook, {more}}}");
     let secret = "secret: \"${secret.A}\"";

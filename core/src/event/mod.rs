@@ -192,6 +192,17 @@ impl Events {
         }
     }
 
+    /// Takes the events from this place on out of the list.
+    #[must_use]
+    pub fn split_off(&mut self, place: usize) -> Self {
+        Self(self.0.split_off(place.min(self.0.len())))
+    }
+
+    /// Adds events after these.
+    pub fn append(&mut self, mut later: Self) {
+        self.0.append(&mut later.0);
+    }
+
     /// The events.
     #[must_use]
     pub fn as_slice(&self) -> &[Event] {

@@ -63,6 +63,8 @@ impl PolicyKind for ConcurrencySettings {
             && numbers().all(|max| max.get() as usize <= ENTRIES_MAX)
             && self.counting.is_coherent()
             && self.counting.cost.is_none()
+            // What is counted as in flight is counted before it is.
+            && !self.counting.beside
     }
 
     fn uses(&self) -> Uses<'_> {

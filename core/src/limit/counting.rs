@@ -143,6 +143,10 @@ pub struct Counting {
     #[serde(skip_serializing_if = "codec::is_default")]
     #[cbor(n(11), skip_if = "codec::is_default")]
     pub prefixes: Prefixes,
+    /// Whether a request goes on while the owner of its counter is asked. A reader that does not know it asks before.
+    #[serde(skip_serializing_if = "codec::is_default")]
+    #[cbor(n(12), skip_if = "codec::is_default")]
+    pub beside: bool,
 }
 
 /// Whose requests share a quota, in either form.
@@ -216,7 +220,7 @@ impl Counting {
 
     /// Whether it says nothing that every reader has to know.
     pub(super) fn can_be_ignored(&self) -> bool {
-        Self { consistency: Consistency::default(), ..self.clone() } == Self::default()
+        Self { consistency: Consistency::default(), beside: false, ..self.clone() } == Self::default()
     }
 
     /// Checks what the types cannot express.
@@ -228,6 +232,8 @@ impl Counting {
             && self.count_when.as_ref().is_none_or(Statuses::is_coherent)
             && self.cost.as_ref().is_none_or(|cost| cost.is_coherent())
             && self.prefixes.are_coherent()
+            // What is beyond a budget is not to be called.
+            && !(self.beside && self.budget.is_some())
             && self
                 .number_from
                 .as_ref()

@@ -116,6 +116,8 @@ impl PolicyKind for RateLimitSettings {
             && self.counting.at_most.is_none_or(|most| !is_log || most.get() as usize <= ENTRIES_MAX)
             // What is settled later would need a place of its own.
             && !(is_log && self.counting.cost.as_ref().is_some_and(|cost| cost.is_settled()))
+            // What waits for its turn is not forwarded before.
+            && !(self.counting.beside && self.algorithm == RateAlgorithm::Spacing)
     }
 
     fn uses(&self) -> Uses<'_> {

@@ -1,5 +1,6 @@
 //! The state of an exchange while it passes through the phases.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use super::own::Batch;
 use super::refund::Refund;
 use super::settle::{Counted, Settlement};
 use super::undo::Undo;
+use crate::isolate::entitlements;
 use crate::ports::{Clock, Content, Entropy, Host, complete};
 use crate::site::{Found, Selected, Site, Sites};
 
@@ -156,6 +158,8 @@ pub(super) struct Exchange {
     pub(super) site: Rc<Site>,
     /// The query without API keys.
     pub(super) query_without_keys: Option<String>,
+    /// What records say of the caller, once a limit has asked for it.
+    pub(super) entitled: OnceCell<entitlements::Both>,
     selected: Selected,
 }
 
@@ -163,7 +167,7 @@ impl Exchange {
     pub(super) fn new(received: Received, sites: Sites, selected: Selected) -> Self {
         let site = Rc::clone(&sites[selected.place]);
         let query_without_keys = Site::without_keys(&sites, received.query.as_deref());
-        Self { received, sites, site, selected, query_without_keys }
+        Self { received, sites, site, selected, query_without_keys, entitled: OnceCell::new() }
     }
 
     /// Adds the fields that the adapter left out, if they may be read: by the cache, for a cached route and for a change of

@@ -14,6 +14,7 @@ use tollgate_core::kinds::{LimitPolicy, Named, Place, PolicyName};
 use tollgate_core::limit::{Fault, OnFault, OnUnavailable, Purpose, Statuses, Whereabouts, fields};
 use tollgate_core::problem::{Problem, ProblemKind};
 
+use super::beside::{self, Beside};
 use super::exchange::{Exchange, Journal};
 use super::own::{self, Asked, Batch, Looked, Own, Undecided};
 use super::refund::Refund;
@@ -22,7 +23,7 @@ use super::undo::{Undo, on_held};
 use crate::apart::{apart, rare, together};
 use crate::isolate::{Isolate, entitlements};
 use crate::ports::{Clock, CounterFault, Counters, Host, Unavailable};
-use crate::timeout::{STORE_TIMEOUT_MS, counted_within};
+use crate::timeout::{Later, STORE_TIMEOUT_MS, counted_within};
 
 /// The limits that one phase charges, and whom.
 pub(super) struct Limits<'a> {
@@ -45,7 +46,7 @@ impl<'a> Limits<'a> {
         Self { phase: Phase::Limit, exchange, places: &exchange.route().limit, principal, entitled: None }
     }
 
-    fn policies(&self) -> impl Iterator<Item = &'a Named<LimitPolicy>> {
+    pub(super) fn policies(&self) -> impl Iterator<Item = &'a Named<LimitPolicy>> {
         self.places.iter().map(|place| self.exchange.policy(*place))
     }
 
@@ -94,10 +95,7 @@ impl<'a> Limits<'a> {
     }
 
     /// What the records say of the caller; a subscription is noted.
-    fn entitled<'b>(&self, (catalogue, own): &'b entitlements::Both, journal: &mut Journal) -> Entitled<'b>
-    where
-        'a: 'b,
-    {
+    fn entitled(&self, (catalogue, own): &'a entitlements::Both, journal: &mut Journal) -> Entitled<'a> {
         let plan = self.principal.and_then(|principal| principal.plan.as_deref());
         let entitled = Entitled::new(catalogue, own, &self.exchange.route().api, plan, journal.started);
         if let Some(one) = entitled.subscription() {
@@ -134,7 +132,7 @@ impl<'a> Limits<'a> {
         policies.into_iter().any(refuses)
     }
 
-    fn policy(&self, name: &PolicyName) -> Option<&'a LimitPolicy> {
+    pub(super) fn policy(&self, name: &PolicyName) -> Option<&'a LimitPolicy> {
         self.policies().find(|named| named.name == *name).map(|named| &named.policy)
     }
 
@@ -176,41 +174,57 @@ impl<'a> Limits<'a> {
 /// Several owners hold their charges; the request passes when all of them have confirmed, and otherwise everything is
 /// released after the reply. Charges of an earlier phase are kept: a limit that protects look-ups would protect nothing
 /// if failed attempts were free.
-pub(super) async fn charge<H: Host>(
-    isolate: &Isolate,
-    host: &H,
-    limits: Limits<'_>,
+///
+/// A charge for whose answer the request need not wait now is returned.
+pub(super) async fn charge<'a, H: Host>(
+    isolate: &'a Isolate,
+    host: &'a H,
+    limits: Limits<'a>,
     journal: &mut Journal,
-) -> Result<(), Problem> {
+) -> Result<Option<Box<Beside<'a>>>, Problem> {
     if limits.places.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     journal.quotas.legacy = limits.exchange.route().limit_fields;
-    let both = match limits.asks_for() {
-        None => None,
-        Some(principal) => rare(entitlements::of(isolate, host, &principal.consumer)).await.map_or_else(
-            |unavailable| {
+    let mut entitled = None;
+    if let Some(principal) = limits.asks_for() {
+        match rare(entitlements::of(isolate, host, &principal.consumer)).await {
+            Ok(both) => entitled = Some(limits.entitled(limits.exchange.entitled.get_or_init(|| both), journal)),
+            Err(unavailable) => {
                 let text = Local(unavailable.to_string().into());
                 journal.note(limits.phase, Verdict::OpenOnFailure, Reason::SubscriptionsUnavailable { text });
-                None
-            },
-            Some,
-        ),
-    };
-    let entitled = both.as_ref().map(|both| limits.entitled(both, journal));
-    apart(pin!(charge_all(isolate, host, Limits { entitled, ..limits }, journal))).await
+            }
+        }
+    }
+    apart(pin!(charge_all(isolate, host, Limits { entitled, ..limits }, None, journal))).await
 }
 
-async fn charge_all<H: Host>(
-    isolate: &Isolate,
-    host: &H,
-    limits: Limits<'_>,
+/// Charges the limits that refuse, and then those that are only observed; `answered` is what the owner of the former has said, once it
+/// was asked.
+pub(super) async fn charge_all<'a, H: Host>(
+    isolate: &'a Isolate,
+    host: &'a H,
+    limits: Limits<'a>,
+    answered: Option<Box<Charged<'a>>>,
     journal: &mut Journal,
-) -> Result<(), Problem> {
-    let charges = limits.charges(isolate, host, false, journal).await;
-    note_ends(host, &charges.updates, journal);
-    let is_held = charges.are_held();
-    let mut charged = Charged::at(isolate, host, charges).await;
+) -> Result<Option<Box<Beside<'a>>>, Problem> {
+    let (mut charged, is_held) = if let Some(charged) = answered {
+        (*charged, false)
+    } else {
+        let charges = limits.charges(isolate, host, false, journal).await;
+        note_ends(host, &charges.updates, journal);
+        let is_held = charges.are_held();
+        if !is_held && limits.go_on(&charges.updates) {
+            let asked = Box::pin(Charged::at(isolate, host, charges));
+            match beside::begun(host, asked).await {
+                Ok(charged) => (charged, false),
+                Err(asked) => return Ok(Some(Beside::new(limits, asked, false))),
+            }
+        } else {
+            (Charged::at(isolate, host, charges).await, is_held)
+        }
+    };
+    let mut observed = None;
     let refused = charged.refusal(&limits, journal.quotas.retry_after_us()).map_or(Ok(()), Err);
     let mut decided = refused.and_then(|()| charged.decide_faults(isolate, &limits, journal));
     if decided.is_ok() && is_held {
@@ -230,24 +244,44 @@ async fn charge_all<H: Host>(
         journal.undos.extend(undos);
     } else {
         if limits.are_some_observed() {
-            rare(observe(isolate, host, &limits, journal)).await;
+            observed = rare(observe(isolate, host, &limits, None, journal)).await;
         }
         charged.wait(host, &limits, journal).await;
         charged.note_refunds(&limits, journal);
     }
-    decided
+    decided.map(|()| observed.map(|asked| Beside::new(limits, asked, true)))
 }
 
-/// Charges the limits that are only observed, of a request that those which refuse have admitted.
-async fn observe<H: Host>(isolate: &Isolate, host: &H, limits: &Limits<'_>, journal: &mut Journal) {
-    let charges = limits.charges(isolate, host, true, journal).await;
-    note_ends(host, &charges.updates, journal);
-    let charged = Charged::at(isolate, host, charges).await;
+/// Charges the limits that are only observed, of a request that those which refuse have admitted; `answered` is what their owners have
+/// said, once they were asked. Returns the answers for which the request need not wait now.
+pub(super) async fn observe<'a, H: Host>(
+    isolate: &'a Isolate,
+    host: &'a H,
+    limits: &Limits<'a>,
+    answered: Option<Box<Charged<'a>>>,
+    journal: &mut Journal,
+) -> Option<Later<'a, Charged<'a>>> {
+    let charged = if let Some(charged) = answered {
+        *charged
+    } else {
+        let charges = limits.charges(isolate, host, true, journal).await;
+        note_ends(host, &charges.updates, journal);
+        if limits.go_on(&charges.updates) {
+            let asked = Box::pin(Charged::at(isolate, host, charges));
+            match beside::begun(host, asked).await {
+                Ok(charged) => charged,
+                Err(asked) => return Some(asked),
+            }
+        } else {
+            Charged::at(isolate, host, charges).await
+        }
+    };
     forget_ends(isolate, host, &charged.asked, journal, |answer| answer.as_ref().is_ok_and(|outcome| !outcome.granted));
     charged.settle_own(isolate, host, true, journal);
     charged.note_observed(limits, journal);
     charged.tell(limits, true, journal);
     charged.note_refunds(limits, journal);
+    None
 }
 
 /// Has the end of the exchange told to the owners that count it as in flight, also if its client has gone.
@@ -370,7 +404,7 @@ impl<'a> Charges<'a> {
 const REFUND_MS: NonZeroU32 = NonZeroU32::new(120_000).expect("it is not 0");
 
 /// The charges with the answers of those who decide.
-struct Charged<'a> {
+pub(super) struct Charged<'a> {
     own: Vec<Own>,
     asked: Vec<Answered>,
     away: Vec<Answered>,
@@ -561,6 +595,18 @@ impl<'a> Charged<'a> {
         Some(limits.exhausted(charge, verdict, wait_s))
     }
 
+    /// Whether the request is refused, as far as that is known without counting anything.
+    pub(super) fn refuses(&self, limits: &Limits<'_>) -> bool {
+        let refuses = |charge: &Charge, fault: Fault| {
+            let policy = limits.policy(&charge.quota);
+            let policy = policy.filter(|own| fault != Fault::Unavailable || own.counting().degrade.is_none());
+            policy.is_some_and(|own| matches!(fault.decide(own.on_unavailable()), OnFault::Refuse(..)))
+        };
+        let mut faults = self.asked.iter().filter_map(|(update, answer)| Some((update, answer.as_ref().err()?.kind())));
+        self.verdicts().any(|(_, said)| !said.allowed)
+            || faults.any(|(update, fault)| charges_of(update).any(|charge| refuses(charge, fault)))
+    }
+
     /// Handles the policies whose owner failed: each decides by its own settings.
     fn decide_faults(&self, isolate: &Isolate, limits: &Limits<'_>, journal: &mut Journal) -> Result<(), Problem> {
         for (update, fault) in self.faults() {
@@ -658,7 +704,7 @@ fn decide_shares(
     Ok(())
 }
 
-fn charges_of(update: &Update) -> impl Iterator<Item = &Charge> + Clone {
+pub(super) fn charges_of(update: &Update) -> impl Iterator<Item = &Charge> + Clone {
     update.cells.iter().flat_map(charges_in)
 }
 

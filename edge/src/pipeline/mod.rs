@@ -3,6 +3,7 @@
 mod after;
 mod authenticate;
 mod authorize;
+mod beside;
 mod challenges;
 mod content;
 mod exchange;
@@ -124,7 +125,9 @@ async fn phases<H: Host>(
     let principal = principal.as_deref();
     authorize::authorize(isolate, host, &exchange, principal, journal).await?;
     journal.request_bytes = journal.request_bytes.or(content.length());
-    limit::charge(isolate, host, Limits::of(&exchange, principal), journal).await?;
+    if let Some(beside) = limit::charge(isolate, host, Limits::of(&exchange, principal), journal).await? {
+        return rare(beside::go_on(isolate, host, (&exchange, principal), content, beside, journal)).await;
+    }
     let mut outbound = outbound::outbound(&exchange, &content, principal, journal)?;
     let cache = look_up::look_up(isolate, host, &exchange, &outbound, principal, journal).await?;
     let stale = cache.as_deref().and_then(look_up::CacheUse::stale);

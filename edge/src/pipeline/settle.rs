@@ -233,9 +233,12 @@ pub(super) fn counts_response(journal: &Journal) -> bool {
 
 /// Counts the bytes of the request's content on its way to the upstream, if a limit asks for them.
 pub(super) fn count_request<C: Content>(content: C, journal: &mut Journal) -> C {
-    if !journal.settlements.iter().any(|one| one.cost.of == Measure::RequestBytes) {
-        return content;
-    }
+    let is_asked_for = journal.settlements.iter().any(|one| one.cost.of == Measure::RequestBytes);
+    if is_asked_for && journal.request_count.is_none() { watched(content, journal) } else { content }
+}
+
+/// Counts the bytes of the request's content.
+pub(super) fn watched<C: Content>(content: C, journal: &mut Journal) -> C {
     let (content, count) = content.watched(true);
     journal.request_count = Some(Counted(Box::pin(count)));
     content

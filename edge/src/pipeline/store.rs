@@ -24,15 +24,20 @@ pub(super) async fn store<H: Host>(
     cache: Option<CacheUse<'_, H::Content>>,
     journal: &mut Journal,
 ) -> Answer<H::Content> {
-    if let Some(changes) = journal.changes.take()
-        && (response.status().is_success() || response.status().is_redirection())
-    {
-        let now = isolate.changed_at(isolate.time(host.clock()));
-        rare(invalidate(isolate, host, changes, now)).await;
-    }
+    changed(isolate, host, response.status(), journal).await;
     match cache {
         None => Answer::new(Reply::of_upstream(response)),
         Some(cache) => of_cached_route(isolate, host, exchange, outbound, response, cache, journal),
+    }
+}
+
+/// Invalidates what the request has changed, if its response says that it has.
+pub(super) async fn changed<H: Host>(isolate: &Isolate, host: &H, status: StatusCode, journal: &mut Journal) {
+    if let Some(changes) = journal.changes.take()
+        && (status.is_success() || status.is_redirection())
+    {
+        let now = isolate.changed_at(isolate.time(host.clock()));
+        rare(invalidate(isolate, host, changes, now)).await;
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod attacks;
 mod bench;
+mod beside;
 mod binding;
 mod caching;
 mod composition;

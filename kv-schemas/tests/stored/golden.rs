@@ -136,6 +136,17 @@ fn where_limits_count_has_these_bytes_and_is_read() {
 }
 
 #[test]
+fn a_limit_beside_other_work_has_these_bytes_and_needs_no_newer_reader() {
+    let site = sample::beside_site();
+    let (stored, bundle) =
+        (encode_part(&site), Bundle::new(&sample::gateway(), &[(HostPattern::Any, site.clone())].into()));
+    check_golden("part-beside.v1.bin", &stored);
+    check_golden("part-beside.v1.json", &readable(&site));
+    assert_eq!(decode_part(&stored, &Id::of(&stored)), Ok(site));
+    assert!(bundle.needs.contains(&"rate-limit@1".parse().unwrap()), "{:?}", bundle.needs);
+}
+
+#[test]
 fn costs_networks_and_cookies_have_these_bytes_and_are_read() {
     let site = sample::costs_site();
     let (stored, bundle) =

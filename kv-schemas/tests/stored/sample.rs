@@ -215,6 +215,25 @@ pub(crate) fn consistency_site() -> SiteSettings {
     }
 }
 
+/// A part with a limit that is charged while a request goes on.
+pub(crate) fn beside_site() -> SiteSettings {
+    let Policy::Limit(LimitPolicy::RateLimit(base)) = limit(1, LimitBy::Consumer, OnUnavailable::Closed) else {
+        unreachable!("a rate limit")
+    };
+    let counting = Counting { beside: true, ..Counting::default() };
+    let limit = RateLimitSettings { plans: BTreeMap::new(), counting, ..base };
+    SiteSettings {
+        upstreams: vec![upstream("pets", "https://pets.internal", vec![])],
+        policies: vec![Named { name: "reads".into(), policy: limit.into() }].into_iter().collect(),
+        routes: vec![RouteSettings {
+            guard: vec![],
+            authn: vec![],
+            limit: vec![Place::new(0)],
+            ..route("pets.get", "/pets")
+        }],
+    }
+}
+
 /// A part with limits whose costs are read, that count networks or cookies, and with policies that read cookies.
 pub(crate) fn costs_site() -> SiteSettings {
     let of = |number| NonZeroU32::new(number).unwrap();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64ct::{Base64, Encoding};
 use tollgate_core::jose::Algorithm;
 use tollgate_tests::client::{Answer, Request};
+use tollgate_tests::hosts::Kind;
 
 use crate::lane::NOTICE_SECRET;
 use crate::project::Project;
@@ -17,6 +18,8 @@ scenarios! { "limit";
     a_quota_refuses_until_its_window_ends,
     a_plan_changes_the_quota_of_its_consumers,
     exactly_the_quota_passes_of_thousands_in_parallel,
+    exactly_the_quota_passes_of_requests_that_are_forwarded_while_they_are_charged,
+    who_hangs_up_while_it_is_charged_and_forwarded_is_charged,
     a_quota_in_shadow_mode_refuses_nothing_and_tells,
     a_share_of_a_quota_is_told_once_when_it_is_reached,
     a_receiver_is_told_of_a_share_by_a_signed_webhook,
@@ -75,17 +78,61 @@ async fn a_plan_changes_the_quota_of_its_consumers(world: Rc<World>) -> Outcome 
 
 async fn exactly_the_quota_passes_of_thousands_in_parallel(world: Rc<World>) -> Outcome {
     const ADMITTED: usize = 700;
-    const CLIENTS: usize = 40;
-    const EACH: usize = 50;
     limited(&world, &format!("{{kind: quota, quota: {ADMITTED}, window: year}}"), &[]).await?;
     let key = world.plain_key("acme").await?;
-    let clients: Vec<_> = (0..CLIENTS)
+    assert_eq!(passed_in_parallel(&world, &key, (40, 50), "/a").await?, ADMITTED);
+    assert_eq!(world.upstream.report().total(), ADMITTED);
+    Ok(())
+}
+
+async fn exactly_the_quota_passes_of_requests_that_are_forwarded_while_they_are_charged(world: Rc<World>) -> Outcome {
+    const ADMITTED: usize = 150;
+    limited(&world, &format!("{{kind: quota, quota: {ADMITTED}, window: year, charge: beside}}"), &[]).await?;
+    let key = world.plain_key("acme").await?;
+    assert_eq!(passed_in_parallel(&world, &key, (20, 15), "/a?head_ms=20").await?, ADMITTED);
+    let seen = world.upstream.report().total();
+    assert!((ADMITTED..=300).contains(&seen), "{seen}");
+    for _ in 0..10 {
+        let refused = world.client().send(Request::get("/a?head_ms=200").field("X-API-Key", &key)).await?;
+        assert_problem(&refused, 429, "rate-limit-exceeded");
+        assert!(refused.field("ratelimit").is_some_and(|state| state.contains(";r=0;")), "{refused:?}");
+    }
+    // Elsewhere the counters answer before the request goes on.
+    assert!(!world.on(Kind::Cloudflare) || world.upstream.report().total() > seen, "{seen}");
+    Ok(())
+}
+
+async fn who_hangs_up_while_it_is_charged_and_forwarded_is_charged(world: Rc<World>) -> Outcome {
+    limited(&world, "{kind: quota, quota: 5, window: year, charge: beside}", &[]).await?;
+    let key = world.plain_key("acme").await?;
+    for count in 1..=3 {
+        let (client, key) = (world.client(), key.clone());
+        let request = Request::get("/a?head_ms=2000").field("X-API-Key", &key);
+        let waiting = tokio::task::spawn_local(async move { client.send(request).await });
+        world.eventually("the request at the upstream", || world.upstream.report().total() == count).await?;
+        waiting.abort();
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let answer = with_key(&world, &key).await?;
+    let state = answer.field("ratelimit").unwrap_or_default();
+    assert!(state.contains("r=1;"), "once for each of four requests: {state}");
+    Ok(())
+}
+
+/// How many of the requests pass that so many clients send at the same time, each so many, one after the other.
+async fn passed_in_parallel(
+    world: &World,
+    key: &str,
+    (clients, each): (usize, usize),
+    target: &'static str,
+) -> Result<usize, Box<dyn std::error::Error>> {
+    let clients: Vec<_> = (0..clients)
         .map(|_| {
-            let (client, key) = (world.client(), key.clone());
+            let (client, key) = (world.client(), key.to_owned());
             tokio::task::spawn_local(async move {
                 let (mut passed, mut refused) = (0, 0);
-                while passed + refused < EACH {
-                    let answer = client.send(Request::get("/a").field("X-API-Key", &key)).await;
+                while passed + refused < each {
+                    let answer = client.send(Request::get(target).field("X-API-Key", &key)).await;
                     match answer.map_err(std::io::Error::other)?.status {
                         200 => passed += 1,
                         429 => refused += 1,
@@ -102,9 +149,7 @@ async fn exactly_the_quota_passes_of_thousands_in_parallel(world: Rc<World>) -> 
     for client in clients {
         passed += client.await??;
     }
-    assert_eq!(passed, ADMITTED);
-    assert_eq!(world.upstream.report().total(), ADMITTED);
-    Ok(())
+    Ok(passed)
 }
 
 async fn a_quota_in_shadow_mode_refuses_nothing_and_tells(world: Rc<World>) -> Outcome {

@@ -168,6 +168,7 @@ impl Count<'_> {
             ..Usage::default()
         };
         let (refused, forwarded) = (refused.plus(asked), forwarded.plus(asked));
+        let refused = refused.plus(self.forwarded_beside(is_cold));
         let forwarded =
             Usage { fetches: forwarded.fetches + if is_cold { self.upstream_tokens() } else { 0 }, ..forwarded };
         let mut outcomes = vec![(RequestOutcome::Refused, refused)];
@@ -180,6 +181,20 @@ impl Count<'_> {
             outcomes.push((RequestOutcome::Change, forwarded.plus(Usage { cache_stores, ..Usage::default() })));
         }
         outcomes
+    }
+
+    /// What `beside.rs` has asked for a request that is refused then.
+    fn forwarded_beside(&self, is_cold: bool) -> Usage {
+        let policies = &self.compiled.whole().policies;
+        if !policies.at(&self.route.limit).any(|named| named.policy.counting().beside) {
+            return Usage::default();
+        }
+        let (fetches, secret_reads) = if is_cold { (self.upstream_tokens(), self.upstream_secrets()) } else { (0, 0) };
+        let asked = Usage { fetches, secret_reads, upstream_attempts: RETRIES * MIRRORS, ..Usage::default() };
+        // A change that the upstream has made is one, also if nobody is told of it.
+        let cache_stores = u64::from(self.changes && takes_unsafe(self.route));
+        let cache_look_ups = self.cache().cache_look_ups;
+        asked.plus(Usage { cache_look_ups, cache_stores, found_bytes: self.cache().found_bytes, ..Usage::default() })
     }
 
     /// `Config::load` and `Config::sites`, `credential` for each policy that is tried, and after the response `refresh`, if the request took as

@@ -425,6 +425,7 @@ const COUNTING: &[Row] = &[
 
 const CONSISTENCY: &[Row] = &[
     ("consistency", "consistency: exact", "consistency: leased", Looser),
+    ("charge", "", "charge: beside", Review),
     ("count-when", "", "count-when: status < 500", Review),
     ("cost", "", "cost: response.bytes", Review),
     ("cost-per", "cost: response.bytes", "cost: response.bytes, cost-per: 1KiB", Review),

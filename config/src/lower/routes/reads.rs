@@ -9,8 +9,9 @@ use tollgate_core::route::{Methods, PathTemplate, Segment};
 
 use super::super::merge::Effective;
 use super::super::route_checks::{
-    report_chosen, report_no_claims, report_no_cost, report_no_installation, report_no_location, report_no_parameter,
-    report_not_forwarded, report_one_quota, report_refuses_all, report_same_quota, report_without_caller,
+    report_beside_guard, report_beside_writes, report_chosen, report_no_claims, report_no_cost, report_no_installation,
+    report_no_location, report_no_parameter, report_not_forwarded, report_one_quota, report_refuses_all,
+    report_same_quota, report_without_caller,
 };
 use super::{Lowering, Policies};
 use crate::expression::constant::Requests;
@@ -228,6 +229,32 @@ impl Lowering<'_, '_> {
     fn may_know_claims(&self, place: usize) -> bool {
         let of = |named: &NamedPolicy| policies::keep(&mut named.policy.clone(), &Attribute::Claim(Vec::new()));
         self.policies.get(place).is_none_or(of)
+    }
+
+    /// Reports limits that are charged while writes are forwarded, and those in `guard` that say so.
+    pub(super) fn check_beside(
+        &mut self,
+        effective: &Effective<'_>,
+        methods: &Methods,
+        limit: &[usize],
+        guard_limit: &[usize],
+    ) {
+        let writes = methods.is_empty() || methods.iter().any(|method| !method.is_safe());
+        let limits: Vec<_> = effective.limit.items().flat_map(|item| &item.names).collect();
+        let guards: Vec<_> = effective.guard.items().flat_map(|item| &item.names).collect();
+        let all = limit.iter().filter(|_| writes).map(|place| (place, &limits, false));
+        for (place, named, is_in_guard) in all.chain(guard_limit.iter().map(|place| (place, &guards, true))) {
+            let Some(own) = self.policies.get(*place) else { continue };
+            let Policy::Limit(policy) = &own.policy else { continue };
+            // What refuses nothing does not repeat a write.
+            if !policy.counting().beside || policy.counting().shadow && !is_in_guard {
+                continue;
+            }
+            let Some(name) = named.iter().find(|name| names(name, &own.name)) else { continue };
+            let defined = self.policies.span(*place).unwrap_or(name.span);
+            let report = if is_in_guard { report_beside_guard } else { report_beside_writes };
+            report(name, defined, self.report);
+        }
     }
 
     /// Reports limits that count by installation on a route whose tokens are bound to nothing.

@@ -207,7 +207,7 @@ impl Counters for NativeCounters {
 /// Enough that isolates on the cores of one machine rarely use the same shard.
 const SHARDS: usize = 64;
 
-/// The default bound of a server's counters: about 200 bytes each, 200 MB if all are in use.
+/// The default bound of a server's counters: some 580 bytes each, 580 MB if all are in use.
 pub(crate) const PARTITIONS_MAX: usize = 1_000_000;
 
 #[cfg(test)]

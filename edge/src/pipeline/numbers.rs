@@ -48,9 +48,9 @@ impl Limits<'_> {
             journal.told_of_caller.push(name.clone());
         }
         let Some(at_most) = policy.counting().at_most else { return charge };
-        let own_period_ms = policy.charge(name, None, cost, now).period_ms;
+        let own = policy.charge(name, None, cost, now);
         let limits = self.principal.map_or(&[][..], |principal| &principal.limits);
-        let is_own = Entitled::of_credential(limits, at_most, own_period_ms, &mut charge);
+        let is_own = Entitled::of_credential(limits, at_most, &own, &mut charge);
         if is_own {
             let reason = Reason::CredentialNumber { number: charge.rate.get() };
             journal.note_policy(self.phase, name, Verdict::Pass, reason);
@@ -58,15 +58,14 @@ impl Limits<'_> {
         let is_subscribed = entitled.is_some_and(|entitled| entitled.subscription().is_some());
         let stated = policy.counting().number_from.as_ref().filter(|_| !is_subscribed && !is_own);
         let stated = stated.and_then(|claim| facts.text(claim));
-        let is_claimed =
-            stated.as_ref().is_some_and(|stated| Entitled::claim(stated, at_most, own_period_ms, &mut charge));
+        let is_claimed = stated.as_ref().is_some_and(|stated| Entitled::claim(stated, at_most, &own, &mut charge));
         if stated.is_some() {
             let number = charge.rate.get();
             let reason = if is_claimed { Reason::NumberClaimed { number } } else { Reason::ClaimNotUsed };
             journal.note_policy(self.phase, name, Verdict::Pass, reason);
         }
         if let Some(entitled) = entitled {
-            let from = entitled.apply(at_most, own_period_ms, is_claimed || is_own, &mut charge);
+            let from = entitled.apply(at_most, &own, is_claimed || is_own, &mut charge);
             self.note_numbers(from, &charge, journal);
         }
         charge

@@ -44,14 +44,19 @@ impl Limits<'_> {
         let of_caller = self.principal.and_then(|principal| principal.plan.as_deref());
         let mut charge = policy.charge(name, entitled.map_or(of_caller, Entitled::plan), cost, now);
         charge.tells = Tells::of(&policy.counting().warn);
-        if charge.tells.is_some() && policy.partition().is_of_caller() {
-            journal.told_of_caller.push(name.clone());
+        let partition = policy.partition();
+        let is_told = charge.tells.is_some() && partition.is_of_caller();
+        if is_told {
+            journal.told_of_caller.push((name.clone(), partition.is_of_credential()));
         }
         let Some(at_most) = policy.counting().at_most else { return charge };
         let own = policy.charge(name, None, cost, now);
         let limits = self.principal.map_or(&[][..], |principal| &principal.limits);
         let is_own = Entitled::of_credential(limits, at_most, &own, &mut charge);
         if is_own {
+            if let Some((_, of_credential)) = journal.told_of_caller.last_mut().filter(|_| is_told) {
+                *of_credential = true;
+            }
             let reason = Reason::CredentialNumber { number: charge.rate.get() };
             journal.note_policy(self.phase, name, Verdict::Pass, reason);
         }

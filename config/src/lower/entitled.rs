@@ -1,25 +1,39 @@
 //! What records of plans, subscriptions and grants may change, for the operators who write them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 
-use tollgate_core::kinds::NamedPolicy;
+use tollgate_core::entitlement::Entitled;
+use tollgate_core::kinds::{LimitPolicy, Named, NamedPolicy};
 use tollgate_core::settings::{EntitledLimit, EntitledSettings};
+use tollgate_core::time::Timestamp;
 
 use super::Whole;
 use super::policies::Definitions;
 use crate::diagnostic::{Code, Diagnostic, Report};
 
 /// The limits that records may give numbers, and the APIs with a limit that depends on subscriptions; `None` if there are none.
-pub(super) fn entitled(whole: &Whole) -> Option<EntitledSettings> {
+pub(super) fn entitled(whole: &Whole, plans: &[String]) -> Option<EntitledSettings> {
     let (mut limits, mut apis) = (BTreeMap::new(), BTreeSet::new());
     for route in whole.routes.iter().map(|route| &route.settings).filter(|route| !route.authn.is_empty()) {
         for limit in whole.policies.at(&route.limit).filter(|limit| limit.policy.counting().asks_for_subscriptions()) {
             apis.insert(route.api.clone());
-            limits.extend(limit.policy.counting().at_most.map(|at_most| (limit.name.to_string(), at_most)));
+            limits.extend(entitled_limit(limit, plans).map(|limit| (limit.policy.clone(), limit)));
         }
     }
-    let limits = limits.into_iter().map(|(policy, at_most)| EntitledLimit { policy, at_most }).collect();
+    let limits = limits.into_values().collect();
     (!apis.is_empty()).then(|| EntitledSettings { limits, apis: apis.into_iter().collect() })
+}
+
+/// A limit that records may give numbers, with those that the configuration gives it.
+fn entitled_limit(limit: &Named<LimitPolicy>, plans: &[String]) -> Option<EntitledLimit> {
+    let at_most = limit.policy.counting().at_most?;
+    let charge = |plan| limit.policy.charge(&limit.name, plan, NonZeroU32::MIN, Timestamp::EPOCH);
+    let own = charge(None);
+    let (number, period_ms) = Entitled::number(&own, &own);
+    let plans = plans.iter().map(|plan| (plan.clone(), Entitled::number(&own, &charge(Some(plan.as_str()))).0));
+    let plans = plans.filter(|(_, of_plan)| *of_plan != number).collect();
+    Some(EntitledLimit { policy: limit.name.to_string(), at_most, number: Some(number), period_ms, plans })
 }
 
 /// Reports limits with `at-most` that no route charges after authentication: nobody's records are known there.

@@ -110,7 +110,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
         client_fields: gateway.client_fields,
         outages: outages(&whole),
         identity_tokens: identity_tokens.clone(),
-        entitled: entitled::entitled(&whole),
+        entitled: entitled::entitled(&whole, &plans::names(project)),
         notify: receivers.clone(),
     });
     let budgets = budgets(&whole, &policies);

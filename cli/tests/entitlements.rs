@@ -177,6 +177,8 @@ fn what_hides_a_mistake_is_refused() {
         let words = ["grant", "new", "--consumer", "a", "--limit", "monthly", "--raise", "2000", "--why", "x"];
         [&words[..], more].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
+    let ran = run(&["key", "new", "--consumer", "a", "--limit", "parallel=5", "--project", &example("tiers")]);
+    assert!(ran.code == Some(1) && ran.err.contains("no limit parallel with `at-most`"), "{ran:?}");
     let words = grant(&["--until", "2020-01-01T00:00:00Z"]);
     refused(&words.iter().map(String::as_str).collect::<Vec<_>>(), "in the past");
     let ran = run(&grant(&[]).iter().map(String::as_str).collect::<Vec<_>>());

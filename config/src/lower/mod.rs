@@ -39,6 +39,7 @@ use tollgate_core::kinds::{LimitPolicy, Named, NamedPolicy, PolicyView};
 use tollgate_core::settings::GatewaySettings;
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings, UsageSettings};
 
+pub(crate) use entitled::number_fault;
 pub use guarded::Guarded;
 use merge::At;
 pub(crate) use plans::check_plan;

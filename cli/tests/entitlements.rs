@@ -89,6 +89,82 @@ fn what_is_written_is_listed_changed_and_ended() {
 }
 
 #[test]
+fn what_is_in_use_is_removed_only_by_force_and_lists_tell_what_is_gone() {
+    let stores = Stores::published();
+    for host in ["native", "spin"] {
+        let done = |words: &[&str]| stores.done(host, words);
+        let listed = || done(&["subscription", "list"]).out;
+        let which = ["--consumer", "acme", "--product", "maps"];
+        done(&["product", "set", "maps", "--api", "maps"]);
+        done(&["plan", "set", "team", "--product", "maps", "--limit", "monthly=5000"]);
+        done(&[&NEW[..], &["--plan", "team"]].concat());
+        assert!(!listed().contains("gone"));
+        stores.refused(host, &["plan", "remove", "team"], "The plan team is in use by 1 subscription: acme to maps.");
+        done(&["plan", "remove", "team", "--force"]);
+        assert!(listed().contains("active, plan gone"), "{}", listed());
+        assert_eq!(done(&["subscription", "list", "--output", "json"]).json()[0]["gone"], "plan");
+        assert_eq!(
+            done(&[&["subscription", "show", "--output", "json"][..], &which[..]].concat()).json()["gone"],
+            "plan"
+        );
+        // One of the configuration.
+        done(&[&["subscription", "change", "--plan", "pro"][..], &which[..]].concat());
+        assert!(!listed().contains("gone"), "{}", listed());
+        stores.refused(
+            host,
+            &["product", "remove", "maps"],
+            "The product maps is in use by 1 subscription: acme to maps.",
+        );
+        done(&["product", "remove", "maps", "--force"]);
+        assert!(listed().contains("active, product gone"), "{}", listed());
+        done(&[&["subscription", "end"][..], &which[..]].concat());
+        assert!(listed().contains("ended") && !listed().contains("gone"), "{}", listed());
+    }
+}
+
+#[test]
+fn a_new_version_says_what_it_replaces() {
+    let stores = Stores::published();
+    let done = |words: &[&str]| stores.done("native", words).err;
+    let replaced = |words: &[&str], what: &str| {
+        let told = done(words);
+        assert!(told.contains(&format!("replaced: {what}\n")), "{told}");
+    };
+    done(&["product", "set", "maps", "--api", "maps", "--title", "Maps"]);
+    replaced(&["product", "set", "maps", "--api", "maps"], "the title Maps is removed");
+    let set = ["plan", "set", "team", "--product", "maps", "--limit", "monthly=5000"];
+    assert!(!done(&[&set[..], &["--limit", "burst=100/s:200"]].concat()).contains("replaced"));
+    replaced(&set, "burst=100/s:200 is removed");
+    assert!(!done(&set).contains("replaced"));
+    replaced(
+        &["plan", "set", "team", "--limit", "monthly=7"],
+        "monthly=5000 is monthly=7 now, the product maps is removed",
+    );
+}
+
+#[test]
+fn a_grant_that_raises_nothing_is_told_and_grants_list_who_validated_them() {
+    let stores = Stores::published();
+    let give = |more: &[&str]| {
+        let words = ["grant", "new", "--consumer", "acme", "--limit", "monthly", "--why", "launch"];
+        stores.done("native", &[&words[..], more].concat()).err
+    };
+    let told = give(&["--raise", "1000", "--for", "1d"]);
+    assert!(told.contains("warning: acme has no subscription, and without a plan 1000 of monthly anyway"), "{told}");
+    stores.done("native", &["product", "set", "maps", "--api", "maps"]);
+    stores.done("native", &[&NEW[..], &["--plan", "pro"]].concat());
+    let told = give(&["--raise", "100000", "--for", "1d"]);
+    assert!(told.contains("by its subscription to maps, plan pro, acme has 100000 of monthly anyway"), "{told}");
+    let told = give(&["--raise", "100001", "--for", "2w", "--validated-by", "grace"]);
+    assert!(!told.contains("warning"), "{told}");
+    let listed = stores.done("native", &["grant", "list"]).out;
+    assert!(listed.contains("VALIDATED BY") && listed.contains("grace") && listed.contains("14 d"), "{listed}");
+    let plus =
+        ["grant", "new", "--consumer", "a", "--limit", "monthly", "--raise", "+5000", "--why", "x", "--for", "1d"];
+    stores.refused("native", &plus, "is raised to, not by how much");
+}
+
+#[test]
 fn what_hides_a_mistake_is_refused() {
     let stores = Stores::published();
     let refused = |words: &[&str], why: &str| stores.refused("native", words, why);
@@ -101,6 +177,8 @@ fn what_hides_a_mistake_is_refused() {
         let words = ["grant", "new", "--consumer", "a", "--limit", "monthly", "--raise", "2000", "--why", "x"];
         [&words[..], more].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
+    let ran = run(&["key", "new", "--consumer", "a", "--limit", "parallel=5", "--project", &example("tiers")]);
+    assert!(ran.code == Some(1) && ran.err.contains("no limit parallel with `at-most`"), "{ran:?}");
     let words = grant(&["--until", "2020-01-01T00:00:00Z"]);
     refused(&words.iter().map(String::as_str).collect::<Vec<_>>(), "in the past");
     let ran = run(&grant(&[]).iter().map(String::as_str).collect::<Vec<_>>());

@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use tollgate_core::authn::{ApiKey, Credential, KeyDigest};
+use tollgate_core::entitlement::PlanNumbers;
 use tollgate_core::time::Timestamp;
 use tollgate_kv_schemas::{encode, keys};
 
 use crate::compile::Compiled;
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Report, Severity};
 use crate::model::fixtures::{self as model, Consumer, Key};
 use crate::place::{FileId, Files, Span, Spanned};
 use crate::source::{self, Folder, Limits, Loader};
@@ -28,6 +29,8 @@ pub struct Fixtures {
     plans: Vec<Spanned<String>>,
     /// When keys expire.
     expiries: Vec<Spanned<Timestamp>>,
+    /// The numbers that keys have for limits.
+    limits: Vec<Spanned<PlanNumbers>>,
 }
 
 impl Fixtures {
@@ -39,7 +42,7 @@ impl Fixtures {
         self.credentials.iter().map(record).collect()
     }
 
-    /// Reports plans that the project does not define, and keys that have expired.
+    /// Reports plans that the project does not define, keys that have expired, and numbers of keys that have no effect.
     #[must_use]
     pub fn check(&self, compiled: &Compiled, now: Timestamp) -> Diagnostics {
         let mut report = Report::default();
@@ -52,6 +55,9 @@ impl Fixtures {
                     .why("the gateway refuses it")
                     .fix("remove `expires`, or write a later time"),
             );
+        }
+        for fault in self.limits.iter().filter_map(|numbers| compiled.number_fault(numbers)) {
+            report.push(Diagnostic { severity: Severity::Warning, ..fault });
         }
         report.finish(self.warnings.files().clone())
     }
@@ -135,6 +141,7 @@ impl Lowering {
             report.push(duplicate(Code::DuplicateKeyText, key.key.span, first, "duplicate key", why));
         }
         self.fixtures.expiries.extend(key.properties.expires.clone());
+        self.fixtures.limits.extend(key.properties.limits.iter().cloned());
         let plan = consumer.plan.as_ref().map(|plan| plan.value.as_str());
         let credential = key.properties.credential(parsed.public_id(), &consumer.id.value, plan);
         never_valid(key, &credential, report);

@@ -82,4 +82,4 @@ pub use openapi::FixedChars;
 pub use origins::{Origin, Overridden};
 pub use place::{FileId, Inputs, Place, Position, Span, Spanned};
 pub use schema::units::Rate;
-pub use schema::written::duration;
+pub use schema::written::{duration, size};

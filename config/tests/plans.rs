@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tollgate_analysis::{compile_files, compile_str};
-use tollgate_config::{Compiled, Diagnostics, OriginLevel};
+use tollgate_config::{Compiled, Diagnostics, OriginLevel, Severity};
 use tollgate_core::kinds::LimitPolicy;
 
 /// A project with these `plans:`.
@@ -79,6 +79,31 @@ fn a_cost_that_the_numbers_of_a_plan_owe_for_years_is_refused() {
     };
     assert_eq!(with("100/h"), []);
     assert_eq!(with("1/h"), [("TG0209", 33)]);
+}
+
+#[test]
+fn a_plan_with_more_than_records_may_give_is_reported() {
+    let check = |policy: &str, limit: &str, is_reported: bool| {
+        let text = project(&format!("gold: {{limits: {{burst: {{{limit}}}}}}}"));
+        let text = text.replace("kind: rate-limit, rate: 100/s, by: address, on-unavailable: closed", policy);
+        let found = found(&text);
+        let places: Vec<_> = found.iter().map(|d| (d.code.id(), d.severity, d.span.start.column)).collect();
+        let expected = [("TG0352", Severity::Warning, 19)];
+        assert_eq!(places, if is_reported { &expected[..] } else { &[] }, "{policy} {limit}: {found}");
+    };
+    let rate = "kind: rate-limit, rate: 100/min, at-most: 600";
+    check(rate, "rate: 600/min", false);
+    check(rate, "rate: 601/min", true);
+    check(rate, "rate: 10/s", false);
+    check(rate, "rate: 11/s", true);
+    check(rate, "rate: 10/s, burst: 601", true);
+    check("kind: rate-limit, rate: 100/min", "rate: 601/min", false);
+    let quota = "kind: quota, quota: 100, window: day, at-most: 600";
+    check(quota, "quota: 600", false);
+    check(quota, "quota: 601", true);
+    let concurrency = "kind: concurrency, max: 10, at-most: 20";
+    check(concurrency, "max: 20", false);
+    check(concurrency, "max: 21", true);
 }
 
 #[test]

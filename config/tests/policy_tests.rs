@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 use tollgate_analysis::compile_str;
-use tollgate_config::Diagnostics;
+use tollgate_config::fixtures::load_str as load_fixtures;
 use tollgate_config::policy_tests::{Action, BodyExpect, Matcher, TestFile, load_str};
+use tollgate_config::{Diagnostics, Severity};
+use tollgate_core::time::Timestamp;
 
 const PROJECT: &str = "\
 format: 1
@@ -94,6 +96,52 @@ fn keys_and_types_of_a_file_are_checked() {
     check(&format!("format: 1\nconsumers: [{{id: a, plan: gold}}]\ncases: [{case}]\n"), &[("TG0506", 2, 27)]);
     check(&format!("format: 1\nconsumers: [{{id: a}}, {{id: a}}]\ncases: [{case}]\n"), &[("TG0906", 2, 27)]);
 }
+
+/// A project with limits of which keys may have numbers of their own: `burst` alone.
+const LIMITED: &str = "\
+format: 1
+gateway: {name: acme, authn: none}
+upstreams: {pets: \"http://127.0.0.1:9000\"}
+policies:
+  keys: {kind: api-key}
+  burst: {kind: rate-limit, rate: 5/s, at-most: 50}
+  fixed: {kind: quota, quota: 5, window: day}
+  idle: {kind: quota, quota: 5, window: day, at-most: 50}
+apis: {shop: {upstream: pets, routes: [{path: /used, authn: keys, limit: [burst, fixed]}, {path: /open, limit: idle}]}}
+";
+
+#[test]
+fn numbers_of_keys_are_those_that_keys_may_have() {
+    let compiled = compile_str("tollgate.yaml", LIMITED).expect("a valid project");
+    for (numbers, expected) in [
+        ("burst=50", None),
+        ("burst=50/min:7", None),
+        ("burst=51", Some(("51 is more than the 50 that the limit `burst` allows", "write at most 50"))),
+        ("burst=5/s:51", Some(("51 is more than the 50 that the limit `burst` allows", "write at most 50"))),
+        ("brst=5", Some(("the project has no limit `brst`", "did you mean `burst`?"))),
+        ("monthly=5", Some(("the project has no limit `monthly`", "use one of `burst`"))),
+        ("keys=5", Some(("the project has no limit `keys`", "use one of `burst`"))),
+        ("fixed=5", Some(("the limit `fixed` has no `at-most`", "write `at-most` in the policy"))),
+        ("idle=5", Some(("no route with `authn` has the limit `idle`", "list the policy in `limit`"))),
+    ] {
+        let case = "cases: [{name: a, steps: [{request: GET /used, expect: {status: 401}}]}]";
+        let text = format!("format: 1\nconsumers: [{{id: a, keys: [{{name: k, limits: [\"{numbers}\"]}}]}}]\n{case}\n");
+        let of_test = file(&text).check(&compiled);
+        let text = format!("format: 1\nconsumers: [{{id: a, keys: [{{key: {KEY}, limits: [\"{numbers}\"]}}]}}]\n");
+        let of_fixtures = load_fixtures("dev/fixtures.yaml", &text).unwrap().check(&compiled, Timestamp::default());
+        for (found, severity) in [(of_test, Severity::Error), (of_fixtures, Severity::Warning)] {
+            let [finding] = found.iter().collect::<Vec<_>>()[..] else {
+                assert!(found.is_empty() && expected.is_none(), "{numbers}: {found}");
+                continue;
+            };
+            let (what, fix) = expected.unwrap_or_default();
+            assert_eq!((finding.code.id(), finding.severity, finding.what.as_str()), ("TG0352", severity, what));
+            assert!(finding.fix.starts_with(fix), "{numbers}: {found}");
+        }
+    }
+}
+
+const KEY: &str = "tg_dev_PWu2EyAB2NTHRtw96AWiraT6d9dxTqt420E1EW";
 
 #[test]
 fn mistakes_in_steps_of_browsers_are_reported_at_their_positions() {

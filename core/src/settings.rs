@@ -3,6 +3,7 @@
 //! They are data; the settings of each policy are in the module of its decision. A bundle stores them with the numbers
 //! that members and variants have here ([`crate::codec`]); a number is never reused.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use minicbor::Encode;
@@ -89,6 +90,18 @@ pub struct EntitledLimit {
     /// The largest number.
     #[n(1)]
     pub at_most: NonZeroU32,
+    /// Its own number; absent if the compiler did not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cbor(n(2), skip_if = "codec::is_default")]
+    pub number: Option<NonZeroU32>,
+    /// The period of its numbers, in milliseconds, if it is a rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cbor(n(3), skip_if = "codec::is_default")]
+    pub period_ms: Option<NonZeroU32>,
+    /// The numbers that the configuration has for plans, in this period, where they are others.
+    #[serde(default, skip_serializing_if = "codec::is_default")]
+    #[cbor(n(4), skip_if = "codec::is_default")]
+    pub plans: BTreeMap<String, NonZeroU32>,
 }
 
 impl codec::Section for GatewaySettings {}

@@ -1,4 +1,4 @@
-//! Writing numbers to a text, for what is written once per request: formatting macros cost several times as much.
+//! Numbers in texts. Writing is for what is written once per request: formatting macros cost several times as much.
 
 /// Adds a number.
 pub fn decimal(out: &mut String, number: u64) {
@@ -22,6 +22,11 @@ pub(crate) fn escape(out: &mut String, byte: u8) {
     out.push('%');
     out.push(char::from(DIGITS[usize::from(byte >> 4)]));
     out.push(char::from(DIGITS[usize::from(byte & 15)]));
+}
+
+/// A number that is written with digits alone: a sign is no part of it.
+pub(crate) fn whole(text: &str) -> Option<u32> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 #[cfg(test)]

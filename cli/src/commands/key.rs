@@ -234,5 +234,7 @@ pub(crate) fn now() -> Timestamp {
 
 /// Parses a time from the command line.
 pub(crate) fn timestamp(text: &str) -> Result<Timestamp, String> {
-    Timestamp::from_rfc3339(text).ok_or_else(|| "write a time like 2026-01-31T23:59:50Z".to_owned())
+    Timestamp::from_rfc3339(text).ok_or_else(|| {
+        "write a time with its time zone, like 2026-01-31T23:59:50Z; the beginning of a day in UTC is 2026-01-31T00:00:00Z".to_owned()
+    })
 }

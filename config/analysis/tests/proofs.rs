@@ -105,7 +105,7 @@ fn a_violation_is_shown_with_a_request_that_the_route_serves() {
     check("{routes: {api: pets}, not: [cache]}", &["cache curl https://api.example.com/pets/1"]);
     check(
         "{routes: {api: books}, have: [{timeout-at-most: 1s}]}",
-        &["a timeout of at most 1000 ms curl -X PUT https://any.partners.example.com/books/a"],
+        &["a timeout of at most 1s curl -X PUT https://any.partners.example.com/books/a"],
     );
 }
 

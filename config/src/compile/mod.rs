@@ -11,6 +11,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tollgate_core::bounds::PART_BYTES_MAX;
+use tollgate_core::entitlement::PlanNumbers;
 use tollgate_core::forward::UpstreamSettings;
 use tollgate_core::kinds::{LimitPolicy, Policies};
 use tollgate_core::route::HostPattern;
@@ -138,6 +139,11 @@ impl Compiled {
     /// Reports the plan of a consumer that the project does not define.
     pub(crate) fn check_plan(&self, plan: &Spanned<String>, report: &mut Report) {
         lower::check_plan(&self.written, plan, report);
+    }
+
+    /// What is wrong with the number that a key has for a limit.
+    pub(crate) fn number_fault(&self, numbers: &Spanned<PlanNumbers>) -> Option<Diagnostic> {
+        lower::number_fault(self.settings(), self.policies(), numbers)
     }
 
     /// The findings of a report about this project, in the order of its files.

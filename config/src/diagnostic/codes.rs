@@ -329,7 +329,8 @@ codes! {
     BadLimit "TG0352" "A limit counts by nothing that requests have, or has a setting that does not apply."
         "`by` of a limit says which requests share a quota: one or several of the words `consumer`, `address`, `installation`, `credential`, \
         `route`, `api`, `upstream`, `gateway`, and values that an expression reads, such as `request.headers[\"x-tenant\"]`. Where a window of a `quota` begins \
-        is said by `anchor-day`, `anchor-month` and `anchor-weekday`, each for some windows, and by `zone`, the name of a time zone in the IANA database."
+        is said by `anchor-day`, `anchor-month` and `anchor-weekday`, each for some windows, and by `zone`, the name of a time zone in the IANA database. \
+        A key has numbers only for limits with `at-most`, and like a plan no more than that."
     FreePartition "TG0353" "Callers choose the quota that they are counted to."
         "A limit that counts by what callers write into their requests, such as a field or a parameter, also beside other things, gives everyone another \
         quota for another value. List a second limit on the route, which counts by `consumer` or `address` alone and bounds all of them together; or count by \

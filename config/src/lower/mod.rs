@@ -39,6 +39,7 @@ use tollgate_core::kinds::{LimitPolicy, Named, NamedPolicy, PolicyView};
 use tollgate_core::settings::GatewaySettings;
 use tollgate_core::telemetry::{OtlpSettings, TelemetrySettings, UsageSettings};
 
+pub(crate) use entitled::number_fault;
 pub use guarded::Guarded;
 use merge::At;
 pub(crate) use plans::check_plan;
@@ -111,7 +112,7 @@ pub(crate) fn lower(project: &Project, root: Span, report: &mut Report) -> Lower
         client_fields: gateway.client_fields,
         outages: outages(&whole),
         identity_tokens: identity_tokens.clone(),
-        entitled: entitled::entitled(&whole),
+        entitled: entitled::entitled(&whole, &plans::names(project)),
         notify: receivers.clone(),
     });
     let budgets = budgets(&whole, &policies);

@@ -1,9 +1,12 @@
 //! Lowers plans into the policies whose numbers they replace.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use tollgate_core::bounds::PLANS_MAX;
-use tollgate_core::kinds::{NamedPolicy, Slot};
+use tollgate_core::entitlement::Entitled;
+use tollgate_core::kinds::{NamedPolicy, Policy, Slot};
+use tollgate_core::time::Timestamp;
 
 use super::Whole;
 use super::policies::Definitions;
@@ -35,10 +38,27 @@ pub(super) fn plans(project: &Project, definitions: &mut Definitions<NamedPolicy
             let span = definitions.span(place);
             let Some(named) = definitions.get_mut(place) else { continue };
             let kind = named.policy.kind();
-            if !policies::take_plan(&mut named.policy, &plan.value, limit, report) {
+            if policies::take_plan(&mut named.policy, &plan.value, limit, report) {
+                check_at_most(plan, policy, named, report);
+            } else {
                 report_no_numbers(policy, (kind, span), report);
             }
         }
+    }
+}
+
+/// Reports numbers of a plan that are larger than what records may give the limit.
+fn check_at_most(plan: &Spanned<String>, policy: &Spanned<String>, named: &NamedPolicy, report: &mut Report) {
+    let Policy::Limit(limit) = &named.policy else { return };
+    let Some(at_most) = limit.counting().at_most else { return };
+    let charge = |plan| limit.charge(&named.name, plan, NonZeroU32::MIN, Timestamp::EPOCH);
+    if Entitled::exceeds(at_most, &charge(None), &charge(Some(plan.value.as_str()))) {
+        let what = format!("plan `{}` has more of `{}` than the {at_most} of its `at-most`", plan.value, policy.value);
+        report.push(
+            Diagnostic::warning(Code::BadLimit, policy.span, what)
+                .why("records give no more than `at-most`: no grant raises the limit for this plan, and a record of the plan lowers it")
+                .fix("raise `at-most` of the policy, or lower the number of the plan"),
+        );
     }
 }
 

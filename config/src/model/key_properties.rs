@@ -23,7 +23,7 @@ pub(crate) struct KeyProperties {
     pub(crate) expires: Option<Spanned<Timestamp>>,
     pub(crate) revoked: bool,
     pub(crate) restrictions: Restrictions,
-    pub(crate) limits: Vec<PlanNumbers>,
+    pub(crate) limits: Vec<Spanned<PlanNumbers>>,
 }
 
 impl KeyProperties {
@@ -65,7 +65,7 @@ impl KeyProperties {
             not_before: self.not_before,
             expires: self.expires.as_ref().map(|time| time.value),
             revoked: self.revoked,
-            limits: self.limits.clone(),
+            limits: self.limits.iter().map(|numbers| numbers.value.clone()).collect(),
             restrictions: (!self.restrictions.is_empty()).then(|| Box::new(self.restrictions.clone())),
             ..Credential::of(id, consumer)
         }
@@ -81,7 +81,7 @@ fn texts(fields: &mut Fields<'_>, name: &'static str, max: usize, report: &mut R
     fields.optional(name, report, |node, report| decode::texts(node, max, report)).unwrap_or_default()
 }
 
-fn limit(text: &Spanned<String>, report: &mut Report) -> Option<PlanNumbers> {
+fn limit(text: &Spanned<String>, report: &mut Report) -> Option<Spanned<PlanNumbers>> {
     let read = numbers(&text.value);
     if read.is_err() {
         report.push(
@@ -90,7 +90,7 @@ fn limit(text: &Spanned<String>, report: &mut Report) -> Option<PlanNumbers> {
                 .fix("write it as in `monthly=100000`, of a rate also `burst=100/s` or `burst=100/s:200`"),
         );
     }
-    read.ok()
+    read.ok().map(|numbers| Spanned::new(numbers, text.span))
 }
 
 fn timestamp(node: &Node, report: &mut Report) -> Option<Spanned<Timestamp>> {

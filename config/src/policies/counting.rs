@@ -25,7 +25,7 @@ pub(super) const KEYS: &[Key] = &[
         PARTS,
     )
     .default("\"consumer\"")
-    .change(Change::Review("other requests are counted together"))
+    .change(Change::Review("other requests are counted together, from zero"))
     .examples(&["\"address\"", "[\"consumer\", \"route\"]", "[\"principal.claims.tenant\"]"]),
     Key::optional(
         "ipv6-prefix",
@@ -33,7 +33,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Integer(Prefixes::LEAST.ipv6 as i64, Prefixes::MOST.ipv6 as i64),
     )
     .absent("64")
-    .change(Change::Review("other clients are counted together"))
+    .change(Change::Review("other clients are counted together, from zero"))
     .examples(&["56"]),
     Key::optional(
         "ipv4-prefix",
@@ -41,7 +41,7 @@ pub(super) const KEYS: &[Key] = &[
         Shape::Integer(Prefixes::LEAST.ipv4 as i64, Prefixes::MOST.ipv4 as i64),
     )
     .absent("32")
-    .change(Change::Review("other clients are counted together"))
+    .change(Change::Review("other clients are counted together, from zero"))
     .examples(&["24"]),
     Key::optional(
         "at-most",

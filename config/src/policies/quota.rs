@@ -41,8 +41,8 @@ pub(super) static TABLE: Object = Object {
         Key::required("window", "The window.", Shape::Word(UNIT_WORDS))
             .change(Change::LoosestFirst {
                 words: &["minute", "hour", "day", "week", "month", "quarter", "year"],
-                looser: "as many requests as before are accepted in a shorter window",
-                stricter: "as many requests as before are accepted in a longer window",
+                looser: "as many requests as before are accepted in a shorter window, and counts may begin at zero",
+                stricter: "as many requests as before are accepted in a longer window, and counts may begin at zero",
             })
             .examples(&["\"month\""]),
         Key::optional(
@@ -51,7 +51,7 @@ pub(super) static TABLE: Object = Object {
             Shape::Text,
         )
         .default("\"UTC\"")
-        .change(Change::Review("windows begin at another time"))
+        .change(Change::Review("windows begin at another time, and counts may begin at zero"))
         .examples(&["\"Europe/Paris\""]),
         Key::optional(
             "anchor-day",
@@ -59,15 +59,15 @@ pub(super) static TABLE: Object = Object {
             Shape::Integer(1, 31),
         )
         .absent("the first day")
-        .change(Change::Review("windows begin on another day"))
+        .change(Change::Review("windows begin on another day, and counts may begin at zero"))
         .examples(&["15"]),
         Key::optional("anchor-month", "The month in which windows of a year begin, from 1 to 12.", Shape::Integer(1, 12))
             .absent("January")
-            .change(Change::Review("windows begin in another month"))
+            .change(Change::Review("windows begin in another month, and counts may begin at zero"))
             .examples(&["4"]),
         Key::optional("anchor-weekday", "The day of the week on which windows of a week begin.", Shape::Word(DAY_WORDS))
             .absent("monday")
-            .change(Change::Review("windows begin on another day"))
+            .change(Change::Review("windows begin on another day, and counts may begin at zero"))
             .examples(&["\"sunday\""]),
     ],
     rules: &[Rule::OneOf(&["quota", "budget"])],

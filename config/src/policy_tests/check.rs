@@ -40,6 +40,9 @@ impl TestFile {
         for plan in self.consumers.iter().filter_map(|consumer| consumer.plan.as_ref()) {
             compiled.check_plan(plan, &mut report);
         }
+        for numbers in self.consumers.iter().flat_map(|consumer| &consumer.keys).flat_map(|key| &key.limits) {
+            compiled.number_fault(numbers).into_iter().for_each(|fault| report.push(fault));
+        }
         for step in self.cases.iter().flat_map(|case| &case.steps) {
             if let Action::Request(request) = &step.action {
                 let all = request.each.iter().chain(&request.first).chain(&request.last);

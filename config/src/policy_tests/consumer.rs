@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tollgate_core::authn::{ApiKey, Credential, KeyDigest};
+use tollgate_core::entitlement::PlanNumbers;
 use tollgate_core::time::Timestamp;
 
 use super::file::duplicate;
@@ -35,6 +36,8 @@ pub struct TestKey {
     pub key: ApiKey,
     /// The credential record of the key.
     pub credential: Credential,
+    /// The numbers that it has for limits, where they are written.
+    pub limits: Vec<Spanned<PlanNumbers>>,
 }
 
 /// The keys of a file by name; `None` for a key that could not be decoded, which was reported.
@@ -95,7 +98,7 @@ impl Written {
 
     fn credential(self, key: ApiKey, consumer: &str, plan: Option<&str>) -> TestKey {
         let credential = self.properties.credential(key.public_id(), consumer, plan);
-        TestKey { name: self.name, key, credential }
+        TestKey { name: self.name, key, credential, limits: self.properties.limits }
     }
 }
 

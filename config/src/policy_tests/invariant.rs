@@ -7,6 +7,7 @@ use crate::decode::{self, Fields, SIZE};
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::model::tables;
 use crate::place::{Span, Spanned};
+use crate::schema::written;
 use crate::source::{Node, Value};
 
 /// A rule for the routes of a project.
@@ -111,8 +112,8 @@ impl Requirement {
             Self::Timeout => "timeout".to_owned(),
             Self::Internal => "internal".to_owned(),
             Self::Policy(name) => name.clone(),
-            Self::TimeoutAtMost(ms) => format!("a timeout of at most {ms} ms"),
-            Self::BodyLimitAtMost(bytes) => format!("a body-limit of at most {bytes} bytes"),
+            Self::TimeoutAtMost(ms) => format!("a timeout of at most {}", written::duration(*ms)),
+            Self::BodyLimitAtMost(bytes) => format!("a body-limit of at most {}", written::size(*bytes)),
         }
     }
 

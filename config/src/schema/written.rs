@@ -10,7 +10,8 @@ pub fn duration(ms: u64) -> String {
 }
 
 /// Bytes as a size: `10MiB`.
-pub(crate) fn size(bytes: u64) -> String {
+#[must_use]
+pub fn size(bytes: u64) -> String {
     in_units(bytes, "0B", &[(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")])
 }
 

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use super::{Entitlements, Grant, Plan, PlanNumbers, Subscription};
 use crate::cell::{Algorithm, Charge};
+use crate::text::whole;
 use crate::time::Timestamp;
 
 /// What the records say of a request.
@@ -64,48 +65,38 @@ impl<'r> Entitled<'r> {
     }
 
     /// Gives a charge a number that a claim states: in the period of the policy, and at most `at_most`. A number that is 0 or larger has no effect.
+    /// `own` has the policy's own numbers, here and below.
     #[must_use]
-    pub fn claim(stated: &str, at_most: NonZeroU32, period_ms: NonZeroU32, charge: &mut Charge) -> bool {
-        let number = stated.parse::<NonZeroU32>().ok().filter(|number| *number <= at_most);
+    pub fn claim(stated: &str, at_most: NonZeroU32, own: &Charge, charge: &mut Charge) -> bool {
+        let number = whole(stated).and_then(NonZeroU32::new).filter(|number| *number <= at_most);
         if let Some(number) = number {
-            set(charge, &PlanNumbers { count: number.get(), ..PlanNumbers::default() }, period_ms);
-            bound(charge, at_most, period_ms);
+            set(charge, &PlanNumbers { count: number.get(), ..PlanNumbers::default() }, own);
+            bound(charge, at_most, own.period_ms);
         }
         number.is_some()
     }
 
     /// Gives a charge the numbers that the record of the credential has for its limit, if it has some.
     #[must_use]
-    pub fn of_credential(
-        limits: &[PlanNumbers],
-        at_most: NonZeroU32,
-        period_ms: NonZeroU32,
-        charge: &mut Charge,
-    ) -> bool {
-        let own = limits.iter().find(|numbers| *numbers.policy == *charge.quota);
-        if let Some(numbers) = own {
-            set(charge, numbers, period_ms);
-            bound(charge, at_most, period_ms);
+    pub fn of_credential(limits: &[PlanNumbers], at_most: NonZeroU32, own: &Charge, charge: &mut Charge) -> bool {
+        let found = limits.iter().find(|numbers| *numbers.policy == *charge.quota);
+        if let Some(numbers) = found {
+            set(charge, numbers, own);
+            bound(charge, at_most, own.period_ms);
         }
-        own.is_some()
+        found.is_some()
     }
 
     /// Gives a charge the numbers that records have for its limit, at most `at_most` in the period of the policy. The charge has the numbers of
     /// the configuration for [`Self::plan`], or those that the credential or a claim states.
     #[must_use]
-    pub fn apply(
-        &self,
-        at_most: NonZeroU32,
-        period_ms: NonZeroU32,
-        is_stated: bool,
-        charge: &mut Charge,
-    ) -> Numbers<'r> {
+    pub fn apply(&self, at_most: NonZeroU32, own: &Charge, is_stated: bool, charge: &mut Charge) -> Numbers<'r> {
         let mut from = Numbers::Configured;
         if let Some(plan) = self.record.filter(|_| !is_stated)
             && let Some(numbers) = plan.limits.iter().find(|numbers| *numbers.policy == *charge.quota)
         {
-            set(charge, numbers, period_ms);
-            bound(charge, at_most, period_ms);
+            set(charge, numbers, own);
+            bound(charge, at_most, own.period_ms);
             from = Numbers::OfPlan(&plan.name);
         }
         let product = self.subscription.map(|one| one.product.as_str());
@@ -117,8 +108,8 @@ impl<'r> Entitled<'r> {
         let mut raised = charge.clone();
         for grant in raises {
             let mut other = charge.clone();
-            raise(&mut other, grant, period_ms);
-            bound(&mut other, at_most, period_ms);
+            raise(&mut other, grant, own.period_ms);
+            bound(&mut other, at_most, own.period_ms);
             if is_more(&other, &raised) {
                 raised = other;
                 from = Numbers::Granted(grant);
@@ -127,18 +118,43 @@ impl<'r> Entitled<'r> {
         *charge = raised;
         from
     }
+
+    /// Whether a charge has more than `at_most` in the period of the policy: the configuration may give it so much, no record does.
+    #[must_use]
+    pub fn exceeds(at_most: NonZeroU32, own: &Charge, charge: &Charge) -> bool {
+        let mut bounded = charge.clone();
+        bound(&mut bounded, at_most, own.period_ms);
+        bounded != *charge
+    }
+
+    /// The number of a charge, and the period in which it is, if it is a rate: that of the policy, whose own numbers `own` has.
+    #[must_use]
+    pub fn number(own: &Charge, charge: &Charge) -> (NonZeroU32, Option<NonZeroU32>) {
+        if !has_period(charge) {
+            return (charge.rate, None);
+        }
+        let number = in_period(charge.rate.get().into(), charge.period_ms, own.period_ms);
+        (at_least(number, NonZeroU32::MIN), Some(own.period_ms))
+    }
 }
 
-/// Takes over the numbers of a plan.
-fn set(charge: &mut Charge, numbers: &PlanNumbers, own_period_ms: NonZeroU32) {
+/// Takes over the numbers of a plan. A burst that they do not state is as many times the count as the policy's own.
+fn set(charge: &mut Charge, numbers: &PlanNumbers, own: &Charge) {
     let Some(count) = NonZeroU32::new(numbers.count) else { return };
     (charge.rate, charge.burst) = (count, count);
     if has_period(charge) {
-        charge.period_ms = numbers.period_ms.and_then(NonZeroU32::new).unwrap_or(own_period_ms);
+        charge.period_ms = numbers.period_ms.and_then(NonZeroU32::new).unwrap_or(own.period_ms);
         if has_burst(charge) {
-            charge.burst = numbers.burst.and_then(NonZeroU32::new).unwrap_or(count);
+            let stated = numbers.burst.and_then(NonZeroU32::new);
+            charge.burst = stated.unwrap_or_else(|| in_proportion(own, count.get().into(), NonZeroU32::MIN));
         }
     }
+}
+
+/// The burst of a charge if its rate were another one.
+fn in_proportion(charge: &Charge, rate: u64, least: NonZeroU32) -> NonZeroU32 {
+    let burst = u128::from(charge.burst.get()) * u128::from(rate) / u128::from(charge.rate.get());
+    at_least(u64::try_from(burst).unwrap_or(u64::MAX), least)
 }
 
 /// Raises the number to that of a grant, and the burst in proportion; nothing becomes less.
@@ -153,8 +169,7 @@ fn raise(charge: &mut Charge, grant: &Grant, own_period_ms: NonZeroU32) {
         (None, None) => rate,
     };
     let wanted = wanted.max(rate);
-    let burst = u128::from(charge.burst.get()) * u128::from(wanted) / u128::from(rate.max(1));
-    charge.burst = at_least(u64::try_from(burst).unwrap_or(u64::MAX), charge.burst);
+    charge.burst = in_proportion(charge, wanted, charge.burst);
     charge.rate = at_least(wanted, charge.rate);
 }
 
@@ -183,7 +198,7 @@ fn is_more(one: &Charge, other: &Charge) -> bool {
 }
 
 /// A count per `from_ms` as a count per `to_ms`.
-fn in_period(count: u64, from_ms: NonZeroU32, to_ms: NonZeroU32) -> u64 {
+pub(crate) fn in_period(count: u64, from_ms: NonZeroU32, to_ms: NonZeroU32) -> u64 {
     if from_ms == to_ms {
         return count;
     }
@@ -262,7 +277,7 @@ mod tests {
         let catalogue = catalogue(limits);
         let entitled = Entitled::new(&catalogue, own, "pets", None, at(now));
         let mut charge = before.clone();
-        let _ = entitled.apply(n(5_000), before.period_ms, false, &mut charge);
+        let _ = entitled.apply(n(5_000), before, false, &mut charge);
         assert_eq!((charge.rate.get(), charge.period_ms.get(), charge.burst.get()), after);
     }
 
@@ -296,8 +311,8 @@ mod tests {
         }
         let own = Entitlements::default();
         let mut charge = monthly(100);
-        let from =
-            Entitled::new(&catalogue, &own, "pets", Some("pro"), at(10)).apply(n(5_000), n(1), false, &mut charge);
+        let entitled = Entitled::new(&catalogue, &own, "pets", Some("pro"), at(10));
+        let from = entitled.apply(n(5_000), &monthly(100), false, &mut charge);
         assert_eq!((from, charge.burst.get()), (Numbers::OfPlan("pro"), 1_000));
     }
 
@@ -344,34 +359,83 @@ mod tests {
             ("5001", None),
             ("0", None),
             ("-1", None),
+            ("+1", None),
             ("1.5", None),
             ("many", None),
             ("", None),
             ("4294967296", None),
         ] {
             let mut charge = monthly(100);
-            assert_eq!(Entitled::claim(stated, n(5_000), n(1), &mut charge), number.is_some(), "{stated}");
+            assert_eq!(Entitled::claim(stated, n(5_000), &monthly(100), &mut charge), number.is_some(), "{stated}");
             assert_eq!(charge.burst.get(), number.unwrap_or(100), "{stated}");
         }
         let mut rate = charge(100, 1_000, 300, None);
-        assert!(Entitled::claim("50", n(5_000), n(60_000), &mut rate));
-        assert_eq!((rate.rate.get(), rate.period_ms.get(), rate.burst.get()), (50, 60_000, 50));
+        assert!(Entitled::claim("50", n(5_000), &charge(100, 60_000, 200, None), &mut rate));
+        assert_eq!((rate.rate.get(), rate.period_ms.get(), rate.burst.get()), (50, 60_000, 100));
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn a_credential_has_numbers_of_its_own_which_a_grant_raises() {
         let limits = [numbers(7, None, None), PlanNumbers { policy: "other".into(), ..numbers(9, None, None) }];
         let mut charge = monthly(100);
-        assert!(Entitled::of_credential(&limits, n(5_000), n(1), &mut charge));
+        assert!(Entitled::of_credential(&limits, n(5_000), &monthly(100), &mut charge));
         let own = with(vec![subscription("pets", 0, None)], vec![grant(None, Some(200))]);
         let catalogue = catalogue(&[numbers(1_000, None, None)]);
         let entitled = Entitled::new(&catalogue, &own, "pets", None, at(50));
-        assert!(matches!(entitled.apply(n(5_000), n(1), true, &mut charge), Numbers::Granted(_)));
+        assert!(matches!(entitled.apply(n(5_000), &monthly(100), true, &mut charge), Numbers::Granted(_)));
         assert_eq!(charge.burst.get(), 14, "not twice the plan's");
         let mut charge = monthly(100);
-        assert!(Entitled::of_credential(&[numbers(9_000, None, None)], n(5_000), n(1), &mut charge));
+        assert!(Entitled::of_credential(&[numbers(9_000, None, None)], n(5_000), &monthly(100), &mut charge));
         assert_eq!(charge.burst.get(), 5_000);
-        assert!(!Entitled::of_credential(&limits[1..], n(5_000), n(1), &mut charge));
+        assert!(!Entitled::of_credential(&limits[1..], n(5_000), &monthly(100), &mut charge));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn every_number_without_a_burst_has_that_of_the_policy_in_proportion() {
+        let stated = |own: &Charge, number: &PlanNumbers| {
+            let burst = |change: &dyn Fn(&mut Charge)| {
+                // What the configuration has for the plan of the caller is another number.
+                let mut charge = charge(1, 1_000, 1, own.algorithm);
+                change(&mut charge);
+                charge.burst.get()
+            };
+            let all = [
+                burst(&|charge| assert!(Entitled::claim(&number.count.to_string(), n(5_000), own, charge))),
+                burst(&|charge| assert!(Entitled::of_credential(std::slice::from_ref(number), n(5_000), own, charge))),
+                burst(&|charge| {
+                    let catalogue = catalogue(std::slice::from_ref(number));
+                    let nothing = Entitlements::default();
+                    let entitled = Entitled::new(&catalogue, &nothing, "pets", Some("pro"), at(50));
+                    assert_eq!(entitled.apply(n(5_000), own, false, charge), Numbers::OfPlan("pro"));
+                }),
+            ];
+            assert!(all.iter().all(|burst| *burst == all[0]), "{all:?}");
+            all[0]
+        };
+        for (own, number, burst) in [
+            (charge(10, 1_000, 200, None), numbers(20, None, None), 400),
+            (charge(10, 1_000, 200, None), numbers(10, None, None), 200),
+            (charge(10, 1_000, 200, None), numbers(1, None, None), 20),
+            (charge(10, 1_000, 200, None), numbers(1_000, None, None), 5_000),
+            (charge(10, 1_000, 10, None), numbers(7, None, None), 7),
+            (charge(10, 1_000, 2, None), numbers(3, None, None), 1),
+            (charge(10, 1_000, 20, Some(Algorithm::Spacing)), numbers(30, None, None), 60),
+            (charge(10, 1_000, 10, Some(Algorithm::SlidingWindow)), numbers(30, None, None), 30),
+        ] {
+            assert_eq!(stated(&own, &number), burst, "{own:?} {number}");
+        }
+        // Another period does not change it: twice the count.
+        let mut per_minute = charge(10, 1_000, 20, None);
+        assert!(Entitled::of_credential(
+            &[numbers(30, Some(60_000), None)],
+            n(5_000),
+            &per_minute.clone(),
+            &mut per_minute
+        ));
+        assert_eq!((per_minute.period_ms.get(), per_minute.burst.get()), (60_000, 60));
+        let mut stated = charge(10, 1_000, 20, None);
+        assert!(Entitled::of_credential(&[numbers(30, None, Some(5))], n(5_000), &stated.clone(), &mut stated));
+        assert_eq!(stated.burst.get(), 5);
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -11,6 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::entitled::in_period;
 pub use self::entitled::{Entitled, Numbers};
 use crate::hex;
 use crate::json::FromJson;

@@ -269,6 +269,12 @@ impl<'s> Partition<'s> {
         }
     }
 
+    /// Whether requests of one quota are those of one credential.
+    #[must_use]
+    pub fn is_of_credential(&self) -> bool {
+        matches!(self, Self::Parts(parts) if parts.contains(&Part::Credential))
+    }
+
     /// Whether it has this word as one of its parts.
     #[must_use]
     pub fn is_by(&self, wanted: LimitBy) -> bool {

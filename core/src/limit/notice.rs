@@ -63,6 +63,8 @@ pub struct NoticeCaller<'c> {
     pub plan: Option<&'c str>,
     /// Its subscription.
     pub subscription: Option<&'c str>,
+    /// The public id of its credential, if the limit is one of the credential.
+    pub credential: Option<&'c str>,
 }
 
 impl Reached {
@@ -111,7 +113,8 @@ impl Reached {
                 data.number("threshold", self.percent.get().into());
                 if let Some(caller) = caller {
                     data.text("consumer", caller.consumer);
-                    for (name, text) in [("plan", caller.plan), ("subscription", caller.subscription)] {
+                    let NoticeCaller { plan, subscription, credential, .. } = caller;
+                    for (name, text) in [("plan", plan), ("subscription", subscription), ("credential", credential)] {
                         if let Some(text) = text {
                             data.text(name, text);
                         }
@@ -200,7 +203,7 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn the_content_names_whose_limit_it_is() {
-        let caller = NoticeCaller { consumer: "acme", plan: Some("pro"), subscription: None };
+        let caller = NoticeCaller { consumer: "acme", plan: Some("pro"), subscription: None, credential: None };
         let told = reached(1_000, 80, NOW).content("gw", Some(caller));
         assert_eq!(
             told,
@@ -208,6 +211,9 @@ mod tests {
              \"threshold\":80,\"consumer\":\"acme\",\"plan\":\"pro\",\"window\":{\"start\":\"2027-01-15T00:00:00.000Z\",\
              \"end\":\"2027-01-16T00:00:00.000Z\"},\"used\":800,\"quota\":1000}}"
         );
+        let caller = NoticeCaller { credential: Some("key-3f9a5b7c9d0e"), ..caller };
+        let told = reached(1_000, 80, NOW).content("gw", Some(caller));
+        assert!(told.contains("\"plan\":\"pro\",\"credential\":\"key-3f9a5b7c9d0e\",\"window\""), "{told}");
         let told = reached(1_000, 100, NOW).content("gw", None);
         assert!(told.contains("limit.exhausted") && !told.contains("consumer"), "{told}");
     }

@@ -5,10 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::is_name;
 use super::keys::{is_caller_name, is_note, time};
 use super::members::Members;
+use super::numbers::numbers;
 use super::rotation::parse_duration;
 use crate::entitlement::{ENTITLEMENTS_MAX, Entitlements, Grant, ID_BYTES, Plan, PlanNumbers, Product, Subscription};
+use crate::order::each_once;
 use crate::problem::{Problem, ProblemKind};
 use crate::settings::EntitledSettings;
+use crate::text::whole;
 use crate::time::Timestamp;
 
 /// What an operator changes.
@@ -39,6 +42,8 @@ pub enum Entitling {
 pub struct EntitlingRequest {
     change: Entitling,
     thing: Entitlement,
+    /// Whether it is done although consumers lose what they are subscribed to.
+    force: bool,
 }
 
 /// A thing that is written by itself.
@@ -68,6 +73,10 @@ pub struct KnownRecords<'k> {
     pub catalogue: &'k Entitlements,
     /// What the consumer of the request is entitled to.
     pub own: &'k Entitlements,
+    /// The subscriptions that a removal [takes something from](EntitlingRequest::takes_from), as far as they are known.
+    pub subscribed: &'k [Subscription],
+    /// Whether there may be more of them, because more consumers have records than are looked through.
+    pub may_be_more: bool,
 }
 
 /// A page of what consumers are entitled to.
@@ -129,8 +138,27 @@ impl EntitlingRequest {
                 Entitlement::Grant(Grant { id, consumer, ..Grant::default() })
             }
         };
+        let is_removed = matches!(change, Entitling::RemoveProduct | Entitling::RemovePlan);
+        let force = is_removed && members.flag("force")?;
         members.finish()?;
-        Ok(Self { change, thing })
+        Ok(Self { change, thing, force })
+    }
+
+    /// Whether it has to be known who is subscribed to what it removes.
+    #[must_use]
+    pub const fn asks_who_is_subscribed(&self) -> bool {
+        !self.force && matches!(self.change, Entitling::RemoveProduct | Entitling::RemovePlan)
+    }
+
+    /// Whether a subscription that has not ended names what it removes.
+    #[must_use]
+    pub fn takes_from(&self, one: &Subscription, now: Timestamp) -> bool {
+        let is_named = match &self.thing {
+            Entitlement::Plan(plan) => one.plan == plan.name,
+            Entitlement::Product(product) => one.product == product.name,
+            Entitlement::Subscription(_) | Entitlement::Grant(_) => false,
+        };
+        is_named && self.asks_who_is_subscribed() && one.until.is_none_or(|until| now < until)
     }
 
     /// The consumer whose entitlements it changes; none for the catalogue.
@@ -150,12 +178,16 @@ impl EntitlingRequest {
         by: Option<String>,
         random: &[u8; ID_BYTES],
     ) -> Result<Entitlement, Problem> {
-        let Self { change, mut thing } = self;
+        let asks = self.asks_who_is_subscribed();
+        let Self { change, mut thing, .. } = self;
         match &mut thing {
             Entitlement::Product(product) => known.decide_product(change, product)?,
             Entitlement::Plan(plan) => known.decide_plan(change, plan)?,
             Entitlement::Subscription(one) => known.decide_subscription(change, one, now)?,
             Entitlement::Grant(grant) => known.decide_grant(change, grant, now, random)?,
+        }
+        if asks {
+            known.check_unused(&thing)?;
         }
         let (count, own) = match thing.consumer() {
             Some(_) => (known.own.count(), "This consumer's subscriptions and grants are"),
@@ -261,7 +293,37 @@ impl KnownRecords<'_> {
         if let Some(product) = plan.product.as_ref().filter(|product| self.catalogue.product(product).is_none()) {
             return Err(self.no_product(product));
         }
-        plan.limits.iter().try_for_each(|numbers| self.check_numbers(numbers))
+        for (place, numbers) in plan.limits.iter().enumerate() {
+            self.check_numbers(numbers)?;
+            if plan.limits[..place].iter().any(|earlier| earlier.policy == numbers.policy) {
+                return Err(refuse(format!("The plan {} would have two numbers for {}.", plan.name, numbers.policy)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that nobody is subscribed to what is removed.
+    fn check_unused(&self, thing: &Entitlement) -> Result<(), Problem> {
+        let (kind, name, count) = (thing.kind(), thing.id(), self.subscribed.len());
+        let force = "remove it with `--force` (at the operator endpoint: `\"force\": true`)";
+        if count == 0 {
+            let unknown = format!(
+                "More consumers have records than one call looks through, so a subscription may use the {kind} {name}. Read the list of \
+                 subscriptions, then {force}."
+            );
+            return if self.may_be_more { Err(refuse(unknown)) } else { Ok(()) };
+        }
+        let shown = self.subscribed.iter().map(|one| format!("{} to {}", one.consumer, one.product)).collect();
+        let mut shown = each_once(shown);
+        if count > SHOWN_MAX {
+            shown.truncate(SHOWN_MAX);
+            shown.push("others".to_owned());
+        }
+        let (least, shown) = (if self.may_be_more { "at least " } else { "" }, shown.join(", "));
+        let plural = if count == 1 { "" } else { "s" };
+        Err(refuse(format!(
+            "The {kind} {name} is in use by {least}{count} subscription{plural}: {shown}. Change or end them first, or {force}."
+        )))
     }
 
     fn decide_subscription(&self, change: Entitling, one: &mut Subscription, now: Timestamp) -> Result<(), Problem> {
@@ -333,7 +395,6 @@ impl KnownRecords<'_> {
         Ok(())
     }
 
-    /// Checks that records may give a limit a number.
     /// Checks that records may give a limit these numbers.
     pub(super) fn check_numbers(&self, numbers: &PlanNumbers) -> Result<(), Problem> {
         self.check_number(&numbers.policy, numbers.count.max(numbers.burst.unwrap_or(0)))
@@ -396,7 +457,9 @@ impl Entitling {
     const fn form(self) -> &'static str {
         match self {
             Self::SetProduct => r#"{"name": "pets", "apis": ["pets"], "title": "Pet shop"}"#,
-            Self::RemoveProduct | Self::RemovePlan => r#"{"name": "pets"}"#,
+            Self::RemoveProduct | Self::RemovePlan => {
+                r#"{"name": "pets"}, with `"force": true` if it is removed although consumers are subscribed to it"#
+            }
             Self::SetPlan => r#"{"name": "pro", "product": "pets", "limits": ["monthly=100000", "burst=100/s:200"]}"#,
             Self::NewSubscription => {
                 r#"{"consumer": "acme", "product": "pets", "plan": "pro"}, with `from` and `until` where it is for a time"#
@@ -450,8 +513,13 @@ fn new_grant(members: &mut Members, now: Timestamp) -> Result<Grant, Problem> {
     let consumer = consumer(members)?;
     let policy = required(members, "policy")?;
     let raise = members.text("raise")?.ok_or_else(|| members.missing("raise"))?;
+    if raise.starts_with('+') {
+        let detail =
+            "`raise` is what the limit is raised to, not by how much. Write the whole number, or a share such as 150%.";
+        return Err(refuse(detail));
+    }
     let percent = raise.strip_suffix('%');
-    let number = percent.unwrap_or(&raise).parse::<u32>().ok();
+    let number = whole(percent.unwrap_or(&raise));
     let number = number.filter(|number| *number > if percent.is_some() { 100 } else { 0 });
     let number =
         number.ok_or_else(|| refuse("`raise` is a number such as 2000, or a share above 100% such as 150%."))?;
@@ -462,8 +530,9 @@ fn new_grant(members: &mut Members, now: Timestamp) -> Result<Grant, Problem> {
         (None, Some(text)) => {
             let seconds = parse_duration(&text).filter(|seconds| *seconds <= GRANT_S_MAX);
             from.plus_millis(
-                seconds.ok_or_else(|| refuse("`for` is a number with s, m, h or d, such as 7d; at most 366d."))?
-                    * 1_000,
+                seconds.ok_or_else(|| {
+                    refuse("`for` is a whole number with s, m, h, d or w, such as 7d or 2w; at most 366d.")
+                })? * 1_000,
             )
         }
         _ => return Err(refuse("A grant ends: give one of `until` and `for`.")),
@@ -476,49 +545,6 @@ fn new_grant(members: &mut Members, now: Timestamp) -> Result<Grant, Problem> {
     Ok(Grant { consumer, product, policy, to, percent, from, until, why, validated_by, ..Grant::default() })
 }
 
-/// The numbers of a limit: `NAME=COUNT`, of a rate also `NAME=COUNT/PERIOD` and `NAME=COUNT/PERIOD:BURST`.
-///
-/// # Errors
-/// The problem for the response.
-pub fn numbers(text: &str) -> Result<PlanNumbers, Problem> {
-    let parse = || {
-        let (policy, numbers) = text.split_once('=').filter(|(policy, _)| is_name(policy))?;
-        let (rate, burst) = match numbers.split_once(':') {
-            Some((rate, burst)) => (rate, Some(count(burst)?)),
-            None => (numbers, None),
-        };
-        let (number, period_ms) = match rate.split_once('/') {
-            Some((number, period)) => (number, Some(period_ms(period)?)),
-            None => (rate, None),
-        };
-        Some(PlanNumbers { policy: policy.to_owned(), count: count(number)?, period_ms, burst })
-    };
-    parse().ok_or_else(|| {
-        let form = "`monthly=100000`, of a rate also `burst=100/s` or, with a burst, `burst=100/s:200`";
-        refuse(format!("`{}` gives a limit no number. Write {form}.", printable(text)))
-    })
-}
-
-fn count(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|count| *count > 0)
-}
-
-/// A period as in rates of the configuration: `s`, `10s`, `min`.
-fn period_ms(text: &str) -> Option<u32> {
-    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    let number = &text[..text.len() - unit.len()];
-    let number = if number.is_empty() { 1 } else { count(number)? };
-    let ms = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "min" | "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.checked_mul(ms)
-}
-
 /// What there is, for a problem.
 fn those(mut names: Vec<&str>) -> String {
     names.truncate(SHOWN_MAX);
@@ -526,11 +552,11 @@ fn those(mut names: Vec<&str>) -> String {
 }
 
 /// A name of a request, as far as it can be repeated.
-fn printable(name: &str) -> &str {
+pub(super) fn printable(name: &str) -> &str {
     if name.len() <= SHOWN_BYTES_MAX && name.bytes().all(|b| b.is_ascii_graphic()) { name } else { "of this name" }
 }
 
-fn refuse(detail: impl Into<String>) -> Problem {
+pub(super) fn refuse(detail: impl Into<String>) -> Problem {
     Problem::plain(ProblemKind::BadRequest, detail.into())
 }
 

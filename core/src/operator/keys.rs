@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::entitlements::{KnownRecords, numbers};
+use super::entitlements::KnownRecords;
 use super::is_name;
 use super::members::Members;
+use super::numbers::numbers;
 use crate::authn::{ANONYMOUS, ApiKey, Credential, CredentialState, IdentityName, KeyDigest, Restrictions};
 use crate::bounds::{KEY_PLACES_MAX, ROUTE_LIST_MAX};
 use crate::entitlement::{Entitlements, PlanNumbers};
@@ -292,7 +293,8 @@ impl KeyRequest {
     /// The problem for the response.
     pub fn check_limits(&self, gateway: &str, settings: Option<&EntitledSettings>) -> Result<(), Problem> {
         let none = Entitlements::default();
-        let known = KnownRecords { gateway, settings, plans: &[], catalogue: &none, own: &none };
+        let (catalogue, own) = (&none, &none);
+        let known = KnownRecords { gateway, settings, plans: &[], catalogue, own, subscribed: &[], may_be_more: false };
         self.numbers().iter().try_for_each(|numbers| known.check_numbers(numbers))
     }
 

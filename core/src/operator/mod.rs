@@ -9,11 +9,13 @@
 
 mod attempts;
 mod audit;
+mod catalogue;
 mod entitlements;
 mod key_list;
 mod keys;
 mod members;
 mod metrics;
+mod numbers;
 mod outages;
 mod place;
 mod purge;
@@ -24,10 +26,12 @@ mod token;
 
 pub use attempts::{FailedAttempts, FailureHandling};
 pub use audit::{AuditCaller, AuditEvent, AuditOutcome};
-pub use entitlements::{Entitlement, EntitlementList, Entitling, EntitlingRequest, KnownRecords, numbers};
+pub use catalogue::{Catalogue, Configured};
+pub use entitlements::{Entitlement, EntitlementList, Entitling, EntitlingRequest, KnownRecords};
 pub use key_list::{KeyList, KeyQuery, UsageQuery};
 pub use keys::{Creation, IssuedKey, KEY_KINDS, KeyReference, KeyRequest, KeyView};
 pub use metrics::{Gauge, GaugeKind, MetricsAnswer, MetricsScope, MetricsSnapshot, wants_text};
+pub use numbers::numbers;
 pub use outages::{AdmittedToken, OutageRequest, OutageView, TokensRequest};
 pub use place::{Claim, Place, PlaceError, Prefix};
 pub use purge::{PurgeAnswer, PurgeRequest, PurgeTarget};

@@ -66,7 +66,7 @@ impl OutageRequest {
         let request = Self {
             consumers: members.texts("consumers")?,
             for_s: parse_duration(&members.text("for")?.ok_or_else(|| members.missing("for"))?)
-                .ok_or_else(|| refuse("`for` is a number with s, m, h or d, such as 30m."))?,
+                .ok_or_else(|| refuse("`for` is a whole number with s, m, h, d or w, such as 30m."))?,
             reason: members.text("reason")?.ok_or_else(|| members.missing("reason"))?,
         };
         if request.consumers.is_empty() {

@@ -114,8 +114,9 @@ impl RotationRequest {
 /// # Errors
 /// A description of what to write.
 pub fn parse_overlap(text: &str) -> Result<u64, String> {
-    parse_duration(text)
-        .ok_or_else(|| "An overlap is a number with a unit, such as 0s, 90m, 12h or 7d, and at most 400d.".to_owned())
+    parse_duration(text).ok_or_else(|| {
+        "An overlap is a whole number with s, m, h, d or w, such as 0s, 90m, 12h or 7d, and at most 400d.".to_owned()
+    })
 }
 
 /// Reads a duration of at most 400 days, such as `7d`, as seconds.
@@ -125,6 +126,7 @@ pub(super) fn parse_duration(text: &str) -> Option<u64> {
         'm' => Some(60),
         'h' => Some(60 * 60),
         'd' => Some(24 * 60 * 60),
+        'w' => Some(7 * 24 * 60 * 60),
         _ => None,
     };
     let factor: u64 = unit(text.chars().next_back()?)?;
@@ -188,6 +190,8 @@ mod tests {
         assert_eq!(rotate(r#"{"overlap":"0s"}"#, &soon).unwrap().old.expires, Some(NOW));
         let ends = rotate(r#"{"overlap":"12h"}"#, &soon).unwrap().old.expires;
         assert_eq!(ends, Some(NOW.plus_millis(DAY_MS / 2)));
+        let weeks = rotate(r#"{"overlap":"2w"}"#, &old()).unwrap().old.expires;
+        assert_eq!(weeks, Some(NOW.plus_millis(14 * DAY_MS)));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

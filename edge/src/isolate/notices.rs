@@ -133,7 +133,7 @@ impl Notices {
 pub(crate) fn collect<H: Host>(
     isolate: &Isolate,
     host: &H,
-    (reached, of_caller): (&[Reached], &[PolicyName]),
+    (reached, of_caller): (&[Reached], &[(PolicyName, bool)]),
     events: &Events,
 ) {
     let Some(gateway) = isolate.config.gateway().filter(|gateway| !gateway.notify.is_empty()) else { return };
@@ -142,13 +142,21 @@ pub(crate) fn collect<H: Host>(
         _ => None,
     });
     let caller = events.principal().filter(|principal| !principal.is_anonymous);
-    let caller = caller.map(|of| NoticeCaller { consumer: &of.consumer, plan: events.plan(), subscription });
+    let caller_of = |limit: &PolicyName| {
+        let (_, of_credential) = of_caller.iter().find(|(name, _)| name == limit)?;
+        caller.map(|of| NoticeCaller {
+            consumer: &of.consumer,
+            plan: events.plan(),
+            subscription,
+            credential: of_credential.then_some(&*of.credential),
+        })
+    };
     for reached in reached {
         let id = reached.id(&gateway.name);
         if !isolate.notices.borrow_mut().is_new(&id) {
             continue;
         }
-        let content = reached.content(&gateway.name, caller.filter(|_| of_caller.contains(&reached.limit)));
+        let content = reached.content(&gateway.name, caller_of(&reached.limit));
         for NoticeReceiver { url, .. } in &gateway.notify {
             let (id, content) = (id.clone(), content.clone());
             let notice = Notice { url: url.clone(), limit: reached.limit.clone(), id, content, tried: 0 };

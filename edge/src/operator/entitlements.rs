@@ -4,8 +4,10 @@
 //! entries of both. A store that can do so also merges the whole with what it has.
 
 use http::StatusCode;
-use tollgate_core::entitlement::{ENTITLEMENTS_MAX, Entitlements, ID_BYTES};
-use tollgate_core::operator::{EntitlementList, Entitling, EntitlingRequest, KeyQuery, KnownRecords};
+use tollgate_core::entitlement::{ENTITLEMENTS_MAX, Entitlements, ID_BYTES, Subscription};
+use tollgate_core::operator::{
+    Catalogue, Configured, EntitlementList, Entitling, EntitlingRequest, KeyQuery, KnownRecords,
+};
 use tollgate_core::problem::Problem;
 use tollgate_kv_schemas::{decode, encode, keys};
 
@@ -17,7 +19,9 @@ use crate::timeout::{record, within};
 
 /// Shows products and plans.
 pub(super) async fn catalogue<H: Host>(task: &Task<'_, H>) -> Result<Done, Problem> {
-    Ok(Done::json(StatusCode::OK, &task.entitlements(CATALOGUE).await?))
+    let configured = task.isolate.gateway(task.host).await.as_deref().map(Configured::of);
+    let content = Catalogue { records: task.entitlements(CATALOGUE).await?, configured }.content();
+    Ok(Done { status: StatusCode::OK, media_type: "application/json", content: content.into() })
 }
 
 /// Lists what a consumer is entitled to, or what a page of consumers are.
@@ -45,12 +49,16 @@ pub(super) async fn change<H: Host>(change: Entitling, task: Task<'_, H>) -> Res
     let catalogue = task.entitlements(CATALOGUE).await?;
     let consumer = request.consumer().unwrap_or(CATALOGUE).to_owned();
     let own = if consumer == CATALOGUE { Entitlements::default() } else { task.entitlements(&consumer).await? };
+    let (subscribed, may_be_more) =
+        if request.asks_who_is_subscribed() { task.subscribed(&request).await? } else { (Vec::new(), false) };
     let known = KnownRecords {
         gateway,
         settings: settings.as_ref().and_then(|settings| settings.entitled.as_ref()),
         plans: settings.as_ref().and_then(|settings| settings.plans.as_deref()).unwrap_or_default(),
         catalogue: &catalogue,
         own: &own,
+        subscribed: &subscribed,
+        may_be_more,
     };
     let mut random = [0; ID_BYTES];
     host.entropy().fill(&mut random);
@@ -95,6 +103,24 @@ impl<H: Host> Task<'_, H> {
         })
     }
 
+    /// The subscriptions that a removal takes something from, and whether more consumers have records than were read.
+    fn subscribed<'s>(&'s self, request: &'s EntitlingRequest) -> Step<'s, (Vec<Subscription>, bool)> {
+        rare(async move {
+            let (prefix, now) = (keys::all_entitlements(&self.isolate.settings.gateway), self.host.clock().now());
+            let (mut found, mut cursor) = (Vec::new(), None::<String>);
+            for _ in 0..PAGES_MAX {
+                let page = self.page(&prefix, cursor.as_deref(), LISTED_MAX).await?;
+                let all = self.merged(&page.keys).await?.subscriptions;
+                found.extend(all.into_iter().filter(|one| request.takes_from(one, now)));
+                cursor = page.cursor;
+                if cursor.is_none() {
+                    return Ok((found, false));
+                }
+            }
+            Ok((found, true))
+        })
+    }
+
     /// The merge of records. They are read one after the other: a module small enough for a Worker matters more than the time of these calls.
     fn merged<'s>(&'s self, keys: &'s [String]) -> Step<'s, Entitlements> {
         rare(async move {
@@ -128,6 +154,9 @@ fn keys_of(gateway: &str, of: &str) -> (String, String) {
 
 /// Consumers of a page.
 const LISTED_MAX: usize = 50;
+
+/// Pages that are looked through for subscriptions to what is removed: the records of 200 consumers are read in a few seconds.
+const PAGES_MAX: usize = 4;
 
 /// A second write is needed only if another operator writes at the same time.
 const WRITE_ATTEMPTS: usize = 3;

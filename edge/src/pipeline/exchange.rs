@@ -290,8 +290,8 @@ pub(super) struct Journal {
     pub(super) uses_leases: bool,
     /// The permits that are taken ahead after the reply.
     pub(super) refills: Vec<Batch>,
-    /// The limits with shares to tell of whose quotas are those of one caller.
-    pub(super) told_of_caller: Vec<PolicyName>,
+    /// The limits with shares to tell of whose quotas are those of one caller, and whether they are those of its credential.
+    pub(super) told_of_caller: Vec<(PolicyName, bool)>,
     /// The shares of limits that were reached.
     pub(super) reached: Vec<Reached>,
     /// The stored responses that this exchange invalidates if it succeeds.

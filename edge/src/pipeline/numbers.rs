@@ -45,15 +45,19 @@ impl Limits<'_> {
         let plan = entitled.map_or(of_caller, Entitled::plan);
         let mut charge = policy.charge(name, plan, cost, now);
         charge.tells = Tells::of(&policy.counting().warn);
-        if charge.tells.is_some() && policy.partition().is_of_caller() {
-            journal.told_of_caller.push(name.clone());
+        let partition = policy.partition();
+        let is_told = charge.tells.is_some() && partition.is_of_caller();
+        if is_told {
+            journal.told_of_caller.push((name.clone(), partition.is_of_credential()));
         }
         let Some(at_most) = policy.counting().at_most else { return charge };
-        let own_period_ms =
-            if plan.is_none() { charge.period_ms } else { policy.charge(name, None, cost, now).period_ms };
+        let own = if plan.is_none() { charge.clone() } else { policy.charge(name, None, cost, now) };
         let limits = self.principal.map_or(&[][..], |principal| &principal.limits);
-        let is_own = Entitled::of_credential(limits, at_most, own_period_ms, &mut charge);
+        let is_own = Entitled::of_credential(limits, at_most, &own, &mut charge);
         if is_own {
+            if let Some((_, of_credential)) = journal.told_of_caller.last_mut().filter(|_| is_told) {
+                *of_credential = true;
+            }
             let reason = Reason::CredentialNumber { number: charge.rate.get() };
             journal.note_policy(self.phase, name, Verdict::Pass, reason);
         }
@@ -61,7 +65,7 @@ impl Limits<'_> {
         let stated = policy.counting().number_from.as_ref().filter(|_| !is_subscribed && !is_own);
         let is_claimed = stated
             .and_then(|claim| facts.text(claim))
-            .is_some_and(|stated| Entitled::claim(&stated, at_most, own_period_ms, &mut charge));
+            .is_some_and(|stated| Entitled::claim(&stated, at_most, &own, &mut charge));
         // What is no single value is told as not used, too.
         if stated.is_some_and(|claim| facts.has(claim)) {
             let number = charge.rate.get();
@@ -69,7 +73,7 @@ impl Limits<'_> {
             journal.note_policy(self.phase, name, Verdict::Pass, reason);
         }
         if let Some(entitled) = entitled {
-            let from = entitled.apply(at_most, own_period_ms, is_claimed || is_own, &mut charge);
+            let from = entitled.apply(at_most, &own, is_claimed || is_own, &mut charge);
             self.note_numbers(from, &charge, journal);
         }
         charge

@@ -39,9 +39,16 @@ fn bench(parts: &[Part]) -> Bench {
     site.policies.push(Named { name: "daily".into(), policy: quota(counting).into() });
     site.policies.push(Named { name: "fixed".into(), policy: quota(Counting::default()).into() });
     let mut bench = Bench::new(vec![], ok(&[], "hello"));
-    let limits = vec![EntitledLimit { policy: "daily".into(), at_most: NonZeroU32::new(100).unwrap() }];
+    let limits = vec![EntitledLimit {
+        policy: "daily".into(),
+        at_most: NonZeroU32::new(100).unwrap(),
+        number: NonZeroU32::new(3),
+        period_ms: None,
+        plans: BTreeMap::from([("gold".to_owned(), NonZeroU32::new(4).unwrap())]),
+    }];
     let entitled = Some(EntitledSettings { limits, apis: vec!["maps".into(), "pets".into()] });
-    bench.host.records.publish(&Bundle::new(&GatewaySettings { entitled, ..gateway() }, &on_any_host(site)));
+    let plans = Some(vec!["gold".to_owned()]);
+    bench.host.records.publish(&Bundle::new(&GatewaySettings { entitled, plans, ..gateway() }, &on_any_host(site)));
     let secret = format!("ada:{}", token());
     bench.host.secrets.put(Role::Operate.secret_name(), secret);
     let settings = IsolateSettings { gateway: "acme".into(), freshness: Freshness::Cached };
@@ -234,10 +241,17 @@ fn what_hides_a_mistake_is_refused_with_what_there_is() {
     bench.refused("plans", &plan("fixed=5"), "it has daily");
     bench.refused("plans", &plan("daily=101"), "101 is more than the 100 that the limit daily allows");
     bench.refused("plans", &plan("daily=0"), "gives a limit no number");
+    bench.refused("plans", &plan("daily=+5"), "gives a limit no number");
+    bench.refused("plans", &json!({"name": "x", "limits": ["daily=5", "daily=6"]}), "two numbers for daily");
     let grant = |raise: &str, until: &str| json!({"consumer": "a", "policy": "daily", "raise": raise, "until": until, "why": "x"});
     bench.refused("grants", &grant("50", "2020-01-01T00:00:00Z"), "`until` of a grant is in the past");
     bench.refused("grants", &grant("101", "2027-02-01T00:00:00Z"), "101 is more than the 100");
     bench.refused("grants", &grant("90%", "2027-02-01T00:00:00Z"), "a share above 100%");
+    bench.refused("grants", &grant("+50", "2027-02-01T00:00:00Z"), "is raised to, not by how much");
+    bench.refused("grants", &grant("+50%", "2027-02-01T00:00:00Z"), "is raised to, not by how much");
+    let grant_for = |time: &str| json!({"consumer": "a", "policy": "daily", "raise": "50", "for": time, "why": "x"});
+    bench.refused("grants", &grant_for("2 weeks"), "a whole number with s, m, h, d or w");
+    bench.entitled("grants", &grant_for("2w"));
     bench.refused("grants", &json!({"consumer": "a", "policy": "daily", "raise": "5", "why": "x"}), "A grant ends");
     bench.refused("grants/revoke", &json!({"consumer": "a", "id": "grant-000000000000"}), "has no grant");
     bench.refused("products/remove", &json!({"name": "pets"}), "Remove it first");
@@ -255,6 +269,8 @@ fn what_is_written_is_listed_and_audited() {
     };
     let catalogue = get("catalogue");
     assert_eq!((&catalogue["products"][1]["name"], &catalogue["plans"][2]["name"]), (&json!("pets"), &json!("pro")));
+    let limits = json!([{"policy": "daily", "at_most": 100, "number": 3, "plans": {"gold": 4}}]);
+    assert_eq!(catalogue["configured"], json!({"plans": ["gold"], "limits": limits}));
     for path in ["entitlements?consumer=acme-inc", "entitlements"] {
         assert_eq!(get(path)["subscriptions"][0]["plan"], json!("pro"), "{path}");
     }
@@ -263,6 +279,53 @@ fn what_is_written_is_listed_and_audited() {
     let actions: Vec<Value> =
         audits.filter(|line| line["event"] == "audit").map(|line| line["action"].clone()).collect();
     assert!(actions.contains(&json!("plan.set")) && actions.contains(&json!("subscription.new")), "{actions:?}");
+}
+
+#[test]
+fn what_consumers_are_subscribed_to_is_removed_only_if_that_is_forced() {
+    let bench = bench(&[]);
+    bench.products();
+    bench.subscribe("pets", "pro");
+    let name = |name: &str| json!({"name": name});
+    let forced = |name: &str| json!({"name": name, "force": true});
+    bench.refused(
+        "plans/remove",
+        &name("pro"),
+        "The plan pro is in use by 1 subscription: acme-inc to pets. Change or end",
+    );
+    let new =
+        |consumer: &str, product: &str, plan: &str| json!({"consumer": consumer, "product": product, "plan": plan});
+    bench.entitled("subscriptions", &new("other", "pets", "pro"));
+    bench.refused("plans/remove", &name("pro"), "in use by 2 subscriptions: acme-inc to pets, other to pets.");
+    assert_eq!(bench.entitled("plans/remove", &name("large"))["removed"], json!(true), "nobody has it");
+    let until = json!({"consumer": "other", "product": "pets", "until": "2027-02-01T00:00:00Z"});
+    bench.entitled("subscriptions/end", &until);
+    bench.refused("plans/remove", &name("pro"), "by 2 subscriptions");
+    bench.host.clock.advance(40 * 86_400_000);
+    bench.refused("plans/remove", &name("pro"), "by 1 subscription: acme-inc");
+    assert_eq!(bench.entitled("plans/remove", &forced("pro"))["removed"], json!(true));
+    bench.refused("products/remove", &name("pets"), "The product pets is in use by 1 subscription: acme-inc to pets");
+    assert_eq!(bench.entitled("products/remove", &forced("pets"))["removed"], json!(true));
+    bench.refused("plans", &forced("mapper"), "`force` is unknown");
+}
+
+#[test]
+fn what_may_be_in_use_is_not_removed() {
+    let bench = bench(&[]);
+    bench.products();
+    for number in 0..200 {
+        let content = json!({"consumer": format!("c{number:03}"), "product": "maps", "plan": "mapper"});
+        bench.entitled("subscriptions", &content);
+    }
+    bench.refused(
+        "plans/remove",
+        &json!({"name": "mapper"}),
+        "in use by 200 subscriptions: c000 to maps, c001 to maps",
+    );
+    assert_eq!(bench.entitled("plans/remove", &json!({"name": "large"}))["removed"], json!(true));
+    bench.entitled("subscriptions", &json!({"consumer": "c200", "product": "maps", "plan": "mapper"}));
+    bench.refused("plans/remove", &json!({"name": "mapper"}), "in use by at least 200 subscriptions");
+    bench.refused("plans/remove", &json!({"name": "pro"}), "a subscription may use the plan pro");
 }
 
 #[test]

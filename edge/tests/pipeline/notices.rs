@@ -7,6 +7,8 @@ use std::rc::Rc;
 
 use http::Request;
 use serde_json::{Value, json};
+use tollgate_core::authn::Credential;
+use tollgate_core::entitlement::PlanNumbers;
 use tollgate_core::forward::UpstreamError;
 use tollgate_core::kinds::{Named, Place};
 use tollgate_core::limit::{
@@ -112,6 +114,27 @@ fn every_receiver_is_told_of_each_share_once() {
     assert_eq!(outcomes(&answers), ["notice-delivered"; 4]);
     bench.host.clock.advance(86_400_000);
     assert!((0..10).filter(|_| self::reached(&send(&bench, "/a"))).count() == 2, "and again in the next window");
+}
+
+#[test]
+fn what_belongs_to_a_credential_is_told_with_its_id() {
+    let at_most = Counting { at_most: NonZeroU32::new(100), ..Counting::default() };
+    let by_credential = Counting { parts: vec![Part::Credential], ..Counting::default() };
+    let own = PlanNumbers { policy: "daily".into(), count: 2, ..PlanNumbers::default() };
+    for (counting, limits, used, is_told) in [
+        (at_most.clone(), vec![own.clone()], 2, true),
+        (Counting::default(), vec![own], 4, false),
+        (by_credential, vec![], 4, true),
+        (at_most, vec![], 4, false),
+    ] {
+        let (bench, _) = bench(quota(4, &[100], counting), &[OPS]);
+        let credential = Credential { limits, ..credential() };
+        bench.add(&key(), &credential);
+        (0..4).for_each(|_| drop(send(&bench, "/a")));
+        let data = &told(&bench)[0].1["data"];
+        assert_eq!(data["used"], used);
+        assert_eq!(data.get("credential"), is_told.then(|| json!(credential.id)).as_ref(), "{data}");
+    }
 }
 
 #[test]

@@ -54,12 +54,16 @@ impl Names {
 }
 
 async fn operate(world: &World, path: &str, content: &Value) -> Result<Answer> {
+    let answer = ask(world, path, content).await?;
+    assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    Ok(answer)
+}
+
+async fn ask(world: &World, path: &str, content: &Value) -> Result<Answer> {
     let request = Request::post(&format!("/.tollgate/v1/{path}"), content.to_string())
         .field("content-type", "application/json")
         .field("authorization", &format!("Bearer {}", token(Role::Operate)));
-    let answer = world.client().send(request).await?;
-    assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-    Ok(answer)
+    Ok(world.client().send(request).await?)
 }
 
 /// The quota that the response tells.
@@ -90,7 +94,10 @@ async fn a_subscription_and_its_changes_are_seen_within_the_stated_time(world: R
     let of = |plan: &str| json!({"consumer": consumer, "product": names.product, "plan": names.plan(plan)});
     operate(&world, "subscriptions", &of("small")).await?;
     until(&world, &key, "10").await?;
+    let used = ask(&world, "plans/remove", &json!({"name": names.plan("small")})).await?;
+    assert!(used.status == 400 && used.text().contains("is in use by 1 subscription"), "{}", used.text());
     operate(&world, "subscriptions/change", &of("large")).await?;
+    operate(&world, "plans/remove", &json!({"name": names.plan("small")})).await?;
     until(&world, &key, "20").await?;
     let plan =
         json!({"name": names.plan("large"), "product": names.product, "limits": [format!("{}=50", names.limit)]});

@@ -7,7 +7,7 @@ use tollgate_core::operator::Entitling;
 use tollgate_core::time::Timestamp;
 
 use super::super::key::{now, of_place, timestamp};
-use super::{PlaceArgs, instant, left, minute, records, request, text};
+use super::{PlaceArgs, instant, left, minute, or_dash, records, request, text};
 use crate::failure::Failure;
 use crate::terminal;
 
@@ -50,7 +50,7 @@ struct NewArgs {
     /// The limit: the name of a policy that has at-most.
     #[arg(long, value_name = "NAME")]
     limit: String,
-    /// What it is raised to: a number such as 200000 (of a rate, in the period of the policy), or a share such as 150%.
+    /// What it is raised to, not by how much: a number such as 200000 (of a rate, in the period of the policy), or a share such as 150%.
     #[arg(long, value_name = "NUMBER")]
     raise: String,
     /// Only for the subscription to this product (default: all requests of the consumer).
@@ -59,7 +59,7 @@ struct NewArgs {
     /// When it begins (RFC 3339; default: now).
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     from: Option<Timestamp>,
-    /// For how long, such as 7d: at most 366d.
+    /// For how long: a whole number with s, m, h, d or w, such as 7d or 2w; at most 366d.
     #[arg(long = "for", value_name = "TIME")]
     time: Option<String>,
     /// When it ends (RFC 3339).
@@ -127,12 +127,16 @@ pub(crate) fn run(args: &GrantArgs) -> Result<(), Failure> {
                 ("validated_by", text(validated_by.as_ref())),
             ]);
             let done = format!("the limit {limit} of {consumer} is raised to {raise}");
-            place.change(Entitling::NewGrant, &content, &done)
+            let given = place.change(Entitling::NewGrant, &content, &done)?;
+            if let Some(why) = serde_json::from_value(given).ok().and_then(|grant| raises_nothing(place, &grant)) {
+                terminal::message(&format!("warning: {}", terminal::printable(&why)));
+            }
+            Ok(())
         }
         GrantCommand::List(ListArgs { consumer, place }) => {
             let mut all = records::entitlements(&place.keys.open()?, consumer.as_deref())?.grants;
             all.sort_by(|a, b| (&a.consumer, a.until, &a.id).cmp(&(&b.consumer, b.until, &b.id)));
-            let head = ["ID", "CONSUMER", "LIMIT", "RAISE", "STATE", "UNTIL", "LEFT", "BY", "WHY"];
+            let head = ["ID", "CONSUMER", "LIMIT", "RAISE", "STATE", "UNTIL", "LEFT", "BY", "VALIDATED BY", "WHY"];
             let now = now();
             place.list(&all, "grants", &head, |grant| {
                 let (state, left) = match () {
@@ -141,18 +145,25 @@ pub(crate) fn run(args: &GrantArgs) -> Result<(), Failure> {
                     () if now < grant.from => ("not yet", left(grant.until, grant.from)),
                     () => ("ended", "-".to_owned()),
                 };
-                let by = super::or_dash(grant.by.as_ref());
+                let (by, validated_by) = (or_dash(grant.by.as_ref()), or_dash(grant.validated_by.as_ref()));
                 let (id, consumer, limit) = (grant.id.clone(), grant.consumer.clone(), limit_of(grant));
                 let (until, why) = (minute(grant.until), terminal::printable(&grant.why));
-                vec![id, consumer, limit, raise(grant), state.into(), until, left, by, why]
+                vec![id, consumer, limit, raise(grant), state.into(), until, left, by, validated_by, why]
             });
             Ok(())
         }
         GrantCommand::Revoke(RevokeArgs { id, consumer, place }) => {
             let content = request([("consumer", Some(json!(consumer))), ("id", Some(json!(id)))]);
-            place.change(Entitling::RevokeGrant, &content, &format!("{id} of {consumer} is revoked"))
+            place.change(Entitling::RevokeGrant, &content, &format!("{id} of {consumer} is revoked")).map(drop)
         }
     }
+}
+
+/// Why a grant that was given raises nothing, as far as that can be known.
+fn raises_nothing(place: &PlaceArgs, grant: &Grant) -> Option<String> {
+    let keys = place.keys.open().ok()?;
+    let (known, own) = (records::known(&keys).ok()?, records::entitlements(&keys, Some(&grant.consumer)).ok()?);
+    known.raises_nothing(grant, &own.subscriptions)
 }
 
 fn limit_of(grant: &Grant) -> String {

@@ -31,8 +31,8 @@ struct PlaceArgs {
 }
 
 impl PlaceArgs {
-    /// Writes a thing, and tells what was done.
-    fn change(&self, change: Entitling, content: &Value, done: &str) -> Result<(), Failure> {
+    /// Writes a thing, tells what was done, and answers the thing as it is now.
+    fn change(&self, change: Entitling, content: &Value, done: &str) -> Result<Value, Failure> {
         let place = self.keys.open()?;
         let thing = records::change(&place, change, content)?;
         match self.output {
@@ -42,10 +42,10 @@ impl PlaceArgs {
                     terminal::print(&format!("{id}\n"));
                 }
                 let at = if matches!(place, Keys::Running(_)) { "at" } else { "in" };
-                terminal::note(&format!("{done} {at} {}", place.name()));
+                terminal::note(&format!("{done} {at} {}; {KNOWN_WITHIN}", place.name()));
             }
         }
-        Ok(())
+        Ok(thing)
     }
 
     /// Shows a list as a table, or as JSON.
@@ -83,6 +83,13 @@ fn line(name: &str, value: &Value) -> String {
     format!("{:14} {}\n", name.replace('_', " "), terminal::printable(&text))
 }
 
+/// Tells what a new version of a thing replaces.
+fn tell_replaced(replaced: &[String]) {
+    if !replaced.is_empty() {
+        terminal::note(&format!("replaced: {}", terminal::printable(&replaced.join(", "))));
+    }
+}
+
 /// A request: the members that are given.
 fn request<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
     let given = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
@@ -115,3 +122,6 @@ fn left(until: Timestamp, now: Timestamp) -> String {
 fn or_dash(value: Option<&String>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| terminal::printable(value))
 }
+
+/// When a change takes effect: isolates remember what they have read.
+const KNOWN_WITHIN: &str = "it takes effect within 30 seconds plus the store's delay";

@@ -6,7 +6,7 @@ use tollgate_core::entitlement::Plan;
 use tollgate_core::operator::Entitling;
 
 use super::super::key::of_place;
-use super::{PlaceArgs, or_dash, records, request, text};
+use super::{PlaceArgs, or_dash, records, request, tell_replaced, text};
 use crate::failure::Failure;
 
 /// Plans: numbers that replace those of limits which have `at-most`.
@@ -63,8 +63,8 @@ struct ShowArgs {
 
 /// Write a plan, or replace it: all its subscribers have the new numbers within 30 seconds plus the store's delay.
 ///
-/// What was used of a quota stays used: with a lower number a consumer may be refused until the window ends, with a higher one the
-/// difference is there at once.
+/// All of a plan is replaced: numbers, product and title that are not given are removed, which is told. What was used of a quota stays
+/// used: with a lower number a consumer may be refused until the window ends, a higher one adds the difference.
 #[derive(Debug, Args)]
 #[command(
     mut_args(of_place),
@@ -89,7 +89,10 @@ struct SetArgs {
     place: PlaceArgs,
 }
 
-/// Remove a plan. Its subscribers have the numbers that the configuration has for a plan of this name, or the limits' own.
+/// Remove a plan that no subscription uses.
+///
+/// With --force it is removed although subscriptions use it: their consumers then have the numbers that the configuration has for a plan of
+/// this name, or the limits' own. Keys and tokens that name the plan are not looked for.
 #[derive(Debug, Args)]
 #[command(
     mut_args(of_place),
@@ -101,6 +104,9 @@ Examples:
 struct RemoveArgs {
     /// The name of the plan.
     name: String,
+    /// Remove it although subscriptions use it.
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -130,11 +136,16 @@ pub(crate) fn run(args: &PlanArgs) -> Result<(), Failure> {
                 ("limits", Some(json!(limits))),
                 ("title", text(title.as_ref())),
             ]);
-            place.change(Entitling::SetPlan, &content, &format!("the plan {name} is written"))
+            let before = records::catalogue(&place.keys.open()?)?;
+            let written = place.change(Entitling::SetPlan, &content, &format!("the plan {name} is written"))?;
+            if let (Some(before), Ok(plan)) = (before.plan(name), serde_json::from_value::<Plan>(written)) {
+                tell_replaced(&plan.replaces(before));
+            }
+            Ok(())
         }
-        PlanCommand::Remove(RemoveArgs { name, place }) => {
-            let content = request([("name", Some(json!(name)))]);
-            place.change(Entitling::RemovePlan, &content, &format!("the plan {name} is removed"))
+        PlanCommand::Remove(RemoveArgs { name, force, place }) => {
+            let content = request([("name", Some(json!(name))), ("force", force.then(|| json!(true)))]);
+            place.change(Entitling::RemovePlan, &content, &format!("the plan {name} is removed")).map(drop)
         }
     }
 }

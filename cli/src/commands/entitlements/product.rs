@@ -2,10 +2,11 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use tollgate_core::entitlement::Product;
 use tollgate_core::operator::Entitling;
 
 use super::super::key::of_place;
-use super::{PlaceArgs, or_dash, records, request, text};
+use super::{PlaceArgs, or_dash, records, request, tell_replaced, text};
 use crate::failure::Failure;
 
 /// Products: the APIs that consumers subscribe to together.
@@ -41,6 +42,8 @@ struct ListArgs {
 }
 
 /// Write a product, or replace it. It takes effect within 30 seconds plus the store's delay.
+///
+/// All of a product is replaced: APIs and a title that are not given are removed, which is told.
 #[derive(Debug, Args)]
 #[command(
     mut_args(of_place),
@@ -62,7 +65,9 @@ struct SetArgs {
     place: PlaceArgs,
 }
 
-/// Remove a product, once it has no plans. Its subscriptions have no effect any more.
+/// Remove a product that has no plans and no subscriptions.
+///
+/// With --force it is removed although consumers are subscribed to it: their subscriptions have no effect any more.
 #[derive(Debug, Args)]
 #[command(
     mut_args(of_place),
@@ -74,6 +79,9 @@ Examples:
 struct RemoveArgs {
     /// The name of the product.
     name: String,
+    /// Remove it although consumers are subscribed to it.
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     place: PlaceArgs,
 }
@@ -100,11 +108,16 @@ pub(crate) fn run(args: &ProductArgs) -> Result<(), Failure> {
         ProductCommand::Set(SetArgs { name, apis, title, place }) => {
             let content =
                 request([("name", Some(json!(name))), ("apis", Some(json!(apis))), ("title", text(title.as_ref()))]);
-            place.change(Entitling::SetProduct, &content, &format!("the product {name} is written"))
+            let before = records::catalogue(&place.keys.open()?)?;
+            let written = place.change(Entitling::SetProduct, &content, &format!("the product {name} is written"))?;
+            if let (Some(before), Ok(product)) = (before.product(name), serde_json::from_value::<Product>(written)) {
+                tell_replaced(&product.replaces(before));
+            }
+            Ok(())
         }
-        ProductCommand::Remove(RemoveArgs { name, place }) => {
-            let content = request([("name", Some(json!(name)))]);
-            place.change(Entitling::RemoveProduct, &content, &format!("the product {name} is removed"))
+        ProductCommand::Remove(RemoveArgs { name, force, place }) => {
+            let content = request([("name", Some(json!(name))), ("force", force.then(|| json!(true)))]);
+            place.change(Entitling::RemoveProduct, &content, &format!("the product {name} is removed")).map(drop)
         }
     }
 }

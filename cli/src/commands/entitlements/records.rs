@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 use tollgate_core::entitlement::{ENTITLEMENTS_MAX, Entitlements, ID_BYTES};
-use tollgate_core::operator::{EntitlementList, Entitling, EntitlingRequest, KnownRecords, Resource};
+use tollgate_core::operator::{
+    Catalogue, Configured, EntitlementList, Entitling, EntitlingRequest, KnownRecords, Resource,
+};
 use tollgate_kv_schemas::{Manifest, Pointer, RecordError, decode, encode, keys};
 
 use super::super::key::place::Keys;
@@ -15,6 +17,17 @@ pub(super) fn catalogue(place: &Keys<'_>) -> Result<Entitlements, Failure> {
     match place {
         Keys::Running(gateway) => gateway.ask(Resource::ShowCatalogue, &[]),
         Keys::Stored { target, gateway } => whole(target, &keys::catalogue(gateway), &keys::catalogue_entries(gateway)),
+    }
+}
+
+/// The products and plans, with what the configuration has beside them, as far as it is known.
+pub(super) fn known(place: &Keys<'_>) -> Result<Catalogue, Failure> {
+    match place {
+        Keys::Running(gateway) => gateway.ask(Resource::ShowCatalogue, &[]),
+        Keys::Stored { target, gateway } => {
+            let configured = published(target, gateway).ok().map(|manifest| Configured::of(&manifest.gateway));
+            Ok(Catalogue { records: catalogue(place)?, configured })
+        }
     }
 }
 
@@ -68,12 +81,19 @@ fn change_stored(
     let request = EntitlingRequest::parse(change, &content, now()).map_err(refused)?;
     let catalogue = catalogue(place)?;
     let own = request.consumer().map_or_else(|| Ok(Entitlements::default()), |one| entitlements(place, Some(one)))?;
+    let mut subscribed = Vec::new();
+    if request.asks_who_is_subscribed() {
+        subscribed = entitlements(place, None)?.subscriptions;
+        subscribed.retain(|one| request.takes_from(one, now()));
+    }
     let known = KnownRecords {
         gateway,
         settings: settings.entitled.as_ref(),
         plans: settings.plans.as_deref().unwrap_or_default(),
         catalogue: &catalogue,
         own: &own,
+        subscribed: &subscribed,
+        may_be_more: false,
     };
     let mut id = [0; ID_BYTES];
     id.copy_from_slice(&random()?[..ID_BYTES]);

@@ -1,9 +1,10 @@
 //! `tollgate subscription`.
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use serde_json::json;
 use tollgate_core::entitlement::Subscription;
-use tollgate_core::operator::Entitling;
+use tollgate_core::operator::{Catalogue, Entitling};
 use tollgate_core::time::Timestamp;
 
 use super::super::key::{now, of_place, timestamp};
@@ -70,7 +71,7 @@ struct NewArgs {
     place: PlaceArgs,
 }
 
-/// List subscriptions.
+/// List subscriptions. Those whose plan or product is gone are marked.
 #[derive(Debug, Args)]
 #[command(
     mut_args(of_place),
@@ -105,8 +106,8 @@ struct ShowArgs {
 
 /// Change the plan or the end of a subscription. It takes effect within 30 seconds plus the store's delay.
 ///
-/// What was used of a quota stays used: with a lower number the consumer may be refused until the window ends, with a higher one the
-/// difference is there at once.
+/// What was used of a quota stays used: with a lower number the consumer may be refused until the window ends, a higher one adds the
+/// difference.
 #[derive(Debug, Args)]
 #[command(
     mut_args(of_place),
@@ -151,24 +152,38 @@ pub(crate) fn run(args: &SubscriptionArgs) -> Result<(), Failure> {
     match &args.command {
         SubscriptionCommand::New(NewArgs { which, plan, from, until, place }) => {
             let more = [("plan", Some(json!(plan))), ("from", instant(*from)), ("until", instant(*until))];
-            which.change(Entitling::NewSubscription, more, place, &format!("is subscribed, with the plan {plan},"))
+            let WhichArgs { consumer, product } = which;
+            let done = format!("{consumer} is subscribed to {product}, with the plan {plan},");
+            which.change(Entitling::NewSubscription, more, place, &done)
         }
         SubscriptionCommand::Change(ChangeArgs { which, plan, until, place }) => {
             let more = [("plan", text(plan.as_ref())), ("from", None), ("until", instant(*until))];
-            which.change(Entitling::ChangeSubscription, more, place, "has another subscription")
+            let WhichArgs { consumer, product } = which;
+            let done = format!("the subscription of {consumer} to {product} is changed");
+            which.change(Entitling::ChangeSubscription, more, place, &done)
         }
         SubscriptionCommand::End(EndArgs { which, until, place }) => {
             let more = [("plan", None), ("from", None), ("until", instant(*until))];
-            which.change(Entitling::EndSubscription, more, place, "has a subscription that ends")
+            let WhichArgs { consumer, product } = which;
+            let ends = until.map_or_else(|| "is ended".to_owned(), |until| format!("ends at {}", minute(until)));
+            which.change(
+                Entitling::EndSubscription,
+                more,
+                place,
+                &format!("the subscription of {consumer} to {product} {ends}"),
+            )
         }
         SubscriptionCommand::List(ListArgs { consumer, place }) => {
-            let mut all = records::entitlements(&place.keys.open()?, consumer.as_deref())?.subscriptions;
-            all.sort_by(|a, b| (&a.consumer, &a.product).cmp(&(&b.consumer, &b.product)));
+            let keys = place.keys.open()?;
+            let (known, all) = (records::known(&keys)?, records::entitlements(&keys, consumer.as_deref())?);
+            let mut all: Vec<Listed> = all.subscriptions.into_iter().map(|one| Listed::new(one, &known)).collect();
+            all.sort_by(|a, b| (&a.one.consumer, &a.one.product).cmp(&(&b.one.consumer, &b.one.product)));
             let head = ["ID", "CONSUMER", "PRODUCT", "PLAN", "STATE", "FROM", "UNTIL"];
-            place.list(&all, "subscriptions", &head, |one| {
+            place.list(&all, "subscriptions", &head, |listed| {
+                let one = &listed.one;
                 let until = one.until.map_or_else(|| "-".to_owned(), minute);
                 let (consumer, product) = (one.consumer.clone(), one.product.clone());
-                vec![one.id.clone(), consumer, product, one.plan.clone(), state(one).into(), minute(one.from), until]
+                vec![one.id.clone(), consumer, product, one.plan.clone(), listed.state(), minute(one.from), until]
             });
             Ok(())
         }
@@ -180,7 +195,7 @@ pub(crate) fn run(args: &SubscriptionArgs) -> Result<(), Failure> {
                 let (consumer, product) = (&which.consumer, &which.product);
                 Failure::problem(format!("{} has no subscription of {consumer} to {product}", keys.name()))
             };
-            place.show(found.ok_or_else(missing)?);
+            place.show(&Listed::new(found.ok_or_else(missing)?.clone(), &records::known(&keys)?));
             Ok(())
         }
     }
@@ -196,16 +211,34 @@ impl WhichArgs {
     ) -> Result<(), Failure> {
         let (consumer, product) = (("consumer", Some(json!(self.consumer))), ("product", Some(json!(self.product))));
         let content = request([consumer, product, plan, from, until]);
-        place.change(change, &content, &format!("{} {done} to {}", self.consumer, self.product))
+        place.change(change, &content, done).map(drop)
     }
 }
 
-/// The state in a word.
-fn state(one: &Subscription) -> &'static str {
-    let now = now();
-    match () {
-        () if one.is_active(now) => "active",
-        () if now < one.from => "not yet",
-        () => "ended",
+/// A subscription, and what it names that is gone.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    one: Subscription,
+    /// `product` or `plan`; absent of a subscription that has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone: Option<&'static str>,
+}
+
+impl Listed {
+    fn new(one: Subscription, known: &Catalogue) -> Self {
+        let has_ended = one.until.is_some_and(|until| until <= now());
+        Self { gone: known.gone(&one).filter(|_| !has_ended), one }
+    }
+
+    /// The state in a few words.
+    fn state(&self) -> String {
+        let now = now();
+        let state = match () {
+            () if self.one.is_active(now) => "active",
+            () if now < self.one.from => "not yet",
+            () => "ended",
+        };
+        self.gone.map_or_else(|| state.to_owned(), |gone| format!("{state}, {gone} gone"))
     }
 }

@@ -92,10 +92,8 @@ pub(super) fn run(args: &NewArgs) -> Result<(), Failure> {
     }
     let target = args.to.map(|place| Target::existing(place, &args.store)).transpose()?;
     let gateway = gateway_of(args, target.as_ref())?;
-    if let Some(target) = target.as_ref().filter(|_| !request.limits.is_empty()) {
-        let settings = published(target, &gateway)?.gateway;
-        let checked = request.check_limits(&gateway, settings.entitled.as_ref());
-        checked.map_err(|problem| Failure::problem(problem.into_parts().detail))?;
+    if !request.limits.is_empty() {
+        check_limits(args, &request, target.as_ref(), &gateway)?;
     }
     let creation = Creation { at: now(), by: args.created_by.clone().or_else(user) };
     let (key, credential) =
@@ -142,6 +140,18 @@ fn gateway_of(args: &NewArgs, target: Option<&Target>) -> Result<String, Failure
         (Some(_), None, Some(_) | None) | (None, _, _) => {}
     }
     Ok(gateway)
+}
+
+/// Checks that the configuration lets records change the limits so far: that of the store, or of the project that names the gateway.
+fn check_limits(args: &NewArgs, request: &KeyRequest, target: Option<&Target>, gateway: &str) -> Result<(), Failure> {
+    let settings = match (target, &args.gateway.gateway) {
+        (Some(target), _) => published(target, gateway)?.gateway,
+        (None, None) => args.gateway.project()?.compiled_for_any()?.settings().clone(),
+        // Records that are only printed may be for a gateway that is not published yet.
+        (None, Some(_)) => return Ok(()),
+    };
+    let checked = request.check_limits(gateway, settings.entitled.as_ref());
+    checked.map_err(|problem| Failure::problem(problem.into_parts().detail))
 }
 
 /// Has a running gateway issue the key.

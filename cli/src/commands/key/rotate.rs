@@ -24,7 +24,7 @@ Examples:
 pub(super) struct RotateArgs {
     #[command(flatten)]
     which: WhichArgs,
-    /// How long the old key is accepted from now on: a number and s, m, h or d (default: 7d). Its own expiry is never put off.
+    /// How long the old key is accepted from now on: a number and s, m, h, d or w (default: 7d). Its own expiry is never put off.
     #[arg(long, value_name = "TIME", value_parser = parse_overlap)]
     overlap: Option<u64>,
     /// The end of the new key's validity (RFC 3339; default: after as long as the old one was valid in all).

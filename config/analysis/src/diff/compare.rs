@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tollgate_config::{Compiled, CompiledRoute, duration};
+use tollgate_config::{Compiled, CompiledRoute, duration, size};
 use tollgate_core::cache::CacheCredentials;
 use tollgate_core::client::ProxySettings;
 use tollgate_core::forward::{OwnCertificate, TokenSigning, UpstreamAuth, UpstreamSettings};
@@ -263,9 +263,8 @@ impl Pair<'_> {
             } else {
                 (Effect::Compatible, "larger content is accepted")
             };
-            let shown = |bytes: u64| format!("{bytes} bytes");
-            let change =
-                self.change("body-limit", shown(old.content_bytes_max), shown(new.content_bytes_max), effect, reason);
+            let (from, to) = (size(old.content_bytes_max), size(new.content_bytes_max));
+            let change = self.change("body-limit", from, to, effect, reason);
             all.push(if effect == Effect::Compatible { change.loosening() } else { change });
         }
         if old.limit_fields != new.limit_fields {
@@ -482,7 +481,10 @@ pub(super) fn gateway(from: &Compiled, to: &Compiled) -> Vec<Change> {
     if old.notify != new.notify {
         let shown = |receivers: &[NoticeReceiver]| match receivers {
             [] => "none".to_owned(),
-            some => some.iter().map(|receiver| receiver.url.as_str()).collect::<Vec<_>>().join(","),
+            some => {
+                let each = |to: &NoticeReceiver| format!("{} within {}", to.url, duration(to.timeout_ms.into()));
+                some.iter().map(each).collect::<Vec<_>>().join(",")
+            }
         };
         let reason = "other receivers are told of limits, or in another way";
         all.push(say("notify", shown(&old.notify), shown(&new.notify), Effect::Review, reason));
@@ -502,7 +504,10 @@ pub(super) fn gateway(from: &Compiled, to: &Compiled) -> Vec<Change> {
             let otlp = telemetry.otlp.as_ref().map_or_else(|| "no export".to_owned(), |otlp| otlp.endpoint.to_string());
             let usage = telemetry.usage.as_ref().map_or_else(
                 || "no records of usage".to_owned(),
-                |usage| format!("usage every {} ms, kept for {} s", usage.every_ms, usage.keep_s),
+                |usage| {
+                    let (every, keep) = (duration(usage.every_ms), duration(u64::from(usage.keep_s) * 1_000));
+                    format!("usage every {every}, kept for {keep}")
+                },
             );
             format!("log {}, {otlp}, {usage}", telemetry.log)
         };

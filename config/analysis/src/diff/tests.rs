@@ -183,6 +183,49 @@ fn settings_are_classified_by_their_effect_on_requests() {
 }
 
 #[test]
+fn quantities_have_the_units_of_a_project() {
+    let compiled = |quantities: [&str; 5]| {
+        let [every, keep, receiver, timeout, body] = quantities;
+        let text = format!(
+            "format: 1\ngateway:\n  name: g\n  notify:\n  - {{url: \"https://ops.example.com/a\", secret: \"${{secret.N}}\", timeout: {receiver}}}\n\
+             telemetry: {{usage: {{every: {every}, keep: {keep}}}}}\nupstreams: {{u: \"http://u\"}}\n\
+             apis: {{a: {{upstream: u, authn: none, routes: [{{path: /a, timeout: {timeout}, body-limit: {body}}}]}}}}\n"
+        );
+        compile_str("tollgate.yaml", &text).unwrap_or_else(|found| unreachable!("{text}{found}"))
+    };
+    let changes =
+        diff(&compiled(["2s", "90d", "3s", "30s", "1MiB"]), &compiled(["5s", "400d", "500ms", "2s", "64KiB"]));
+    let shown = |setting: &str| {
+        let found = changes.iter().find(|change| change.setting == setting).unwrap();
+        format!("{} to {}", found.from.as_deref().unwrap_or_default(), found.to.as_deref().unwrap_or_default())
+    };
+    assert_eq!(shown("timeout"), "30s to 2s");
+    assert_eq!(shown("body-limit"), "1MiB to 64KiB");
+    assert_eq!(shown("notify"), "https://ops.example.com/a within 3s to https://ops.example.com/a within 500ms");
+    let telemetry = shown("telemetry");
+    assert!(telemetry.contains("usage every 2s, kept for 90d to "), "{telemetry}");
+    assert!(telemetry.ends_with("usage every 5s, kept for 400d"), "{telemetry}");
+}
+
+#[test]
+fn changes_after_which_counts_begin_at_zero_say_so() {
+    let routes = "{path: /a, limit: q}";
+    let quota = |keys: &str| project(&format!("q: {{kind: quota, quota: 9, {keys}}}"), routes);
+    for (from, to) in [
+        ("window: month", "window: day"),
+        ("window: day", "window: month"),
+        ("window: month", "window: month, anchor-day: 15"),
+        ("window: year", "window: year, anchor-month: 4"),
+        ("window: week", "window: week, anchor-weekday: friday"),
+        ("window: day", "window: day, zone: Europe/Paris"),
+        ("window: day", "window: day, by: address"),
+    ] {
+        let changes = diff(&quota(from), &quota(to));
+        assert!(!changes.is_empty() && changes.iter().all(|change| change.reason.contains("zero")), "{changes:#?}");
+    }
+}
+
+#[test]
 fn a_limit_is_compared_across_periods_and_reported_once() {
     use Effect::{Breaking, Compatible};
     let routes = "{path: /a, limit: burst}, {path: /b, limit: burst}";

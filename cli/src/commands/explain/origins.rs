@@ -121,7 +121,8 @@ mod tests {
     fn what_passes_beyond_a_limit_is_told_of_the_hosts_that_take_permits_ahead() {
         let told = |target: &str| {
             let text = format!(
-                "format: 1\ngateway: {{name: g{target}}}\nupstreams: {{u: \"http://u\"}}\npolicies: {{often: {{kind: rate-limit, rate: 100/s}}}}\n\
+                "format: 1\ngateway: {{name: g{target}}}\nupstreams: {{u: \"http://u\"}}\n\
+                 policies: {{often: {{kind: rate-limit, rate: 100/s}}}}\n\
                  apis: {{a: {{upstream: u, limit: often, routes: [{{path: /a, methods: [GET]}}]}}}}\n"
             );
             let compiled =

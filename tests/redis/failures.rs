@@ -131,7 +131,7 @@ fn withdrawal(of: &Update) -> Update {
 
 /// What is left of a quota, after one more is charged.
 async fn remaining(counters: &RedisCounters, cell: &str, burst: u32) -> u32 {
-    apply(counters, &one(cell, burst)).await.verdicts().next().unwrap().remaining
+    apply(counters, &one(cell, burst)).await.verdicts().next().expect("a verdict").remaining
 }
 
 #[tokio::test]

@@ -206,11 +206,15 @@ pub const EXPORT_BATCHES_MAX: usize = EXPORT_QUEUE_MAX.div_ceil(EXPORT_BATCH_MAX
 /// Attempts for one batch, including the first.
 pub const EXPORT_ATTEMPTS_MAX: usize = 4;
 
-/// Maximum number of notices of limits that an isolate sends at once: a platform allows few connections of a request at once.
+/// Maximum number of notices of limits that one exchange sends at once: a platform allows few connections of a request at once.
 pub const NOTICES_AT_ONCE_MAX: usize = 4;
 
 /// Attempts to send a notice after one reply; with the longest timeout they end before Workers end the work after a reply.
 pub const NOTICE_ATTEMPTS_MAX: u32 = 3;
+
+/// Requests with which one exchange sends notices, attempts after failures among them: platforms limit the subrequests of one request
+/// (Workers: 50 on the free plan).
+pub const NOTICE_POSTS_MAX: u32 = 24;
 
 /// Bytes of the rows of a record of usage: hundreds of rows. Beyond that another record is begun.
 pub const USAGE_BATCH_BYTES_MAX: usize = 64 * 1024;

@@ -163,6 +163,30 @@ async fn a_full_server_is_full_and_deletes_nothing() {
 }
 
 #[tokio::test]
+async fn a_server_that_has_become_a_replica_delays_nothing_and_is_used_again() {
+    let (redis, other) = (Redis::start(&[]).unwrap(), Redis::start(&[]).unwrap());
+    let counters = gateway(&redis.url(""));
+    assert_eq!(granted(&counters, &one("c=replica", 9)).await, Ok(true));
+    redis.command(&["REPLICAOF", "127.0.0.1", &other.port().to_string()]).unwrap();
+    let begun = Instant::now();
+    let mut slowest = Duration::ZERO;
+    while begun.elapsed() < Duration::from_secs(2) {
+        let asked = Instant::now();
+        let answer = granted(&counters, &one("c=replica", 9)).await;
+        slowest = slowest.max(asked.elapsed());
+        assert!(matches!(&answer, Err(CounterFault::NotAsked(_))), "{answer:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    let calls = redis.calls_of("evalsha").unwrap();
+    assert!(calls < 10, "it is asked by the gateway itself, and not by each request: {calls}");
+    redis.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    let begun = Instant::now();
+    assert!(granted_at_last(&counters, &one("c=replica", 9)).await);
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn a_value_of_another_kind_is_neither_empty_nor_replaced() {
     let redis = Redis::start(&[]).unwrap();
     let counters = gateway(&redis.url(""));

@@ -92,7 +92,8 @@ pub(crate) struct ServeArgs {
     workers: Option<NonZeroUsize>,
     /// The file that keeps the counters of limits across restarts (default: next to the store, STORE.counters.db), or the
     /// Redis server that several gateways share: redis://HOST:PORT, rediss:// with TLS, redis-cluster:// and rediss-cluster://
-    /// with some nodes, such as rediss://tollgate:${secret.REDIS}@cache.internal:6379.
+    /// with some nodes, such as rediss://tollgate:${secret.REDIS}@cache.internal:6379. A file is locked: a second process of the
+    /// same gateway waits 5 seconds for the first one to end, and then fails.
     #[arg(long, value_name = "PATH|URL")]
     counters: Option<String>,
     /// A PEM file of the certificate authorities to trust for the Redis server, in place of the system's.

@@ -211,7 +211,11 @@ fn per(written: &Written, of: &Measure, report: &mut Report) -> Option<NonZeroU3
     let per = u32::try_from(bytes).ok().and_then(NonZeroU32::new).filter(|_| is_of_bytes);
     if per.is_none() {
         let (what, why, fix) = if is_of_bytes {
-            ("`cost-per` is from 1B to 4GiB".to_owned(), "it is how many bytes cost 1", "write a size such as `1KiB`")
+            (
+                "`cost-per` is at least 1B and less than 4GiB".to_owned(),
+                "it is how many bytes cost 1",
+                "write a size such as `1KiB`",
+            )
         } else {
             (format!("`cost-per` has no effect on `cost: {of}`"), "it is how many bytes cost 1", "remove `cost-per`")
         };
@@ -284,7 +288,8 @@ mod tests {
             ("cost: response.bytes, reserve: 9, cost-max: 8", "`reserve` is 9, more than the 8 of `cost-max`"),
             ("cost: response.bytes, reserve: 101", "`reserve` is 101, and the limit admits 100 at once"),
             ("cost: 'request.query[\"limit\"]', cost-per: 1KiB", "`cost-per` has no effect on"),
-            ("cost: response.bytes, cost-per: 0B", "`cost-per` is from 1B to 4GiB"),
+            ("cost: response.bytes, cost-per: 0B", "`cost-per` is at least 1B and less than 4GiB"),
+            ("cost: response.bytes, cost-per: 4096MiB", "`cost-per` is at least 1B and less than 4GiB"),
             ("cost: response.size", "`response.size` is nothing that a response costs"),
             ("cost: 'response.headers[\"a b\"]'", "is nothing that a response costs"),
             ("cost: 'response.headers[x-cost]'", "is nothing that a response costs"),

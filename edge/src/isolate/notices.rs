@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use tollgate_core::bounds::{NOTICE_ATTEMPTS_MAX, NOTICES_AT_ONCE_MAX};
+use tollgate_core::bounds::{NOTICE_ATTEMPTS_MAX, NOTICE_POSTS_MAX, NOTICES_AT_ONCE_MAX};
 use tollgate_core::event::{Events, Reason};
 use tollgate_core::fetch::{AddressRule, FetchBounds, FetchRequest};
 use tollgate_core::kinds::PolicyName;
@@ -69,11 +69,17 @@ impl Notices {
         std::mem::take(&mut self.outcomes)
     }
 
-    /// Adds a notice; the oldest one makes room, and is returned.
+    /// Adds a notice. If there are too many, the oldest one of the limit that has most makes room, and is returned: a flood of one limit
+    /// drops no notices of others.
     fn add(&mut self, notice: Notice) -> Option<Notice> {
-        let oldest = if self.queue.len() >= QUEUE_MAX { self.queue.pop_front() } else { None };
         self.queue.push_back(notice);
-        oldest
+        if self.queue.len() <= QUEUE_MAX {
+            return None;
+        }
+        let waiting = |limit: &PolicyName| self.queue.iter().filter(|notice| notice.limit == *limit).count();
+        let most = self.queue.iter().map(|notice| waiting(&notice.limit)).max();
+        let oldest = self.queue.iter().position(|notice| Some(waiting(&notice.limit)) == most)?;
+        self.queue.remove(oldest)
     }
 
     /// Whether it is the first time that something with this id is told.
@@ -95,12 +101,12 @@ impl Notices {
         self.away.retain(|away| is_known(&away.url));
     }
 
-    /// Takes out what can be sent now.
-    fn claim(&mut self, now: MonotonicInstant) -> Vec<Notice> {
+    /// Takes out what can be sent now, as many as this at most.
+    fn claim(&mut self, now: MonotonicInstant, most: usize) -> Vec<Notice> {
         self.in_flight.retain(|since| now.millis_since(*since) < CLAIM_MS);
         let mut claimed = Vec::new();
         let mut at = 0;
-        while at < self.queue.len() && self.in_flight.len() < NOTICES_AT_ONCE_MAX {
+        while at < self.queue.len() && claimed.len() < most && self.in_flight.len() < IN_FLIGHT_MAX {
             let url = &self.queue[at].url;
             if self.away.iter().any(|away| away.url == *url && away.until.is_none_or(|until| now < until)) {
                 at += 1;
@@ -168,17 +174,36 @@ pub(crate) fn collect<H: Host>(
     }
 }
 
-/// Sends what waits, each with some attempts; what fails is left to a later exchange.
+/// Sends what waits, a few at a time, until nothing does; what fails, and what there is no time for, is left to a later exchange.
 pub(crate) async fn deliver<H: Host>(isolate: &Isolate, host: &H) {
     if !isolate.notices.borrow().are_some() {
         return;
     }
-    if let Some(gateway) = isolate.config.gateway() {
-        isolate.notices.borrow_mut().keep(&gateway.notify);
+    let Some(gateway) = isolate.config.gateway() else { return };
+    isolate.notices.borrow_mut().keep(&gateway.notify);
+    let timeout_ms = gateway.notify.iter().map(|receiver| u64::from(receiver.timeout_ms)).max().unwrap_or(0);
+    let round_ms = (timeout_ms + RETRY_MS * 4) * u64::from(NOTICE_ATTEMPTS_MAX);
+    let (begun, mut posts) = (host.clock().instant(), 0);
+    loop {
+        let now = host.clock().instant();
+        // The first time, whatever it takes.
+        if posts > 0 && now.millis_since(begun) + round_ms > CLAIM_MS {
+            return;
+        }
+        let most = (NOTICE_POSTS_MAX - posts) / NOTICE_ATTEMPTS_MAX;
+        let claimed = isolate.notices.borrow_mut().claim(now, NOTICES_AT_ONCE_MAX.min(most as usize));
+        if claimed.is_empty() {
+            return;
+        }
+        posts += attempt(isolate, host, claimed).await;
     }
-    let mut left = isolate.notices.borrow_mut().claim(host.clock().instant());
-    let claimed = left.len();
+}
+
+/// Sends some notices at once, each with some attempts; returns how many requests that took.
+async fn attempt<H: Host>(isolate: &Isolate, host: &H, mut left: Vec<Notice>) -> u32 {
+    let (claimed, mut posts) = (left.len(), 0);
     for attempt in 1..=NOTICE_ATTEMPTS_MAX {
+        posts += u32::try_from(left.len()).unwrap_or(u32::MAX);
         let answers = together(left.iter().map(|notice| send(isolate, host, notice))).await;
         let mut failed = Vec::new();
         for (notice, answer) in left.into_iter().zip(answers) {
@@ -196,6 +221,7 @@ pub(crate) async fn deliver<H: Host>(isolate: &Isolate, host: &H) {
     let mut notices = isolate.notices.borrow_mut();
     let still = notices.in_flight.len().saturating_sub(claimed);
     notices.in_flight.truncate(still);
+    posts
 }
 
 /// Takes an answer; returns why the notice is to be sent again, if it is.
@@ -309,6 +335,9 @@ const fn jittered(ms: u64, random: u64) -> u64 {
 
 /// Maximum number of notices that wait in an isolate: a message has some hundred bytes.
 const QUEUE_MAX: usize = 64;
+
+/// Maximum number of notices of an isolate that are in flight: several exchanges send some each.
+const IN_FLIGHT_MAX: usize = 4 * NOTICES_AT_ONCE_MAX;
 
 /// How many ids of notices an isolate remembers.
 const KNOWN_MAX: usize = 256;

@@ -45,10 +45,19 @@ fn quota(quota: u32, warn: &[u8], counting: Counting) -> QuotaSettings {
 
 /// A gateway with this quota on `/a`, and with it and another one on `/both`, that tells these receivers.
 fn bench(settings: QuotaSettings, urls: &[&str]) -> (Bench, Answers) {
+    bench_of(settings, urls, None)
+}
+
+/// The same, and `/each` with another quota.
+fn bench_of(settings: QuotaSettings, urls: &[&str], each: Option<QuotaSettings>) -> (Bench, Answers) {
     let limited = |path, limit| RouteSettings { authn: vec![vec![KEYS]], limit, ..route(path, &["GET"]) };
     let (daily, open) = (Place::new(7), RouteSettings { limit: vec![Place::new(7)], ..route("/open", &["GET"]) });
     let mut site = site(vec![limited("/a", vec![daily]), limited("/both", vec![daily, BY_CONSUMER]), open]);
     site.policies.push(Named { name: "daily".into(), policy: settings.into() });
+    if let Some(each) = each {
+        site.policies.push(Named { name: "each".into(), policy: each.into() });
+        site.routes.push(RouteSettings { limit: vec![Place::new(8)], ..route("/each", &["GET"]) });
+    }
     let mut bench = Bench::new(vec![], ok(&[], "hello"));
     let receiver = |url: &&str| NoticeReceiver {
         url: (*url).to_owned(),
@@ -214,6 +223,51 @@ fn no_more_notices_wait_than_there_is_room_for() {
     assert!((60..=70).contains(&told.len()), "{}", told.len());
     assert!(told.iter().all(|(_, told)| told["data"].get("consumer").is_none()), "it is nobody's limit");
     assert!(outcomes(&late).iter().all(|outcome| *outcome == "notice-delivered"));
+}
+
+/// A quota of one for each address, and notices of it that failed: so many wait, of the limit `daily` by `/a` first.
+fn waiting(of_daily: usize, of_other: u8) -> (Bench, Answers) {
+    let counting = Counting { parts: vec![Part::By(LimitBy::Address)], ..Counting::default() };
+    let each = QuotaSettings { by: LimitBy::Address, ..quota(1, &[100], counting) };
+    let (bench, answers) = bench_of(quota(1, &[100], Counting::default()), &[OPS], Some(each));
+    answers.borrow_mut().insert("ops.example.com", 503);
+    for _ in 0..of_daily {
+        send(&bench, "/a");
+    }
+    for number in 0..of_other {
+        bench.send_at(&format!("198.51.100.{number}"), request("GET", "/each", &[], ""));
+    }
+    told(&bench);
+    answers.borrow_mut().clear();
+    bench.host.clock.advance(3_600_000);
+    (bench, answers)
+}
+
+#[test]
+fn one_exchange_sends_all_that_wait() {
+    let (bench, answers) = waiting(0, 12);
+    let one = send(&bench, "/a");
+    assert_eq!(told(&bench).len(), 13, "{:?}", outcomes(&[one]));
+    drop(answers);
+}
+
+#[test]
+fn an_exchange_sends_no_more_than_a_platform_allows() {
+    let (bench, _) = waiting(0, 60);
+    send(&bench, "/a");
+    let first = told(&bench).len();
+    assert!((16..=24).contains(&first), "{first}");
+    (0..5).for_each(|_| drop(send(&bench, "/a")));
+    assert_eq!(first + told(&bench).len(), 61, "later exchanges send the others");
+}
+
+#[test]
+fn a_flood_of_one_limit_drops_no_notice_of_another() {
+    let (bench, _) = waiting(1, 200);
+    let all: Vec<Answer> = (0..10).map(|_| send(&bench, "/a")).collect();
+    let told = told(&bench);
+    let of = |limit: &str| told.iter().filter(|(_, told)| told["data"]["limit"] == limit).count();
+    assert_eq!((of("daily"), of("each")), (1, 63), "{:?}", outcomes(&all));
 }
 
 #[test]

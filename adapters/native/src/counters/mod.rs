@@ -1,6 +1,7 @@
 //! Counters in the process, shared by its isolates and written to SQLite; or in Redis ([`redis`]).
 
 mod chosen;
+mod lock;
 mod persisted;
 mod redis;
 mod shard;
@@ -58,9 +59,11 @@ impl NativeCounters {
     }
 
     /// Counters in a file, which is created if it does not exist; those in use are loaded.
+    /// No other process can use those of this gateway until this one ends.
     ///
     /// # Errors
-    /// [`StoreError`] if the file is damaged or not a file of counters, or if no thread can be started that writes it.
+    /// [`StoreError`] if the file is damaged or not a file of counters, if another process writes the counters of this gateway to it and
+    /// does not end within some seconds, or if no thread can be started that writes it.
     pub fn in_file(path: &Path, gateway: &str, cells_max: usize, now: Timestamp) -> Result<Self, StoreError> {
         let file = CounterFile::create(path, gateway)?;
         let live = file.load(now, cells_max)?;

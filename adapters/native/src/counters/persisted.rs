@@ -1,11 +1,14 @@
 //! The counters' file.
 
+use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior, params};
-use tollgate_core::cell::{Cell, CellKey};
+use tollgate_core::cell::{Cell, CellError, CellKey};
 use tollgate_core::time::Timestamp;
 
+use super::lock;
 use super::shard::Kept;
 use crate::store::{Database, StoreError};
 
@@ -14,13 +17,16 @@ pub(super) struct CounterFile {
     database: Database,
     connection: Connection,
     gateway: String,
+    /// The last field: the connection is closed before another process opens its own.
+    _lock: File,
 }
 
 impl CounterFile {
     pub(super) fn create(path: &Path, gateway: &str) -> Result<Self, StoreError> {
         let database = Database::file(path, APPLICATION_ID);
         let connection = database.create(TABLES)?;
-        Ok(Self { database, connection, gateway: gateway.to_owned() })
+        let lock = lock::take(path, gateway, LOCK_PATIENCE)?;
+        Ok(Self { database, connection, gateway: gateway.to_owned(), _lock: lock })
     }
 
     /// The cells that are not idle, those with the latest idle instant first.
@@ -34,9 +40,12 @@ impl CounterFile {
         )?;
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let rows = statement.query_map(params![self.gateway, millis(now), most], |row| {
-            Ok((CellKey::new(row.get::<_, String>(0)?), Cell::from_bytes(row.get_ref(1)?.as_blob()?)))
+            // No partition has a key that is no text.
+            let Ok(key) = row.get_ref(0)?.as_str() else { return Ok(None) };
+            let state = row.get_ref(1)?.as_blob().map_or(Err(CellError::Damaged), Cell::from_bytes);
+            Ok(Some((CellKey::new(key), state)))
         })?;
-        rows.collect()
+        rows.filter_map(Result::transpose).collect()
     }
 
     pub(super) fn write(&mut self, changed: &[(CellKey, Cell)], now: Timestamp) -> Result<(), StoreError> {
@@ -78,6 +87,9 @@ impl CounterFile {
 fn millis(instant: Timestamp) -> i64 {
     i64::try_from(instant.as_millis()).unwrap_or(i64::MAX)
 }
+
+/// How long another process has to end, as at a restart that overlaps.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// "TGCT": the kind of SQLite database this is.
 const APPLICATION_ID: i64 = 0x5447_4354;

@@ -169,7 +169,7 @@ fn a_purge_is_in_the_file_before_the_reply() {
     let counters = in_file(&folder, "g", NOW);
     update(&counters, 1, &[purges(append)], NOW).unwrap();
     // The process is killed: nothing more is persisted.
-    std::mem::forget(counters);
+    drop(counters);
     let again = in_file(&folder, "g", NOW);
     let read =
         update(&again, 2, &[purges(Operation::ReadPurges { recorded: None })], NOW.plus_millis(u64::from(u32::MAX)))
@@ -204,7 +204,7 @@ fn charges_of_quotas_are_in_the_file_before_the_reply_whoever_else_waits() {
         }
     });
     // The process is killed: nothing more is persisted.
-    std::mem::forget(counters);
+    drop(counters);
     let again = in_file(&folder, "g", NOW);
     let left = |cell| update(&again, 1_000, &[exact(cell, 1_000)], NOW).unwrap().verdicts().next().unwrap().remaining;
     assert_eq!([left("c0"), left("c1"), left("c2")], [1_000 - 8 * 9 - 1, 1_000 - 8 * 8 - 1, 1_000 - 8 * 8 - 1]);
@@ -242,6 +242,44 @@ fn a_newer_state_is_neither_treated_as_empty_nor_overwritten() {
     counters.persist(NOW).unwrap();
     let stored: Vec<u8> = file.query_row("SELECT state FROM cell WHERE key = 'c'", [], |row| row.get(0)).unwrap();
     assert_eq!(stored, newer);
+}
+
+#[test]
+fn damage_concerns_the_damaged_partition_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let counters = in_file(&folder, "g", NOW);
+    for (number, cell) in (1..).zip(["text", "number", "blob", "whole"]) {
+        assert!(granted(&counters, number, cell, 1, NOW));
+    }
+    counters.persist(NOW).unwrap();
+    drop(counters);
+    let file = rusqlite::Connection::open(folder.path().join("counters.db")).unwrap();
+    file.execute_batch(
+        "UPDATE cell SET state = CAST('damaged' AS TEXT) WHERE key = 'text'; UPDATE cell SET state = 7 WHERE key = 'number';
+         UPDATE cell SET state = x'00' WHERE key = 'blob';
+         INSERT INTO cell SELECT gateway, x'ff', idle_at_ms, state FROM cell WHERE key = 'whole';",
+    )
+    .unwrap();
+    let counters = in_file(&folder, "g", NOW);
+    for (number, cell) in (5..).zip(["text", "number", "blob"]) {
+        assert_eq!(update(&counters, number, &[part(cell, 1)], NOW), Err(CounterFault::Damaged), "{cell}");
+    }
+    assert!(!granted(&counters, 8, "whole", 1, NOW));
+    assert!(granted(&counters, 9, "new", 1, NOW));
+}
+
+#[test]
+fn counters_are_loaded_after_the_process_that_has_them_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = in_file(&folder, "g", NOW);
+    std::thread::scope(|scope| {
+        let new = scope.spawn(|| in_file(&folder, "g", NOW));
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        assert!(granted(&old, 1, "c", 1, NOW));
+        old.persist(NOW).unwrap();
+        drop(old);
+        assert!(!granted(&new.join().unwrap(), 2, "c", 1, NOW));
+    });
 }
 
 #[test]

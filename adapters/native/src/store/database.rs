@@ -37,6 +37,30 @@ pub enum StoreError {
         /// SQLite's description.
         detail: String,
     },
+    /// Another process writes the counters of the same gateway to the file.
+    #[error(
+        "the counters of gateway {gateway} in {} are in use by another process, and each would overwrite what the other counts; end \
+         that process, or let gateways share their counters in a server (--counters redis://HOST)",
+        path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// The gateway.
+        gateway: String,
+    },
+    /// The file cannot be locked.
+    #[error(
+        "the counters in {} cannot be locked, so another process could overwrite them: {source}; name a file of a local folder that \
+         can be written (--counters PATH)",
+        path.display()
+    )]
+    NoLock {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// The system starts no thread that writes it.
     #[error("the store {} cannot be written: no thread can be started: {source}", path.display())]
     NoThread {

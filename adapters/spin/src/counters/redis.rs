@@ -43,6 +43,8 @@ struct Running<'c> {
 enum Failed {
     /// The call may have taken effect, and may be repeated.
     Broken(Unavailable),
+    /// The server says that it takes no changes now: it is a replica, or loads its data. The call had no effect.
+    Away(Unavailable),
     Refused(CounterFault),
 }
 
@@ -94,7 +96,10 @@ impl RedisCounters {
                 Some(reply) => return Ok(reply),
                 None => Failed::Refused(Unavailable::new("the counters in Redis: an answer of another form").into()),
             },
-            Some(Err(error)) => failure(error),
+            Some(Err(error)) => match failure(error) {
+                Failed::Away(_) => Failed::Away(self.failed(begun, TAKES_NO_CHANGES)),
+                other => other,
+            },
             None => Failed::Refused(self.failed(begun, "no answer in time").into()),
         };
         // Spin does not connect again by itself.
@@ -102,8 +107,8 @@ impl RedisCounters {
         Err(failed)
     }
 
-    /// The connection for a call, unless the server does not answer: then one request after each pause asks for a byte of the key first,
-    /// and all others fail at once.
+    /// The connection for a call, unless the server does not answer: then one request after each pause asks first whether changes of the
+    /// key are taken, and all others fail at once.
     async fn line(&self, key: String) -> Result<Rc<Connection>, Unavailable> {
         let reason = self.stall.borrow().reason().cloned();
         let Some(reason) = reason else { return self.connection().await };
@@ -113,8 +118,10 @@ impl RedisCounters {
             return Err(reason);
         }
         let connection = self.connection().await?;
-        let words = vec![RedisParameter::Binary(key.into_bytes()), RedisParameter::Int64(0), RedisParameter::Int64(0)];
-        match within(connection.execute("GETRANGE", words)).await.map(|answer| answer.map_err(failure)) {
+        // Replaces no bytes, and creates no key: a replica refuses it all the same.
+        let nothing = RedisParameter::Binary(Vec::new());
+        let words = vec![RedisParameter::Binary(key.into_bytes()), RedisParameter::Int64(0), nothing];
+        match within(connection.execute("SETRANGE", words)).await.map(|answer| answer.map_err(failure)) {
             None => {
                 self.connection.take();
                 Err(self.failed(begun, "no answer in time"))
@@ -123,7 +130,11 @@ impl RedisCounters {
                 self.connection.take();
                 Err(self.failed(begun, "the call failed"))
             }
-            // What it refuses is an answer, too.
+            Some(Err(Failed::Away(_))) => {
+                self.connection.take();
+                Err(self.failed(begun, TAKES_NO_CHANGES))
+            }
+            // What else it refuses is an answer, too.
             Some(Ok(_) | Err(Failed::Refused(_))) => {
                 self.stall.borrow_mut().answered(SpinClock.instant());
                 Ok(connection)
@@ -187,7 +198,9 @@ impl Running<'_> {
                 },
                 // The connection may have been closed while it was not used.
                 Err(Failed::Broken(_)) if !has_broken && batch.may_repeat(SpinClock.instant()) => has_broken = true,
-                Err(Failed::Broken(reason)) => return batch.fail(&reason.into()),
+                // An earlier attempt may have taken effect.
+                Err(Failed::Away(reason)) if !has_broken => return batch.fail(&CounterFault::NotAsked(reason)),
+                Err(Failed::Broken(reason) | Failed::Away(reason)) => return batch.fail(&reason.into()),
                 Err(Failed::Refused(fault)) => return batch.fail(&fault),
             }
         }
@@ -257,7 +270,9 @@ fn failure(error: Error) -> Failed {
         return Failed::Refused(Unavailable::new("the counters in Redis: Spin refused the call").into());
     };
     let refused = |reason: &str| Failed::Refused(Unavailable::new(format!("the counters in Redis: {reason}")).into());
-    if contains(&text, &["oom "]) {
+    if contains(&text, &["readonly", "read only replica", "masterdown", "loading", "clusterdown"]) {
+        Failed::Away(Unavailable::new(TAKES_NO_CHANGES))
+    } else if contains(&text, &["oom "]) {
         Failed::Refused(CounterFault::Full)
     } else if contains(&text, &["wrongtype"]) {
         Failed::Refused(CounterFault::Damaged)
@@ -276,6 +291,9 @@ fn contains(text: &str, words: &[&str]) -> bool {
     let text = text.to_ascii_lowercase();
     words.iter().any(|word| text.contains(word))
 }
+
+/// What is told of a server that says so.
+const TAKES_NO_CHANGES: &str = "the server takes no changes: it is a replica, or loads its data";
 
 /// Less than the timeout of a store, and more than attempts against other gateways may take.
 const ANSWER_MAX_MS: u64 = 2_800;
@@ -307,11 +325,17 @@ mod tests {
     fn errors_are_told_without_their_text() {
         let failed = |text: &str| match failure(Error::Other(text.to_owned())) {
             Failed::Broken(reason) => format!("broken: {reason}"),
+            Failed::Away(reason) => format!("away: {reason}"),
             Failed::Refused(fault) => fault.to_string(),
         };
         assert_eq!(failed("OOM command not allowed"), CounterFault::Full.to_string());
         assert_eq!(failed("WRONGTYPE Operation against a key"), CounterFault::Damaged.to_string());
         assert!(failed("An error was signalled by the server - WRONGPASS: invalid").contains("user and the password"));
+        for text in
+            ["READONLY: You can't write against a read only replica.", "LOADING: Redis is loading", "CLUSTERDOWN"]
+        {
+            assert!(failed(text).starts_with("away: "), "{text}");
+        }
         assert!(failed("MOVED: 3999 127.0.0.1:6381").contains("cluster"));
         assert!(
             failed("broken pipe, key secret=1").starts_with("broken: ") && !failed("key secret=1").contains("secret")

@@ -6,8 +6,8 @@ use http::Method;
 use tollgate_config::Compiled;
 use tollgate_core::authn::{CredentialPlace, OutageRules};
 use tollgate_core::bounds::{
-    EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, NOTICE_ATTEMPTS_MAX, NOTICES_AT_ONCE_MAX, STORED_CONTENT_BYTES_MAX,
-    USAGE_WRITES_MAX, VERIFIED_CONTENT_BYTES_MAX,
+    EXPORT_ATTEMPTS_MAX, EXPORT_BATCHES_MAX, NOTICE_POSTS_MAX, STORED_CONTENT_BYTES_MAX, USAGE_WRITES_MAX,
+    VERIFIED_CONTENT_BYTES_MAX,
 };
 use tollgate_core::forward::{IdentityField, Told};
 use tollgate_core::kinds::{LimitPolicy, Place, SlotPolicy, Uses};
@@ -376,8 +376,7 @@ impl Count<'_> {
 
     /// `notices.rs` sends what waits in the isolate, and retries each after a failure.
     fn notice_posts(&self) -> u64 {
-        let attempts = u64::from(NOTICE_ATTEMPTS_MAX) * NOTICES_AT_ONCE_MAX as u64;
-        if self.compiled.settings().notify.is_empty() { 0 } else { attempts }
+        if self.compiled.settings().notify.is_empty() { 0 } else { NOTICE_POSTS_MAX.into() }
     }
 
     /// A missing secret is read again for each attempt.

@@ -1,7 +1,7 @@
 //! The connection to a server or a cluster, which is made again when it breaks.
 //!
-//! A server that cannot be reached, or has left a call without an answer, is not called ([`Stall`]) until it has answered a question of
-//! the gateway's own: no request waits for it.
+//! A server that cannot be reached, has left a call without an answer, or takes no changes, is not called ([`Stall`]) until it has
+//! answered a question of the gateway's own: no request waits for it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -78,8 +78,10 @@ pub(super) struct Line {
 /// Why a call has no answer.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// The connection broke, or the server cannot answer yet. The call may have taken effect, and may be repeated.
+    /// The connection broke, or another node has to be asked. The call may have taken effect, and may be repeated.
     Broken(Unavailable),
+    /// The server says that it takes no changes now: it is a replica, or loads its data. The call had no effect.
+    Away(Unavailable),
     /// There is no other answer now.
     Refused(CounterFault),
 }
@@ -176,6 +178,9 @@ impl Connection {
                 let failed = self.failed(&error, line.generation);
                 if error.is_timeout() {
                     self.note_stalled(line.stalled, begun, self.unavailable(&error), "does not answer");
+                } else if let Failed::Away(reason) = &failed {
+                    let said = format!("takes no changes: {}", told(&error));
+                    self.note_stalled(line.stalled, begun, reason.clone(), &said);
                 }
                 Err(failed)
             }
@@ -189,16 +194,13 @@ impl Connection {
             _ if error.is_timeout() => (true, Failed::Refused(reason.into())),
             ErrorKind::Io | ErrorKind::Parse | ErrorKind::ClusterConnectionNotFound => (true, Failed::Broken(reason)),
             // The server has become a replica: the address may lead to another one by now.
-            ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown) => {
-                (true, Failed::Broken(reason))
+            ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown) => (true, Failed::Away(reason)),
+            ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::ClusterDown) => {
+                (false, Failed::Away(reason))
             }
-            ErrorKind::Server(
-                ServerErrorKind::BusyLoading
-                | ServerErrorKind::TryAgain
-                | ServerErrorKind::ClusterDown
-                | ServerErrorKind::Moved
-                | ServerErrorKind::Ask,
-            ) => (false, Failed::Broken(reason)),
+            ErrorKind::Server(ServerErrorKind::TryAgain | ServerErrorKind::Moved | ServerErrorKind::Ask) => {
+                (false, Failed::Broken(reason))
+            }
             _ if error.code() == Some("OOM") => (false, Failed::Refused(CounterFault::Full)),
             _ if error.code() == Some("WRONGTYPE") => (false, Failed::Refused(CounterFault::Damaged)),
             _ => (error.is_unrecoverable_error(), Failed::Refused(reason.into())),
@@ -233,7 +235,7 @@ impl Connection {
         }
     }
 
-    /// Asks for a byte of a key, after pauses, until there is an answer.
+    /// Asks whether changes of a key are taken, after pauses, until they are.
     async fn ask_until_answered(&self, Stalled { node, key }: Stalled) {
         loop {
             let pause_ms = self.stalls().of(node).pause_ms();
@@ -257,17 +259,18 @@ impl Connection {
         if self.address.is_cluster && key.is_empty() {
             return Ok(());
         }
-        let mut byte = redis::cmd("GETRANGE");
-        byte.arg(key).arg(0).arg(0);
-        match wire.send(&byte).await {
-            Err(error) if error.is_timeout() || matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) => {
-                self.counts.count(&self.counts.failures);
-                self.failed(&error, generation);
-                Err(self.unavailable(&error))
-            }
-            // What it refuses is an answer, too.
-            Ok(_) | Err(_) => Ok(()),
+        // Replaces no bytes, and creates no key: a replica refuses it all the same.
+        let mut nothing = redis::cmd("SETRANGE");
+        nothing.arg(key).arg(0).arg("");
+        let Err(error) = wire.send(&nothing).await else { return Ok(()) };
+        let failed = self.failed(&error, generation);
+        let is_lost = error.is_timeout() || matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse);
+        if is_lost || matches!(failed, Failed::Away(_)) {
+            self.counts.count(&self.counts.failures);
+            return Err(self.unavailable(&error));
         }
+        // What else it refuses is an answer, too.
+        Ok(())
     }
 
     /// Learns which slots of a cluster have one node now.

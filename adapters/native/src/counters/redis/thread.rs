@@ -83,13 +83,8 @@ impl Engine {
     async fn attempt(&self, batch: &mut Batch<Asker>, breaks: &mut u32) -> Option<Duration> {
         let line = match self.connection.line(batch.key(&self.gateway)).await {
             Ok(line) => line,
-            // An earlier attempt may have taken effect.
-            Err(reason) if *breaks > 0 => {
-                batch.fail(&CounterFault::Unavailable(reason));
-                return None;
-            }
             Err(reason) => {
-                batch.fail(&CounterFault::NotAsked(reason));
+                batch.fail(&not_asked(reason, *breaks));
                 return None;
             }
         };
@@ -118,12 +113,21 @@ impl Engine {
                 batch.fail(&CounterFault::Unavailable(reason));
                 None
             }
+            Err(Failed::Away(reason)) => {
+                batch.fail(&not_asked(reason, *breaks));
+                None
+            }
             Err(Failed::Refused(fault)) => {
                 batch.fail(&fault);
                 None
             }
         }
     }
+}
+
+/// The fault if an attempt has no effect: an earlier one may have taken effect.
+fn not_asked(reason: Unavailable, breaks: u32) -> CounterFault {
+    if breaks > 0 { CounterFault::Unavailable(reason) } else { CounterFault::NotAsked(reason) }
 }
 
 /// As many as there are requests at once.

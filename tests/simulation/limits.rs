@@ -74,7 +74,8 @@ fn sites_that_begin_at_once_do_not_overload_an_owner_that_answers_a_thousand_cal
 /// docs/policies/rate-limit.md: an owner that is away is asked by one request of an isolate at a time, which waits in between.
 #[test]
 fn sites_that_get_no_answer_ask_less_and_less() {
-    let settings = SitesSettings { sites: 20, requests: 40_000, lasts_ms: 4_000, ..settings(limit(20_000, 1_000, None), 1) };
+    let settings =
+        SitesSettings { sites: 20, requests: 40_000, lasts_ms: 4_000, ..settings(limit(20_000, 1_000, None), 1) };
     let cut = run(&SitesSettings { cut_percent: 100, timeout_ms: 100, ..settings.clone() });
     let well = run(&settings);
     // A call in each pause of half a second, and those before and after.

@@ -372,7 +372,8 @@ impl Cell {
 
     /// The verdict of a charge that is refused because of what updates hold that wait for other owners: they may release it in a moment.
     fn not_for_long(&self, charge: &Charge, verdict: Verdict) -> Verdict {
-        let Some(wait_us) = verdict.retry_after_us.filter(|wait_us| !verdict.allowed && *wait_us > HELD_RETRY_US) else {
+        let Some(wait_us) = verdict.retry_after_us.filter(|wait_us| !verdict.allowed && *wait_us > HELD_RETRY_US)
+        else {
             return verdict;
         };
         let (ns, cost) = self.holds.undecided(&charge.quota, self.at_us);

@@ -8,9 +8,7 @@ use tollgate_core::settings::RouteSettings;
 use tollgate_edge::ports::Clock;
 use tollgate_edge::{Client, Isolate, serve};
 
-use crate::bench::{
-    Answer, BY_ADDRESS, BY_CONSUMER, Bench, KEYS, LEASED, LOCAL, credential, key, ok, request, route,
-};
+use crate::bench::{Answer, BY_ADDRESS, BY_CONSUMER, Bench, KEYS, LEASED, LOCAL, credential, key, ok, request, route};
 
 fn bench(limit: Vec<Place<LimitPolicy>>) -> Bench {
     let cheap = RouteSettings { authn: vec![vec![KEYS]], limit, ..route("/a", &["GET"]) };
@@ -244,7 +242,10 @@ fn of_requests_at_once_those_are_refused_for_which_the_limit_has_no_room() {
     bench.host.counters.faults.answer_after(60);
     let answers = bench.host.clock.drive(at_once(&bench, 300)).unwrap();
     let admitted = answers.iter().filter(|(status, _)| *status == 200).count();
-    assert!((80..=100).contains(&admitted) && answers.iter().all(|(status, _)| [200, 429].contains(status)), "{admitted}");
+    assert!(
+        (80..=100).contains(&admitted) && answers.iter().all(|(status, _)| [200, 429].contains(status)),
+        "{admitted}"
+    );
 }
 
 #[test]

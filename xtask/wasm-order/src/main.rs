@@ -21,6 +21,7 @@ fn main() -> ExitCode {
 
 fn run(module: &OsString, written: &OsString) -> Result<(), String> {
     let bytes = fs::read(module).map_err(|error| format!("{}: {error}", module.display()))?;
-    let ordered = tollgate_wasm_order::in_order_of_likeness(&bytes).map_err(|error| format!("{}: {error}", module.display()))?;
+    let ordered =
+        tollgate_wasm_order::in_order_of_likeness(&bytes).map_err(|error| format!("{}: {error}", module.display()))?;
     fs::write(written, ordered).map_err(|error| format!("{}: {error}", written.display()))
 }

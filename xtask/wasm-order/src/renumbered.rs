@@ -87,7 +87,11 @@ impl Reencode for Renumbered<'_> {
         Ok(place.and_then(|place| self.numbers.get(place).copied()).unwrap_or(number))
     }
 
-    fn parse_function_section(&mut self, types: &mut FunctionSection, section: FunctionSectionReader<'_>) -> Result<(), Error> {
+    fn parse_function_section(
+        &mut self,
+        types: &mut FunctionSection,
+        section: FunctionSectionReader<'_>,
+    ) -> Result<(), Error> {
         for number in self.sorted(section)? {
             types.function(self.type_index(number)?);
         }

@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use wasm_encoder::{
-    CodeSection, ConstExpr, ElementSection, Elements, EntityType, ExportKind, ExportSection, FunctionSection, GlobalSection, GlobalType,
-    HeapType, ImportSection, InstructionSink, RefType, StartSection, TableSection, TableType, TypeSection, ValType,
+    CodeSection, ConstExpr, ElementSection, Elements, EntityType, ExportKind, ExportSection, FunctionSection,
+    GlobalSection, GlobalType, HeapType, ImportSection, InstructionSink, RefType, StartSection, TableSection,
+    TableType, TypeSection, ValType,
 };
 use wasmparser::{ElementItems, ExternalKind, Operator, Parser, Payload, TypeRef, Validator};
 
@@ -36,7 +37,8 @@ fn module() -> Vec<u8> {
     let mut tables = TableSection::new();
     tables.table(table);
     let mut globals = GlobalSection::new();
-    globals.global(GlobalType { val_type: reference, mutable: false, shared: false }, &ConstExpr::ref_func(IMPORTED + 3));
+    globals
+        .global(GlobalType { val_type: reference, mutable: false, shared: false }, &ConstExpr::ref_func(IMPORTED + 3));
     let mut exports = ExportSection::new();
     for place in 0..FUNCTIONS {
         exports.export(&format!("f{place}"), ExportKind::Func, IMPORTED + place);
@@ -45,7 +47,11 @@ fn module() -> Vec<u8> {
     let mut elements = ElementSection::new();
     elements.active(None, &ConstExpr::i32_const(0), Elements::Functions(vec![IMPORTED + 7, 0, IMPORTED + 4].into()));
     let expressions = [ConstExpr::ref_func(IMPORTED + 9), ConstExpr::ref_null(HeapType::FUNC)];
-    elements.active(None, &ConstExpr::i32_const(4), Elements::Expressions(RefType::FUNCREF, expressions.as_slice().into()));
+    elements.active(
+        None,
+        &ConstExpr::i32_const(4),
+        Elements::Expressions(RefType::FUNCREF, expressions.as_slice().into()),
+    );
     let all: Vec<u32> = (0..FUNCTIONS).map(|place| IMPORTED + place).collect();
     elements.declared(Elements::Functions(all.into()));
     let mut module = wasm_encoder::Module::new();
@@ -69,7 +75,8 @@ fn call(sink: &mut InstructionSink<'_>, place: u32) {
 /// All that refers to functions, which are called by what they contain. Functions of the same content are the same.
 fn meaning(bytes: &[u8]) -> BTreeMap<String, Vec<String>> {
     Validator::new().validate_all(bytes).unwrap();
-    let (mut types, mut names, mut references) = (Vec::new(), vec!["host one".to_owned(), "host two".to_owned()], Vec::new());
+    let (mut types, mut names, mut references) =
+        (Vec::new(), vec!["host one".to_owned(), "host two".to_owned()], Vec::new());
     let mut refer = |from: String, to: u32| references.push((from, to));
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.unwrap() {
@@ -83,7 +90,8 @@ fn meaning(bytes: &[u8]) -> BTreeMap<String, Vec<String>> {
                 }
             }
             Payload::ExportSection(exports) => {
-                for export in exports.into_iter().map(Result::unwrap).filter(|export| export.kind == ExternalKind::Func) {
+                for export in exports.into_iter().map(Result::unwrap).filter(|export| export.kind == ExternalKind::Func)
+                {
                     refer(format!("export {}", export.name), export.index);
                 }
             }
@@ -92,9 +100,13 @@ fn meaning(bytes: &[u8]) -> BTreeMap<String, Vec<String>> {
                 for (segment, element) in elements.into_iter().enumerate() {
                     let from = format!("segment {segment}");
                     match element.unwrap().items {
-                        ElementItems::Functions(items) => items.into_iter().for_each(|to| refer(from.clone(), to.unwrap())),
+                        ElementItems::Functions(items) => {
+                            items.into_iter().for_each(|to| refer(from.clone(), to.unwrap()))
+                        }
                         ElementItems::Expressions(_, items) => {
-                            items.into_iter().for_each(|item| refer_all(&from, item.unwrap().get_operators_reader(), &mut refer));
+                            items
+                                .into_iter()
+                                .for_each(|item| refer_all(&from, item.unwrap().get_operators_reader(), &mut refer));
                         }
                     }
                 }
@@ -120,7 +132,9 @@ fn meaning(bytes: &[u8]) -> BTreeMap<String, Vec<String>> {
 fn refer_all(from: &str, operators: wasmparser::OperatorsReader<'_>, refer: &mut impl FnMut(String, u32)) {
     for operator in operators {
         match operator.unwrap() {
-            Operator::Call { function_index } | Operator::RefFunc { function_index } => refer(from.to_owned(), function_index),
+            Operator::Call { function_index } | Operator::RefFunc { function_index } => {
+                refer(from.to_owned(), function_index)
+            }
             _ => {}
         }
     }
@@ -156,7 +170,8 @@ fn the_same_module_gives_the_same_bytes() {
 
 #[test]
 fn like_functions_come_together() {
-    let bodies: Vec<Vec<u8>> = [1, 2, 1, 2, 1, 2].iter().map(|kind| (0..200_u8).map(|at| at.wrapping_mul(*kind)).collect()).collect();
+    let bodies: Vec<Vec<u8>> =
+        [1, 2, 1, 2, 1, 2].iter().map(|kind| (0..200_u8).map(|at| at.wrapping_mul(*kind)).collect()).collect();
     let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
     assert_eq!(order(&bodies), [0, 2, 4, 1, 3, 5]);
 }

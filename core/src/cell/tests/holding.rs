@@ -26,9 +26,7 @@ fn held_charges_count_until_they_are_released() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn who_is_refused_because_of_what_others_hold_need_not_wait_for_the_end_of_the_window() {
-    let month = |algorithm| {
-        [Operation::Charge(Charge { algorithm, ..gcra("p", 2, 2_592_000_000, 2, 1) })]
-    };
+    let month = |algorithm| [Operation::Charge(Charge { algorithm, ..gcra("p", 2, 2_592_000_000, 2, 1) })];
     for algorithm in [None, Some(Algorithm::FixedWindow), Some(Algorithm::SlidingWindow)] {
         let mut subject = Subject::default();
         let wait_us = |subject: &mut Subject, number: u64| {

@@ -233,7 +233,11 @@ impl<'s> World<'s> {
     fn again(&mut self, waiting: Box<Waiting>) {
         let Waiting { site, life, ref charge, .. } = *waiting;
         if self.sites[site].lives == life {
-            let drawn = self.sites[site].leases.borrow_mut().draw_again(&self.cell, charge, (MonotonicInstant::from_micros(waiting.began_us), self.instant()));
+            let drawn = self.sites[site].leases.borrow_mut().draw_again(
+                &self.cell,
+                charge,
+                (MonotonicInstant::from_micros(waiting.began_us), self.instant()),
+            );
             self.drawn(&drawn, waiting);
         }
     }
@@ -244,8 +248,8 @@ impl<'s> World<'s> {
         match drawn {
             Drawn::Taken { is_low, .. } => {
                 self.decided_without_call(true, waited_us);
-                let is_low = *is_low
-                    && self.sites[site].leases.borrow_mut().plans_refill(&self.cell, charge, self.instant());
+                let is_low =
+                    *is_low && self.sites[site].leases.borrow_mut().plans_refill(&self.cell, charge, self.instant());
                 self.after_reply(site, is_low.then_some(charge));
             }
             Drawn::Refused(_) => {
@@ -309,7 +313,8 @@ impl<'s> World<'s> {
         }
         self.report.calls[second] += 1;
         let (life, sent_us) = (self.sites[site].lives, self.now_us);
-        let call = Call { site, life, update, purpose, began_us, sent_us, restarts: 0, is_repeated: false, is_late: false };
+        let call =
+            Call { site, life, update, purpose, began_us, sent_us, restarts: 0, is_repeated: false, is_late: false };
         let call = Box::new(call);
         if self.is_cut(site) {
             self.fail(call, "the owner cannot be reached");

@@ -25,16 +25,18 @@ pub(crate) fn measure() -> Measured {
 
 /// All ways to count, and peers, in turns.
 fn workerd(upstream: SocketAddr) -> Measured {
-    let tollgate = Worker::of_files(&Side::own(), &limit_files(upstream, false))?;
+    let files = limit_files(upstream, false);
+    // Each has a process of its own: one that has been idle for some turns takes more CPU time in the next.
+    let start = || Worker::of_files(&Side::own(), &files);
+    let own = [start()?, start()?, start()?, start()?];
     let pass_through = Worker::pass_through(upstream)?;
     let (hono, calls) = (Worker::peer("hono", upstream)?, Worker::peer("calls", upstream)?);
     let key = project::key();
-    let own = |path: &str| tollgate.load(path, &[("x-api-key", &key)]);
     let loads = [
-        own("/leased"),
-        own("/local"),
-        own("/key"),
-        own("/exact"),
+        own[0].load("/leased", &[("x-api-key", &key)]),
+        own[1].load("/local", &[("x-api-key", &key)]),
+        own[2].load("/key", &[("x-api-key", &key)]),
+        own[3].load("/exact", &[("x-api-key", &key)]),
         pass_through.load("/keyed", &[]),
         hono.keyed(),
         calls.load("/exact", &[("x-api-key", &key)]),
@@ -126,8 +128,10 @@ impl Called {
 /// The native host, where counters are in the process, and Envoy.
 fn native(upstream: SocketAddr) -> Measured {
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
-    let tollgate = Gateway::of_files(&Side::own(), &folder.path().join("own"), &limit_files(upstream, true), &[])?;
-    let mut loads = vec![tollgate.load("/leased", &[("x-api-key", &project::key())]), tollgate.load("/public", &[])];
+    let files = limit_files(upstream, true);
+    let start = |name: &str| Gateway::of_files(&Side::own(), &folder.path().join(name), &files, &[]);
+    let (keyed, public) = (start("keyed")?, start("public")?);
+    let mut loads = vec![keyed.load("/leased", &[("x-api-key", &project::key())]), public.load("/public", &[])];
     let envoy = peers::envoy(folder.path(), upstream)?;
     match &envoy {
         Some((address, program)) => loads.push(Load::new(*address, program.0.id(), "/public", &[])),

@@ -26,14 +26,21 @@ impl Shares {
         Some(outcome.verdicts().cloned().collect())
     }
 
-    /// Charges a limit that the isolate counts by itself, until [`Shares::settle`] says whether it is kept. Without room it refuses.
-    pub(crate) fn count(&mut self, (cell, id): (&CellKey, OperationId), charge: &Charge, now: Timestamp) -> Verdict {
+    /// Charges a limit that the isolate counts by itself; one that is held until [`Shares::settle`] says whether it is kept. Without room
+    /// it refuses.
+    pub(crate) fn count(
+        &mut self,
+        (cell, id): (&CellKey, OperationId),
+        charge: &Charge,
+        is_held: bool,
+        now: Timestamp,
+    ) -> Verdict {
         let operation = [Operation::Charge(charge.clone())];
         let mut update = |hold_ms| {
             Some(self.state(cell, now)?.update(Terms { id, hold_ms, refund_ms: None }, &operation, now).ok()?.0)
         };
         // So many may wait for other limits that no more can be taken back.
-        let outcome = update(Some(HOLD_MS)).or_else(|| update(None));
+        let outcome = is_held.then(|| update(Some(HOLD_MS))).flatten().or_else(|| update(None));
         let said = outcome.and_then(|outcome| outcome.verdicts().next().cloned());
         said.unwrap_or(Verdict {
             allowed: false,
@@ -46,7 +53,7 @@ impl Shares {
         })
     }
 
-    /// Keeps a charge of [`Shares::count`], or takes it back.
+    /// Keeps a charge of [`Shares::count`] that is held, or takes it back.
     pub(crate) fn settle(&mut self, cell: &CellKey, id: OperationId, is_kept: bool, now: Timestamp) {
         if let Some(state) = self.0.get_mut(cell) {
             let operation = [if is_kept { Operation::Confirm } else { Operation::Release }];
@@ -121,6 +128,21 @@ mod tests {
         };
         assert_eq!(admitted(NOW, 0), 10);
         assert_eq!(admitted(NOW.plus_millis(500), 30), 5);
+    }
+
+    #[test]
+    fn a_charge_that_is_held_ends_unless_it_is_kept_and_another_stays() {
+        let slow = Charge { period_ms: NonZeroU32::new(3_600_000).unwrap(), ..charge() };
+        let cell = CellKey::new("consumer=acme");
+        let left = |is_held, is_settled: bool| {
+            let mut shares = Shares::default();
+            shares.count((&cell, id(1)), &slow, is_held, NOW);
+            if is_settled {
+                shares.settle(&cell, id(1), true, NOW);
+            }
+            shares.count((&cell, id(2)), &slow, false, NOW.plus_millis(11_000)).remaining
+        };
+        assert_eq!((left(true, false), left(true, true), left(false, false)), (99, 98, 98));
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl<'a> Limits<'a> {
             let at = Whereabouts { route: &route.id, api: &route.api, upstream, subscription, prefixes };
             let cell = policy.partition().cell(&facts, &at);
             let charge = self.charge(name, policy, entitled, &facts, journal);
-            match Own::decide(isolate, host, policy, cell, charge, &mut charges.at, journal) {
+            match Own::decide(isolate, host, policy, cell, charge, (&mut charges.at, self.places.len() == 1), journal) {
                 Ok(own) => charges.own.push(own),
                 Err(asked) => {
                     let back = policy.counting().may_give_back().then(|| Back {

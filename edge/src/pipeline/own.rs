@@ -34,8 +34,8 @@ pub(super) enum Source {
     Lease { id: OperationId, is_low: bool },
     /// Its owner, a moment ago.
     Refusal,
-    /// The isolate, which counts by itself.
-    Count(OperationId),
+    /// The isolate, which counts by itself; whether it waits for [`Own::settle`].
+    Count { id: OperationId, is_held: bool },
 }
 
 /// What is asked at owners, for permits beside the cost.
@@ -43,14 +43,14 @@ pub(crate) type Batch = (CellKey, Charge);
 
 impl Own {
     /// Decides a charge, unless its owner has to be asked: then it may ask for permits, too. `at` is when leases were looked at, if
-    /// they were.
+    /// they were; `is_alone` says whether nobody else decides with it.
     pub(super) fn decide<H: Host>(
         isolate: &Isolate,
         host: &H,
         policy: &LimitPolicy,
         cell: CellKey,
         mut charge: Charge,
-        at: &mut Option<MonotonicInstant>,
+        (at, is_alone): (&mut Option<MonotonicInstant>, bool),
         journal: &mut Journal,
     ) -> Result<Self, Batch> {
         if host.counters().is_near() {
@@ -72,7 +72,10 @@ impl Own {
             }
             Consistency::Local => {
                 let id = journal.next_operation();
-                (isolate.local.borrow_mut().count((&cell, id), &charge, journal.started), Source::Count(id))
+                // What may be given back is found by its hold.
+                let is_held = !is_alone || policy.counting().may_give_back();
+                let said = isolate.local.borrow_mut().count((&cell, id), &charge, is_held, journal.started);
+                (said, Source::Count { id, is_held })
             }
             Consistency::Leased | Consistency::Exact => return Err((cell, charge)),
         };
@@ -96,10 +99,10 @@ impl Own {
                 let wanted = isolate.leases.borrow_mut().refill(cell, charge, now);
                 journal.refills.extend(wanted.map(|wanted| refill_of(cell, charge, wanted)));
             }
-            Source::Count(id) if self.said.allowed => {
+            Source::Count { id, is_held: true } if self.said.allowed => {
                 isolate.local.borrow_mut().settle(cell, id, is_kept, journal.started);
             }
-            Source::Lease { .. } | Source::Refusal | Source::Count(_) => {}
+            Source::Lease { .. } | Source::Refusal | Source::Count { .. } => {}
         }
     }
 
@@ -109,14 +112,14 @@ impl Own {
         match (self.said.allowed, kept, self.source) {
             (false, _, _) => (Verdict::Refuse, Reason::Exhausted { remaining, cost }),
             (true, false, _) => (Verdict::Pass, Reason::NotCharged { remaining, cost }),
-            (true, true, Source::Count(_)) => (Verdict::Pass, Reason::CountedLocally { remaining, cost }),
+            (true, true, Source::Count { .. }) => (Verdict::Pass, Reason::CountedLocally { remaining, cost }),
             (true, true, Source::Lease { .. } | Source::Refusal) => (Verdict::Pass, Reason::Leased { remaining, cost }),
         }
     }
 
     /// Whether what it says remains is what remains of the limit.
     pub(super) const fn knows_all(&self) -> bool {
-        matches!(self.source, Source::Count(_))
+        matches!(self.source, Source::Count { .. })
     }
 }
 

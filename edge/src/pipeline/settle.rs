@@ -89,7 +89,7 @@ impl Settlement {
     pub(super) fn of_isolate(phase: Phase, counting: &Counting, own: &Own, journal: &Journal) -> Option<Self> {
         let charged = match own.source {
             Source::Lease { id, .. } => Charged::Lease(id),
-            Source::Count(id) => Charged::Count(id),
+            Source::Count { id, .. } => Charged::Count(id),
             Source::Refusal => return None,
         };
         Self::new(phase, counting, (&own.cell, &own.charge), charged, journal)

@@ -237,9 +237,7 @@ impl<'s> World<'s> {
 
     fn count_locally(&mut self, site: usize, charge: &Charge) {
         let (id, now, life) = (self.id(), self.wall(0), self.sites[site].lives);
-        let local = &mut self.sites[site].local;
-        let said = local.count((&self.cell, id), charge, now);
-        local.settle(&self.cell, id, said.allowed, now);
+        let said = self.sites[site].local.count((&self.cell, id), charge, false, now);
         self.decided_without_call(said.allowed);
         if said.allowed && charge.ends() {
             self.begin_handling(site, life, id, true);

@@ -65,7 +65,7 @@ fn notices_are_posted_three_times_to_receivers_that_fail() {
     let gateway = format!(", notify: [{}]", receivers.join(", "));
     let compiled = compiled(&gateway, "", "  daily: {kind: quota, quota: 1, window: day, warn: [100%]}\n", "daily");
     let (cold, warm) = (most(&compiled, State::Cold), most(&compiled, State::Warm));
-    assert_eq!((cold.fetches, cold.secret_reads, warm.fetches, warm.secret_reads), (12, 12, 0, 0));
+    assert_eq!((cold.fetches, cold.secret_reads, warm.fetches, warm.secret_reads), (24, 24, 0, 0));
     let with_secret = host(&compiled);
     with_secret.inner.secrets.put("N", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
     let used = taken(&with_secret);

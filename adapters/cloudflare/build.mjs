@@ -1,19 +1,19 @@
-// Builds the Worker: cargo, wasm-bindgen, esbuild. This file is the build command in wrangler.toml; it can also be run
+// Builds the Worker: cargo, wasm-bindgen, wasm-order, esbuild. This file is the build command in wrangler.toml; it can also be run
 // from any folder as `node adapters/cloudflare/build.mjs`. Its output, in build/ at the root of the repository:
 //
 //   worker.mjs              the entry module, bundled
 //   tollgate.wasm           the gateway
 //   tollgate_counter.wasm   the cells, for the Durable Object
 //
-// `worker-build` runs the same three steps, but downloads its tools from hosts that are not reachable in every network.
+// `worker-build` runs the same steps but for wasm-order, and downloads its tools from hosts that are not reachable in every network.
 // Here Cargo.lock and package-lock.json pin the tools. A build without changes takes about a second.
 //
 // The names of functions are a sixth of the compressed module, and are used only to print the stack of a trap. They are left
-// out unless TOLLGATE_WASM_NAMES is set to 1.
+// out unless TOLLGATE_WASM_NAMES is set to 1; functions are then in the order of wasm-bindgen.
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,7 +22,8 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = resolve(HERE, "../..");
 const OUT = join(ROOT, "build");
 const STAMP = join(OUT, ".stamp");
-const NAMES = process.env.TOLLGATE_WASM_NAMES === "1" ? [] : ["--remove-name-section"];
+const WITH_NAMES = process.env.TOLLGATE_WASM_NAMES === "1";
+const NAMES = WITH_NAMES ? [] : ["--remove-name-section"];
 const CACHE = process.env.TOLLGATE_CACHE ?? join(homedir(), ".cache", "tollgate");
 
 async function main() {
@@ -32,16 +33,23 @@ async function main() {
   // Exports and no imports, so that it needs no bindings.
   const counter = wasmOf("tollgate-counter", ["--", "-Cstrip=symbols"]);
   const bindgen = bindgenProgram();
-  const stamp = digest([wasm, counter, bindgen, fileURLToPath(import.meta.url), ...sources()], NAMES);
+  const order = toolOf("tollgate-wasm-order", "wasm-order");
+  const stamp = digest([wasm, counter, bindgen, order, fileURLToPath(import.meta.url), ...sources()], NAMES);
   if (isDone(stamp)) return;
   const generated = join(dirname(wasm), "cloudflare-bindgen");
   rmSync(generated, { recursive: true, force: true });
   run(bindgen, [wasm, "--out-dir", generated, "--out-name", "tollgate", "--target", "module", "--no-typescript",
     "--remove-producers-section", "--experimental-reset-state-function", ...NAMES]);
   usePlainImport(join(generated, "tollgate.js"));
+  writeInOrder(order, join(generated, "tollgate_bg.wasm"), join(generated, "tollgate.wasm"));
+  writeInOrder(order, counter, join(generated, "tollgate_counter.wasm"));
   // wasm-bindgen copies js/host.mjs, so what that imports cannot be found beside it.
   const text = join(HERE, "js", "text.mjs");
-  await bundle(esbuild, { "tollgate-wasm": join(generated, "tollgate.js"), "tollgate-counter-wasm": counter, "tollgate-text": text });
+  await bundle(esbuild, {
+    "tollgate-wasm": join(generated, "tollgate.js"),
+    "tollgate-counter-wasm": join(generated, "tollgate_counter.wasm"),
+    "tollgate-text": text,
+  });
   writeFileSync(STAMP, stamp);
 }
 
@@ -60,10 +68,15 @@ function bindgenProgram() {
   const installed = join(CACHE, "tools", "bin", process.platform === "win32" ? "wasm-bindgen.exe" : "wasm-bindgen");
   const installedVersion = spawnSync(installed, ["--version"], { encoding: "utf8" }).stdout;
   if (installedVersion?.trim() === `wasm-bindgen ${version}`) return installed;
+  return toolOf("tollgate-wasm-tools", "wasm-bindgen");
+}
+
+// A program for this machine that works on modules, built in a folder that all clones of the repository share.
+function toolOf(name, bin) {
   // Without optimisation it takes several times as long to read a module.
   const config = ["profile.dev.opt-level=1", "profile.dev.debug=false", 'future-incompat-report.frequency="never"'];
   const target = ["--target-dir", join(CACHE, "tools", "target")];
-  const program = ["-p", "tollgate-wasm-tools", "--bin", "wasm-bindgen"];
+  const program = ["-p", name, "--bin", bin];
   return cargo(["build", ...program, ...target, ...config.flatMap((c) => ["--config", c])], []).executable;
 }
 
@@ -93,7 +106,13 @@ function isDone(stamp) {
 function usePlainImport(file) {
   const text = readFileSync(file, "utf8").replace("import source ", "import ").replace("./tollgate_bg.wasm", "./tollgate.wasm");
   writeFileSync(file, text);
-  renameSync(join(dirname(file), "tollgate_bg.wasm"), join(dirname(file), "tollgate.wasm"));
+}
+
+// Writes a module with like functions beside each other, of which gzip makes less. Names would not fit the new order.
+function writeInOrder(order, from, to) {
+  if (WITH_NAMES) return copyFileSync(from, to);
+  run(order, [from, to]);
+  if (!WebAssembly.validate(readFileSync(to))) fail(`${to} is not valid`);
 }
 
 async function bundle(esbuild, alias) {

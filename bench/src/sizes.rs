@@ -57,10 +57,13 @@ fn sizes(side: &Side) -> Result<BTreeMap<String, Size>, String> {
     measured.collect()
 }
 
-/// The compressed size of the Worker's module, in bytes.
-pub(crate) fn of_worker(side: &Side) -> Result<u64, String> {
-    let module = sizes(side)?.remove("tollgate.wasm").ok_or("build/tollgate.wasm is missing; build it first")?;
-    Ok(module.compressed)
+/// The compressed size of the Worker's module, and that of all that is deployed with it, in bytes.
+pub(crate) fn of_worker(side: &Side) -> Result<(u64, u64), String> {
+    let sizes = sizes(side)?;
+    let module = sizes.get("tollgate.wasm").ok_or("build/tollgate.wasm is missing; build it first")?.compressed;
+    let is_component = |name: &str| side.component.file_name().is_some_and(|component| component == name);
+    let deployed = sizes.iter().filter(|(name, _)| !is_component(name));
+    Ok((module, deployed.map(|(_, size)| size.compressed).sum()))
 }
 
 fn gzip(bytes: &[u8]) -> Result<u64, String> {

@@ -101,7 +101,7 @@ fn meaning(bytes: &[u8]) -> BTreeMap<String, Vec<String>> {
                     let from = format!("segment {segment}");
                     match element.unwrap().items {
                         ElementItems::Functions(items) => {
-                            items.into_iter().for_each(|to| refer(from.clone(), to.unwrap()))
+                            items.into_iter().for_each(|to| refer(from.clone(), to.unwrap()));
                         }
                         ElementItems::Expressions(_, items) => {
                             items
@@ -133,7 +133,7 @@ fn refer_all(from: &str, operators: wasmparser::OperatorsReader<'_>, refer: &mut
     for operator in operators {
         match operator.unwrap() {
             Operator::Call { function_index } | Operator::RefFunc { function_index } => {
-                refer(from.to_owned(), function_index)
+                refer(from.to_owned(), function_index);
             }
             _ => {}
         }

@@ -14,8 +14,10 @@ use tollgate_core::forward::Outbound;
 use tollgate_core::limit::Measure;
 use tollgate_core::problem::{Problem, ProblemKind};
 
+use super::charged::Charged;
+use super::charges::charges_of;
 use super::exchange::{Answer, Exchange, Journal};
-use super::limit::{Charged, Limits, charge_all, charges_of, observe};
+use super::limit::{Limits, charge_all, observe};
 use super::look_up::{self, CacheUse};
 use super::step::Step;
 use super::{forward, outbound, settle, store};

@@ -5,6 +5,8 @@ mod authenticate;
 mod authorize;
 mod beside;
 mod challenges;
+mod charged;
+mod charges;
 mod content;
 mod exchange;
 mod external;

@@ -11,8 +11,8 @@ use tollgate_core::kinds::LimitPolicy;
 use tollgate_core::limit::{Consistency, Drawn, Fault, Purpose};
 use tollgate_core::time::MonotonicInstant;
 
+use super::charges::charges_in;
 use super::exchange::Journal;
-use super::limit::charges_in;
 use crate::apart::{rare, together};
 use crate::isolate::Isolate;
 use crate::isolate::leases::Leases;

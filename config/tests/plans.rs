@@ -294,3 +294,17 @@ fn a_cost_that_a_limit_never_admits_is_reported() {
     check_cost("rate: 5/s", plans, "guard: burst, cost: 5", None);
     check_cost("rate: 4/s", plans, "limit: burst, cost: 5", Some("every request would be"));
 }
+
+#[test]
+fn callers_choose_the_host_where_a_pattern_of_hosts_is_served() {
+    let is_reported = |hosts: &str| {
+        let text = format!(
+            "format: 1\ngateway: {{name: g{hosts}}}\nupstreams: {{u: \"https://u.internal\"}}\n\
+             policies: {{p: {{kind: rate-limit, rate: 5/d, by: request.host}}}}\n\
+             apis: {{a: {{upstream: u, limit: p, routes: [{{path: /a, methods: [GET]}}]}}}}\n"
+        );
+        found(&text).iter().any(|diagnostic| diagnostic.code.id() == "TG0353")
+    };
+    assert!(is_reported("") && is_reported(", hosts: [\"*.example.com\"]"));
+    assert!(!is_reported(", hosts: [api.example.com]"));
+}

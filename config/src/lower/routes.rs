@@ -204,6 +204,7 @@ impl<'p> Lowering<'p, '_> {
         PassedOn::check_tokens(&effective, route.path.span, self.have_tokens(&authn), self.report);
         let limits = [limit.as_slice(), guard_limit.as_slice()].concat();
         self.apply_reads(&effective, (&authn, &authz), &limits, path.as_ref(), upstream);
+        self.check_chosen(&effective, &limits, &context.hosts.of_route(internal));
         self.check_conditions(&effective, (&authn, &authz), &methods, needs_one);
         self.check_installations(&effective, &authn, &limit);
         self.check_beside(&effective, &methods, &limit, &guard_limit);

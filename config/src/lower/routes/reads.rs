@@ -5,7 +5,7 @@ use tollgate_core::expression::Source;
 use tollgate_core::forward::{Attribute, is_never_forwarded};
 use tollgate_core::kinds::{AuthzPolicy, NamedPolicy, Policy, PolicyName};
 use tollgate_core::limit::{LimitBy, Measure};
-use tollgate_core::route::{Methods, PathTemplate, Segment};
+use tollgate_core::route::{HostPattern, Methods, PathTemplate, Segment};
 
 use super::super::merge::Effective;
 use super::super::route_checks::{
@@ -84,7 +84,6 @@ impl Lowering<'_, '_> {
         let know_claims = authn.iter().flatten().any(|place| self.may_know_claims(*place));
         let named: Vec<_> =
             effective.guard.items().chain(effective.limit.items()).flat_map(|item| &item.names).collect();
-        self.check_chosen(limits, &named);
         let mut claims = Vec::new();
         for place in limits {
             let Some(own) = self.policies.get(*place) else { continue };
@@ -130,16 +129,17 @@ impl Lowering<'_, '_> {
     }
 
     /// Reports a route whose callers choose the quota of each of its limits.
-    fn check_chosen(&mut self, limits: &[usize], named: &[&Spanned<String>]) {
+    pub(super) fn check_chosen(&mut self, effective: &Effective<'_>, limits: &[usize], hosts: &[HostPattern]) {
+        // Of a pattern, callers choose the host.
+        let are_hosts_open = hosts.iter().any(|host| !matches!(host, HostPattern::Exact(_)));
         let policy = |place: &usize| match self.policies.get(*place).map(|own| (&own.name, &own.policy)) {
             Some((name, Policy::Limit(policy))) if !policy.counting().shadow => Some((*place, name, policy)),
             _ => None,
         };
-        let is_chosen = |source: &&Source| {
-            matches!(
-                source,
-                Source::Header(_) | Source::Query(_) | Source::Parameter(_) | Source::Path | Source::Cookie(_)
-            )
+        let is_chosen = |source: &&Source| match source {
+            Source::Header(_) | Source::Query(_) | Source::Parameter(_) | Source::Path | Source::Cookie(_) => true,
+            Source::Host => are_hosts_open,
+            _ => false,
         };
         let mut first = None;
         for (place, name, policy) in limits.iter().filter_map(policy) {
@@ -149,7 +149,8 @@ impl Lowering<'_, '_> {
             }
         }
         let Some((place, policy, source)) = first else { return };
-        let Some(name) = named.iter().find(|name| names(name, &policy)) else { return };
+        let mut named = effective.guard.items().chain(effective.limit.items()).flat_map(|item| &item.names);
+        let Some(name) = named.find(|name| names(name, &policy)) else { return };
         let defined = self.policies.span(place).unwrap_or(name.span);
         report_chosen(name, &source, defined, self.report);
     }

@@ -142,8 +142,9 @@ fn a_token_that_is_given_with_its_name_is_not_sent() {
 fn purges_that_two_processes_acknowledge_are_all_recorded() {
     const PURGES: usize = 40;
     let (_project, store) = published();
-    let servers = [0, 1].map(|_| {
-        let mut serving = serve(&store, &["--operator-path", "/.tollgate"]);
+    let servers = [0, 1].map(|n| {
+        // Each process has counters of its own.
+        let mut serving = serve(&store, &["--operator-path", "/.tollgate", "--counters", &format!("{store}.{n}")]);
         serving.env("TOLLGATE_OPERATOR_PURGE", TOKEN);
         Running::start(serving)
     });

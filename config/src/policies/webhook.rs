@@ -11,7 +11,7 @@ use super::{Change, Kind, OWN_NAME, Value, Written, kind_key};
 use crate::decode::parsed;
 use crate::diagnostic::{Code, Diagnostic, Report};
 use crate::place::{Span, Spanned};
-use crate::schema::texts::{CALLER_NAME, FIELD};
+use crate::schema::texts::{CALLER_NAME, FIELD, FIELD_VALUE};
 use crate::schema::{Key, List, Object, Quantity, Shape};
 
 /// A short description of the kind.
@@ -29,7 +29,10 @@ pub(super) static TABLE: Object = Object {
             "secret",
             "The secret that the sender shares with the gateway; a list of two while one is replaced. For `standard-webhooks` \
              it begins with `whsec_` or, for a public key, `whpk_`.",
-            Shape::AnyOf(&[Shape::Text, Shape::List(&List::some_texts(Shape::Text, WEBHOOK_SECRETS_MAX))]),
+            Shape::AnyOf(&[
+                Shape::Ruled(&FIELD_VALUE),
+                Shape::List(&List::some_texts(Shape::Ruled(&FIELD_VALUE), WEBHOOK_SECRETS_MAX)),
+            ]),
         )
         .change(Change::MoreIsLooser)
         .examples(&["\"${secret.GITHUB_WEBHOOK}\""]),

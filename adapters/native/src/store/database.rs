@@ -40,7 +40,8 @@ pub enum StoreError {
     /// Another process writes the counters of the same gateway to the file.
     #[error(
         "the counters of gateway {gateway} in {} are in use by another process, and each would overwrite what the other counts; end \
-         that process, or let gateways share their counters in a server (--counters redis://HOST)",
+         that process, let gateways share their counters in a server (--counters redis://HOST), or have each count by itself \
+         (--counters FILE)",
         path.display()
     )]
     InUse {

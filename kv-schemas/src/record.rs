@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use thiserror::Error;
-use tollgate_core::json::{Broken, FromJson, RECORD_VALUES_MAX, Unfit, Value, ValueError};
+use tollgate_core::json::{Broken, FromJson, RECORD_VALUES_MAX, Unfit, Value, ValueError, to_text};
 
 use crate::Need;
 
@@ -104,7 +104,7 @@ impl RecordError {
 #[must_use]
 pub fn encode<T: Record>(data: &T) -> Vec<u8> {
     // The data of records has string keys only and no failing Serialize, so this cannot fail.
-    serde_json::to_vec(&Written { kind: T::KIND, v: data.least_version(), data }).unwrap_or_default()
+    to_text(&Written { kind: T::KIND, v: data.least_version(), data }).into_bytes()
 }
 
 /// Decodes a stored JSON record.

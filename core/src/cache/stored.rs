@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::{CLOCK_SET_BACK_MS_MAX, CLOCK_SKEW_MS, STORED_WITHIN_MS};
-use crate::json::{FromJson, RECORD_VALUES_MAX, Value};
+use crate::json::{FromJson, RECORD_VALUES_MAX, Value, to_text};
 use crate::time::Timestamp;
 
 /// A stored response without its content, or the index of a response that varies.
@@ -68,7 +68,7 @@ impl StoredMeta {
     /// The text for the store.
     #[must_use]
     pub fn to_text(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        to_text(self)
     }
 
     /// Parses [`StoredMeta::to_text`]; text of another version or format is `None`, which is a miss.

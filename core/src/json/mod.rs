@@ -5,12 +5,14 @@
 pub mod form;
 mod number;
 mod value;
+mod writer;
 
 pub use tollgate_derive::FromJson;
 
 pub use self::form::{Form, FromJson, Names, Unfit};
 pub use self::number::float;
 pub use self::value::{Broken, Members, RECORD_VALUES_MAX, Value, ValueError};
+pub use self::writer::to_text;
 use crate::hex;
 use crate::text::{decimal, digits};
 

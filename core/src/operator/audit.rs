@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{Caller, Role};
-use crate::json::FromJson;
+use crate::json::{FromJson, to_text};
 use crate::time::Timestamp;
 
 /// One call. Every call is logged in one line; a call that changes something is also stored as a record.
@@ -76,7 +76,7 @@ impl AuditEvent {
             problem: self.problem.as_deref(),
             unlogged,
         };
-        serde_json::to_string(&line).unwrap_or_default()
+        to_text(&line)
     }
 }
 

@@ -23,6 +23,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use serde::Serialize;
 use tollgate_core::event::{Local, Reason};
 use tollgate_core::hex;
+use tollgate_core::json::to_text;
 use tollgate_core::operator::{Claim, Found, Resource, Tokens, check_json};
 use tollgate_core::problem::{Problem, ProblemKind};
 use tollgate_core::route::{CanonicalPath, HostName};
@@ -299,9 +300,7 @@ async fn content<H: Host>(host: &H, fields: &HeaderMap, content: H::Content) -> 
 
 impl Done {
     fn json(status: StatusCode, answer: &impl Serialize) -> Self {
-        // These responses have string keys only and no failing Serialize, so this cannot fail.
-        let content = serde_json::to_vec(answer).unwrap_or_default();
-        Self { status, media_type: "application/json", content: content.into() }
+        Self { status, media_type: "application/json", content: to_text(answer).into() }
     }
 
     fn into_response<C: Content>(self, is_head: bool) -> Response<C> {

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use serde::Deserialize;
 
 use crate::entitlement::{Entitlements, Grant, Plan, Product, Subscription, in_period};
-use crate::json::{members, object, string};
+use crate::json::{members, object, string, to_text};
 use crate::settings::{EntitledLimit, GatewaySettings};
 
 /// The products and plans that are records, and what the configuration has beside them.
@@ -45,8 +45,7 @@ impl Catalogue {
     /// The content of a response.
     #[must_use]
     pub fn content(&self) -> String {
-        // The names of members are text, so this cannot fail.
-        let mut out = serde_json::to_string(&self.records).unwrap_or_default();
+        let mut out = to_text(&self.records);
         let Some(Configured { plans, limits }) = &self.configured else { return out };
         // One more member, behind those of the records.
         out.pop();

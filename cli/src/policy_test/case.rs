@@ -284,7 +284,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 fn late(at: Span, number: usize, wanted: &str, now: &str) -> TestFailure {
     let expected = format!("{wanted} is in the future");
-    let got = format!("the clock is at {now}, because upstreams took time");
+    let got = format!("the clock is at {now}, because upstreams or repeated calls to stores took time");
     failure(at, format!("step {number}"), Mismatch { what: "at".into(), at, expected, got })
 }
 

@@ -4,6 +4,7 @@
 mod support;
 
 mod coverage;
+mod examples;
 mod expectations;
 mod notices;
 mod reports;

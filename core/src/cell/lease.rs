@@ -127,3 +127,6 @@ const SHARED_BY: u32 = 2;
 
 /// How long a cell knows a lease after it was taken: until the edge has noticed that it is over, and one call later.
 pub(super) const LEASE_KEPT_US: u64 = 10_000_000;
+
+/// The same of a limit that counts in windows: an isolate that is quiet gives back with its next request.
+pub(super) const WINDOW_LEASE_KEPT_US: u64 = 120_000_000;

@@ -3,7 +3,7 @@
 
 use super::charge::{Algorithm, Charge, Verdict};
 use super::holds::{Held, Hold};
-use super::lease::{LEASE_KEPT_US, Unused};
+use super::lease::{LEASE_KEPT_US, Unused, WINDOW_LEASE_KEPT_US};
 use super::listed::Listed;
 use super::meter::{Effect, Meter};
 use super::recent::RecordedResult;
@@ -346,7 +346,9 @@ impl Cell {
     /// Keeps a lease for as long as what is unused of it can be given back. Without room its charge stays.
     fn keep_lease(&mut self, id: OperationId, held: Held) {
         if self.holds.have_room(self.at_us) {
-            let until_us = self.at_us.saturating_add(LEASE_KEPT_US);
+            // Time gives nothing back within a window.
+            let kept_us = if held.window_us.is_some() { WINDOW_LEASE_KEPT_US } else { LEASE_KEPT_US };
+            let until_us = self.at_us.saturating_add(kept_us);
             self.holds.add(Hold { id, until_us, confirmed: true, charges: vec![held] }, self.at_us);
         }
     }

@@ -111,7 +111,7 @@ impl Counters for MemoryCounters {
 
     async fn update(&self, update: &Update, now: Timestamp) -> Result<Outcome, CounterFault> {
         self.calls.set(self.calls.get() + 1);
-        self.fault.check("the counter store")?;
+        self.fault.check("the counter store").map_err(CounterFault::NotAsked)?;
         self.faults.check(&self.cells.borrow(), update)?;
         let outcome = self.apply(update, now)?;
         let late_ms = self.faults.late_ms.get();

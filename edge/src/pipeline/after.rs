@@ -28,7 +28,9 @@ pub(super) async fn after<H: Host>(
         if !journal.settlements.is_empty() {
             rare(settle::settle(&isolate, &host, &mut journal, None)).await;
         }
-        let upkeep = if journal.uses_leases { own::due(&isolate, &host, &mut journal) } else { Vec::new() };
+        // What was not used of a batch is given back by whoever comes next.
+        let is_due = journal.uses_leases || isolate.leases.borrow().has_batches();
+        let upkeep = if is_due { own::due(&isolate, &host, &mut journal) } else { Vec::new() };
         if upkeep.is_empty() {
             undo::run(&isolate, &host, undos).await;
         } else {

@@ -31,7 +31,7 @@ async function main() {
   // Less inlining: what an isolate's first request does not run is not compiled for it, and the module is smaller.
   const wasm = wasmOf("tollgate-cloudflare", ["--", "-Cllvm-args=-inline-threshold=5"]);
   // Exports and no imports, so that it needs no bindings.
-  const counter = wasmOf("tollgate-counter", ["--", "-Cstrip=symbols"]);
+  const counter = wasmOf("tollgate-counter", ["--", "-Cstrip=symbols", "-Cllvm-args=-inline-threshold=5"]);
   const bindgen = bindgenProgram();
   const order = toolOf("tollgate-wasm-order", "wasm-order");
   const stamp = digest([wasm, counter, bindgen, order, fileURLToPath(import.meta.url), ...sources()], NAMES);

@@ -45,8 +45,9 @@ pub(super) async fn after<H: Host>(
             };
             rare(settled).await;
         }
-        let ends = std::mem::take(&mut journal.ends);
+        let mut ends = std::mem::take(&mut journal.ends);
         ends.iter().for_each(|end| end.leave_shares(&isolate, host.clock().now()));
+        ends.retain(undo::Undo::is_of_owner);
         undo::run(&isolate, &host, ends).await;
         let begun = journal.begun;
         let told = (std::mem::take(&mut journal.reached), std::mem::take(&mut journal.told_of_caller));

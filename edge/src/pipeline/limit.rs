@@ -228,6 +228,7 @@ pub(super) async fn charge_all<'a, H: Host>(
         let unconfirmed = rare(charged.unconfirmed(host, limits.timeout_ms(false))).await;
         decided = unconfirmed.decide_faults(isolate, &limits, journal);
     }
+    keep_own_ends(&charged.asked, journal);
     charged.settle_own(isolate, host, decided.is_ok(), journal);
     if decided.is_err() {
         charged.refund();
@@ -274,6 +275,7 @@ pub(super) async fn observe<'a, H: Host>(
         }
     };
     forget_ends(isolate, host, &charged.asked, journal, |answer| answer.as_ref().is_ok_and(|outcome| !outcome.granted));
+    keep_own_ends(&charged.asked, journal);
     charged.settle_own(isolate, host, true, journal);
     charged.note_observed(limits, journal);
     charged.tell(limits, true, journal);
@@ -287,6 +289,18 @@ fn note_ends<H: Host>(host: &H, updates: &[Update], journal: &mut Journal) {
         host.run_to_end();
         let step = journal.next_operation();
         journal.ends.push(Undo::leave(update, step));
+    }
+}
+
+/// Has no owner told of the end of what it was not asked to count.
+fn keep_own_ends(asked: &[Answered], journal: &mut Journal) {
+    for end in &mut journal.ends {
+        let is_unasked = |answer: &Result<Outcome, CounterFault>| {
+            answer.as_ref().err().is_some_and(|fault| !fault.may_have_effect())
+        };
+        if asked.iter().any(|(update, answer)| end.ends(update) && is_unasked(answer)) {
+            end.keep_own();
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use crate::ports::{Clock, Host};
 pub(crate) enum Undo {
     /// Releases what one owner holds for the exchange.
     Release { id: OperationId, cells: Vec<CellKey> },
-    /// Ends what one owner counts as in flight for the exchange.
-    Leave { id: OperationId, step: OperationId, cells: Vec<CellKey> },
+    /// Ends what one owner counts as in flight for the exchange, or, if it was not asked, only the isolate.
+    Leave { id: OperationId, step: OperationId, cells: Vec<CellKey>, is_own: bool },
     /// Takes back what one owner may have charged for the exchange, whose answer is missing.
     Withdraw(Box<Update>),
 }
@@ -28,7 +28,8 @@ impl Undo {
     pub(crate) fn leave(update: &Update, step: OperationId) -> Self {
         let is_in_flight = |operation: &Operation| matches!(operation, Operation::Charge(charge) if charge.ends());
         let cells = update.cells.iter().filter(|part| part.operations.iter().any(is_in_flight));
-        Self::Leave { id: update.terms.id, step, cells: cells.map(|part| part.cell.clone()).collect() }
+        let cells = cells.map(|part| part.cell.clone()).collect();
+        Self::Leave { id: update.terms.id, step, cells, is_own: false }
     }
 
     /// Takes back what an update may have charged whose answer is missing and that was not held; `step` is the id of this step.
@@ -53,9 +54,21 @@ impl Undo {
         matches!(self, Self::Leave { id, .. } if *id == update.terms.id)
     }
 
+    /// Its owner was not asked, and counts nothing.
+    pub(super) fn keep_own(&mut self) {
+        if let Self::Leave { is_own, .. } = self {
+            *is_own = true;
+        }
+    }
+
+    /// Whether an owner has to be told.
+    pub(super) const fn is_of_owner(&self) -> bool {
+        !matches!(self, Self::Leave { is_own: true, .. })
+    }
+
     /// Ends what the isolate itself counts as in flight.
     pub(super) fn leave_shares(&self, isolate: &Isolate, now: Timestamp) {
-        if let Self::Leave { id, step, cells } = self {
+        if let Self::Leave { id, step, cells, .. } = self {
             isolate.shares.borrow_mut().leave(cells, *id, *step, now);
         }
     }
@@ -66,7 +79,7 @@ impl Undo {
             // If it fails for good, the charges are refunded when the hold expires.
             Self::Release { id, cells } => on_held(id, &cells, &Operation::Release),
             // If it fails for good, the request counts until its lease expires.
-            Self::Leave { id, step, cells } => on_held(step, &cells, &Operation::Leave { id }),
+            Self::Leave { id, step, cells, .. } => on_held(step, &cells, &Operation::Leave { id }),
             // If it fails for good, the request is charged although it was refused.
             Self::Withdraw(update) => *update,
         }

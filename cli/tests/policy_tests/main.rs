@@ -4,7 +4,6 @@
 mod support;
 
 mod coverage;
-mod examples;
 mod expectations;
 mod notices;
 mod reports;

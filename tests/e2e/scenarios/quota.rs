@@ -228,7 +228,8 @@ async fn a_budget_that_is_spent_refuses_everyone_until_its_window_ends(world: Rc
     for key in &keys {
         let refused = with_key(&world, key).await?;
         assert_problem(&refused, 503, "budget-exhausted");
-        assert_eq!(refused.json()["quota"], 3);
+        // What the gateway may spend is nothing that callers are told.
+        assert_eq!((&refused.json()["quota"], refused.field("ratelimit")), (&serde_json::Value::Null, None));
         let wait: u64 = refused.field("retry-after").and_then(|s| s.parse().ok()).unwrap_or(0);
         assert!((1..=366 * 86_400).contains(&wait), "{refused:?}");
     }

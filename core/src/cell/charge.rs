@@ -94,6 +94,17 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// The refusal of a charge for whose partition there is no room.
+    pub const NO_ROOM: Self = Self {
+        allowed: false,
+        remaining: 0,
+        reset_us: 0,
+        retry_after_us: Some(1),
+        wait_us: None,
+        leased: None,
+        reached: None,
+    };
+
     /// What the edge that was answered can still promise: its lease, if it has taken one.
     #[must_use]
     pub fn promised(&self) -> u32 {

@@ -45,15 +45,7 @@ impl Shares {
         // So many may wait for other limits that no more can be taken back.
         let outcome = is_held.then(|| update(Some(HOLD_MS))).flatten().or_else(|| update(None));
         let said = outcome.and_then(|outcome| outcome.verdicts().next().cloned());
-        said.unwrap_or(Verdict {
-            allowed: false,
-            remaining: 0,
-            reset_us: 0,
-            retry_after_us: Some(1),
-            wait_us: None,
-            leased: None,
-            reached: None,
-        })
+        said.unwrap_or(Verdict::NO_ROOM)
     }
 
     /// Keeps a charge of [`Shares::count`] that is held, or takes it back.

@@ -291,16 +291,7 @@ fn decide_shares(
     journal: &mut Journal,
 ) -> Result<(), Problem> {
     let said = isolate.shares.borrow_mut().charge(at, shares, journal.started);
-    let none = cell::Verdict {
-        allowed: false,
-        remaining: 0,
-        reset_us: 0,
-        retry_after_us: Some(1),
-        wait_us: None,
-        leased: None,
-        reached: None,
-    };
-    let said = said.unwrap_or_else(|| vec![none; shares.len()]);
+    let said = said.unwrap_or_else(|| vec![cell::Verdict::NO_ROOM; shares.len()]);
     let charges = || shares.iter().map(|(charge, _)| *charge).zip(&said);
     if let Some((charge, verdict)) = charges().find(|(_, verdict)| !verdict.allowed) {
         let problem = limits.exhausted(charge, verdict, fields::retry_after_s(&said, 0));

@@ -205,21 +205,12 @@ pub(super) async fn charge_all<'a, H: Host>(
     answered: Option<Box<Charged<'a>>>,
     journal: &mut Journal,
 ) -> Result<Option<Box<Beside<'a>>>, Problem> {
-    let (mut charged, is_held) = if let Some(charged) = answered {
-        (*charged, false)
-    } else {
-        let charges = limits.charges(isolate, host, false, journal).await;
-        note_ends(host, &charges.updates, journal);
-        let is_held = charges.are_held();
-        if !is_held && limits.go_on(&charges.updates) {
-            let asked = Box::pin(Charged::at(isolate, host, charges));
-            match beside::begun(host, asked).await {
-                Ok(charged) => (charged, false),
-                Err(asked) => return Ok(Some(Beside::new(limits, asked, false))),
-            }
-        } else {
-            (Charged::at(isolate, host, charges).await, is_held)
-        }
+    let (mut charged, is_held) = match answered {
+        Some(charged) => (*charged, false),
+        None => match asked(isolate, host, &limits, false, journal).await {
+            Ok(charged) => charged,
+            Err(waits) => return Ok(Some(Beside::new(limits, waits, false))),
+        },
     };
     let mut observed = None;
     let refused = charged.refusal(&limits, journal.quotas.retry_after_us()).map_or(Ok(()), Err);
@@ -259,20 +250,12 @@ pub(super) async fn observe<'a, H: Host>(
     answered: Option<Box<Charged<'a>>>,
     journal: &mut Journal,
 ) -> Option<Later<'a, Charged<'a>>> {
-    let charged = if let Some(charged) = answered {
-        *charged
-    } else {
-        let charges = limits.charges(isolate, host, true, journal).await;
-        note_ends(host, &charges.updates, journal);
-        if limits.go_on(&charges.updates) {
-            let asked = Box::pin(Charged::at(isolate, host, charges));
-            match beside::begun(host, asked).await {
-                Ok(charged) => charged,
-                Err(asked) => return Some(asked),
-            }
-        } else {
-            Charged::at(isolate, host, charges).await
-        }
+    let charged = match answered {
+        Some(charged) => *charged,
+        None => match asked(isolate, host, limits, true, journal).await {
+            Ok((charged, _)) => charged,
+            Err(waits) => return Some(waits),
+        },
     };
     forget_ends(isolate, host, &charged.asked, journal, |answer| answer.as_ref().is_ok_and(|outcome| !outcome.granted));
     keep_own_ends(&charged.asked, journal);
@@ -281,6 +264,25 @@ pub(super) async fn observe<'a, H: Host>(
     charged.tell(limits, true, journal);
     charged.note_refunds(limits, journal);
     None
+}
+
+/// Asks the owners of the limits that refuse, or of those that are only observed. Returns their answers, and whether they hold what they
+/// granted, or what is waited for while the request goes on.
+async fn asked<'a, H: Host>(
+    isolate: &'a Isolate,
+    host: &'a H,
+    limits: &Limits<'a>,
+    are_observed: bool,
+    journal: &mut Journal,
+) -> Result<(Charged<'a>, bool), Later<'a, Charged<'a>>> {
+    let charges = limits.charges(isolate, host, are_observed, journal).await;
+    note_ends(host, &charges.updates, journal);
+    let is_held = !are_observed && charges.are_held();
+    if is_held || !limits.go_on(&charges.updates) {
+        return Ok((Charged::at(isolate, host, charges).await, is_held));
+    }
+    let asked = Box::pin(Charged::at(isolate, host, charges));
+    Ok((beside::begun(host, asked).await?, false))
 }
 
 /// Has the end of the exchange told to the owners that count it as in flight, also if its client has gone.

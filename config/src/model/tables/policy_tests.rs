@@ -5,7 +5,9 @@ use tollgate_core::problem::ProblemKind;
 use super::FILE;
 use super::fixtures::IDENTITIES;
 use super::key_properties::KEY_PROPERTIES;
+use super::test_invariants::INVARIANT;
 use super::test_issuers::{KEY_IDS, TEST_ISSUER, TEST_ISSUER_CHANGE, TOKEN};
+use super::test_records::{TEST_GRANT, TEST_PLAN, TEST_PRODUCT, TEST_SUBSCRIPTION};
 use super::test_scripts::{ANSWER_OR_ANSWERS, ANY_INTEGER, CONTENT_SHAPE, FIELD_LINES, SCRIPT_OR_ANSWERS};
 use crate::schema::texts::{FIELD, ID, INSTANT, METHOD, NAME, PERCENT, URL};
 use crate::schema::{Key, List, Named, Object, Quantity, Rule, Shape, TextRule};
@@ -324,71 +326,7 @@ pub(crate) static TEST_OUTAGE: Object = Object {
     ..Object::PLAIN
 };
 
-/// A product.
-pub(crate) static TEST_PRODUCT: Object = Object {
-    name: "test-product",
-    doc: "A product that an operator writes.",
-    keys: &[
-        Key::required("name", "Its name.", Shape::Text).examples(&["\"pets\""]),
-        Key::optional("apis", "Its APIs.", TEXTS).absent("all").examples(&["[\"pets\"]"]),
-    ],
-    ..Object::PLAIN
-};
-
-/// A plan.
-pub(crate) static TEST_PLAN: Object = Object {
-    name: "test-plan",
-    doc: "A plan that an operator writes.",
-    keys: &[
-        Key::required("name", "Its name.", Shape::Text).examples(&["\"pro\""]),
-        Key::optional("product", "The product that can be subscribed to with it.", Shape::Text)
-            .absent("it is for credentials and claims")
-            .examples(&["\"pets\""]),
-        Key::optional(
-            "limits",
-            "The numbers of limits: `NAME=COUNT`, of a rate also `NAME=COUNT/PERIOD` and `NAME=COUNT/PERIOD:BURST`.",
-            TEXTS,
-        )
-        .absent("none")
-        .examples(&["[\"monthly=1000\", \"burst=100/s:200\"]"]),
-    ],
-    ..Object::PLAIN
-};
-
-/// A subscription.
-pub(crate) static TEST_SUBSCRIPTION: Object = Object {
-    name: "test-subscription",
-    doc: "A subscription that an operator begins, changes or ends.",
-    keys: &[
-        Key::required("consumer", "The consumer.", Shape::Text).examples(&["\"acme\""]),
-        Key::required("product", "The product.", Shape::Text).examples(&["\"pets\""]),
-        Key::optional("plan", "The plan, of a new subscription or of the one that exists.", Shape::Text)
-            .examples(&["\"pro\""]),
-        Key::optional("until", "When it ends.", Shape::Ruled(&INSTANT)).absent("it does not"),
-        Key::optional("end", "Ends it.", Shape::Word(&[("now", "at once")])),
-    ],
-    rules: &[Rule::OneOf(&["plan", "end"])],
-    ..Object::PLAIN
-};
-
-/// A grant.
-pub(crate) static TEST_GRANT: Object = Object {
-    name: "test-grant",
-    doc: "A raise of a limit that an operator gives.",
-    keys: &[
-        Key::required("consumer", "The consumer.", Shape::Text).examples(&["\"acme\""]),
-        Key::required("limit", "The limit: a policy that has `at-most`.", Shape::Text).examples(&["\"monthly\""]),
-        Key::required("raise", "What it is raised to: a number, or a share such as `150%`.", Shape::Text)
-            .examples(&["\"2000\"", "\"150%\""]),
-        Key::optional("product", "The product whose subscription it raises.", Shape::Text).absent("all requests"),
-        Key::optional("for", "For how long, in `s`, `m`, `h` or `d`.", Shape::Text).examples(&["\"7d\""]),
-        Key::optional("until", "When it ends.", Shape::Ruled(&INSTANT)),
-    ],
-    rules: &[Rule::OneOf(&["for", "until"])],
-    ..Object::PLAIN
-};
-
-const TEXTS: Shape = Shape::List(&List::of(Shape::Text));
+pub(super) const TEXTS: Shape = Shape::List(&List::of(Shape::Text));
 
 const PORT: Shape = Shape::Word(&[
     ("records", "the store of credentials, configuration and purges"),
@@ -612,81 +550,3 @@ pub(crate) static UPSTREAM_EXPECT: Object = Object {
 };
 
 const CALLED: Shape = Shape::AnyOf(&[Shape::Boolean, Shape::Integer(0, 1000)]);
-
-/// An invariant.
-pub(crate) static INVARIANT: Object = Object {
-    name: "invariant",
-    doc: "A rule for routes. It is proved, or a request that violates it is reported.",
-    keys: &[
-        Key::optional("name", "The name in reports.", Shape::Text).absent("a description of the rule"),
-        Key::optional("routes", "The routes to which the rule applies.", SELECTION).default("\"all\""),
-        Key::optional("have", "What each of these routes must have.", Shape::List(&REQUIREMENTS))
-            .absent("nothing")
-            .examples(&["[\"authn\", \"limit\"]"]),
-        Key::optional("not", "What none of these routes may have.", Shape::List(&REQUIREMENTS)).absent("nothing"),
-        Key::optional(
-            "may-be-empty",
-            "Whether the rule passes if it applies to no route. Otherwise that is a failure, because nothing was proved.",
-            Shape::Boolean,
-        )
-        .default("false"),
-    ],
-    examples: &["{\"routes\": {\"method\": [\"POST\", \"PUT\", \"DELETE\"]}, \"have\": [\"authn\", \"limit\"]}"],
-    rules: &[Rule::SomeOf(&["have", "not"])],
-    ..Object::PLAIN
-};
-
-const SELECTION: Shape = Shape::AnyOf(&[Shape::Object(&ROUTE_SELECTION), Shape::Word(&[("all", "every route")])]);
-
-static REQUIREMENTS: List = List::of(Shape::AnyOf(&[Shape::Word(WORDS), Shape::Object(&REQUIREMENT)]));
-
-const WORDS: &[(&str, &str)] = &[
-    ("authn", "a policy authenticates callers"),
-    ("scopes", "the credential must have a scope"),
-    ("guard", "a policy checks requests before callers are authenticated"),
-    ("authz", "a policy decides what authenticated callers may do, and may refuse requests of the route"),
-    ("limit", "a policy in `guard` or `limit` limits requests"),
-    ("cache", "responses are cached"),
-    ("timeout", "the exchange with the upstream has a time limit"),
-    ("internal", "the route is only for internal callers"),
-];
-
-/// A requirement with a name or a number.
-pub(crate) static REQUIREMENT: Object = Object {
-    name: "requirement",
-    doc: "A policy of the route, or a maximum of one of its settings.",
-    keys: &[
-        Key::optional("policy", "The name of a policy that applies to the route.", Shape::Ruled(&NAME)).absent("any"),
-        Key::optional("timeout-at-most", "The maximum of the route's time limit.", Shape::Quantity(Quantity::Time))
-            .absent("any"),
-        Key::optional(
-            "body-limit-at-most",
-            "The maximum of the route's `body-limit`.",
-            Shape::Quantity(Quantity::Size),
-        )
-        .absent("any"),
-    ],
-    rules: &[Rule::OneOf(&["policy", "timeout-at-most", "body-limit-at-most"])],
-    examples: &["{\"policy\": \"partner-keys\"}", "{\"timeout-at-most\": \"10s\"}"],
-    ..Object::PLAIN
-};
-
-/// The selection of routes of an invariant.
-pub(crate) static ROUTE_SELECTION: Object = Object {
-    name: "route-selection",
-    doc: "Selects the routes that meet all conditions.",
-    keys: &[
-        Key::optional("method", "Routes that accept one of these methods.", METHODS).absent("any"),
-        Key::optional("host", "Routes on this host, or on hosts that match this pattern.", Shape::Text).absent("any"),
-        Key::optional("path", "Routes with this path; `*` matches any text.", Shape::Text).absent("any"),
-        Key::optional("api", "Routes of this API.", Shape::Ruled(&NAME)).absent("any"),
-        Key::optional("tag", "Routes of operations with this tag.", Shape::Text).absent("any"),
-        Key::optional("id", "The route with this id.", Shape::Ruled(&ID)).absent("any"),
-        Key::optional("upstream", "Routes that forward to this upstream.", Shape::Ruled(&NAME)).absent("any"),
-        Key::optional("internal", "Whether the routes are only for internal callers.", Shape::Boolean).absent("any"),
-    ],
-    ..Object::PLAIN
-};
-
-const METHODS: Shape = Shape::AnyOf(&[Shape::Ruled(&METHOD), Shape::List(&METHOD_LIST)]);
-static METHOD_LIST: List = List::of(Shape::Ruled(&METHOD));
